@@ -1,0 +1,161 @@
+"""What was decided for one request, and why."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from router_backend.core.load import Place
+from router_backend.core.policies.base import Choice
+from router_backend.core.profile import VariantProfile
+from router_backend.core.variant import Device
+
+Standing = tuple[VariantProfile, float, float, float]
+"""A candidate's profile, cost, predicted wait and predicted service time, in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """How one variant stood in a decision.
+
+    Args:
+        variant: its name.
+        device: the hardware it runs on.
+        score: its standing from 0 to 1; 1: the best, 0: it was out.
+        expected_latency_ms: predicted wait and service; None: it was out.
+        reason_out: why it could not be chosen; None: it could.
+    """
+
+    variant: str
+    device: Device
+    score: float
+    expected_latency_ms: float | None
+    reason_out: str | None
+
+
+class RoutingDecision:
+    """The variant for one request. Holds the request's place in flight until it is recorded.
+
+    A decision that is dropped unrecorded gives its place back by itself.
+
+    Args:
+        model_name: the logical model.
+        policy: the name of the policy that chose.
+        size: the request's size x, in reference requests.
+        now_s: when it was decided.
+        choice: what the policy picked.
+        candidates: the variants that could have been picked.
+        out: those that could not, each with the reason.
+        place: the place in flight at the picked one.
+        abandon: takes the place back, from whichever thread drops the decision.
+
+    Attributes:
+        expected_latency_ms: predicted wait and service of the chosen variant.
+        expected_service_ms: predicted service time of the chosen variant, waiting excluded.
+        propensity: the probability with which the variant was chosen.
+        probe: whether it was chosen to learn rather than because it was best.
+    """
+
+    __slots__ = (
+        "_abandon",
+        "_out",
+        "_place",
+        "_standings",
+        "expected_latency_ms",
+        "expected_service_ms",
+        "model_name",
+        "now_s",
+        "policy",
+        "probe",
+        "profile",
+        "propensity",
+        "size",
+    )
+
+    def __init__(
+        self,
+        model_name: str,
+        policy: str,
+        size: float,
+        now_s: float,
+        choice: Choice,
+        candidates: list[VariantProfile],
+        out: list[tuple[VariantProfile, str]],
+        place: Place,
+        abandon: Callable[[tuple[VariantProfile, Place]], None],
+    ) -> None:
+        profile, propensity, probe = choice
+        self.model_name = model_name
+        self.policy = policy
+        self.size = size
+        self.now_s = now_s
+        self.profile = profile
+        self.propensity = propensity
+        self.probe = probe
+        self.expected_service_ms = profile.service_ms
+        self.expected_latency_ms = profile.wait_ms + profile.service_ms
+        self._standings: list[Standing] = [(c, c.cost, c.wait_ms, c.service_ms) for c in candidates]
+        self._out = out
+        self._place: Place | None = place
+        self._abandon = abandon
+
+    def __del__(self) -> None:
+        if self._place is not None:
+            self._abandon((self.profile, self._place))
+
+    @property
+    def variant(self) -> str:
+        """The chosen variant's name."""
+        return self.profile.variant.name
+
+    @property
+    def device(self) -> Device:
+        """The hardware that the chosen variant runs on."""
+        return self.profile.variant.device
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the chosen variant is better than the best of the others: Φ(Δ / √(v₁ + v₂)).
+
+        Δ is the lead in cost, v the variance of the predicted service time. 1 when there was no other;
+        below 0.5 for a probe.
+        """
+        others = [standing for standing in self._standings if standing[0] is not self.profile]
+        if not others:
+            return 1.0
+        (chosen,) = (standing for standing in self._standings if standing[0] is self.profile)
+        rival = min(others, key=_cost)
+        variance = sum(
+            profile.uncertainty_ms(service_ms, self.now_s) ** 2
+            for profile, _, _, service_ms in (chosen, rival)
+        )
+        lead = rival[1] - chosen[1]
+        if variance == 0.0:
+            return 0.5 if lead == 0.0 else float(lead > 0.0)
+        return 0.5 * (1.0 + math.erf(lead / math.sqrt(2.0 * variance)))
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every variant of the model: its score and prediction, or the reason it was out."""
+        best = min(map(_cost, self._standings))
+        inside = (
+            Candidate(p.variant.name, p.variant.device, _score(best, cost), wait_ms + service_ms, None)
+            for p, cost, wait_ms, service_ms in self._standings
+        )
+        outside = (Candidate(p.variant.name, p.variant.device, 0.0, None, reason) for p, reason in self._out)
+        return (*inside, *outside)
+
+    def take_place(self) -> Place | None:
+        """Hand over the place in flight, once; None when the decision was recorded already."""
+        place, self._place = self._place, None
+        return place
+
+
+def _cost(standing: Standing) -> float:
+    return standing[1]
+
+
+def _score(best_cost: float, cost: float) -> float:
+    """Costs as scores in [0, 1], clamped here and nowhere else."""
+    if cost <= 0.0:
+        return 1.0
+    return min(1.0, max(0.0, best_cost / cost))

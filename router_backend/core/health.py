@@ -1,0 +1,95 @@
+"""Whether a variant may be sent requests: readiness from outside, a breaker from what is observed."""
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class BreakerState(Enum):
+    """The three states of a circuit breaker."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class Fault(Enum):
+    """How a variant failed a request."""
+
+    ERROR = "error"
+    DEAD = "dead"
+
+
+class Rest(NamedTuple):
+    """How long a breaker stays open: at first, by what factor longer each time, and at most."""
+
+    first_s: float
+    growth: float
+    longest_s: float
+
+
+ERROR_REST = Rest(first_s=0.25, growth=1.5, longest_s=1.0)
+DEAD_REST = Rest(first_s=5.0, growth=2.0, longest_s=60.0)
+
+
+class Breaker:
+    """Keeps requests away from a variant that fails.
+
+    Closed: requests pass. Two failures in a row open it for 250 ms; each further failure makes that
+    1.5 times longer, up to 1 s. A variant whose process is dead costs a second per call and does not
+    recover by itself: it is kept out at once, for 5 s, doubling up to 60 s. When the time is over the
+    breaker is half-open: one request passes as a probe, and its outcome closes or opens it.
+
+    References:
+        Nygard, Release It!, circuit breaker; outlier ejection as in Envoy.
+    """
+
+    FAILURES_TO_OPEN = 2
+
+    __slots__ = ("_failures", "_open_s", "_probing", "fault", "open_until_s", "state")
+
+    def __init__(self) -> None:
+        self.state = BreakerState.CLOSED
+        self.fault = Fault.ERROR
+        self.open_until_s = 0.0
+        self._failures = 0
+        self._open_s = 0.0
+        self._probing = False
+
+    def allows(self, now_s: float) -> bool:
+        """Whether a request may be sent now."""
+        if self.state is BreakerState.CLOSED:
+            return True
+        return now_s >= self.open_until_s and not self._probing
+
+    def dispatched(self) -> None:
+        """A request is sent; after an open time it is the probe."""
+        if self.state is not BreakerState.CLOSED:
+            self.state = BreakerState.HALF_OPEN
+            self._probing = True
+
+    def succeeded(self) -> None:
+        """A request was answered."""
+        if self.state is not BreakerState.CLOSED or self._failures:
+            self._failures = 0
+            self._open_s = 0.0
+            self._probing = False
+            self.state = BreakerState.CLOSED
+
+    def ignored(self) -> None:
+        """A request ended in a way that says nothing about the variant."""
+        self._probing = False
+
+    def failed(self, fault: Fault, now_s: float) -> None:
+        """A request failed by the variant's fault."""
+        if self.state is BreakerState.OPEN and fault in (self.fault, Fault.ERROR):
+            return  # sent before it opened: no news
+        self._probing = False
+        self._failures += 1
+        if fault is Fault.ERROR and self._failures < self.FAILURES_TO_OPEN:
+            return
+        rest = DEAD_REST if fault is Fault.DEAD else ERROR_REST
+        longer_s = self._open_s * rest.growth if self.fault is fault else 0.0
+        self._open_s = min(max(longer_s, rest.first_s), rest.longest_s)
+        self.fault = fault
+        self.open_until_s = now_s + self._open_s
+        self.state = BreakerState.OPEN

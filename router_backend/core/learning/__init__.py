@@ -1,0 +1,1 @@
+"""Estimators: each learns by `update(...)` and answers by `predict(...)` or `get()`."""

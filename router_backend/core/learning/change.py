@@ -1,0 +1,59 @@
+"""Sudden change of a variant's law: noticed by a cumulative sum of surprises."""
+
+import math
+
+
+class ChangeDetector:
+    """Two-sided CUSUM on z = ln(observed / predicted) / σ with slack 1 and threshold 8.
+
+    z is held at ±5, so that it takes three observations to alarm: one stall is no change. σ² is a decayed
+    mean of the squared log ratios, each held at 3σ so that the change which is to be
+    noticed does not widen it first.
+
+    References:
+        Page, Continuous inspection schemes, Biometrika 41 (1954).
+
+    Examples:
+        >>> detector = ChangeDetector()
+        >>> any(detector.update(0.05 * (-1) ** i) for i in range(100))
+        False
+        >>> [detector.update(1.0) for _ in range(4)].index(True)
+        2
+    """
+
+    SLACK = 1.0
+    THRESHOLD = 8.0
+    DECAY = 1.0 - 1.0 / 64.0
+    HELD_AT = 5.0
+    SIGMA_FLOOR = 0.05
+    SIGMA_START = 0.3
+    HELD_AT_SIGMAS = 3.0
+
+    __slots__ = ("_above", "_below", "_variance", "alarms")
+
+    def __init__(self) -> None:
+        self._above = self._below = 0.0
+        self._variance = self.SIGMA_START**2
+        self.alarms = 0
+
+    def update(self, log_ratio: float) -> bool:
+        """Learn one surprise ln(observed / predicted); True when the law must have changed."""
+        sigma = math.sqrt(self._variance)
+        if sigma < self.SIGMA_FLOOR:
+            sigma = self.SIGMA_FLOOR
+        z = log_ratio / sigma
+        if abs(z) <= self.SLACK and self._above == 0.0 == self._below:
+            held = log_ratio  # no surprise, as most of the time
+        else:
+            self._accumulate(max(-self.HELD_AT, min(self.HELD_AT, z)))
+            held = min(abs(log_ratio), self.HELD_AT_SIGMAS * sigma)
+        self._variance = self._variance * self.DECAY + held * held * (1.0 - self.DECAY)
+        if self._above <= self.THRESHOLD and self._below <= self.THRESHOLD:
+            return False
+        self._above = self._below = 0.0
+        self.alarms += 1
+        return True
+
+    def _accumulate(self, z: float) -> None:
+        self._above = max(0.0, self._above + z - self.SLACK)
+        self._below = max(0.0, self._below - z - self.SLACK)

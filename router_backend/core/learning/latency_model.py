@@ -1,0 +1,110 @@
+"""The service time of one variant: law, cliffs, drift and change, put together."""
+
+import math
+
+from router_backend.core.learning.affine import AffineLaw
+from router_backend.core.learning.bucket_residual import BucketResidual
+from router_backend.core.learning.change import ChangeDetector
+from router_backend.core.learning.level import LevelFilter
+
+
+class LatencyModel:
+    """S(x) = g · (a + c·x) · β(x), learned from service times.
+
+    An observation is held at 6 S before anything learns from it, so that one stall does not bend the law;
+    one that cannot be (no number, below LEAST, above MOST) is counted in `rejected` and teaches nothing;
+    nor does one of a thousand times the prediction, until the third in a row says that it is meant.
+    The change detector watches the law and its cliffs without the level, which would hide a change from it
+    and pass for one after a stall; when it alarms, 2 % of the law's weight is kept and the factors
+    start anew.
+
+    Attributes:
+        known: whether anything was learned yet.
+        rejected: how many observations were no number, or one that no clock can show.
+
+    Examples:
+        >>> model = LatencyModel()
+        >>> for second, x in enumerate([1, 8] * 10):
+        ...     model.update(x, 2.0 + x, now_s=second)
+        >>> round(model.predict(4))
+        6
+    """
+
+    # Of a service time in ms as of a size: what no clock or tensor shows, and what squares cannot hold.
+    LEAST = 1e-9
+    MOST = 1e12
+
+    ABSURD = 1000.0
+    ABSURD_PASSED_OVER = 2
+
+    HELD_AT = 6.0
+    HELD_FROM = 4.0
+    KEPT_AFTER_CHANGE = 0.02
+
+    # What is not known before the law has seen enough, and what is forgotten while it sees nothing:
+    # squared relative standard deviations.
+    VARIANCE_UNKNOWN = 1.0
+    VARIANCE_START = 0.25
+    VARIANCE_GROWTH_PER_S = 0.01
+
+    __slots__ = ("_absurd_in_a_row", "change", "cliffs", "known", "law", "level", "rejected", "updated_s")
+
+    def __init__(self) -> None:
+        self.law = AffineLaw()
+        self.cliffs = BucketResidual()
+        self.level = LevelFilter()
+        self.change = ChangeDetector()
+        self.known = False
+        self.rejected = 0
+        self._absurd_in_a_row = 0
+        self.updated_s = 0.0
+
+    def update(self, x: float, service_ms: float, now_s: float) -> None:
+        """Learn that a request of size x was served in `service_ms`, seen at `now_s`."""
+        if not (self.LEAST <= service_ms <= self.MOST and self.LEAST <= x <= self.MOST):
+            self.rejected += 1
+            return
+        law = self.law
+        if self.known:
+            if law.n >= self.HELD_FROM and self._is_absurd(service_ms / self.predict(x)):
+                self.rejected += 1
+                return
+            service_ms = self._follow(x, service_ms, now_s)
+        law.update(x, service_ms)
+        self.updated_s = now_s
+        self.known = True
+
+    def predict(self, x: float) -> float:
+        """Predicted service time in ms of a request of size x; 0 before the first observation."""
+        law = self.law
+        return (law.a + law.c * x) * self.level.value * self.cliffs.factors.get(math.frexp(x)[1], 1.0)
+
+    def relative_variance(self, now_s: float) -> float:
+        """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
+        if not self.known:
+            return self.VARIANCE_UNKNOWN
+        law = self.law
+        learned = (law.relative_variance() + self.VARIANCE_START) / (law.n + 1.0)
+        unseen = self.VARIANCE_GROWTH_PER_S * max(0.0, now_s - self.updated_s)
+        return min(learned + unseen, self.VARIANCE_UNKNOWN)
+
+    def _is_absurd(self, ratio: float) -> bool:
+        """Whether an observation is a thousand times its prediction, unless it is the third such in a row."""
+        self._absurd_in_a_row = self._absurd_in_a_row + 1 if ratio > self.ABSURD else 0
+        return 0 < self._absurd_in_a_row <= self.ABSURD_PASSED_OVER
+
+    def _follow(self, x: float, service_ms: float, now_s: float) -> float:
+        """Let the factors and the change detector see an observation; return it as the law may see it."""
+        by_law = self.law.predict(x)
+        cliff = self.cliffs.get(x)
+        predicted = by_law * self.level.value * cliff
+        if self.law.n >= self.HELD_FROM and service_ms > self.HELD_AT * predicted:
+            service_ms = self.HELD_AT * predicted
+        if self.change.update(math.log(service_ms / (by_law * cliff))):
+            self.law.forget(self.KEPT_AFTER_CHANGE)
+            self.level.reset()
+            self.cliffs.reset()
+        else:
+            self.cliffs.update(x, service_ms / (by_law * self.level.value))
+            self.level.update(service_ms / (by_law * cliff), now_s)
+        return service_ms

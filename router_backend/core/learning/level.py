@@ -1,0 +1,46 @@
+"""Drift of the level: how much slower or faster the variant is right now than its law says."""
+
+import math
+
+
+class LevelFilter:
+    """A factor g on the prediction that follows the last observations: g = (A + 1)/(B + 1).
+
+    A and B are decayed sums of observed / predicted and of 1. They fade by 7/8 with each observation and
+    by e^(-Δt / 10 s) with time, so that a level not seen for a while returns to 1.
+
+    Examples:
+        >>> level = LevelFilter()
+        >>> for second in range(40):
+        ...     level.update(2.5, now_s=0.1 * second)
+        >>> round(level.get(), 1)
+        2.3
+    """
+
+    FADE = 7.0 / 8.0
+    MEMORY_S = 10.0
+
+    __slots__ = ("_ratios", "_updated_s", "_weights", "value")
+
+    def __init__(self) -> None:
+        self._ratios = self._weights = 0.0
+        self._updated_s = 0.0
+        self.value = 1.0
+
+    def update(self, ratio: float, now_s: float) -> None:
+        """Learn that the last observation was `ratio` times its prediction."""
+        elapsed_s = now_s - self._updated_s
+        fade = self.FADE * math.exp(-elapsed_s / self.MEMORY_S) if elapsed_s > 0.0 else self.FADE
+        self._updated_s = now_s
+        self._ratios = self._ratios * fade + ratio
+        self._weights = self._weights * fade + 1.0
+        self.value = (self._ratios + 1.0) / (self._weights + 1.0)
+
+    def get(self) -> float:
+        """The factor as of the last observation."""
+        return self.value
+
+    def reset(self) -> None:
+        """Return to 1."""
+        self._ratios = self._weights = 0.0
+        self.value = 1.0

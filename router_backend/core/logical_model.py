@@ -1,0 +1,184 @@
+"""One logical model: its variants' profiles, and the choice among them."""
+
+import math
+import random
+from collections import deque
+from collections.abc import Sequence
+
+from router_backend.core.decision import RoutingDecision
+from router_backend.core.health import Fault
+from router_backend.core.load import Place
+from router_backend.core.policies.base import Policy
+from router_backend.core.profile import VariantProfile
+from router_backend.core.request import RoutingContext
+from router_backend.core.router_config import RouterConfig
+from router_backend.core.variant import Variant
+from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
+
+Out = list[tuple[VariantProfile, str]]
+
+
+class LogicalModel:
+    """Routes the requests of one logical model. Not thread-safe: the router guards it.
+
+    Args:
+        name: what clients call it.
+        variants: the models that can serve it, at least one, each once.
+        policy: the policy that chooses, for this model alone.
+        config: the settings of the router.
+
+    Raises:
+        ConfigurationError: no variants, one twice, or a policy for a variant that is not among them.
+    """
+
+    UNTRIED_SHARE_OF_BEST = 0.5
+    DEFERRED_SHARE_OF_BEST = 4.0
+    UNKNOWN_SERVICE_MS = 1.0
+    TYPICAL_STEP = 0.1
+    TYPICAL_SPREAD = 0.5
+    LATE = "would be late"
+
+    def __init__(self, name: str, variants: Sequence[Variant], policy: Policy, config: RouterConfig) -> None:
+        names = [variant.name for variant in variants]
+        if not names:
+            raise ConfigurationError(f"model '{name}': expected at least one variant, found none")
+        if len(set(names)) < len(names):
+            raise ConfigurationError(
+                f"model '{name}': every variant may stand once, found {', '.join(names)}"
+            )
+        policy.check(names)
+        self.name = name
+        self.policy = policy
+        self.profiles = {variant.name: VariantProfile(variant, config.coverage) for variant in variants}
+        self._refuse_late = config.refuse_late
+        self._reference_elements = 0.0
+        self._typical_log_size: float | None = None
+        self._abandoned: deque[tuple[VariantProfile, Place]] = deque()
+
+    def route(self, context: RoutingContext, now_s: float, rng: random.Random) -> RoutingDecision:
+        """Choose a variant and reserve a place in flight there.
+
+        Raises:
+            InvalidRequestError: no variant could ever serve this request.
+            NoVariantError: every variant is out at the moment; the text says why each one is.
+            DeadlineError: none would answer in time, and such requests are refused.
+        """
+        self._free_abandoned(now_s)
+        size = self._size(context)
+        candidates, out = self._filter(context, now_s)
+        unknown = False
+        for candidate in candidates:
+            candidate.predict(size, now_s)
+            unknown = unknown or not candidate.latency.known
+        if unknown:
+            self._guess_unknown(candidates, size)
+        if context.max_latency_ms is not None:
+            candidates = self._in_time(candidates, out, context.max_latency_ms)
+        choice = self.policy.choose(candidates, context, now_s, rng)
+        place = choice.candidate.dispatched(now_s)
+        return RoutingDecision(
+            self.name, self.policy.name, size, now_s, choice, candidates, out, place, self._abandoned.append
+        )
+
+    def record(
+        self, decision: RoutingDecision, latency_ms: float | None, error: Fault | None, now_s: float
+    ) -> None:
+        """Free the decision's place and learn how it ended; a second call for it does nothing."""
+        place = decision.take_place()
+        if place is None:
+            return
+        profile = decision.profile
+        if error is None and latency_ms is not None:
+            if profile.succeeded(place, decision.size, decision.expected_latency_ms, latency_ms, now_s):
+                self.policy.observe(profile, decision.size, decision.propensity, latency_ms, now_s)
+            return
+        profile.ignored(place, now_s)
+        if error is not None:
+            profile.failed(error, now_s)
+
+    def _size(self, context: RoutingContext) -> float:
+        """The request's size x: its elements relative to one item of the first request seen."""
+        if context.elements is None or context.elements == 0:
+            return float(context.batch_size)
+        if self._reference_elements == 0.0:
+            self._reference_elements = context.elements / context.batch_size
+        return context.elements / self._reference_elements
+
+    def _filter(self, context: RoutingContext, now_s: float) -> tuple[list[VariantProfile], Out]:
+        candidates: list[VariantProfile] = []
+        out: Out = []
+        for profile in self.profiles.values():
+            reason = profile.reason_out(context, now_s)
+            if reason is None:
+                candidates.append(profile)
+            else:
+                out.append((profile, reason))
+        return (candidates, out) if candidates else self._last_resort(context, out)
+
+    def _last_resort(self, context: RoutingContext, out: Out) -> tuple[list[VariantProfile], Out]:
+        """Better a variant that failed a moment ago than no answer; a dead process gives none anyway."""
+        resting = [p for p, reason in out if reason is p.RESTING]
+        if not resting:
+            raise self._nobody(context, out)
+        return resting, [entry for entry in out if entry[0] not in resting]
+
+    def _in_time(
+        self, candidates: list[VariantProfile], out: Out, deadline_ms: float
+    ) -> list[VariantProfile]:
+        """Those that would answer within the deadline; where none would, all of them or an error.
+
+        No margin: one of 10 % lost 7 % of what was answered in time under overload, since it keeps requests
+        from the slower variants that would just do.
+        """
+        in_time = [candidate for candidate in candidates if candidate.latency_ms <= deadline_ms]
+        if in_time:
+            out += [(candidate, self.LATE) for candidate in candidates if candidate.latency_ms > deadline_ms]
+            return in_time
+        if self._refuse_late:
+            soonest_ms = min(candidate.latency_ms for candidate in candidates)
+            raise DeadlineError(
+                f"model '{self.name}': no variant can answer within {deadline_ms:g} ms, the soonest is "
+                f"expected in {soonest_ms:.4g} ms: allow more time, or send less"
+            )
+        return candidates
+
+    def _guess_unknown(self, candidates: list[VariantProfile], size: float) -> None:
+        """Guess what nothing is known of: fast enough to be tried by a small request, one at a time.
+
+        A large request, and one that comes while an unknown variant is being tried, takes it for slow.
+        """
+        known = [candidate.service_ms for candidate in candidates if candidate.latency.known]
+        unknown = [candidate for candidate in candidates if not candidate.latency.known]
+        best_ms = min(known, default=self.UNKNOWN_SERVICE_MS)
+        tried = any(candidate.load.in_flight for candidate in unknown)
+        small = self._is_small(size)
+        share = self.UNTRIED_SHARE_OF_BEST if small and not tried else self.DEFERRED_SHARE_OF_BEST
+        for candidate in unknown:
+            candidate.service_ms = share * best_ms
+            candidate.wait_ms = best_ms * candidate.load.in_flight
+
+    def _is_small(self, size: float) -> bool:
+        """Whether a request is no larger than is typical; the typical size is a geometric mean.
+
+        A mean that was once below a steady size never quite reaches it: within √2 counts as typical.
+        """
+        log_size = math.log2(size)
+        if self._typical_log_size is None:
+            self._typical_log_size = log_size
+        self._typical_log_size += self.TYPICAL_STEP * (log_size - self._typical_log_size)
+        return log_size <= self._typical_log_size + self.TYPICAL_SPREAD
+
+    def _nobody(self, context: RoutingContext, out: Out) -> InvalidRequestError | NoVariantError:
+        reasons = "; ".join(f"{profile.variant.name}: {reason}" for profile, reason in out)
+        largest = max(profile.variant.max_batch_size for profile in self.profiles.values())
+        if largest and context.batch_size > largest:
+            return InvalidRequestError(
+                f"model '{self.name}': a batch of {context.batch_size} is above the largest "
+                f"that a variant takes, {largest}: send smaller batches"
+            )
+        return NoVariantError(f"model '{self.name}': no variant can serve this request now ({reasons})")
+
+    def _free_abandoned(self, now_s: float) -> None:
+        while self._abandoned:
+            profile, place = self._abandoned.popleft()
+            profile.ignored(place, now_s)

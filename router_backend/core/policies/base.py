@@ -1,0 +1,80 @@
+"""What every policy is: it puts a cost on each candidate and picks one."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import ClassVar, NamedTuple
+
+from router_backend.core.profile import VariantProfile
+from router_backend.core.request import RoutingContext
+from router_backend.errors import ConfigurationError
+
+
+class Choice(NamedTuple):
+    """What a policy picked.
+
+    Args:
+        candidate: the picked one.
+        propensity: the probability with which it was picked.
+        probe: whether it was picked to learn.
+    """
+
+    candidate: VariantProfile
+    propensity: float = 1.0
+    probe: bool = False
+
+
+class Policy(ABC):
+    """Chooses among the candidates of one logical model.
+
+    One object serves one model: it may keep state of its own. The router calls it under its lock, never
+    from two threads at once, and hands time and randomness in.
+    """
+
+    name: ClassVar[str]
+
+    @classmethod
+    def create(cls, argument: str) -> Policy:
+        """A new policy from what follows the colon of its name in a configuration; most take nothing.
+
+        Raises:
+            ConfigurationError: the argument is not what the policy takes.
+        """
+        if argument:
+            raise ConfigurationError(f"policy: expected '{cls.name}' alone, found '{cls.name}:{argument}'")
+        return cls()
+
+    def check(self, variants: Collection[str]) -> None:  # noqa: B027 - most policies name no variant
+        """Refuse to serve a model with these variants.
+
+        Raises:
+            ConfigurationError: the policy was made for a variant that is not among them.
+        """
+
+    @abstractmethod
+    def choose(
+        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
+    ) -> Choice:
+        """Set the `cost` of each of the candidates (at least one) and pick one.
+
+        Args:
+            candidates: the variants that may serve, each with what it predicts for this request.
+            context: the request.
+            now_s: the time.
+            rng: the only source of chance.
+        """
+
+    def observe(  # noqa: B027 - most policies learn nothing beside the profiles
+        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
+    ) -> None:
+        """Learn from an answer, beyond what the profile learns; policies that need no more leave it out.
+
+        Args:
+            profile: the variant that answered.
+            size: the request's size x.
+            propensity: the probability with which the variant had been picked.
+            latency_ms: from sending to answer.
+            now_s: the time.
+        """

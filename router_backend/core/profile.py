@@ -1,0 +1,128 @@
+"""One variant as the router knows it: what it learned, what is in flight, whether it is healthy."""
+
+import math
+
+from router_backend.core.health import Breaker, BreakerState, Fault
+from router_backend.core.learning.interval import ConformalInterval
+from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.load import Load, Place
+from router_backend.core.request import RoutingContext
+from router_backend.core.variant import Variant
+
+
+class VariantProfile:
+    """Learning, load and health of one variant, and what they say of the request being routed.
+
+    The last four attributes are made anew for each decision, under the router's lock, in place: an object
+    for each candidate of each decision would cost as much as the choice itself.
+
+    Args:
+        variant: whose profile this is.
+        coverage: the share of latencies that the prediction interval is to hold.
+
+    Attributes:
+        not_ready_reason: why it cannot take requests; None: it can.
+        service_ms: predicted service time S of the request being routed; 0: nothing was learned.
+        wait_ms: predicted wait W before that.
+        utilisation: how busy the variant was over the last seconds, per instance.
+        cost: what the policy made of it, in its own unit; the least is best.
+    """
+
+    RESTING = "breaker open after failures"
+    DEAD = "breaker open: its process has ended, load the model again"
+
+    __slots__ = (
+        "breaker",
+        "cost",
+        "failures",
+        "interval",
+        "latency",
+        "load",
+        "not_ready_reason",
+        "service_ms",
+        "successes",
+        "utilisation",
+        "variant",
+        "wait_ms",
+    )
+
+    def __init__(self, variant: Variant, coverage: float) -> None:
+        self.variant = variant
+        self.latency = LatencyModel()
+        self.interval = ConformalInterval(coverage)
+        self.load = Load(variant.concurrency)
+        self.breaker = Breaker()
+        self.not_ready_reason: str | None = None
+        self.successes = 0
+        self.failures = 0
+        self.service_ms = self.wait_ms = self.utilisation = self.cost = 0.0
+
+    @property
+    def latency_ms(self) -> float:
+        """Predicted latency W + S of the request being routed."""
+        return self.wait_ms + self.service_ms
+
+    def reason_out(self, context: RoutingContext, now_s: float) -> str | None:
+        """Why a request must not be sent here; None: it may."""
+        if self.not_ready_reason is not None:
+            return self.not_ready_reason
+        variant = self.variant
+        if variant.name in context.excluded_variants:
+            return "excluded from this request"
+        if context.allowed_variants is not None and variant.name not in context.allowed_variants:
+            return "not among the allowed variants"
+        if 0 < variant.max_batch_size < context.batch_size:
+            return f"batch {context.batch_size} is above its maximum {variant.max_batch_size}"
+        if self.breaker.state is not BreakerState.CLOSED and not self.breaker.allows(now_s):
+            return self.DEAD if self.breaker.fault is Fault.DEAD else self.RESTING
+        return None
+
+    def predict(self, size: float, now_s: float) -> None:
+        """Set what a request of `size` would meet here now."""
+        load = self.load
+        self.service_ms = self.latency.predict(size)
+        self.wait_ms = load.wait_ms(now_s) if len(load.running) >= load.concurrency else 0.0
+        self.utilisation = load.utilisation(now_s)
+
+    def uncertainty_ms(self, service_ms: float, now_s: float) -> float:
+        """Standard deviation of a predicted service time."""
+        return service_ms * math.sqrt(self.latency.relative_variance(now_s))
+
+    def dispatched(self, now_s: float) -> Place:
+        """The request being routed is sent here: reserve its place."""
+        self.breaker.dispatched()
+        return self.load.enter(self.service_ms, now_s)
+
+    def succeeded(
+        self, place: Place, size: float, expected_ms: float, latency_ms: float, now_s: float
+    ) -> bool:
+        """A request was answered after `latency_ms`; `expected_ms` was predicted for it.
+
+        Returns:
+            Whether it taught anything: a latency that no clock can show is counted, no more.
+        """
+        self.breaker.succeeded()
+        self.successes += 1
+        if not LatencyModel.LEAST <= latency_ms <= LatencyModel.MOST:
+            self.latency.rejected += 1
+            self.load.leave(place, now_s, answered=False)
+            return False
+        started_s = place.started_s
+        finished_s = place.dispatched_s + latency_ms / 1e3
+        self.load.leave(place, min(finished_s, now_s), answered=True)
+        if started_s is None or finished_s <= started_s:
+            started_s = place.dispatched_s  # it overtook the queue: it cannot have waited there
+        self.latency.update(size, (finished_s - started_s) * 1e3, finished_s)
+        if expected_ms > 0.0:
+            self.interval.update(math.log(latency_ms / expected_ms))
+        return True
+
+    def failed(self, fault: Fault, now_s: float) -> None:
+        """A request failed by the variant's fault; its place is free already."""
+        self.breaker.failed(fault, now_s)
+        self.failures += 1
+
+    def ignored(self, place: Place, now_s: float) -> None:
+        """A request ended in a way that teaches nothing."""
+        self.load.leave(place, now_s, answered=False)
+        self.breaker.ignored()

@@ -1,0 +1,148 @@
+"""`ModelRouter`: decides which variant serves a request, and learns from how it went."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from router_backend.core.decision import RoutingDecision
+from router_backend.core.health import Fault
+from router_backend.core.logical_model import LogicalModel
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.registry import create_policy
+from router_backend.core.profile import VariantProfile
+from router_backend.core.request import RoutingContext
+from router_backend.core.router_config import RouterConfig
+from router_backend.core.variant import Variant
+from router_backend.errors import ConfigurationError, InvalidRequestError
+
+
+class ModelRouter:
+    """Routes requests of logical models to their variants. Thread-safe; no lock is held over a call.
+
+    Args:
+        config: how to decide; None: the defaults.
+        clock: returns seconds, never goes back; the only source of time.
+        rng: the only source of chance; a seeded one lets every decision be replayed.
+
+    Examples:
+        >>> from router_backend.core.variant import Device, Variant
+        >>> router = ModelRouter(clock=lambda: 0.0)
+        >>> router.register_model("resnet50", variants=[Variant("resnet50_cpu", Device.CPU)])
+        >>> decision = router.route_request("resnet50", RoutingContext(batch_size=8))
+        >>> decision.variant
+        'resnet50_cpu'
+        >>> router.record_execution(decision, latency_ms=4.1)
+    """
+
+    def __init__(
+        self,
+        config: RouterConfig | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._config = config or RouterConfig()
+        self._new_policy: Callable[[], Policy] = partial(create_policy, self._config.policy)
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._models: dict[str, LogicalModel] = {}
+        self._lock = threading.Lock()
+
+    def register_model(self, model_name: str, *, variants: Sequence[Variant]) -> None:
+        """Make a logical model known.
+
+        Raises:
+            ConfigurationError: it is known already, has no variants, or one twice.
+        """
+        model = LogicalModel(model_name, variants, self._new_policy(), self._config)
+        with self._lock:
+            if model_name in self._models:
+                raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
+            self._models[model_name] = model
+
+    def set_routing_policy(self, policy: str | Callable[[], Policy]) -> None:
+        """Choose by another policy from now on; what the profiles learned stays.
+
+        Args:
+            policy: a name of the registry, or a function that makes a policy; each model gets its own.
+
+        Raises:
+            ConfigurationError: no policy has that name, or it is for a variant that a model has not; then
+                nothing has changed.
+        """
+        new_policy = partial(create_policy, policy) if isinstance(policy, str) else policy
+        new_policy()  # an unknown name is refused, models or none
+        with self._lock:
+            policies = [(model, new_policy()) for model in self._models.values()]
+            for model, made in policies:
+                made.check(model.profiles)
+            for model, made in policies:
+                model.policy = made
+            self._new_policy = new_policy
+
+    def route_request(self, model_name: str, context: RoutingContext) -> RoutingDecision:
+        """Choose a variant for a request and reserve its place in flight.
+
+        Raises:
+            InvalidRequestError: the model is unknown, or none of its variants could ever serve this.
+            NoVariantError: every variant is out at the moment.
+            DeadlineError: none would answer in time, and such requests are refused.
+        """
+        model = self._model(model_name)
+        with self._lock:
+            return model.route(context, self._clock(), self._rng)
+
+    def record_execution(
+        self,
+        decision: RoutingDecision,
+        *,
+        latency_ms: float | None = None,
+        error: Fault | None = None,
+    ) -> None:
+        """Free the decision's place and learn how it ended; recording it again does nothing.
+
+        Args:
+            decision: what `route_request` returned.
+            latency_ms: from sending to answer; None without an error: the end says nothing (ignored).
+            error: how the variant failed; None: it did not.
+        """
+        model = self._model(decision.model_name)
+        with self._lock:
+            model.record(decision, latency_ms, error, self._clock())
+
+    def report_fault(self, decision: RoutingDecision, fault: Fault) -> None:
+        """Count a failure against the variant of a decision that was recorded without one.
+
+        For failures that turn out to be the variant's own only when another variant has answered the
+        same request.
+        """
+        with self._lock:
+            decision.profile.failed(fault, self._clock())
+
+    def set_ready(self, model_name: str, variant: str, not_ready_reason: str | None) -> None:
+        """Tell whether a variant can take requests: None, or the reason why it cannot."""
+        profile = self.profile(model_name, variant)
+        with self._lock:
+            profile.not_ready_reason = not_ready_reason
+
+    def profile(self, model_name: str, variant: str) -> VariantProfile:
+        """What is known of a variant; to be read, not changed.
+
+        Raises:
+            InvalidRequestError: the model or the variant is unknown.
+        """
+        profiles = self._model(model_name).profiles
+        if variant not in profiles:
+            raise InvalidRequestError(
+                f"model '{model_name}' has no variant '{variant}': expected one of {', '.join(profiles)}"
+            )
+        return profiles[variant]
+
+    def _model(self, model_name: str) -> LogicalModel:
+        try:
+            return self._models[model_name]
+        except KeyError:
+            known = ", ".join(self._models) or "none yet"
+            raise InvalidRequestError(f"model '{model_name}' is not registered: found {known}") from None
