@@ -1,0 +1,1 @@
+"""Reads config.pbtxt into typed, validated settings."""
