@@ -1,0 +1,114 @@
+"""`TritonPythonModel`: the router as Triton's Python backend runs it."""
+
+from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
+
+import gc
+import json
+import time
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import triton_python_backend_utils as pb_utils
+
+from router_backend.config.router_model import check_completed, read_router_model
+from router_backend.core.router import ModelRouter
+from router_backend.errors import OverloadedError, RouterError
+from router_backend.serving.completion import complete
+from router_backend.serving.own_request import OwnRequest
+from router_backend.serving.readiness import Readiness
+from router_backend.serving.request_handler import RequestHandler
+from router_backend.serving.responses import error_response, send
+from router_backend.serving.trace_writer import open_trace
+from router_backend.serving.warmup import Warmup
+from router_backend.serving.worker_pool import WorkerPool
+
+
+class Arrival(NamedTuple):
+    """A request that waits for a thread, and the monotonic time at which it came."""
+
+    request: pb_utils.InferenceRequest
+    sender: pb_utils.InferenceResponseSender
+    at_s: float
+
+
+class TritonPythonModel:
+    """A router model.
+
+    `execute` takes each request's response sender and returns at once; a thread of the pool answers. It
+    is the only shape in which a slow request does not hold up a fast one: a synchronous `execute` blocks
+    its instance, and coroutines share a small pool that the backend does not let us size.
+    """
+
+    @staticmethod
+    def auto_complete_config(auto_complete_model_config: pb_utils.ModelConfig) -> pb_utils.ModelConfig:
+        """Fill in what config.pbtxt leaves out of inputs, outputs and batch size, from the variants."""
+        repository = Path(pb_utils.get_model_dir()).parent.parent
+        model = read_router_model(auto_complete_model_config.as_dict(), repository)
+        complete(auto_complete_model_config, model.signature)
+        return auto_complete_model_config
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Read the configuration and start the threads.
+
+        Raises:
+            ConfigurationError: whatever is wrong with it; Triton shows the text as the model's reason.
+        """
+        config: dict[str, Any] = json.loads(args["model_config"])
+        model = read_router_model(config, Path(args["model_repository"]).parent)
+        check_completed(config, model)
+        router = ModelRouter(model.parameters.decision)
+        router.register_model(model.name, variants=model.variants)
+        self._readiness = Readiness(model, router)
+        self._warmup = Warmup(model, router)
+        self._own_request = OwnRequest(model, self._get_ready)
+        self._trace = open_trace(model, pb_utils.Logger.log_warn)
+        self._handler = RequestHandler(model, router, self._readiness, self._trace)
+        self._pool = WorkerPool(self._answer, model.parameters.worker_threads, model.parameters.max_in_flight)
+        gc.freeze()  # what lives for good need not be looked through while requests wait
+        self._own_request.start()
+
+    def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
+        """Hand every request to a thread; its response is sent from there."""
+        for request in requests:
+            if self._own_request.take(request):
+                continue
+            arrival = Arrival(request, request.get_response_sender(), time.monotonic())
+            try:
+                self._pool.submit(arrival)
+            except OverloadedError as error:
+                send(arrival.sender, error_response(error))
+
+    def finalize(self) -> None:
+        """Finish what is in flight, then end the threads."""
+        self._own_request.stop()
+        self._pool.drain()
+        if self._trace is not None:
+            self._trace.close()
+
+    def _answer(self, arrival: Arrival) -> None:
+        try:
+            response = self._handler.answer(arrival.request, arrival.at_s)
+        except Exception as defect:  # noqa: BLE001 - whatever went wrong, a client waits for an answer
+            pb_utils.Logger.log_error(traceback.format_exc())
+            response = error_response(RouterError(f"defect in the router: {defect!r}; its log has the place"))
+        try:
+            self._look_if_due()
+        finally:
+            send(arrival.sender, response)
+
+    def _look_if_due(self) -> None:
+        """Call other models while a client's request is in flight, which is when it is safe."""
+        if self._readiness.due():
+            self._own_request.client_came()
+            self._look()
+            if self._warmup.waiting:
+                self._own_request.send()
+
+    def _look(self) -> None:
+        for variant in self._readiness.look():
+            self._warmup.add(variant)
+
+    def _get_ready(self) -> None:
+        self._look()
+        self._warmup.run()

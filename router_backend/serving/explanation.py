@@ -1,0 +1,44 @@
+"""A decision in words that JSON has, for the client that asks why."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from router_backend.core.decision import Candidate, RoutingDecision
+
+
+def explain(
+    decision: RoutingDecision, observed_ms: float | None, failed: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """What was decided for a request, and how it came out.
+
+    Args:
+        decision: the decision that served it.
+        observed_ms: from sending to the variant to its answer; None in a dry run.
+        failed: the variants that were tried before, each with its error.
+    """
+    return {
+        "variant": decision.variant,
+        "device": decision.device.value,
+        "policy": decision.policy,
+        "predicted_ms": _rounded(decision.expected_latency_ms),
+        "observed_ms": _rounded(observed_ms),
+        "confidence": round(decision.confidence, 3),
+        "propensity": decision.propensity,
+        "probe": decision.probe,
+        "failed": [{"variant": variant, "error": message} for variant, message in failed],
+        "candidates": [_candidate(candidate) for candidate in decision.candidates],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "variant": candidate.variant,
+        "device": candidate.device.value,
+        "score": round(candidate.score, 4),
+        "predicted_ms": _rounded(candidate.expected_latency_ms),
+        "reason_out": candidate.reason_out,
+    }
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)

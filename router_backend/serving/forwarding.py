@@ -1,0 +1,66 @@
+"""Forwards a request to a variant by Business Logic Scripting, as it came."""
+
+from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
+
+import re
+from collections.abc import Sequence
+
+import triton_python_backend_utils as pb_utils
+
+from router_backend.serving.request_options import ParameterValue
+
+NOT_READY = re.compile(r"Model '.*' is not ready|unknown model|Request for unknown model")
+DEAD = re.compile(r"Stub process '.*' is not healthy")
+
+
+class Forwarder:
+    """One request on its way to whichever variant is chosen, more than one in turn if need be.
+
+    The input tensors are handed on as they are, without a copy; identity, sequence, timeout and trace
+    travel along.
+
+    Args:
+        request: what the client sent.
+        inputs: its input tensors.
+        output_names: which outputs the variant is asked for.
+        parameters: the request parameters that are not the router's own.
+    """
+
+    __slots__ = ("_inputs", "_output_names", "_parameters", "_request")
+
+    def __init__(
+        self,
+        request: pb_utils.InferenceRequest,
+        inputs: Sequence[pb_utils.Tensor],
+        output_names: Sequence[str],
+        parameters: dict[str, ParameterValue],
+    ) -> None:
+        self._request = request
+        self._inputs = inputs
+        self._output_names = output_names
+        self._parameters = parameters
+
+    def call(self, variant: str) -> pb_utils.InferenceResponse:
+        """Call a variant and wait for its answer, which may be an error."""
+        request = self._request
+        return pb_utils.InferenceRequest(
+            model_name=variant,
+            inputs=self._inputs,
+            requested_output_names=self._output_names,
+            request_id=request.request_id(),
+            correlation_id=request.correlation_id(),
+            flags=request.flags(),
+            timeout=request.timeout(),
+            trace=request.trace(),
+            parameters=self._parameters,
+        ).exec()
+
+
+def is_not_ready(message: str) -> bool:
+    """Whether a variant's error says that Triton has not loaded it."""
+    return NOT_READY.search(message) is not None
+
+
+def is_dead(message: str) -> bool:
+    """Whether a variant's error says that its process has ended."""
+    return DEAD.search(message) is not None

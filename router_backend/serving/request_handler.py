@@ -1,0 +1,142 @@
+"""Answers requests: decide, forward, learn, and try another variant after a failure."""
+
+from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import triton_python_backend_utils as pb_utils
+
+from router_backend.config.router_model import DECISION_OUTPUT, RouterModel
+from router_backend.core.decision import RoutingDecision
+from router_backend.core.health import Fault
+from router_backend.core.request import RoutingContext
+from router_backend.core.router import ModelRouter
+from router_backend.errors import NoVariantError, RouterError, VariantsFailedError
+from router_backend.serving.explanation import explain
+from router_backend.serving.forwarding import Forwarder, is_dead, is_not_ready
+from router_backend.serving.readiness import Readiness
+from router_backend.serving.request_options import RequestOptions, read_options
+from router_backend.serving.responses import cancelled_response, error_response, explained_response
+from router_backend.serving.tensors import context_of
+from router_backend.serving.trace_writer import TraceWriter
+
+Failures = list[tuple[RoutingDecision, str]]
+
+
+class RequestHandler:
+    """Answers the requests of one router model, from any number of threads.
+
+    Args:
+        model: the router model.
+        router: what decides.
+        readiness: is told of variants that are not loaded.
+        trace: records what was answered; None: nothing does.
+    """
+
+    # Asking the server whether the client has gone costs as much as a tenth of a call: it is asked only
+    # of requests that have had the time to be cancelled.
+    CANCELLATION_WORTH_ASKING_S = 0.01
+
+    def __init__(
+        self, model: RouterModel, router: ModelRouter, readiness: Readiness, trace: TraceWriter | None
+    ) -> None:
+        self._name = model.name
+        self._router = router
+        self._readiness = readiness
+        self._trace = trace
+        self._batched = model.signature.max_batch_size > 0
+        self._output_names = [output.name for output in model.signature.outputs]
+
+    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
+        """The response to a request that arrived at `arrived_s` of the monotonic clock."""
+        try:
+            options = read_options(request.parameters())
+            inputs = request.inputs()
+            context = context_of(inputs, self._batched)
+            if options.dry_run:
+                return self._dry_run(context)
+            if self._is_late(arrived_s) and request.is_cancelled():
+                return cancelled_response()
+            forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
+            return self._serve(request, forwarder, context, options, arrived_s)
+        except RouterError as error:
+            return error_response(error)
+
+    def _serve(
+        self,
+        request: pb_utils.InferenceRequest,
+        forwarder: Forwarder,
+        context: RoutingContext,
+        options: RequestOptions,
+        arrived_s: float,
+    ) -> pb_utils.InferenceResponse:
+        """Forward until a variant answers; each that fails is excluded from the next choice."""
+        failures: Failures = []
+        while True:
+            decision = self._decide(context, failures)
+            dispatched_s = time.monotonic()
+            response = forwarder.call(decision.variant)
+            latency_ms = (time.monotonic() - dispatched_s) * 1e3
+            if not response.has_error():
+                self._succeeded(decision, latency_ms, failures)
+                if self._trace is not None:
+                    self._trace.record(context, decision, arrived_s, latency_ms)
+                if not options.explain:
+                    return response
+                return self._explained(decision, response.output_tensors(), latency_ms, failures)
+            failures.append((decision, response.error().message()))
+            self._failed(*failures[-1])
+            if request.is_cancelled():
+                return cancelled_response()
+            context = replace(context, excluded_variants=context.excluded_variants | {decision.variant})
+
+    def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
+        try:
+            return self._router.route_request(self._name, context)
+        except NoVariantError:
+            if all(is_not_ready(message) for _, message in failures):
+                raise
+            tried = "; ".join(f"{decision.variant}: {message}" for decision, message in failures)
+            raise VariantsFailedError(
+                f"model '{self._name}': no variant could answer the request ({tried})"
+            ) from None
+
+    def _succeeded(self, decision: RoutingDecision, latency_ms: float, failures: Failures) -> None:
+        self._router.record_execution(decision, latency_ms=latency_ms)
+        for failed, message in failures:
+            # What another variant could answer was not the request's fault.
+            if not is_not_ready(message) and not is_dead(message):
+                self._router.report_fault(failed, Fault.ERROR)
+
+    def _failed(self, decision: RoutingDecision, message: str) -> None:
+        # That a process has ended is no request's fault; any other error may be.
+        self._router.record_execution(decision, error=Fault.DEAD if is_dead(message) else None)
+        if is_not_ready(message):
+            self._readiness.missing(decision.variant)
+
+    def _dry_run(self, context: RoutingContext) -> pb_utils.InferenceResponse:
+        decision = self._decide(context, [])
+        self._router.record_execution(decision)
+        return explained_response([], explain(decision, None, []), self._batched)
+
+    def _explained(
+        self,
+        decision: RoutingDecision,
+        output_tensors: Sequence[pb_utils.Tensor],
+        latency_ms: float,
+        failures: Failures,
+    ) -> pb_utils.InferenceResponse:
+        failed = [(failure.variant, message) for failure, message in failures]
+        return explained_response(output_tensors, explain(decision, latency_ms, failed), self._batched)
+
+    def _wanted_outputs(self, request: pb_utils.InferenceRequest) -> list[str]:
+        """The outputs to ask the variant for: the router's own is not among its outputs."""
+        wanted = list(request.requested_output_names())
+        if DECISION_OUTPUT.name in wanted:
+            wanted.remove(DECISION_OUTPUT.name)
+        return wanted or self._output_names
+
+    def _is_late(self, arrived_s: float) -> bool:
+        return time.monotonic() - arrived_s > self.CANCELLATION_WORTH_ASKING_S

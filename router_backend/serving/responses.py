@@ -1,0 +1,57 @@
+"""From the router's results to Triton's responses."""
+
+from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from router_backend.config.router_model import DECISION_OUTPUT
+from router_backend.errors import InvalidRequestError, NoVariantError, OverloadedError, RouterError
+
+CODES = {
+    InvalidRequestError: "INVALID_ARG",
+    NoVariantError: "UNAVAILABLE",
+    OverloadedError: "UNAVAILABLE",
+}
+
+
+def error_response(error: RouterError) -> pb_utils.InferenceResponse:
+    """An error with the code that its kind has in Triton."""
+    code = getattr(pb_utils.TritonError, CODES.get(type(error), "INTERNAL"))
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+
+
+def empty_response() -> pb_utils.InferenceResponse:
+    """An answer without outputs."""
+    return pb_utils.InferenceResponse(output_tensors=[])
+
+
+def cancelled_response() -> pb_utils.InferenceResponse:
+    """The answer to a request whose client no longer waits for one."""
+    error = pb_utils.TritonError("the client cancelled the request", pb_utils.TritonError.CANCELLED)
+    return pb_utils.InferenceResponse(error=error)
+
+
+def explained_response(
+    output_tensors: Sequence[pb_utils.Tensor], explanation: dict[str, Any], batched: bool
+) -> pb_utils.InferenceResponse:
+    """The variant's outputs and the explanation, as an output and as response parameters where there are.
+
+    The output has one element, shape [1] or [1, 1] in a batched model, whatever the request's batch.
+    """
+    text = json.dumps(explanation)
+    shape = (1, 1) if batched else (1,)
+    array = np.array([text.encode()], dtype=np.object_).reshape(shape)
+    tensors = [*output_tensors, pb_utils.Tensor(DECISION_OUTPUT.name, array)]
+    if not hasattr(pb_utils.InferenceResponse, "parameters"):  # before 25.02
+        return pb_utils.InferenceResponse(output_tensors=tensors)
+    return pb_utils.InferenceResponse(output_tensors=tensors, parameters={DECISION_OUTPUT.name: text})
+
+
+def send(sender: pb_utils.InferenceResponseSender, response: pb_utils.InferenceResponse) -> None:
+    """Send the one response that a request gets."""
+    sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
