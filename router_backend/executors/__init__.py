@@ -1,0 +1,1 @@
+"""Model code of variants: one file an executor."""

@@ -1,0 +1,77 @@
+"""Several requests, run as one batch and taken apart again."""
+
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+
+from router_backend.errors import RouterError
+from router_backend.executors.onnx_session import ExecutionError, Tensors
+
+Run = Callable[[Tensors], Tensors]
+Outcome = Tensors | RouterError
+
+
+def run_joined(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
+    """Run requests together, joined along their first dimension; one that cannot be run fails alone.
+
+    Requests are joined when their inputs agree in name, type and all other dimensions. Where a joined run
+    fails, each of its requests is run by itself, so that only the ones at fault get the error.
+
+    Args:
+        run: the model, from inputs to outputs; raises a RouterError.
+        requests: the inputs of each request, all with a batch as first dimension.
+
+    Returns:
+        For each request, in order, its outputs or its error.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for index, request in enumerate(requests):
+        groups.setdefault(_signature(request), []).append(index)
+    outcomes: dict[int, Outcome] = {}
+    for indices in groups.values():
+        outcomes.update(zip(indices, _run_group(run, [requests[i] for i in indices]), strict=True))
+    return [outcomes[index] for index in range(len(requests))]
+
+
+def run_each(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
+    """Run requests one after the other, each with its own outcome."""
+    return [_attempt(run, request) for request in requests]
+
+
+def _signature(request: Tensors) -> Hashable:
+    return tuple((name, array.dtype.str, array.shape[1:]) for name, array in sorted(request.items()))
+
+
+def _run_group(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
+    if len(requests) == 1:
+        return run_each(run, requests)
+    sizes = [_batch_size(request) for request in requests]
+    joined = {name: np.concatenate([request[name] for request in requests]) for name in requests[0]}
+    try:
+        return list(_split(run(joined), sizes))
+    except RouterError:
+        return run_each(run, requests)
+
+
+def _attempt(run: Run, request: Tensors) -> Outcome:
+    try:
+        return run(request)
+    except RouterError as error:
+        return error
+
+
+def _batch_size(request: Tensors) -> int:
+    return next(iter(request.values())).shape[0]
+
+
+def _split(outputs: Tensors, sizes: Sequence[int]) -> list[Tensors]:
+    """Cut outputs along their first dimension; the parts are views."""
+    for name, array in outputs.items():
+        if array.shape[:1] != (sum(sizes),):
+            raise ExecutionError(
+                f"output '{name}' has the shape {array.shape} for a batch of {sum(sizes)}: its first "
+                "dimension must be the batch"
+            )
+    bounds = np.cumsum(sizes)[:-1]
+    parts = {name: np.split(array, bounds) for name, array in outputs.items()}
+    return [{name: parts[name][index] for name in parts} for index in range(len(sizes))]

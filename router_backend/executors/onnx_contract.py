@@ -1,0 +1,93 @@
+"""What config.pbtxt promises, held against what the ONNX file has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from router_backend.errors import ConfigurationError
+from router_backend.executors.onnx_session import TensorSpec
+
+# ONNX types by Triton's names; strings and bfloat16 have no plain numpy array and are not served.
+ONNX_TYPES: Mapping[str, str] = {
+    "TYPE_BOOL": "tensor(bool)",
+    "TYPE_UINT8": "tensor(uint8)",
+    "TYPE_UINT16": "tensor(uint16)",
+    "TYPE_UINT32": "tensor(uint32)",
+    "TYPE_UINT64": "tensor(uint64)",
+    "TYPE_INT8": "tensor(int8)",
+    "TYPE_INT16": "tensor(int16)",
+    "TYPE_INT32": "tensor(int32)",
+    "TYPE_INT64": "tensor(int64)",
+    "TYPE_FP16": "tensor(float16)",
+    "TYPE_FP32": "tensor(float)",
+    "TYPE_FP64": "tensor(double)",
+}
+
+
+def check_tensors(
+    kind: str, declared: Sequence[Mapping[str, Any]], found: Sequence[TensorSpec], max_batch_size: int
+) -> None:
+    """Refuse names, types and shapes of config.pbtxt that are not those of the ONNX file.
+
+    Args:
+        kind: "input" or "output", for the message.
+        declared: the entries of config.pbtxt, each with `name`, `data_type` and `dims`.
+        found: the tensors of the ONNX file.
+        max_batch_size: from config.pbtxt; above 0 the batch dimension is left out of `dims`.
+
+    Raises:
+        ConfigurationError: the first disagreement.
+    """
+    by_name = {spec.name: spec for spec in found}
+    names = [entry["name"] for entry in declared]
+    if sorted(names) != sorted(by_name):
+        raise ConfigurationError(
+            f"config.pbtxt has the {kind}s {_listed(names)}, the ONNX file has {_listed(by_name)}: "
+            "name the same ones"
+        )
+    for entry in declared:
+        _check_type(kind, entry, by_name[entry["name"]])
+        _check_shape(kind, entry, by_name[entry["name"]], max_batch_size)
+
+
+def _check_type(kind: str, entry: Mapping[str, Any], spec: TensorSpec) -> None:
+    expected = {onnx_type: name for name, onnx_type in ONNX_TYPES.items()}.get(spec.onnx_type)
+    if expected is None:
+        raise ConfigurationError(
+            f"{kind} '{spec.name}' of the ONNX file is {spec.onnx_type}, which this executor does not serve; "
+            f"it serves {', '.join(ONNX_TYPES)}"
+        )
+    if entry["data_type"] != expected:
+        raise ConfigurationError(
+            f"{kind} '{spec.name}' is {entry['data_type']} in config.pbtxt and {spec.onnx_type} in the ONNX "
+            f"file: write {expected}"
+        )
+
+
+def _check_shape(kind: str, entry: Mapping[str, Any], spec: TensorSpec, max_batch_size: int) -> None:
+    dims = tuple(int(size) for size in entry["dims"])
+    full = (-1, *dims) if max_batch_size > 0 else dims
+    if max_batch_size > 0 and spec.shape and spec.shape[0] is not None:
+        raise ConfigurationError(
+            f"{kind} '{spec.name}' has a fixed first dimension of {spec.shape[0]} in the ONNX file, but "
+            f"config.pbtxt has a max_batch_size of {max_batch_size}: export the model with a free batch "
+            "dimension, or set max_batch_size to 0 and write all dims"
+        )
+    if len(full) != len(spec.shape) or not all(map(_fits, full, spec.shape)):
+        raise ConfigurationError(
+            f"{kind} '{spec.name}' has the shape {_shape(full)} in config.pbtxt "
+            f"{'with the batch dimension ' if max_batch_size > 0 else ''}"
+            f"and {_shape(spec.shape)} in the ONNX file: write the same dims"
+        )
+
+
+def _fits(declared: int, found: int | None) -> bool:
+    """A free dimension of the file takes any size; a fixed one only itself."""
+    return found is None or declared == found
+
+
+def _shape(sizes: Sequence[int | None]) -> str:
+    return "[" + ", ".join("-1" if size is None else str(size) for size in sizes) + "]"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"

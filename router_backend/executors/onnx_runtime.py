@@ -1,0 +1,79 @@
+"""Serves an ONNX file from Triton's Python backend; all it needs stands in the model's config.pbtxt.
+
+A variant is a folder with a config.pbtxt that says `backend: "python"`, the ONNX file as `1/model.onnx`, and
+as `1/model.py` a line that imports `TritonPythonModel` from here.
+"""
+
+from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+
+from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
+from router_backend.executors.batching import Outcome, run_each, run_joined
+from router_backend.executors.onnx_contract import check_tensors
+from router_backend.executors.onnx_session import OnnxSession, Tensors
+from router_backend.executors.onnx_settings import OnnxSettings, parse_settings
+
+
+class TritonPythonModel:
+    """One instance of a variant: an ONNX Runtime session, and the conversions between it and Triton."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Open the ONNX file, or refuse to load with one sentence.
+
+        Raises:
+            TritonModelException: parameters, file, provider or tensors are not as config.pbtxt has them.
+        """
+        config = json.loads(args["model_config"])
+        version_folder = Path(args["model_repository"]) / args["model_version"]
+        try:
+            self._session = _open_session(config, _settings(config, args), version_folder)
+        except ConfigurationError as error:
+            raise pb_utils.TritonModelException(f"model '{args['model_name']}': {error}") from None
+        self._outputs = [output["name"] for output in config["output"]]
+        self._run_all = run_joined if config["max_batch_size"] > 0 else run_each
+
+    def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> list[pb_utils.InferenceResponse]:
+        """Answer every request; those that fit together are run as one batch."""
+        outcomes = self._run_all(self._run, [_inputs(request) for request in requests])
+        return [_response(request, outcome) for request, outcome in zip(requests, outcomes, strict=True)]
+
+    def _run(self, tensors: Tensors) -> Tensors:
+        return self._session.run(tensors, self._outputs)
+
+
+def _settings(config: Mapping[str, Any], args: Mapping[str, str]) -> OnnxSettings:
+    parameters = {key: entry["string_value"] for key, entry in config["parameters"].items()}
+    # Triton starts one instance for each GPU and tells it which one is its own.
+    gpu_index = args["model_instance_device_id"] if args["model_instance_kind"] == "GPU" else None
+    return parse_settings(parameters, gpu_index)
+
+
+def _open_session(config: Mapping[str, Any], settings: OnnxSettings, version_folder: Path) -> OnnxSession:
+    session = OnnxSession(version_folder / settings.onnx_file, settings)
+    check_tensors("input", config["input"], session.inputs, config["max_batch_size"])
+    check_tensors("output", config["output"], session.outputs, config["max_batch_size"])
+    return session
+
+
+def _inputs(request: pb_utils.InferenceRequest) -> Tensors:
+    return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+
+
+def _response(request: pb_utils.InferenceRequest, outcome: Outcome) -> pb_utils.InferenceResponse:
+    if isinstance(outcome, RouterError):
+        return pb_utils.InferenceResponse(error=_error(outcome))
+    wanted = request.requested_output_names()
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, outcome[name]) for name in wanted])
+
+
+def _error(error: RouterError) -> pb_utils.TritonError:
+    invalid = isinstance(error, InvalidRequestError)
+    return pb_utils.TritonError(
+        str(error), pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
+    )

@@ -1,0 +1,153 @@
+"""An ONNX file, opened on exactly the execution provider that was asked for, or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
+from router_backend.executors.onnx_settings import OnnxSettings
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+# Everything that ONNX Runtime raises on purpose; the classes have no common base of their own.
+_ORT_ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.EngineError,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NotFound,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    RuntimeError,
+    ValueError,
+)
+
+
+class ExecutionError(RouterError):
+    """The model failed on tensors that fit it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of an ONNX file.
+
+    Args:
+        name: the tensor's name.
+        onnx_type: e.g. `tensor(float)`.
+        shape: a number for each fixed dimension, None for each free one.
+    """
+
+    name: str
+    onnx_type: str
+    shape: tuple[int | None, ...]
+
+
+class OnnxSession:
+    """Runs an ONNX file on one execution provider; never on the CPU unless that is the provider.
+
+    Args:
+        path: the ONNX file.
+        settings: provider, its options, threads.
+
+    Raises:
+        ConfigurationError: the file is missing or broken, or the provider is not to be had on this machine.
+    """
+
+    def __init__(self, path: Path, settings: OnnxSettings) -> None:
+        _check_provider(settings)
+        if not path.is_file():
+            raise ConfigurationError(
+                f"no ONNX file at {path}: put it there, or name another one with parameter 'onnx_file'"
+            )
+        self._session = _open(path, settings)
+        self.inputs = tuple(_spec(each) for each in self._session.get_inputs())
+        self.outputs = tuple(_spec(each) for each in self._session.get_outputs())
+
+    def run(self, tensors: Tensors, output_names: Sequence[str]) -> Tensors:
+        """Run the model once.
+
+        Args:
+            tensors: one array per input; C-contiguous ones are read in place on the CPU.
+            output_names: the outputs to compute.
+
+        Raises:
+            InvalidRequestError: the tensors do not fit the model.
+            ExecutionError: the provider failed.
+        """
+        try:
+            arrays = self._session.run(list(output_names), dict(tensors))
+        except ort_errors.InvalidArgument as error:
+            raise InvalidRequestError(f"the inputs do not fit the ONNX model: {error}") from error
+        except _ORT_ERRORS as error:
+            raise ExecutionError(f"ONNX Runtime could not run the model: {error}") from error
+        return dict(zip(output_names, arrays, strict=True))
+
+
+def _check_provider(settings: OnnxSettings) -> None:
+    available = onnxruntime.get_available_providers()
+    if settings.provider.name not in available:
+        raise ConfigurationError(
+            f"{settings.provider.name} is not in this machine's onnxruntime {onnxruntime.__version__} "
+            f"(it has {', '.join(available)}): {settings.provider.origin}"
+        )
+
+
+def _open(path: Path, settings: OnnxSettings) -> Any:
+    if settings.cpu_may_run_nodes:
+        return _open_loosely(path, settings)
+    try:
+        return _create(path, settings, strict=True)
+    except _ORT_ERRORS as error:
+        _open_loosely(path, settings)  # says so if the file is broken or the provider is gone altogether
+        raise ConfigurationError(
+            f"{settings.provider.name} cannot run all of {path}, the rest would run on the CPU: change the "
+            f"model, or set the parameter 'allow_cpu_nodes' to 'true' ({error})"
+        ) from error
+
+
+def _open_loosely(path: Path, settings: OnnxSettings) -> Any:
+    provider = settings.provider
+    try:
+        session = _create(path, settings, strict=False)
+    except _ORT_ERRORS as error:
+        raise ConfigurationError(
+            f"{path} could not be opened on {provider.name}: {error}; expected an ONNX file that "
+            f"onnxruntime {onnxruntime.__version__} can load, and a provider that starts"
+        ) from error
+    if session.get_providers()[0] != provider.name:
+        raise ConfigurationError(
+            f"{provider.name} of onnxruntime {onnxruntime.__version__} did not start, which leaves "
+            f"{', '.join(session.get_providers())}: the server's log names the driver or library that it "
+            f"misses; {provider.origin}"
+        )
+    return session
+
+
+def _create(path: Path, settings: OnnxSettings, *, strict: bool) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.intra_op_threads
+    if strict:
+        # get_providers() also lists a provider that runs not a single node; this refuses any node on the CPU.
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return onnxruntime.InferenceSession(
+        path,
+        options,
+        providers=[(settings.provider.name, dict(settings.provider_options))],
+        enable_fallback=False,  # onnxruntime would otherwise print a line and go on with the CPU
+    )
+
+
+def _spec(node: Any) -> TensorSpec:
+    return TensorSpec(
+        name=node.name,
+        onnx_type=node.type,
+        shape=tuple(size if isinstance(size, int) else None for size in node.shape),
+    )
