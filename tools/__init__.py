@@ -1,0 +1,1 @@
+"""The commands: one file each, behind one entry point (`model-router --help`)."""

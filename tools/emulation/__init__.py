@@ -1,0 +1,1 @@
+"""Makes a model repository of emulated devices from a world of the simulator."""

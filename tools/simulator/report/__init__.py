@@ -1,0 +1,1 @@
+"""What a comparison looks like: a table, JSON, a page with plots."""

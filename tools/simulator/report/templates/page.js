@@ -1,0 +1,14 @@
+// Draw a plot when it comes into view: a suite has a hundred.
+const draw = (plot) => {
+  const figure = JSON.parse(plot.nextElementSibling.textContent);
+  Plotly.newPlot(plot, figure.data, figure.layout, { responsive: true, displaylogo: false, displayModeBar: false });
+};
+const observer = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (entry.isIntersecting) {
+      observer.unobserve(entry.target);
+      draw(entry.target);
+    }
+  }
+}, { rootMargin: "400px" });
+document.querySelectorAll(".plot").forEach((plot) => observer.observe(plot));

@@ -1,0 +1,1 @@
+"""How variants serve what is sent to them: one file a discipline."""
