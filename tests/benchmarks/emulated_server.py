@@ -1,0 +1,88 @@
+"""A Triton with the emulated devices of a world, and a router for each policy."""
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tritonclient.grpc as triton_grpc
+
+from router_backend.config.parameters import RouterParameters
+from router_backend.executors.emulated_request import REQUEST_PARAMETER
+from tests.benchmarks.open_loop import OpenLoop, TimedRequest
+from tools.embedded_triton import EmbeddedTriton
+from tools.emulation.model_config import emulated_name
+from tools.emulation.repository import write_repository
+from tools.simulator.world import World
+
+LARGEST_BATCH = 32
+THREADS = 256
+HOP_REQUESTS = 200
+HOP_SERVICE_MS = 5.0
+WARM_UP_CALLS = 1 + len(RouterParameters(variants=()).warmup_batch_sizes)
+WARM_UP_TIMEOUT_S = 60.0
+
+
+class EmulatedServer:
+    """What the benchmark does with the server.
+
+    Args:
+        triton: it runs, with the variants loaded.
+        world: the world.
+    """
+
+    def __init__(self, triton: EmbeddedTriton, world: World) -> None:
+        self._client = triton_grpc.InferenceServerClient(triton.grpc_url)
+        self._variants = [emulated_name(variant.name) for variant in world.variants]
+
+    @contextmanager
+    def router(self, policy: str) -> Iterator[OpenLoop]:
+        """A new router of that policy, warmed up."""
+        name = router_name(policy)
+        warm_at = self._executions() + len(self._variants) * WARM_UP_CALLS
+        self._client.load_model(name)
+        deadline_s = time.monotonic() + WARM_UP_TIMEOUT_S
+        while self._executions() < warm_at:
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"router '{name}' was not warm after {WARM_UP_TIMEOUT_S:g} s")
+            time.sleep(0.1)
+        yield OpenLoop(self._client, name)
+        self._client.unload_model(name)
+
+    def hop_ms(self, policy: str) -> float:
+        """Median cost of the way through the idle server, service time taken off."""
+        told = json.dumps(dict.fromkeys(self._variants, HOP_SERVICE_MS))
+        requests = [TimedRequest(0.0, 1, {REQUEST_PARAMETER: told})] * HOP_REQUESTS
+        with self.router(policy) as router:
+            return float(np.median(router.run_in_turn(requests))) - HOP_SERVICE_MS
+
+    def _executions(self) -> int:
+        models = [self._client.get_inference_statistics(name).model_stats[0] for name in self._variants]
+        return sum(each.inference_stats.success.count for each in models)
+
+
+@contextmanager
+def serve(world: World, policies: Sequence[str]) -> Iterator[EmulatedServer]:
+    """A server for the benchmark."""
+    with tempfile.TemporaryDirectory() as folder:
+        repository = Path(folder) / "repository"
+        routers = {
+            router_name(policy): {"policy": policy, "worker_threads": f"{THREADS}"} for policy in policies
+        }
+        write_repository(repository, world, routers, LARGEST_BATCH)
+        variants = [f"--load-model={emulated_name(variant.name)}" for variant in world.variants]
+        with EmbeddedTriton(
+            repository,
+            backend_settings={"python": {"thread-pool-size": THREADS}},
+            model_control_mode="explicit",
+            extra_arguments=variants,
+        ) as triton:
+            yield EmulatedServer(triton, world)
+
+
+def router_name(policy: str) -> str:
+    """The router model of a policy."""
+    return f"router_{policy.replace(':', '_')}"

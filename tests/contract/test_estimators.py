@@ -1,0 +1,160 @@
+"""What every estimator must satisfy: two verbs, and a finite answer whatever it was told.
+
+A new estimator is found by itself; an argument of a name that is not among `VALID` is to be added there.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router_backend.core import learning
+from router_backend.core.learning.latency_model import LatencyModel
+from tests.contract.discovery import classes_of
+
+ESTIMATORS = [estimator for estimator in classes_of(learning) if hasattr(estimator, "update")]
+
+# A nanosecond to a day, in milliseconds; requests of a thousandth to a million reference requests.
+TIMES_MS = st.floats(1e-6, 8.64e7)
+SIZES = st.floats(1e-3, 1e6)
+VALID = {
+    "x": SIZES,
+    "size": SIZES,
+    "y": TIMES_MS,
+    "service_ms": TIMES_MS,
+    "latency_ms": TIMES_MS,
+    "ratio": st.floats(1e-6, 1e6),
+    "log_ratio": st.floats(-30.0, 30.0),
+    "now_s": st.floats(-1e9, 1e9),
+    "coverage": st.floats(0.01, 0.99),
+}
+ANYTHING = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def arguments(function: Callable[..., Any], values: dict[str, st.SearchStrategy[float]]) -> st.SearchStrategy:
+    """Arguments by name for a constructor or method, self left out."""
+    signature = inspect.signature(function)
+    names = [name for name, p in signature.parameters.items() if name != "self" and p.default is p.empty]
+    missing = sorted(set(names) - set(values))
+    assert not missing, f"{function.__qualname__}: what are valid values of {missing}? Say so in VALID"
+    return st.fixed_dictionaries({name: values[name] for name in names})
+
+
+def created(estimator: type, data: st.DataObject) -> Any:
+    takes_arguments = estimator.__init__ is not object.__init__
+    return estimator(**data.draw(arguments(estimator.__init__, VALID))) if takes_arguments else estimator()
+
+
+def answers(estimator: Any, data: st.DataObject) -> list[float]:
+    """What an estimator says when it is asked for all that it can be asked for."""
+    readers = [getattr(estimator, name) for name in ("predict", "get") if hasattr(estimator, name)]
+    return [reader(**data.draw(arguments(reader, VALID))) for reader in readers]
+
+
+def numbers(estimator: Any) -> dict[str, float]:
+    """The numbers that an estimator shows as attributes."""
+    names = [name for name in dir(estimator) if not name.startswith("_")]
+    shown = {name: getattr(estimator, name) for name in names}
+    return {name: value for name, value in shown.items() if isinstance(value, (int, float))}
+
+
+def is_finite(value: float) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def test_the_estimators_are_found():
+    names = {estimator.__name__ for estimator in ESTIMATORS}
+    assert {"AffineLaw", "BucketResidual", "ChangeDetector", "ConformalInterval", "LatencyModel"} <= names
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_says_what_it_learned_by_one_of_the_two_verbs_or_by_the_update_itself(estimator):
+    reads = hasattr(estimator, "predict") or hasattr(estimator, "get")
+    detects = inspect.signature(estimator.update).return_annotation is bool
+    assert reads or detects
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_shows_a_runnable_example(estimator):
+    assert ">>> " in inspect.getdoc(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@given(data=st.data())
+def test_stays_finite_under_any_stream_of_valid_observations(estimator, data):
+    instance = created(estimator, data)
+    assert all(map(is_finite, answers(instance, data)))
+    for observation in data.draw(st.lists(arguments(instance.update, VALID), max_size=40)):
+        instance.update(**observation)
+        assert all(map(is_finite, answers(instance, data)))
+        assert all(map(is_finite, numbers(instance).values())), numbers(instance)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@given(data=st.data())
+def test_the_same_stream_gives_the_same_answer(estimator, data):
+    given_arguments = arguments(estimator.__init__, VALID) if "__init__" in vars(estimator) else st.just({})
+    initial = data.draw(given_arguments)
+    one, other = estimator(**initial), estimator(**initial)
+    for observation in data.draw(st.lists(arguments(one.update, VALID), max_size=20)):
+        assert one.update(**observation) == other.update(**observation)
+    assert numbers(one) == numbers(other)
+
+
+class TestLatencyModel:
+    """The one estimator that meets the world unfiltered."""
+
+    @given(
+        stream=st.lists(
+            st.tuples(st.one_of(ANYTHING, SIZES), st.one_of(ANYTHING, TIMES_MS), VALID["now_s"]), max_size=60
+        )
+    )
+    def test_whatever_it_is_told_it_stays_finite_and_never_negative(self, stream):
+        model = LatencyModel()
+        for x, service_ms, now_s in stream:
+            model.update(x, service_ms, now_s)
+            for size in (1e-3, 1.0, 32.0, 1e6):
+                assert is_finite(model.predict(size))
+                assert model.predict(size) >= 0.0
+            assert is_finite(model.relative_variance(now_s))
+            assert model.relative_variance(now_s) > 0.0
+
+    @given(
+        stream=st.lists(st.tuples(SIZES, TIMES_MS, VALID["now_s"]), max_size=20),
+        bad_ms=ANYTHING.filter(lambda value: not 1e-9 <= value <= 1e12),
+        size=SIZES,
+        now_s=VALID["now_s"],
+    )
+    def test_a_time_that_cannot_be_teaches_nothing_and_is_counted(self, stream, bad_ms, size, now_s):
+        model = LatencyModel()
+        for observation in stream:
+            model.update(*observation)
+        before = model.predict(size), model.relative_variance(now_s), model.known
+        model.update(size, bad_ms, now_s)
+        assert (model.predict(size), model.relative_variance(now_s), model.known) == before
+        assert model.rejected == 1
+
+    @given(size=SIZES, service_ms=TIMES_MS, count=st.integers(1, 300))
+    def test_a_constant_time_at_one_size_is_learned_exactly(self, size, service_ms, count):
+        model = LatencyModel()
+        for i in range(count):
+            model.update(size, service_ms, 0.1 * i)
+        assert model.predict(size) == pytest.approx(service_ms)
+
+    @given(
+        base_ms=st.floats(0.1, 100.0),
+        slope_ms=st.floats(0.01, 50.0),
+        seed=st.integers(0, 1000),
+    )
+    def test_every_law_with_a_base_and_a_slope_is_learned_within_a_tenth(self, base_ms, slope_ms, seed):
+        sizes = [1, 2, 4, 8, 16, 32]
+        model = LatencyModel()
+        for i in range(120):
+            x = sizes[(i * 5 + seed) % len(sizes)]
+            model.update(x, base_ms + slope_ms * x, 0.1 * i)
+        for x in sizes:
+            assert model.predict(x) == pytest.approx(base_ms + slope_ms * x, rel=0.1)

@@ -1,0 +1,132 @@
+"""A client of a test's server: asks, explains, refuses."""
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tritonclient.grpc as triton_grpc
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from tools.embedded_triton import EmbeddedTriton
+
+Values = npt.NDArray[Any]
+ANSWER_S = 60.0
+
+
+class Refusal(NamedTuple):
+    """An error as the client sees it."""
+
+    status: str
+    message: str
+
+
+class Call(NamedTuple):
+    """A request under way."""
+
+    answer: Future[triton_grpc.InferResult]
+    cancel: Callable[[], None]
+
+
+def items(value: float, batch_size: int = 1) -> Values:
+    """A batch for the tests' models, full of one value."""
+    return np.full((batch_size, 4), value, dtype=np.float32)
+
+
+class Client:
+    """Asks models by gRPC.
+
+    Args:
+        server: a server that is ready.
+    """
+
+    def __init__(self, server: EmbeddedTriton) -> None:
+        self.grpc = triton_grpc.InferenceServerClient(server.grpc_url)
+
+    def close(self) -> None:
+        self.grpc.close()
+
+    def ask(self, model: str, values: Values, **options: Any) -> triton_grpc.InferResult:
+        """The model's answer to `values` as its input INPUT."""
+        return self.grpc.infer(model, _inputs(values), client_timeout=ANSWER_S, **options)
+
+    def output(self, model: str, values: Values, **options: Any) -> Values:
+        """The output OUTPUT of the model's answer."""
+        return self.ask(model, values, **options).as_numpy("OUTPUT")
+
+    def decision(self, model: str, values: Values, **options: Any) -> dict[str, Any]:
+        """What a router says about how it served `values`."""
+        return decision_of(self.ask(model, values, parameters={"router_explain": True}, **options))
+
+    def refusal(self, model: str, values: Values, **options: Any) -> Refusal:
+        """The error that the model answers with; it must be one."""
+        try:
+            self.ask(model, values, **options)
+        except InferenceServerException as error:
+            return refusal_of(error)
+        raise AssertionError(f"'{model}' answered, but an error was expected")
+
+    def submit(self, model: str, values: Values, **options: Any) -> Call:
+        """Send a request without waiting for its answer."""
+        answer: Future[triton_grpc.InferResult] = Future()
+
+        def settle(result: triton_grpc.InferResult | None, error: InferenceServerException | None) -> None:
+            if error is None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(error)
+
+        context = self.grpc.async_infer(model, _inputs(values), settle, client_timeout=ANSWER_S, **options)
+        return Call(answer, context.cancel)
+
+    def executions(self, model: str) -> int:
+        """How many requests the server has had the model execute."""
+        statistics = self.grpc.get_inference_statistics(model)
+        return int(statistics.model_stats[0].inference_stats.success.count)
+
+    def expect_executions(self, model: str, count: int) -> None:
+        """The model has executed `count` requests, no more: Triton counts one after its answer is out."""
+        until(lambda: self.executions(model) >= count)
+        assert self.executions(model) == count
+
+
+def until(condition: Callable[[], bool], timeout_s: float = ANSWER_S) -> None:
+    """Wait for what the server is about to do; it must happen in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it has not happened in time"
+        time.sleep(0.01)
+
+
+def output_names(answer: triton_grpc.InferResult) -> list[str]:
+    """The outputs that an answer holds."""
+    return [output.name for output in answer.get_response().outputs]
+
+
+def decision_of(answer: triton_grpc.InferResult) -> dict[str, Any]:
+    """The router's explanation in an answer."""
+    decision: dict[str, Any] = json.loads(answer.as_numpy("routing_decision").item())
+    return decision
+
+
+def reasons_out(decision: dict[str, Any]) -> dict[str, str]:
+    """Why each variant was out that was."""
+    return {
+        candidate["variant"]: candidate["reason_out"]
+        for candidate in decision["candidates"]
+        if candidate["reason_out"] is not None
+    }
+
+
+def refusal_of(error: BaseException | None) -> Refusal:
+    """What a client sees of an error."""
+    assert isinstance(error, InferenceServerException), error
+    return Refusal(error.status().removeprefix("StatusCode."), error.message())
+
+
+def _inputs(values: Values) -> list[triton_grpc.InferInput]:
+    tensor = triton_grpc.InferInput("INPUT", values.shape, np_to_triton_dtype(values.dtype))
+    return [tensor.set_data_from_numpy(values)]

@@ -1,0 +1,24 @@
+"""Real servers for the integration tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.embedded_triton import EmbeddedTriton
+
+
+@pytest.fixture(scope="module")
+def triton_server() -> Iterator[Callable[..., EmbeddedTriton]]:
+    """Starts a ready server: `triton_server(repository, **options_of_EmbeddedTriton)`.
+
+    It runs until the module's tests are done, so that they share it; `.stop()` ends it earlier.
+    """
+    with ExitStack() as running:
+
+        def start(repository: Path, **options: Any) -> EmbeddedTriton:
+            return running.enter_context(EmbeddedTriton(repository, **options))
+
+        yield start

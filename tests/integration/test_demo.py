@@ -1,0 +1,54 @@
+"""`model-router demo` does what its name says, from the models to the figures."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tools import run_demo
+from tools.__main__ import app
+from tools.demo import repository
+from tools.demo.architecture import SQUEEZENET
+from tools.demo.repository import TEMPLATE
+from tools.traffic.comparison import BATCH_SIZES
+
+pytestmark = pytest.mark.integration
+
+READY = {"squeezenet_cpu", "squeezenet_cpu_int8"}
+
+
+@pytest.fixture(autouse=True)
+def only_the_small_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(repository, "ARCHITECTURES", (SQUEEZENET,))
+    monkeypatch.setattr(run_demo, "ARCHITECTURES", (SQUEEZENET,))
+    for name in ("squeezenet", *repository.variant_names("squeezenet")):
+        unwanted = shutil.ignore_patterns("*.onnx", "__pycache__")
+        shutil.copytree(TEMPLATE / name, tmp_path / "models" / name, ignore=unwanted)
+    monkeypatch.setattr(repository, "TEMPLATE", tmp_path / "models")
+    monkeypatch.setattr(run_demo, "TEMPLATE", tmp_path / "models")
+    monkeypatch.setattr(run_demo, "CACHE", tmp_path / "cache")
+
+
+def run(*options: str) -> str:
+    result = CliRunner().invoke(app, ["demo", "--requests=240", *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def test_json_is_all_that_it_prints_if_that_is_wanted_and_has_every_batch_size_and_ready_variant() -> None:
+    (rows,) = json.loads(run("--json")).values()
+    assert [row["batch_size"] for row in rows] == list(BATCH_SIZES)
+    for row in rows:
+        assert row["requests"] > 0
+        assert row["router_ms"] > 0
+        assert row["variants_ms"].keys() == READY
+
+
+def test_else_it_shows_what_was_made_what_serves_the_figures_and_a_decision() -> None:
+    shown = run()
+    parts = ("variants in", "UNAVAILABLE", "the routers do without it", "mean latency", '"reason_out"')
+    places = [shown.find(part) for part in parts]
+    assert -1 not in places
+    assert places == sorted(places)

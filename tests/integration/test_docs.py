@@ -1,0 +1,214 @@
+"""What the documents show to be run against a server, run against one."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton_grpc
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+from tests.documents import CHECKOUT, OPERATING, README, Example, code_words, examples
+from tests.integration.client import Client, items
+from tests.integration.model_repository import ModelRepository
+from tools.demo.architecture import SQUEEZENET
+from tools.demo.images import random_images
+from tools.demo.recipe import make_fp32, make_int8
+from tools.demo.repository import TEMPLATE, variant_names
+from tools.embedded_triton import EmbeddedTriton
+from tools.embedded_triton.command import server_environment
+from tools.embedded_triton.wheel import find_wheel
+
+pytestmark = pytest.mark.integration
+
+NOT_OF_TRITON = {"--shm-size", "--help", "--"}  # docker's, and everybody's
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server on the models that the documents speak of, and its repository."""
+
+    server: EmbeddedTriton
+    repository: Path
+
+
+@pytest.fixture(scope="module")
+def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The demo's SqueezeNet, and for each router of an example its variants and its plain form."""
+    folder = tmp_path_factory.mktemp("documents")
+    add_squeezenet(folder / "squeezenet_files", folder / "models")
+    for example in examples("protobuf"):
+        add_router(folder / "models", example)
+    for example in examples("protobuf executor"):
+        add_onnx_variant(folder / "models", example)
+    server = triton_server(
+        folder / "models", model_control_mode="explicit", extra_arguments=["--load-model=*"]
+    )
+    return Site(server, folder / "models")
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[Client]:
+    with closing(Client(site.server)) as client:
+        yield client
+
+
+def add_squeezenet(files: Path, repository: Path) -> None:
+    """The demo's smaller model with all its variants, as its command makes them."""
+    files.mkdir()
+    make_fp32(SQUEEZENET, files / "fp32.onnx")
+    make_int8(files / "fp32.onnx", files / "int8.onnx")
+    unwanted = shutil.ignore_patterns("*.onnx", "__pycache__")
+    shutil.copytree(TEMPLATE / "squeezenet", repository / "squeezenet")
+    for name in variant_names("squeezenet"):
+        shutil.copytree(TEMPLATE / name, repository / name, ignore=unwanted)
+        source = files / ("int8.onnx" if name.endswith("int8") else "fp32.onnx")
+        shutil.copy(source, repository / name / "1" / "model.onnx")
+
+
+def add_router(repository: Path, example: Example) -> None:
+    """The router of an example, the same in its plain form, and tiny variants of the names that it says."""
+    for name in variants_of(example):
+        if not (repository / name).exists():
+            ModelRepository(repository).variant(name, "scaling", device="gpu" if "gpu" in name else "cpu")
+    write(repository / routed(example) / "config.pbtxt", example.text)
+    (repository / routed(example) / "1").mkdir()
+    plain = example.text.replace('backend: "router_backend"', 'backend: "python"')
+    write(repository / f"{routed(example)}_plain" / "config.pbtxt", plain)
+    write(repository / f"{routed(example)}_plain" / "1" / "model.py", model_file("router_backend.model"))
+
+
+def add_onnx_variant(repository: Path, example: Example) -> None:
+    """The variant of an example, with SqueezeNet's file."""
+    folder = repository / routed(example)
+    write(folder / "config.pbtxt", example.text)
+    write(folder / "1" / "model.py", model_file("router_backend.executors.onnx_runtime"))
+    shutil.copy(repository / "squeezenet_cpu" / "1" / "model.onnx", folder / "1")
+
+
+def routed(example: Example) -> str:
+    """The name that the model of an example gets."""
+    return f"{example.document.stem}_{example.line}"
+
+
+def variants_of(example: Example) -> list[str]:
+    """The names in the parameter `variants` of a router's configuration."""
+    config = text_format.Parse(example.text, model_config_pb2.ModelConfig())
+    assert config.backend == "router_backend"
+    return [name.strip() for name in config.parameters["variants"].string_value.split(",")]
+
+
+def model_file(imported_from: str) -> str:
+    """The one example of a `model.py` that imports from this module."""
+    (example,) = (each for each in examples("python model.py") if f"from {imported_from} " in each.text)
+    return example.text
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("form", ["", "_plain"])
+@pytest.mark.parametrize("example", examples("protobuf"), ids=str)
+def test_a_router_that_is_shown_serves_with_its_variants_in_both_forms(
+    client: Client, example: Example, form: str
+) -> None:
+    decision = client.decision(routed(example) + form, items(1))
+    assert decision["variant"] in variants_of(example)
+    assert [candidate["variant"] for candidate in decision["candidates"]] == variants_of(example)
+
+
+@pytest.mark.parametrize("example", examples("protobuf executor"), ids=str)
+def test_an_onnx_variant_that_is_shown_answers_as_that_of_the_demo(client: Client, example: Example) -> None:
+    images = random_images(2, seed=0)
+    tensor = triton_grpc.InferInput("images", images.shape, "FP32").set_data_from_numpy(images)
+    answers = [
+        client.grpc.infer(name, [tensor]).as_numpy("probabilities")
+        for name in (routed(example), "squeezenet_cpu")
+    ]
+    np.testing.assert_allclose(*answers, rtol=1e-4)
+
+
+def test_every_model_file_that_is_shown_is_served() -> None:
+    assert len(examples("python model.py")) == len({"the router's plain form", "an ONNX variant"})
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("example", examples("sh"), ids=str)
+class TestShell:
+    @staticmethod
+    def run(site: Site, example: Example) -> str:
+        """What a shell example prints, with its ports replaced by those of the server."""
+        ports = {"8000": site.server.http_url, "8001": site.server.grpc_url, "8002": metrics_address(site)}
+        script = f"set -e -o pipefail\n{example.text}"
+        for port, address in ports.items():
+            script = script.replace(f"localhost:{port}", address)
+        return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout
+
+    def test_a_shell_example_ends_well_and_no_error_is_answered(self, site: Site, example: Example) -> None:
+        assert '"error"' not in self.run(site, example)
+
+    def test_afterwards_the_router_still_has_its_variants(
+        self, site: Site, client: Client, example: Example
+    ) -> None:
+        self.run(site, example)
+        assert client.grpc.is_model_ready("squeezenet")
+        assert client.grpc.is_model_ready("squeezenet_cpu")
+        assert client.grpc.is_model_ready("squeezenet_cpu_int8")
+
+
+def metrics_address(site: Site) -> str:
+    return site.server.metrics_url.removeprefix("http://").removesuffix("/metrics")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_dry_run_of_the_readme_tells_a_decision(site: Site) -> None:
+    (example,) = (each for each in examples("sh") if each.document == README)
+    (output,) = json.loads(TestShell.run(site, example))["outputs"]
+    decision: dict[str, Any] = json.loads(output["data"][0])
+    assert decision["variant"] in ("squeezenet_cpu", "squeezenet_cpu_int8")
+    assert decision["observed_ms"] is None
+    assert len(decision["candidates"]) == len(variant_names("squeezenet"))
+
+
+@pytest.mark.parametrize("example", examples("python server"), ids=str)
+def test_a_program_that_starts_a_server_runs(site: Site, example: Example, tmp_path: Path) -> None:
+    (tmp_path / "model_repository").symlink_to(site.repository, target_is_directory=True)
+    done = subprocess.run(
+        [sys.executable, "-c", example.text],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "squeezenet READY" in done.stdout
+    assert "squeezenet_mps UNAVAILABLE Internal: TritonModelException: model 'squeezenet_mps':" in done.stdout
+    assert done.stdout.endswith("\n32\n")
+
+
+def test_the_server_knows_the_flags_that_the_operator_is_told() -> None:
+    wheel = find_wheel()
+    helped = subprocess.run(
+        [wheel.server, "--help"], env=server_environment(wheel), check=False, capture_output=True, text=True
+    )
+    named = {
+        flag.partition("=")[0]
+        for document in (README, OPERATING)
+        for word in code_words(document)
+        if word.startswith("--")
+        for flag in word.split()
+    }
+    known = set(re.findall(r"--[\w-]+", helped.stdout + helped.stderr))
+    assert named - NOT_OF_TRITON <= known

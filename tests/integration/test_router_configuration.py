@@ -1,0 +1,180 @@
+"""A router's configuration is completed from its variants, or refused while other models go on serving."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.integration.client import Client, items
+from tests.integration.model_repository import ModelRepository
+from tools.embedded_triton import EmbeddedTriton
+
+pytestmark = pytest.mark.integration
+
+DECLARED = """
+max_batch_size: 4
+input { name: "INPUT" data_type: TYPE_FP32 dims: 4 }
+output { name: "OUTPUT" data_type: TYPE_FP32 dims: 4 }
+"""
+WRONG_TYPE = 'input { name: "INPUT" data_type: TYPE_INT32 dims: 4 }'
+WRONG_OUTPUT = 'output { name: "OUT" data_type: TYPE_FP32 dims: 4 }'
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown_parameter": (
+        {"variants": "double", "polcy": "latency"},
+        "unknown parameter 'polcy' (did you mean 'policy'?): expected one of variants, policy,",
+    ),
+    "no_variants": ({"variants": ""}, "parameter 'variants': expected model names with commas between"),
+    "misspelt_variant": (
+        {"variants": "doubel"},
+        "parameter 'variants': expected a model of the repository {repository}, "
+        "found 'doubel' (did you mean 'double'?)",
+    ),
+    "variant_twice": ({"variants": "double, double"}, "every variant may stand once, found double, double"),
+    "itself": ({"variants": "double, itself"}, "'itself' is the router itself: name the models behind it"),
+    "unknown_policy": (
+        {"variants": "double", "policy": "latncy"},
+        "policy: expected one of latency",
+    ),
+    "no_number": (
+        {"variants": "double", "worker_threads": "many"},
+        "parameter 'worker_threads': expected a whole number, at least 1, found 'many'",
+    ),
+    "number_too_small": (
+        {"variants": "double", "max_in_flight": 0},
+        "parameter 'max_in_flight': expected a whole number, at least 1, found '0'",
+    ),
+    "share_too_large": (
+        {"variants": "double", "coverage": "1.5"},
+        "coverage: expected a number between 0 and 1, found 1.5",
+    ),
+    "unknown_device": (
+        {"variants": "homeless=gup"},
+        "parameter 'variants': expected model names with commas between, each as name or name=device "
+        "(device: cpu, gpu, neural_engine, mps), found 'homeless=gup'",
+    ),
+    "missing_device": (
+        {"variants": "homeless"},
+        "model 'homeless', config.pbtxt: its device is not known: add the parameter 'device'",
+    ),
+    "other_names": (
+        {"variants": "double, renamed"},
+        "models 'double' and 'renamed' disagree: input 'INPUT TYPE_FP32 [4]' of 'double' against "
+        "no such input (it has 'IN') of 'renamed'",
+    ),
+    "other_types": (
+        {"variants": "double, integers"},
+        "input 'INPUT TYPE_FP32 [4]' of 'double' against 'INPUT TYPE_INT32 [4]' of 'integers'",
+    ),
+    "other_dims": (
+        {"variants": "double, wide"},
+        "input 'INPUT TYPE_FP32 [4]' of 'double' against 'INPUT TYPE_FP32 [5]' of 'wide'",
+    ),
+    "other_batching": (
+        {"variants": "double, single"},
+        "models 'double' and 'single' disagree on batching: max_batch_size is 8 and 0",
+    ),
+    "declares_another_type": (
+        {"variants": "double", "declared": WRONG_TYPE},
+        "models 'declares_another_type' and 'double' disagree: input 'INPUT TYPE_INT32 [4]'",
+    ),
+    "declares_another_output": (
+        {"variants": "double", "declared": WRONG_OUTPUT},
+        "output 'OUT TYPE_FP32 [4]' of 'declares_another_output' against no such output",
+    ),
+    "declares_too_large_a_batch": (
+        {"variants": "double", "declared": "max_batch_size: 16"},
+        "max_batch_size is 16, but the largest of its variants' is 8: lower it, or leave it out",
+    ),
+}
+"""Router models that must not load: what is wrong with each, and what the server then says of it."""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
+    repository = ModelRepository(tmp_path_factory.mktemp("configuration"))
+    repository.variant("double", "scaling", factor=2)
+    repository.variant("large", "scaling", {"max_batch_size: 8": "max_batch_size: 16"})
+    repository.variant("homeless", "scaling", device="")
+    repository.variant("renamed", "scaling", {"INPUT": "IN"})
+    repository.variant("integers", "scaling", {"TYPE_FP32": "TYPE_INT32"})
+    repository.variant("wide", "scaling", {"dims: 4": "dims: 5"})
+    repository.variant("single", "scaling", {"max_batch_size: 8": "max_batch_size: 0"})
+    repository.router("completed", "double, large")
+    repository.router("declared", "double, large", DECLARED)
+    repository.router("given_device", "homeless=mps")
+    for name, (settings, _) in REFUSED.items():
+        repository.router(name, **settings)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
+    return triton_server(repository.folder)
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    with closing(Client(server)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("router", REFUSED)
+def test_a_wrong_configuration_is_the_reason_why_the_router_is_unavailable(
+    client: Client, repository: ModelRepository, router: str
+) -> None:
+    index = client.grpc.get_model_repository_index()
+    entry = next(model for model in index.models if model.name == router)
+    assert entry.state == "UNAVAILABLE"
+    sentence = entry.reason.split("\n")[0]
+    assert sentence.startswith("Internal: ConfigurationError: model")
+    assert REFUSED[router][1].format(repository=repository.folder) in sentence
+
+
+def test_what_the_router_leaves_out_is_completed_from_its_variants(client: Client) -> None:
+    config = client.grpc.get_model_config("completed", as_json=True)["config"]
+    assert config["max_batch_size"] == 16
+    assert [(tensor["name"], tensor["data_type"], tensor["dims"]) for tensor in config["input"]] == [
+        ("INPUT", "TYPE_FP32", ["4"])
+    ]
+    assert [(tensor["name"], tensor["data_type"], tensor["dims"]) for tensor in config["output"]] == [
+        ("OUTPUT", "TYPE_FP32", ["4"]),
+        ("routing_decision", "TYPE_STRING", ["1"]),
+    ]
+
+
+def test_what_the_router_declares_itself_is_kept(client: Client) -> None:
+    config = client.grpc.get_model_config("declared", as_json=True)["config"]
+    assert config["max_batch_size"] == 4
+    assert [tensor["name"] for tensor in config["output"]] == ["OUTPUT", "routing_decision"]
+    refusal = client.refusal("declared", items(1, batch_size=5))
+    assert "'declared'" in refusal.message
+    assert "<= 4" in refusal.message
+
+
+def test_a_device_can_be_given_in_the_list_of_variants(client: Client) -> None:
+    assert client.decision("given_device", items(1))["device"] == "mps"
+
+
+def test_the_other_models_of_the_server_answer(client: Client) -> None:
+    np.testing.assert_array_equal(client.output("double", items(2)), items(4))
+    for _ in range(4):
+        decision = client.decision("completed", items(2))
+        assert decision["variant"] in ("double", "large")
+
+
+def test_where_triton_completes_nothing_a_router_that_declares_nothing_is_refused(
+    triton_server: Callable[..., EmbeddedTriton], tmp_path: Path
+) -> None:
+    repository = ModelRepository(tmp_path)
+    repository.variant("double", "scaling", factor=2)
+    repository.router("bare", "double")
+    repository.router("declared", "double", DECLARED)
+    server = triton_server(repository.folder, extra_arguments=["--disable-auto-complete-config"])
+    reasons = {model.name: model.reason for model in server.models()}
+    assert "this Triton does not complete configurations: declare them as 'double' does" in reasons["bare"]
+    with closing(Client(server)) as client:
+        np.testing.assert_array_equal(client.output("declared", items(2)), items(4))

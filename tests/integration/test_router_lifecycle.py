@@ -1,0 +1,131 @@
+"""Models come and go while a router serves: its variants, and the router itself."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import numpy as np
+import pytest
+
+from tests.integration.client import Client, items, reasons_out, until
+from tests.integration.model_repository import ModelRepository
+from tools.embedded_triton import EmbeddedTriton
+
+pytestmark = pytest.mark.integration
+
+RELOADS = 10
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
+    repository = ModelRepository(tmp_path_factory.mktemp("lifecycle"))
+    repository.variant("fast", "scaling", factor=2)
+    repository.variant("slow", "scaling", factor=3, delay_ms=50)
+    repository.variant("late", "gated", gate=str(repository.folder / "gate"))
+    repository.variant("gather", "gathering", gather=6)
+    repository.router("either", "fast, slow")
+    repository.router("patient", "late, slow")
+    repository.router("held", "gather")
+    repository.router("reloaded", "fast, slow")
+    return repository
+
+
+@pytest.fixture(scope="module")
+def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
+    return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    with closing(Client(server)) as client:
+        yield client
+
+
+def state_of(client: Client, model: str) -> str:
+    index = client.grpc.get_model_repository_index()
+    return str(next(entry.state for entry in index.models if entry.name == model))
+
+
+@contextmanager
+def traffic(server: EmbeddedTriton, model: str) -> Iterator[None]:
+    """Two clients that send one request after the other; no error may reach them."""
+    ended = threading.Event()
+    answered = [0, 0]
+    errors: list[BaseException] = []
+
+    def send(place: int) -> None:
+        with closing(Client(server)) as client:
+            while not ended.is_set():
+                try:
+                    assert client.output(model, items(1))[0, 0] in (2, 3)
+                except BaseException as error:
+                    errors.append(error)
+                    raise
+                answered[place] += 1
+
+    senders = [threading.Thread(target=send, args=(place,)) for place in range(len(answered))]
+    for sender in senders:
+        sender.start()
+    yield
+    ended.set()
+    for sender in senders:
+        sender.join()
+    assert errors == []
+    assert min(answered) > 0
+
+
+def test_a_variant_that_becomes_ready_later_is_used_without_a_reload_of_the_router(
+    client: Client, repository: ModelRepository
+) -> None:
+    until(lambda: "late" in reasons_out(client.decision("patient", items(1))))
+    (repository.folder / "gate").touch()
+    client.grpc.load_model("late")
+    until(lambda: client.decision("patient", items(1))["variant"] == "late")
+    np.testing.assert_array_equal(client.output("patient", items(5)), items(5))
+
+
+def test_a_variant_that_is_unloaded_is_left_out_and_used_again_when_it_is_back(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    until(lambda: client.decision("either", items(1))["variant"] == "fast")
+    with traffic(server, "either"):
+        client.grpc.unload_model("fast")
+        until(lambda: "fast" in reasons_out(client.decision("either", items(1))))
+        assert client.decision("either", items(1))["variant"] == "slow"
+        client.grpc.load_model("fast")
+        until(lambda: client.decision("either", items(1))["variant"] == "fast")
+
+
+def test_requests_in_flight_are_answered_when_their_router_is_unloaded(client: Client) -> None:
+    calls = [client.submit("held", items(1)) for _ in range(5)]
+    until(lambda: client.executions("gather") >= len(calls))
+    client.grpc.unload_model("held")
+    client.ask("gather", items(1))
+    for call in calls:
+        np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(1))
+    until(lambda: state_of(client, "held") == "UNAVAILABLE")
+    client.grpc.load_model("held")
+    np.testing.assert_array_equal(client.output("held", items(-1)), items(-1))
+
+
+def test_a_router_can_be_reloaded_again_and_again_under_traffic(
+    server: EmbeddedTriton, client: Client, repository: ModelRepository
+) -> None:
+    with traffic(server, "reloaded"):
+        for number in range(RELOADS):
+            # Triton loads a model again only if its configuration means something else now.
+            repository.router("reloaded", "fast, slow", max_in_flight=1000 + number)
+            client.grpc.load_model("reloaded")
+    until(lambda: server.log_text().count("successfully unloaded 'reloaded'") == RELOADS)
+    assert state_of(client, "reloaded") == "READY"
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_router_can_be_unloaded_as_soon_as_it_is_loaded(client: Client, served: bool) -> None:
+    for _ in range(2):
+        client.grpc.unload_model("reloaded")
+        until(lambda: state_of(client, "reloaded") == "UNAVAILABLE")
+        client.grpc.load_model("reloaded")
+        if served:
+            client.ask("reloaded", items(1))
+    np.testing.assert_array_equal(client.output("fast", items(1)), items(2))

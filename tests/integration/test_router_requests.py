@@ -1,0 +1,172 @@
+"""What came with a request reaches the variant; what was meant for the router stays there and is obeyed."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+import tritonclient.grpc as triton_grpc
+import tritonclient.http as triton_http
+
+from tests.integration.client import Client, decision_of, items, output_names
+from tests.integration.model_repository import ModelRepository
+from tools.embedded_triton import EmbeddedTriton
+
+pytestmark = pytest.mark.integration
+
+SEQUENCE_START, SEQUENCE_END = 1, 2
+
+
+@pytest.fixture(scope="module")
+def server(
+    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory
+) -> EmbeddedTriton:
+    repository = ModelRepository(tmp_path_factory.mktemp("requests"))
+    repository.variant("recorder", "recording")
+    repository.variant("recorder_gpu", "recording", device="gpu")
+    repository.router("record", "recorder", warmup_batch_sizes="none")
+    repository.router("record_either", "recorder, recorder_gpu")
+    return triton_server(repository.folder)
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    with closing(Client(server)) as client:
+        yield client
+
+
+def received(answer: triton_grpc.InferResult) -> dict[str, Any]:
+    """What the variant says that it received."""
+    record: dict[str, Any] = json.loads(answer.as_numpy("RECEIVED").flat[0])
+    return record
+
+
+def test_a_bare_request_reaches_the_variant_bare(client: Client) -> None:
+    assert received(client.ask("record", items(1))) == {
+        "request_id": "",
+        "correlation_id": 0,
+        "parameters": {},
+        "timeout_us": 0,
+        "flags": 0,
+    }
+
+
+def test_the_request_id_reaches_the_variant(client: Client) -> None:
+    assert received(client.ask("record", items(1), request_id="order 66"))["request_id"] == "order 66"
+
+
+@pytest.mark.parametrize("correlation_id", [42, "conversation"])
+def test_the_correlation_id_reaches_the_variant(client: Client, correlation_id: int | str) -> None:
+    answer = client.ask("record", items(1), sequence_id=correlation_id)
+    assert received(answer)["correlation_id"] == correlation_id
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "flags"),
+    [(True, False, SEQUENCE_START), (False, True, SEQUENCE_END), (True, True, SEQUENCE_START | SEQUENCE_END)],
+)
+def test_the_sequence_flags_reach_the_variant(client: Client, start: bool, end: bool, flags: int) -> None:
+    answer = client.ask("record", items(1), sequence_id=42, sequence_start=start, sequence_end=end)
+    assert received(answer)["flags"] == flags
+
+
+def test_the_timeout_reaches_the_variant(client: Client) -> None:
+    assert received(client.ask("record", items(1), timeout=1_500_000))["timeout_us"] == 1_500_000
+
+
+def test_parameters_reach_the_variant_without_those_of_the_router(client: Client) -> None:
+    own = {"language": "de", "beams": 4, "greedy": False}
+    routers = {"router_explain": True, "router_dry_run": False}
+    assert received(client.ask("record", items(1), parameters=own | routers))["parameters"] == own
+
+
+def test_a_parameter_that_triton_cannot_hand_on_is_refused(client: Client) -> None:
+    refusal = client.refusal("record", items(1), parameters={"temperature": 0.5})
+    assert refusal.status == "INVALID_ARGUMENT"
+    assert refusal.message.startswith("request parameter 'temperature': expected text, a whole number,")
+    assert refusal.message.endswith("found 0.5: send it as text")
+
+
+def test_http_requests_carry_the_same(server: EmbeddedTriton) -> None:
+    tensor = triton_http.InferInput("INPUT", [1, 4], "FP32").set_data_from_numpy(items(1))
+    with closing(triton_http.InferenceServerClient(server.http_url)) as http:
+        answer = http.infer(
+            "record",
+            [tensor],
+            request_id="order 66",
+            sequence_id="conversation",
+            sequence_end=True,
+            timeout=1_500_000,
+            parameters={"language": "de"},
+        )
+    assert received(answer) == {
+        "request_id": "order 66",
+        "correlation_id": "conversation",
+        "parameters": {"language": "de"},
+        "timeout_us": 1_500_000,
+        "flags": SEQUENCE_END,
+    }
+
+
+def test_an_unknown_parameter_of_the_router_is_refused_with_the_nearest_name(client: Client) -> None:
+    refusal = client.refusal("record", items(1), parameters={"router_explian": True})
+    assert refusal == (
+        "INVALID_ARGUMENT",
+        "request parameter 'router_explian' is unknown (did you mean 'router_explain'?): "
+        "expected one of router_explain, router_dry_run",
+    )
+
+
+def test_a_switch_that_is_neither_true_nor_false_is_refused(client: Client) -> None:
+    refusal = client.refusal("record", items(1), parameters={"router_dry_run": "yes"})
+    assert refusal == (
+        "INVALID_ARGUMENT",
+        "request parameter 'router_dry_run': expected true or false, found 'yes'",
+    )
+
+
+def test_the_decision_says_what_was_chosen_what_was_expected_and_what_came_of_it(client: Client) -> None:
+    decision = client.decision("record_either", items(1))
+    devices = {"recorder": "cpu", "recorder_gpu": "gpu"}
+    assert decision["device"] == devices[decision["variant"]]
+    assert decision["predicted_ms"] > 0
+    assert decision["observed_ms"] > 0
+    assert 0 <= decision["confidence"] <= 1
+    assert {candidate["variant"]: candidate["device"] for candidate in decision["candidates"]} == devices
+    for candidate in decision["candidates"]:
+        assert 0 < candidate["score"] <= 1
+        assert candidate["reason_out"] is None
+
+
+@pytest.mark.parametrize("asked", [{}, {"router_explain": False}])
+@pytest.mark.parametrize("named", [None, ["OUTPUT"], ["OUTPUT", "routing_decision"]])
+def test_a_client_that_does_not_ask_why_is_not_told(
+    client: Client, asked: dict[str, bool], named: list[str] | None
+) -> None:
+    outputs = named and [triton_grpc.InferRequestedOutput(name) for name in named]
+    answer = client.ask("record", items(1), outputs=outputs, parameters=asked)
+    assert output_names(answer) == (["OUTPUT"] if named else ["OUTPUT", "RECEIVED"])
+
+
+def test_a_client_that_asks_why_is_told_when_it_names_no_outputs(client: Client) -> None:
+    answer = client.ask("record", items(1), parameters={"router_explain": True})
+    assert output_names(answer) == ["OUTPUT", "RECEIVED", "routing_decision"]
+
+
+def test_a_client_that_asks_why_and_names_outputs_gets_those_and_the_decision(client: Client) -> None:
+    outputs = [triton_grpc.InferRequestedOutput(name) for name in ("OUTPUT", "routing_decision")]
+    answer = client.ask("record", items(1), outputs=outputs, parameters={"router_explain": True})
+    assert output_names(answer) == ["OUTPUT", "routing_decision"]
+    assert decision_of(answer)["variant"] == "recorder"
+
+
+def test_a_dry_run_answers_the_decision_and_the_model_does_not_run(client: Client) -> None:
+    executions_before = client.executions("recorder")
+    answer = client.ask("record", items(1), parameters={"router_dry_run": True})
+    assert output_names(answer) == ["routing_decision"]
+    decision = decision_of(answer)
+    assert decision["variant"] == "recorder"
+    assert decision["observed_ms"] is None
+    client.ask("record", items(1))
+    client.expect_executions("recorder", executions_before + 1)

@@ -1,0 +1,158 @@
+"""`model-router serve` serves until it is told to stop, and its exit status says what happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, add_model
+from tools.embedded_triton.shared_memory import find_regions
+
+pytestmark = pytest.mark.integration
+
+ANY_PORTS = ("--http-port=0", "--grpc-port=0", "--metrics-port=0")
+SERVE = (sys.executable, "-m", "tools", "serve", *ANY_PORTS)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    add_model(folder, "identity", IDENTITY)
+    add_model(folder, "broken", BROKEN)
+    return folder
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """Where the command puts its temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def serving(repository: Path, temporary: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*SERVE, f"--model-repository={repository}", *options],
+        env={**os.environ, "TMPDIR": str(temporary), "COLUMNS": "160"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            end_all(process)
+
+
+def end_all(process: subprocess.Popen[str]) -> None:
+    """Whatever a failed test has left running must not outlive it."""
+    if process.poll() is None:
+        for member in [*children(process), process]:
+            member.kill()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline()
+
+
+def regions(process: subprocess.Popen[str]) -> list[Path]:
+    return find_regions(f"model_router_{process.pid}_")
+
+
+def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def assert_nothing_left(
+    process: subprocess.Popen[str], started: list[psutil.Process], temporary: Path
+) -> None:
+    gone = [not child.is_running() or child.status() == psutil.STATUS_ZOMBIE for child in started]
+    assert all(gone)
+    assert regions(process) == []
+    assert list(temporary.glob("model[-_]router*")) == []
+
+
+def test_when_ready_it_prints_one_line_of_json_and_a_sigterm_ends_all_that_it_started(
+    repository: Path, temporary: Path
+) -> None:
+    with serving(repository, temporary, "--json") as process:
+        report = json.loads(line(process))
+        assert [(model["name"], model["state"]) for model in report["models"]] == [
+            ("broken", "UNAVAILABLE"),
+            ("identity", "READY"),
+        ]
+        started = children(process)
+        assert report["pid"] in [child.pid for child in started]
+        assert len(started) == 2  # the server and the stub of the model that loaded
+        assert regions(process)
+        assert list(temporary.glob("model[-_]router*"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert_nothing_left(process, started, temporary)
+
+
+def test_a_killed_server_is_reported_and_its_stubs_and_memory_are_gone(
+    repository: Path, temporary: Path
+) -> None:
+    with serving(repository, temporary, "--json") as process:
+        server_pid = json.loads(line(process))["pid"]
+        started = children(process)
+        os.kill(server_pid, signal.SIGKILL)
+        assert process.wait() == 1
+        assert process.stderr
+        assert "ended while it served (killed by SIGKILL)" in process.stderr.read()
+    assert_nothing_left(process, started, temporary)
+
+
+def test_when_ready_it_shows_a_table_and_addresses_and_ctrl_c_ends_it(
+    repository: Path, temporary: Path
+) -> None:
+    with serving(repository, temporary) as process:
+        lines = [line(process)]
+        while "Ctrl-C" not in lines[-1]:
+            lines.append(line(process))
+        text = "".join(lines)
+        assert "UNAVAILABLE" in text
+        assert "RuntimeError: broken needs a device that is not here" in text
+        assert "gRPC    127.0.0.1:" in text
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+
+
+def test_told_to_stop_before_it_is_ready_it_says_so_by_its_exit_status(
+    tmp_path: Path, temporary: Path
+) -> None:
+    add_model(tmp_path / "slow", "endless", ENDLESS)
+    with serving(tmp_path / "slow", temporary) as process:
+        while len(started := children(process)) < 2:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+    assert_nothing_left(process, started, temporary)
+
+
+def test_a_model_that_may_not_fail_ends_it_with_the_reason(repository: Path, temporary: Path) -> None:
+    with serving(repository, temporary, "--exit-on-error") as process:
+        assert process.wait() == 1
+        assert process.stderr
+        assert "model 'broken' failed to load: Internal: RuntimeError: broken needs" in process.stderr.read()
+    assert_nothing_left(process, [], temporary)
+
+
+def test_a_missing_repository_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [*SERVE, "--model-repository=/nowhere"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: model repository /nowhere is not a folder: create it")
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,125 @@
+"""A run on the real server is recorded, and the simulator replays it."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.integration.client import Client, items, until
+from tests.unit.tools.simulator.builders import three_devices
+from tools.__main__ import app
+from tools.embedded_triton import EmbeddedTriton
+from tools.emulation.repository import write_repository
+
+pytestmark = pytest.mark.integration
+
+REQUESTS = 90
+ALWAYS_FULL = Path("/dev/full")
+
+
+def lines(trace: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in trace.read_text().splitlines()]
+
+
+def told(**service_ms: float | None) -> dict[str, str]:
+    return {"emulated_service_ms": json.dumps(service_ms), "router_explain": "true"}
+
+
+def batch_size_of(number: int) -> int:
+    return 1 + number % 8
+
+
+def state_of(client: Client, model: str) -> str:
+    index = client.grpc.get_model_repository_index()
+    return str(next(entry.state for entry in index.models if entry.name == model))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trace")
+
+
+@pytest.fixture(scope="module")
+def server(triton_server: Callable[..., EmbeddedTriton], folder: Path) -> EmbeddedTriton:
+    routers = {
+        "recorded": {"trace_file": str(folder / "trace.jsonl"), "policy": "random"},
+        "unwritable": {"trace_file": str(folder / "nowhere" / "trace.jsonl")},
+        "full": {"trace_file": str(ALWAYS_FULL)},
+    }
+    write_repository(folder / "repository", three_devices(), routers, largest_batch=8)
+    return triton_server(
+        folder / "repository", model_control_mode="explicit", extra_arguments=["--load-model=*"]
+    )
+
+
+@pytest.fixture(scope="module")
+def decisions(server: EmbeddedTriton) -> list[dict[str, Any]]:
+    """What the router says of the requests of a run, the first of which fails at one variant."""
+    with closing(Client(server)) as client:
+        failing = told(gpu_emulated=None, ane_emulated=None, cpu_emulated=5.0)
+        answers = [client.ask("recorded", items(1), parameters=failing)]
+        parameters = told(gpu_emulated=1.0, ane_emulated=2.0, cpu_emulated=4.0)
+        sizes = [batch_size_of(number) for number in range(1, REQUESTS)]
+        answers += [client.ask("recorded", items(1, size), parameters=parameters) for size in sizes]
+        client.ask("recorded", items(1), parameters={"router_dry_run": "true"})
+        client.refusal("recorded", items(1), parameters=told(gpu_emulated=None))
+        client.grpc.unload_model("recorded")
+        until(lambda: state_of(client, "recorded") == "UNAVAILABLE")
+    return [json.loads(answer.as_numpy("routing_decision").item()) for answer in answers]
+
+
+def test_every_answered_request_is_a_line_of_what_was_decided_and_observed(
+    decisions: list[dict[str, Any]], folder: Path
+) -> None:
+    traced = lines(folder / "trace.jsonl")
+    assert len(traced) == REQUESTS, "dry runs, warm-up and requests without an answer are not in it"
+    for number, (line, decision) in enumerate(zip(traced, decisions, strict=True)):
+        assert {key: line[key] for key in ("variant", "device", "propensity")} == {
+            key: decision[key] for key in ("variant", "device", "propensity")
+        }
+        assert line["latency_ms"] == decision["observed_ms"]
+        assert line["batch_size"] == batch_size_of(number)
+        assert line["elements"] == 4 * line["batch_size"]
+    arrivals = [line["arrival_s"] for line in traced]
+    assert arrivals == sorted(arrivals)
+    assert traced[0]["variant"] == "cpu_emulated", "the one that answered, not those that failed before"
+
+
+@pytest.mark.parametrize("world", [(), ("--world", "resnet50")], ids=["fitted", "named"])
+def test_the_simulator_replays_the_run(
+    decisions: list[dict[str, Any]], folder: Path, world: tuple[str, ...]
+) -> None:
+    arguments = ["--trace", str(folder / "trace.jsonl"), *world, "--policies", "latency"]
+    result = CliRunner().invoke(app, ["simulate", *arguments, "--seeds", "1", "--processes", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    (case,) = json.loads(result.stdout)["cases"]
+    shares = case["policies"]["latency"]["mean"]
+    assert case["requests"] == REQUESTS
+    if not world:
+        used = Counter(decision["variant"] for decision in decisions)
+        assert {name.removeprefix("shares.") for name in shares if name.startswith("shares.")} == set(used)
+
+
+def test_a_trace_that_cannot_be_written_is_refused_at_load(server: EmbeddedTriton, folder: Path) -> None:
+    (model,) = (model for model in server.models() if model.name == "unwritable")
+    assert model.state == "UNAVAILABLE"
+    path = folder / "nowhere" / "trace.jsonl"
+    assert (
+        "model 'unwritable', config.pbtxt, parameter 'trace_file': expected a file that can" in model.reason
+    )
+    assert f"found '{path}' (No such file or directory): name another one" in model.reason
+
+
+@pytest.mark.skipif(not ALWAYS_FULL.exists(), reason="needs a device that is always full")
+def test_a_full_disk_costs_no_request_and_is_told_in_the_log(server: EmbeddedTriton) -> None:
+    with closing(Client(server)) as client:
+        for _ in range(3):
+            client.ask("full", items(1))
+            until(lambda: "the trace /dev/full can no longer be written: No space" in server.log_text())
+        client.grpc.unload_model("full")
+        until(lambda: "3 requests were left out of the trace /dev/full" in server.log_text())

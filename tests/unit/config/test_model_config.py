@@ -1,0 +1,86 @@
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from google import protobuf
+
+import router_backend
+from router_backend.config.model_config import read_model_config
+from router_backend.errors import ConfigurationError
+
+REPOSITORY = Path(router_backend.__file__).parents[1]
+GOOGLE = Path(protobuf.__file__).parents[1]
+
+
+def read_in_subprocess(model_folder: Path, *search_path: Path, then: str = "") -> str:
+    """Read the folder's configuration with these folders as the only ones outside the standard library."""
+    script = textwrap.dedent(
+        f"""
+        import sys
+        from pathlib import Path
+        sys.path[:0] = {[str(REPOSITORY), *map(str, search_path)]!r}
+        from router_backend.config.model_config import read_model_config
+        from router_backend.errors import ConfigurationError
+        try:
+            read_model_config(Path({str(model_folder)!r}))
+        except ConfigurationError as error:
+            print(error)
+        """
+    )
+    command = [sys.executable, "-I", "-S", "-c", script + then]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def only_protobuf(tmp_path: Path) -> Path:
+    """A folder of packages that holds protobuf and nothing else."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    (folder / "google").symlink_to(GOOGLE)
+    return folder
+
+
+def test_reads_a_models_configuration_into_tritons_message(write_model):
+    folder = write_model("resnet50_cpu", "instance_group [{ kind: KIND_CPU count: 2 }]")
+    config = read_model_config(folder)
+    assert config.max_batch_size == 8
+    assert list(config.input[0].dims) == [3, 224, 224]
+    assert config.instance_group[0].count == 2
+
+
+def test_a_folder_without_configuration_is_refused_with_its_path(repository):
+    with pytest.raises(ConfigurationError) as error:
+        read_model_config(repository / "resnet50_cpu")
+    path = repository / "resnet50_cpu" / "config.pbtxt"
+    assert str(error.value) == f"{path}: expected a model configuration, found no such file"
+
+
+def test_text_that_does_not_follow_the_schema_is_refused_with_path_line_and_field(write_model):
+    folder = write_model("resnet50_cpu", "max_batch: 4")
+    with pytest.raises(ConfigurationError) as error:
+        read_model_config(folder)
+    message = str(error.value)
+    assert message.startswith(f"{folder / 'config.pbtxt'}: not a valid model configuration: 4:1")
+    assert '"max_batch"' in message
+
+
+def test_reading_brings_no_grpc_along(write_model):
+    then = "assert not any(name.split('.')[0] in ('grpc', 'tritonclient') for name in sys.modules)"
+    folder = write_model("resnet50_cpu")
+    assert read_in_subprocess(folder, GOOGLE.parent, then=then) == ""
+
+
+def test_a_missing_tritonclient_is_told_with_the_command_that_installs_it(write_model, only_protobuf):
+    message = read_in_subprocess(write_model("resnet50_cpu"), only_protobuf)
+    assert "'tritonclient' holds the schema of config.pbtxt and is not installed" in message
+    assert message.endswith("pip install tritonclient")
+
+
+def test_a_tritonclient_without_the_schema_is_told_with_the_path(write_model, only_protobuf):
+    (only_protobuf / "tritonclient").mkdir()
+    (only_protobuf / "tritonclient" / "__init__.py").touch()
+    message = read_in_subprocess(write_model("resnet50_cpu"), only_protobuf)
+    schema = only_protobuf / "tritonclient" / "grpc" / "model_config_pb2.py"
+    assert message == f"{schema}: expected the schema of config.pbtxt, found nothing to import"

@@ -1,0 +1,89 @@
+from typing import Any
+
+import pytest
+
+from router_backend.config.router_model import read_router_model
+from router_backend.core.variant import Device
+from router_backend.errors import ConfigurationError
+
+GPU = "instance_group [{ kind: KIND_GPU }]"
+CPU = "instance_group [{ kind: KIND_CPU count: 2 }]"
+IMAGE = {"name": "image", "data_type": "TYPE_FP32", "dims": ["3", "224", "224"]}
+SCORES = {"name": "scores", "data_type": "TYPE_FP32", "dims": ["1000"]}
+DECISION = {"name": "routing_decision", "data_type": "TYPE_STRING", "dims": ["1"]}
+
+
+@pytest.fixture
+def two_variants(write_model):
+    """A GPU variant that takes batches up to 32, and a CPU variant that takes them up to 8."""
+    write_model("resnet50_gpu", GPU, max_batch_size=32)
+    write_model("resnet50_cpu", CPU, max_batch_size=8)
+
+
+def config_of(variants: str = "resnet50_gpu, resnet50_cpu", **more: Any) -> dict[str, Any]:
+    return {"name": "resnet50", "parameters": {"variants": {"string_value": variants}}, **more}
+
+
+@pytest.mark.usefixtures("two_variants")
+class TestTwoVariants:
+    def test_a_router_that_says_nothing_of_its_tensors_gets_them_from_its_variants(self, repository):
+        model = read_router_model(config_of(), repository)
+        assert model.name == "resnet50"
+        assert [(v.name, v.device, v.concurrency) for v in model.variants] == [
+            ("resnet50_gpu", Device.GPU, 1),
+            ("resnet50_cpu", Device.CPU, 2),
+        ]
+        assert model.signature.max_batch_size == 32
+        assert [tensor.name for tensor in model.signature.inputs + model.signature.outputs] == [
+            "image",
+            "scores",
+        ]
+
+    def test_a_router_that_repeats_its_variants_tensors_is_accepted(self, repository):
+        config = config_of(input=[IMAGE], output=[SCORES, DECISION], max_batch_size=16)
+        signature = read_router_model(config, repository).signature
+        assert [tensor.name for tensor in signature.outputs] == ["scores"]
+
+    def test_tensors_that_differ_from_the_variants_name_the_router_and_a_variant(self, repository):
+        config = config_of(input=[{**IMAGE, "dims": ["3", "299", "299"]}])
+        with pytest.raises(ConfigurationError, match=r"models 'resnet50' and 'resnet50_gpu' disagree.*299"):
+            read_router_model(config, repository)
+
+    def test_a_batch_beyond_every_variants_is_refused_with_the_largest(self, repository):
+        with pytest.raises(ConfigurationError) as error:
+            read_router_model(config_of(max_batch_size=64), repository)
+        message = str(error.value)
+        assert message.startswith("model 'resnet50', config.pbtxt: max_batch_size is 64")
+        assert "the largest of its variants' is 32" in message
+
+    def test_a_wrong_parameter_is_refused(self, repository):
+        config = config_of()
+        config["parameters"]["polcy"] = {"string_value": "latency"}
+        with pytest.raises(ConfigurationError, match=r"'polcy' \(did you mean 'policy'\?\)"):
+            read_router_model(config, repository)
+
+    def test_an_empty_parameter_is_refused_like_any_other_value(self, repository):
+        config = config_of()
+        config["parameters"]["policy"] = {}
+        with pytest.raises(ConfigurationError, match=r"parameter policy: expected one of .* found ''"):
+            read_router_model(config, repository)
+
+    def test_no_parameters_at_all_ask_for_the_variants(self, repository):
+        with pytest.raises(ConfigurationError, match="the parameter 'variants' is missing"):
+            read_router_model({"name": "resnet50"}, repository)
+
+    def test_variants_that_disagree_are_named_both(self, repository, write_model):
+        write_model(
+            "resnet50_int8",
+            CPU,
+            tensors="input [{ name: 'image' data_type: TYPE_INT8 dims: [3, 224, 224] }]\n"
+            "output [{ name: 'scores' data_type: TYPE_FP32 dims: [1000] }]",
+        )
+        with pytest.raises(ConfigurationError, match="models 'resnet50_gpu' and 'resnet50_int8' disagree"):
+            read_router_model(config_of("resnet50_gpu,resnet50_int8"), repository)
+
+
+def test_a_router_with_a_batch_before_variants_without_one_is_refused(repository, write_model):
+    write_model("resnet50_gpu", GPU, max_batch_size=0)
+    with pytest.raises(ConfigurationError, match="disagree on batching: max_batch_size is 8 and 0"):
+        read_router_model(config_of("resnet50_gpu", max_batch_size=8), repository)

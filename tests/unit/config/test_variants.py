@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import pytest
+
+from router_backend.config.parameters import VariantEntry
+from router_backend.config.variants import RepositoryVariant, find_variants
+from router_backend.core.variant import Device
+from router_backend.errors import ConfigurationError
+
+STATED_CPU = 'parameters { key: "device" value { string_value: "cpu" } }'
+STATED_MPS = 'parameters { key: "device" value { string_value: "mps" } }'
+GROUP_GPU = "instance_group [{ kind: KIND_GPU count: 1 }]"
+GROUP_AUTO = "instance_group [{ kind: KIND_AUTO count: 1 }]"
+
+
+def find(repository: Path, name: str, device: Device | None = None) -> RepositoryVariant:
+    (found,) = find_variants("resnet50", [VariantEntry(name, device)], repository)
+    return found
+
+
+def refusal(repository: Path, name: str) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        find(repository, name)
+    return str(error.value)
+
+
+def test_a_variant_is_described_by_its_own_configuration(repository, write_model):
+    write_model("resnet50_cpu", STATED_CPU, max_batch_size=32)
+    found = find(repository, "resnet50_cpu")
+    assert (found.variant.name, found.variant.device) == ("resnet50_cpu", Device.CPU)
+    assert (found.variant.max_batch_size, found.signature.max_batch_size) == (32, 32)
+    assert [tensor.name for tensor in found.signature.inputs] == ["image"]
+    assert [tensor.dims for tensor in found.signature.outputs] == [(1000,)]
+
+
+def test_variants_are_found_in_the_order_of_the_entries(repository, write_model):
+    names = ["c", "a", "b"]
+    for name in names:
+        write_model(name, STATED_CPU)
+    entries = [VariantEntry(name, None) for name in names]
+    assert [found.variant.name for found in find_variants("resnet50", entries, repository)] == names
+
+
+class TestDevice:
+    @pytest.mark.parametrize(
+        ("lines", "entry", "device"),
+        [
+            ([STATED_MPS, GROUP_GPU], Device.CPU, Device.MPS),
+            ([GROUP_GPU], Device.CPU, Device.GPU),
+            (["instance_group [{ kind: KIND_CPU }]"], None, Device.CPU),
+            ([GROUP_AUTO], Device.NEURAL_ENGINE, Device.NEURAL_ENGINE),
+            ([], Device.NEURAL_ENGINE, Device.NEURAL_ENGINE),
+            (["instance_group [{ kind: KIND_MODEL }, { kind: KIND_GPU }]"], Device.CPU, Device.GPU),
+        ],
+    )
+    def test_is_the_models_parameter_else_its_instance_group_else_the_entry(
+        self, repository, write_model, lines, entry, device
+    ):
+        write_model("variant", *lines)
+        assert find(repository, "variant", entry).variant.device is device
+
+    def test_that_nothing_tells_is_asked_for_with_every_way_to_say_it(self, repository, write_model):
+        write_model("variant")
+        message = refusal(repository, "variant")
+        assert message.startswith("model 'variant', config.pbtxt: its device is not known")
+        for way in ("parameter 'device'", "KIND_CPU or KIND_GPU", "'variant=<device>'", "neural_engine"):
+            assert way in message
+
+    @pytest.mark.parametrize("stated", ["tpu", "CPU", ""])
+    def test_that_does_not_exist_is_refused_with_the_ones_that_do(self, repository, write_model, stated):
+        write_model(
+            "variant", f'parameters {{ key: "device" value {{ string_value: "{stated}" }} }}', GROUP_GPU
+        )
+        assert refusal(repository, "variant") == (
+            "model 'variant', config.pbtxt, parameter 'device': "
+            f"expected one of cpu, gpu, neural_engine, mps, found '{stated}'"
+        )
+
+
+class TestConcurrency:
+    @pytest.mark.parametrize(
+        ("groups", "concurrency"),
+        [
+            ("", 1),
+            ("instance_group [{ kind: KIND_CPU }]", 1),
+            ("instance_group [{ kind: KIND_CPU count: 3 }]", 3),
+            ("instance_group [{ kind: KIND_CPU count: 3 }, { kind: KIND_CPU count: 2 }]", 5),
+            ("instance_group [{ kind: KIND_GPU count: 2 gpus: [0, 1, 3] }]", 6),
+            ("instance_group [{ kind: KIND_GPU count: 2 gpus: [0] }, { kind: KIND_GPU gpus: [1] }]", 3),
+        ],
+    )
+    def test_is_the_sum_of_the_instances_over_the_groups_and_their_gpus(
+        self, repository, write_model, groups, concurrency
+    ):
+        write_model("variant", STATED_CPU, groups)
+        assert find(repository, "variant").variant.concurrency == concurrency
+
+
+class TestRefusals:
+    def test_a_misspelt_variant_is_told_with_the_nearest_model_of_the_repository(
+        self, repository, write_model
+    ):
+        write_model("resnet50_gpu", GROUP_GPU)
+        write_model("resnet50_cpu", STATED_CPU)
+        message = refusal(repository, "resnet50_cqu")
+        assert message.startswith(
+            "model 'resnet50', config.pbtxt, parameter 'variants': expected a model of the"
+        )
+        assert str(repository) in message
+        assert "found 'resnet50_cqu' (did you mean 'resnet50_cpu'?), which has no config.pbtxt" in message
+
+    def test_the_router_cannot_be_its_own_variant(self, repository, write_model):
+        write_model("resnet50", STATED_CPU)
+        message = refusal(repository, "resnet50")
+        assert "parameter 'variants': 'resnet50' is the router itself" in message
+
+    @pytest.mark.parametrize(
+        "tensors",
+        [
+            "",
+            "input [{ name: 'image' data_type: TYPE_FP32 dims: [3] }]",
+            "output [{ name: 'scores' data_type: TYPE_FP32 dims: [3] }]",
+        ],
+    )
+    def test_a_variant_that_leaves_its_tensors_open_is_refused(self, repository, write_model, tensors):
+        write_model("variant", STATED_CPU, tensors=tensors)
+        message = refusal(repository, "variant")
+        assert message.startswith("model 'variant', config.pbtxt: expected input and output")
+        assert "'resnet50' needs to know" in message
+
+    def test_a_configuration_that_cannot_be_parsed_is_told_with_its_path(self, repository, write_model):
+        folder = write_model("variant", "no_such_field: 1")
+        assert refusal(repository, "variant").startswith(f"{folder / 'config.pbtxt'}: not a valid model")

@@ -1,0 +1,125 @@
+import random
+
+import pytest
+
+from router_backend.core.learning.affine import AffineLaw
+
+SIZES = (1, 2, 4, 8, 16, 32)
+SUMS = ("n", "w", "wx", "wxx", "wy", "wxy", "wyy")
+
+
+def t4_resnet50_ms(x: float) -> float:
+    return 2.3 + 0.82 * x
+
+
+def law_of(observations: list[tuple[float, float]]) -> AffineLaw:
+    law = AffineLaw()
+    for x, y in observations:
+        law.update(x, y)
+    return law
+
+
+def test_predicts_nothing_before_the_first_observation():
+    assert AffineLaw().predict(8) == 0.0
+    assert AffineLaw().relative_variance() == 0.0
+
+
+def test_recovers_an_exact_law_at_sizes_it_never_saw():
+    law = law_of([(x, t4_resnet50_ms(x)) for x in SIZES * 10])
+    for x in (3, 12, 24, 64):
+        assert law.predict(x) == pytest.approx(t4_resnet50_ms(x), rel=0.01)
+
+
+def test_recovers_a_law_under_five_percent_of_noise():
+    rng = random.Random(0)
+    law = law_of([(x, t4_resnet50_ms(x) * rng.gauss(1.0, 0.05)) for x in SIZES * 30])
+    for x in SIZES:
+        assert law.predict(x) == pytest.approx(t4_resnet50_ms(x), rel=0.03)
+
+
+@pytest.mark.parametrize("observations", [1, 2, 50])
+def test_a_single_size_gives_a_law_of_half_intercept_and_half_slope(observations):
+    law = law_of([(4, 10.0)] * observations)
+    assert law.a == pytest.approx(5.0)
+    assert law.c == pytest.approx(5.0 / 4)
+    assert law.predict(4) == pytest.approx(10.0)
+    assert law.predict(8) == pytest.approx(15.0)
+
+
+def test_two_observations_are_drawn_to_the_prior_by_half_an_observation():
+    law = AffineLaw()
+    law.update(1, 2.0)  # the law is 1 + x now, and weighs the next one with 1/4²
+    law.update(3, 8.0)
+    decay, w2 = 255 / 256, 1 / 16
+    w1 = decay / 4
+    w, wx, wy = w1 + w2, w1 + 3 * w2, 2 * w1 + 8 * w2
+    wxx, wxy = w1 + 9 * w2, 2 * w1 + 24 * w2
+    prior = 0.5 * w / (decay + 1)
+    mean_x, mean_y = wx / w, wy / w
+    # The normal equations of Σ w (y - a - cx)² + prior · ((a - ȳ/2)² + x̄² (c - ȳ/2x̄)²).
+    m11, m12, m22 = w + prior, wx, wxx + prior * mean_x**2
+    r1, r2 = wy + prior * mean_y / 2, wxy + prior * mean_x * mean_y / 2
+    determinant = m11 * m22 - m12**2
+    assert law.a == pytest.approx((r1 * m22 - r2 * m12) / determinant)
+    assert law.c == pytest.approx((m11 * r2 - m12 * r1) / determinant)
+
+
+def test_the_intercept_is_never_negative():
+    law = law_of([(x, 0.1 * x * x) for x in SIZES * 10])
+    assert law.a == 0.0
+    assert law.c > 0.0
+
+
+def test_the_slope_is_never_negative():
+    law = law_of([(x, 100.0 / x) for x in SIZES * 10])
+    assert law.c == 0.0
+    assert law.a > 0.0
+
+
+def test_errors_count_in_proportion_so_that_large_batches_do_not_bend_the_small_ones():
+    """One slow large batch: plain least squares would put the intercept at -1.9 here."""
+    law = law_of([(1, 2.0), (2, 3.0), (4, 5.0), (8, 9.0), (64, 97.0)] * 20)
+    assert law.predict(1) == pytest.approx(2.0, rel=0.3)
+    assert law.a > 0.0
+
+
+def test_follows_a_law_that_changed_because_old_weight_fades():
+    law = law_of([(x, t4_resnet50_ms(x)) for x in SIZES * 40])
+    for x in SIZES * 300:
+        law.update(x, 2 * t4_resnet50_ms(x))
+    assert law.predict(8) == pytest.approx(2 * t4_resnet50_ms(8), rel=0.02)
+
+
+def test_sums_of_two_laws_merge_by_addition():
+    """Each process saw sizes that determine no slope; the sum of both does."""
+    one = law_of([(1, t4_resnet50_ms(1))] * 20)
+    other = law_of([(32, t4_resnet50_ms(32))] * 20)
+    merged = AffineLaw()
+    for name in SUMS:
+        setattr(merged, name, getattr(one, name) + getattr(other, name))
+    merged.update(8, t4_resnet50_ms(8))
+    for x in (1, 8, 24, 32):
+        assert merged.predict(x) == pytest.approx(t4_resnet50_ms(x), rel=0.02)
+    assert one.predict(32) > 1.7 * t4_resnet50_ms(32)
+
+
+def test_the_relative_variance_is_that_of_the_noise():
+    rng = random.Random(1)
+    noisy = law_of([(x, t4_resnet50_ms(x) * rng.gauss(1.0, 0.1)) for x in SIZES * 40])
+    exact = law_of([(x, t4_resnet50_ms(x)) for x in SIZES * 40])
+    assert noisy.relative_variance() == pytest.approx(0.01, rel=0.25)
+    assert exact.relative_variance() < 1e-4
+
+
+def test_forgetting_keeps_the_law_until_something_new_is_seen():
+    law = law_of([(x, t4_resnet50_ms(x)) for x in SIZES * 40])
+    before = law.predict(8)
+    law.forget(0.02)
+    assert law.predict(8) == before
+    for x in SIZES:
+        law.update(x, 2.5 * t4_resnet50_ms(x))
+    assert law.predict(8) == pytest.approx(2.5 * t4_resnet50_ms(8), rel=0.45)
+    untouched = law_of([(x, t4_resnet50_ms(x)) for x in SIZES * 40])
+    for x in SIZES:
+        untouched.update(x, 2.5 * t4_resnet50_ms(x))
+    assert untouched.predict(8) < 1.2 * t4_resnet50_ms(8)

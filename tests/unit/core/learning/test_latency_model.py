@@ -1,0 +1,187 @@
+import math
+import random
+
+import pytest
+
+from router_backend.core.learning.latency_model import LatencyModel
+
+SIZES = (1, 2, 4, 8, 16)
+
+
+def law_ms(x: float) -> float:
+    return 2.3 + 0.82 * x
+
+
+def trained(noise: float = 0.02, count: int = 300, seed: int = 0) -> LatencyModel:
+    """A model that saw `count` requests of the law, ten a second, until second 30."""
+    rng, model = random.Random(seed), LatencyModel()
+    for i in range(count):
+        x = rng.choice(SIZES)
+        model.update(x, law_ms(x) * math.exp(rng.gauss(0.0, noise)), now_s=30.0 - 0.1 * (count - i))
+    return model
+
+
+def test_knows_nothing_before_the_first_observation():
+    model = LatencyModel()
+    assert not model.known
+    assert model.predict(8) == 0.0
+
+
+def test_the_first_observation_is_taken_as_it_is():
+    model = LatencyModel()
+    model.update(8, 9.0, now_s=0.0)
+    assert model.known
+    assert model.predict(8) == pytest.approx(9.0)
+
+
+def test_predicts_within_six_percent_after_fifty_observations():
+    model = trained(noise=0.05, count=50)
+    for x in (1, 3, 8, 12, 16):
+        assert model.predict(x) == pytest.approx(law_ms(x), rel=0.06)
+
+
+def test_learns_a_cliff_without_losing_the_law_below_it():
+    def cliff_ms(x: float) -> float:
+        return law_ms(x) * (4.0 if x >= 16 else 1.0)
+
+    model = LatencyModel()
+    for i in range(400):
+        x = SIZES[i % len(SIZES)]
+        model.update(x, cliff_ms(x), now_s=0.1 * i)
+    assert model.predict(16) == pytest.approx(cliff_ms(16), rel=0.1)
+    for x in (1, 2, 4, 8):
+        assert model.predict(x) == pytest.approx(cliff_ms(x), rel=0.25)
+
+
+def test_follows_a_drift_of_a_third_within_ten_observations():
+    model = trained()
+    for i in range(10):
+        x = SIZES[i % len(SIZES)]
+        model.update(x, 1.33 * law_ms(x), now_s=30.0 + 0.1 * i)
+    for x in SIZES:
+        assert model.predict(x) == pytest.approx(1.33 * law_ms(x), rel=0.12)
+
+
+@pytest.mark.parametrize("factor", [2.5, 0.4])
+def test_relearns_a_law_that_changed_within_ten_observations(factor):
+    model = trained()
+    for i in range(10):
+        x = SIZES[i % len(SIZES)]
+        model.update(x, factor * law_ms(x), now_s=30.0 + 0.1 * i)
+    for x in SIZES:
+        assert model.predict(x) == pytest.approx(factor * law_ms(x), rel=0.15)
+    assert model.change.alarms >= 1
+
+
+def test_a_change_makes_the_factors_start_anew():
+    """Size 16 had a cliff, and the level was high; after the change the law alone predicts."""
+    model = LatencyModel()
+    for i in range(200):
+        x = SIZES[i % len(SIZES)]
+        model.update(x, law_ms(x) * (3.0 if x == 16 else 1.0), now_s=0.1 * i)
+    now_s = 20.0
+    while model.change.alarms == 0:
+        model.update(2, 0.1 * law_ms(2), now_s)
+        now_s += 0.1
+    assert [model.predict(x) for x in SIZES] == [model.law.predict(x) for x in SIZES]
+
+
+@pytest.mark.parametrize("bad_ms", [math.nan, math.inf, -math.inf, -1.0, 0.0, 5e-324, 1e300])
+def test_a_service_time_that_is_no_positive_number_teaches_nothing_and_is_counted(bad_ms):
+    model = trained()
+    before = [model.predict(x) for x in SIZES], model.relative_variance(31.0)
+    model.update(8, bad_ms, now_s=30.5)
+    assert ([model.predict(x) for x in SIZES], model.relative_variance(31.0)) == before
+    assert model.rejected == 1
+
+
+@pytest.mark.parametrize("bad_size", [math.nan, math.inf, -1.0, 0.0, 5e-324, 1e300])
+def test_a_size_that_is_no_positive_number_teaches_nothing_and_is_counted(bad_size):
+    model = trained()
+    before = [model.predict(x) for x in SIZES]
+    model.update(bad_size, 9.0, now_s=30.5)
+    assert [model.predict(x) for x in SIZES] == before
+    assert model.rejected == 1
+
+
+def test_a_bad_first_observation_leaves_the_model_unknown():
+    model = LatencyModel()
+    model.update(8, math.nan, now_s=0.0)
+    assert not model.known
+    assert model.predict(8) == 0.0
+
+
+def test_a_service_time_beyond_six_predictions_counts_as_six():
+    """A stall of five hundred times teaches exactly what one of ten times teaches."""
+    stalled, hung = trained(), trained()
+    stalled.update(8, 10 * law_ms(8), now_s=30.0)
+    hung.update(8, 500 * law_ms(8), now_s=30.0)
+    assert [hung.predict(x) for x in SIZES] == [stalled.predict(x) for x in SIZES]
+
+
+def test_a_service_time_a_thousand_times_too_large_teaches_nothing_and_is_counted():
+    model = trained()
+    before = [model.predict(x) for x in SIZES]
+    for _ in range(2):
+        model.update(8, 1500 * law_ms(8), now_s=30.0)
+    assert [model.predict(x) for x in SIZES] == before
+    assert model.rejected == 2
+
+
+def test_the_third_such_service_time_in_a_row_is_taken_for_meant():
+    model = trained()
+    for _ in range(30):
+        model.update(8, 1500 * law_ms(8), now_s=30.0)
+    assert model.rejected == 2
+    assert model.predict(8) > 500 * law_ms(8)
+
+
+def test_a_usual_service_time_between_starts_the_row_anew():
+    model = trained()
+    for _ in range(20):
+        model.update(8, 1500 * law_ms(8), now_s=30.0)
+        model.update(8, law_ms(8), now_s=30.0)
+    assert model.rejected == 20
+
+
+def test_one_stall_does_not_bend_the_law():
+    model = trained()
+    model.update(8, 500 * law_ms(8), now_s=30.0)
+    for i in range(5):
+        x = SIZES[i]
+        model.update(x, law_ms(x), now_s=30.1 + 0.1 * i)
+    assert model.change.alarms == 0
+    for x in SIZES:
+        assert model.predict(x) == pytest.approx(law_ms(x), rel=0.5)
+
+
+def test_the_uncertainty_shrinks_with_data_and_grows_with_the_time_nothing_is_seen():
+    few, many = trained(count=5), trained(count=200)
+    assert many.relative_variance(30.0) < few.relative_variance(30.0) < LatencyModel().relative_variance(30.0)
+    variances = [many.relative_variance(many.updated_s + elapsed_s) for elapsed_s in (0.0, 4.0, 8.0)]
+    assert variances[1] - variances[0] == pytest.approx(0.04)
+    assert variances[2] - variances[1] == pytest.approx(0.04)
+
+
+def test_the_uncertainty_of_what_was_never_seen_does_not_depend_on_where_the_clock_starts():
+    assert LatencyModel().relative_variance(0.0) == LatencyModel().relative_variance(1e6)
+
+
+def test_a_clock_that_jumps_back_leaves_prediction_and_uncertainty_sound():
+    model = trained()
+    variance = model.relative_variance(model.updated_s)
+    assert model.relative_variance(model.updated_s - 1000.0) == variance
+    for x in SIZES:
+        model.update(x, law_ms(x), now_s=-500.0)
+    for x in SIZES:
+        assert model.predict(x) == pytest.approx(law_ms(x), rel=0.05)
+    assert 0.0 < model.relative_variance(30.0) < math.inf
+
+
+def test_a_clock_that_stands_still_lets_it_learn_all_the_same():
+    model = LatencyModel()
+    for i in range(60):
+        x = SIZES[i % len(SIZES)]
+        model.update(x, law_ms(x), now_s=7.0)
+    for x in SIZES:
+        assert model.predict(x) == pytest.approx(law_ms(x), rel=0.02)

@@ -1,0 +1,59 @@
+import math
+
+import pytest
+
+from router_backend.core.learning.level import LevelFilter
+
+FADE = 7 / 8
+
+
+def test_the_level_is_one_before_the_first_observation():
+    assert LevelFilter().get() == 1.0
+
+
+def test_one_imaginary_observation_of_one_holds_it_back():
+    level = LevelFilter()
+    level.update(3.0, now_s=5.0)
+    assert level.get() == pytest.approx((3 + 1) / (1 + 1))
+
+
+def test_the_past_fades_with_each_observation_and_with_time():
+    level = LevelFilter()
+    level.update(3.0, now_s=5.0)
+    level.update(2.0, now_s=15.0)
+    kept = FADE * math.exp(-1)
+    assert level.get() == pytest.approx((3 * kept + 2 + 1) / (kept + 1 + 1))
+
+
+def test_follows_a_step_within_ten_observations():
+    level = LevelFilter()
+    for i in range(50):
+        level.update(1.0, now_s=0.01 * i)
+    for i in range(10):
+        level.update(2.5, now_s=0.5 + 0.01 * i)
+    assert 1.9 < level.get() < 2.5
+
+
+def test_what_was_long_ago_no_longer_counts():
+    level = LevelFilter()
+    for i in range(20):
+        level.update(4.0, now_s=0.1 * i)
+    level.update(1.0, now_s=1000.0)
+    assert level.get() == pytest.approx(1.0)
+
+
+def test_a_clock_that_stands_still_or_jumps_back_counts_as_no_time():
+    steady, jumping = LevelFilter(), LevelFilter()
+    for now_s in (100.0, 100.0, 3.0):
+        jumping.update(2.0, now_s)
+        steady.update(2.0, 100.0)
+    assert jumping.get() == steady.get()
+
+
+def test_reset_returns_to_one_and_starts_anew():
+    level = LevelFilter()
+    level.update(3.0, now_s=1.0)
+    level.reset()
+    assert level.get() == 1.0
+    level.update(3.0, now_s=2.0)
+    assert level.get() == pytest.approx(2.0)

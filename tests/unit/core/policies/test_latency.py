@@ -1,0 +1,102 @@
+import random
+
+import pytest
+
+from router_backend.core.policies.base import Choice
+from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.profile import VariantProfile
+from router_backend.core.request import RoutingContext
+from tests.unit.core.candidates import candidate_of
+
+ETA = 0.8
+
+
+def choose(*candidates: VariantProfile) -> Choice:
+    return LatencyOptimizedPolicy().choose(list(candidates), RoutingContext(), 0.0, random.Random(0))
+
+
+def test_an_idle_candidate_costs_its_wait_and_service():
+    idle = candidate_of("idle", 9.0, wait_ms=4.0)
+    choose(idle)
+    assert idle.cost == pytest.approx(13.0)
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 4])
+@pytest.mark.parametrize("u", [0.1, 0.5, 0.75, 0.9])
+def test_beside_idle_variants_congestion_has_a_price_on_the_service_per_instance(u, concurrency):
+    """Of eleven candidates one is busy, so b = (u/11)^4 is next to nothing."""
+    busy = candidate_of("busy", 9.0, wait_ms=4.0, utilisation=u, concurrency=concurrency)
+    choose(busy, *(candidate_of(f"idle {number}", 99.0) for number in range(10)))
+    assert busy.cost == pytest.approx(4.0 + 9.0 * (1 + ETA * u / ((1 - u) * concurrency)), rel=1e-4)
+
+
+@pytest.mark.parametrize("u", [0.5, 0.8, 0.9])
+def test_where_all_are_busy_the_price_is_on_the_backlog_that_later_requests_meet(u):
+    busy = candidate_of("busy", 9.0, wait_ms=4.0, utilisation=u)
+    busy.load.mean_service_ms = 6.0
+    choose(busy)
+    backlog = (1 - u**4) * ETA + u**4 * 0.5 * (4.0 + 4.5) / 6.0
+    assert busy.cost == pytest.approx(4.0 + 9.0 * (1 + backlog * u / (1 - u)))
+
+
+def test_in_overload_the_backlog_counts_once_and_no_more():
+    overloaded = candidate_of("overloaded", 9.0, wait_ms=4.0, utilisation=3.0)
+    overloaded.load.mean_service_ms = 6.0
+    choose(overloaded)
+    assert overloaded.cost == pytest.approx(4.0 + 9.0 * (1 + 0.5 * (4.0 + 4.5) / 6.0 * 0.9 / 0.1))
+
+
+@pytest.mark.parametrize("utilisation", [0.9, 1.0, 7.0])
+def test_the_price_stops_at_a_utilisation_of_nine_tenths(utilisation):
+    overloaded = candidate_of("overloaded", 10.0, utilisation=utilisation)
+    choose(overloaded, *(candidate_of(f"idle {number}", 99.0) for number in range(99)))
+    assert overloaded.cost == pytest.approx(10.0 * (1 + ETA * 9), rel=1e-3)
+
+
+def test_the_least_cost_is_picked_for_sure():
+    candidates = [candidate_of("a", 12.0), candidate_of("b", 3.0, wait_ms=5.0), candidate_of("c", 9.0)]
+    choice = choose(*candidates)
+    assert choice == Choice(candidates[1], propensity=1.0, probe=False)
+
+
+def test_the_price_sends_a_request_past_a_busy_faster_variant():
+    busy, idle = candidate_of("busy", 10.0, utilisation=0.5), candidate_of("idle", 12.0)
+    assert choose(busy, idle).candidate is idle
+
+
+def test_the_price_holds_for_a_well_known_variant_however_long_it_lasts():
+    policy, rng = LatencyOptimizedPolicy(), random.Random(0)
+    for _ in range(1000):
+        busy = candidate_of("busy", 10.0, utilisation=0.5, relative_sd=0.05)
+        idle = candidate_of("idle", 12.0, relative_sd=0.05)
+        assert policy.choose([busy, idle], RoutingContext(), 0.0, rng).candidate is idle
+
+
+def test_of_equal_costs_the_first_is_picked():
+    first, second = candidate_of("first", 10.0), candidate_of("second", 10.0)
+    assert choose(first, second).candidate is first
+
+
+class TestExploration:
+    def test_an_uncertain_candidate_is_tried_now_and_then_and_marked_as_a_probe(self):
+        policy, rng = LatencyOptimizedPolicy(), random.Random(0)
+        choices = []
+        for _ in range(300):
+            best = candidate_of("best", 10.0)
+            other = candidate_of("other", 10.5, relative_sd=0.3)
+            choices.append(policy.choose([best, other], RoutingContext(), 0.0, rng))
+        probes = [choice for choice in choices if choice.probe]
+        assert 1 <= len(probes) <= 30
+        assert {choice.candidate.variant.name for choice in probes} == {"other"}
+        assert {choice.candidate.variant.name for choice in choices if not choice.probe} == {"best"}
+
+    def test_two_policies_do_not_share_a_budget(self):
+        spender, saver, rng = LatencyOptimizedPolicy(), LatencyOptimizedPolicy(), random.Random(0)
+
+        def probed(policy: LatencyOptimizedPolicy) -> bool:
+            pair = [candidate_of("best", 10.0), candidate_of("other", 10.02, relative_sd=0.3)]
+            return policy.choose(pair, RoutingContext(), 0.0, rng).probe
+
+        assert probed(spender)
+        assert not probed(spender)
+        assert probed(saver)

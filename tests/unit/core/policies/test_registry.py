@@ -1,0 +1,34 @@
+import pytest
+
+from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.registry import POLICIES, create_policy
+from router_backend.errors import ConfigurationError
+
+
+def test_the_latency_policy_goes_by_its_name():
+    assert POLICIES["latency"] is LatencyOptimizedPolicy
+
+
+def test_nobody_can_change_the_registry_behind_its_back():
+    with pytest.raises(TypeError):
+        POLICIES["mine"] = LatencyOptimizedPolicy
+
+
+def test_a_policy_is_made_anew_for_each_model():
+    one, other = create_policy("latency"), create_policy("latency")
+    assert type(one) is type(other) is LatencyOptimizedPolicy
+    assert one is not other
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^policy: expected one of .*latency.*, found 'latancy' \(did you mean 'latency'\?\)$",
+    ):
+        create_policy("latancy")
+
+
+def test_an_argument_that_the_policy_does_not_take_is_refused():
+    with pytest.raises(ConfigurationError) as error:
+        create_policy("latency:gpu")
+    assert str(error.value) == "policy: expected 'latency' alone, found 'latency:gpu'"

@@ -1,0 +1,51 @@
+"""The deciding part stands on the standard library alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import router_backend
+
+REPOSITORY = Path(router_backend.__file__).parents[1]
+
+IMPORT_ALL = """
+import importlib, json, pkgutil, sys
+sys.path.insert(0, {repository!r})
+import router_backend.core as core
+names = [module.name for module in pkgutil.walk_packages(core.__path__, core.__name__ + ".")]
+for name in names:
+    importlib.import_module(name)
+print(json.dumps({{"core": names, "loaded": sorted(sys.modules)}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, list[str]]:
+    """What every module of the core brings along, in an interpreter that has no packages at all."""
+    script = IMPORT_ALL.format(repository=str(REPOSITORY))
+    command = [sys.executable, "-I", "-S", "-c", script]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def test_every_module_of_the_core_is_imported(imported):
+    sources = sorted((REPOSITORY / "router_backend" / "core").rglob("*.py"))
+    assert len(imported["core"]) == len(sources) - 1  # the package itself is not below itself
+    assert "router_backend.core.learning.latency_model" in imported["core"]
+
+
+@pytest.mark.parametrize(
+    "package", ["numpy", "tritonclient", "google.protobuf", "triton_python_backend_utils"]
+)
+def test_the_core_needs_no(package, imported):
+    assert package not in imported["loaded"]
+
+
+def test_the_core_brings_nothing_but_the_standard_library_and_the_errors(imported):
+    own = {name for name in imported["loaded"] if name.partition(".")[0] == "router_backend"}
+    others = {name.partition(".")[0] for name in imported["loaded"]} - {"router_backend", "__main__"}
+    assert others <= sys.stdlib_module_names
+    assert own - set(imported["core"]) == {"router_backend", "router_backend.core", "router_backend.errors"}

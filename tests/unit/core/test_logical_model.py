@@ -1,0 +1,362 @@
+import gc
+import math
+import random
+
+import pytest
+
+from router_backend.core.decision import RoutingDecision
+from router_backend.core.health import BreakerState, Fault
+from router_backend.core.logical_model import LogicalModel
+from router_backend.core.policies.baselines.static import StaticPolicy
+from router_backend.core.profile import VariantProfile
+from router_backend.core.request import RoutingContext
+from router_backend.core.router_config import RouterConfig
+from router_backend.core.variant import Device, Variant
+from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
+
+NOW_S = 100.0
+
+
+def route(model: LogicalModel, now_s: float = NOW_S, **context: object) -> RoutingDecision:
+    return model.route(RoutingContext(**context), now_s, random.Random(0))
+
+
+def only(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+def fail(model: LogicalModel, name: str, fault: Fault, times: int, now_s: float = NOW_S) -> None:
+    """Let the variant fail so many requests in a row, at one moment."""
+    decisions = [route(model, now_s, allowed_variants=only(name)) for _ in range(times)]
+    for decision in decisions:
+        model.record(decision, None, fault, now_s)
+
+
+def reasons(decision: RoutingDecision) -> dict[str, str | None]:
+    return {candidate.variant: candidate.reason_out for candidate in decision.candidates}
+
+
+class TestRegistration:
+    def test_a_model_without_variants_is_refused(self, make_model):
+        with pytest.raises(
+            ConfigurationError, match="model 'resnet50': expected at least one variant, found none"
+        ):
+            make_model()
+
+    def test_a_variant_that_stands_twice_is_refused_with_the_list(self, make_model):
+        with pytest.raises(
+            ConfigurationError, match="model 'resnet50': every variant may stand once, found a, b, a"
+        ):
+            make_model("a", "b", "a")
+
+
+class TestFilters:
+    def test_every_variant_that_is_out_has_its_reason(self, make_model):
+        model = make_model(
+            "chosen",
+            "excluded",
+            "failing",
+            "not_ready",
+            variants=[Variant("small", Device.CPU, max_batch_size=4)],
+            learned_ms={"failing": 1.0},
+        )
+        model.profiles["not_ready"].not_ready_reason = "its provider is missing"
+        fail(model, "failing", Fault.ERROR, times=2)
+        decision = route(model, batch_size=5, excluded_variants=only("excluded"))
+        assert decision.variant == "chosen"
+        assert model.policy.seen == ["chosen"]
+        assert reasons(decision) == {
+            "chosen": None,
+            "small": "batch 5 is above its maximum 4",
+            "excluded": "excluded from this request",
+            "failing": "breaker open after failures",
+            "not_ready": "its provider is missing",
+        }
+
+    def test_only_the_allowed_variants_are_candidates(self, make_model):
+        model = make_model("a", "b", "c")
+        decision = route(model, allowed_variants=only("b", "c"))
+        assert model.policy.seen == ["b", "c"]
+        assert reasons(decision)["a"] == "not among the allowed variants"
+
+    def test_a_variant_that_takes_no_batches_is_not_judged_by_the_batch(self, make_model):
+        assert route(make_model("unbatched"), batch_size=1000).variant == "unbatched"
+
+
+class TestNobody:
+    def test_when_every_variant_is_out_the_error_lists_each_with_its_reason(self, make_model):
+        model = make_model("dead", "excluded", "not_ready", learned_ms={"dead": 1.0})
+        model.profiles["not_ready"].not_ready_reason = "its provider is missing"
+        fail(model, "dead", Fault.DEAD, times=1)
+        with pytest.raises(NoVariantError) as error:
+            route(model, excluded_variants=only("excluded"))
+        assert str(error.value) == (
+            "model 'resnet50': no variant can serve this request now (dead: breaker open: its process has "
+            "ended, load the model again; "
+            "excluded: excluded from this request; not_ready: its provider is missing)"
+        )
+
+    def test_a_batch_above_every_maximum_is_the_requests_fault_and_names_the_largest(self, make_model):
+        sizes = {"small": 4, "large": 32}
+        model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
+        model.profiles["large"].not_ready_reason = "still loading"
+        with pytest.raises(InvalidRequestError) as error:
+            route(model, batch_size=33)
+        assert str(error.value) == (
+            "model 'resnet50': a batch of 33 is above the largest that a variant takes, 32: "
+            "send smaller batches"
+        )
+
+    def test_a_batch_that_only_an_absent_variant_takes_is_not_the_requests_fault(self, make_model):
+        sizes = {"small": 4, "large": 32}
+        model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
+        model.profiles["large"].not_ready_reason = "still loading"
+        with pytest.raises(
+            NoVariantError, match=r"small: batch 32 is above its maximum 4; large: still loading"
+        ):
+            route(model, batch_size=32)
+
+    def test_an_error_takes_no_place_in_flight(self, make_model):
+        model = make_model("a")
+        with pytest.raises(NoVariantError):
+            route(model, excluded_variants=only("a"))
+        assert model.profiles["a"].load.in_flight == 0
+
+
+class TestUnknownVariants:
+    def test_they_are_tried_one_at_a_time_before_the_known_one(self, make_model):
+        model = make_model("known", "new", "newer", learned_ms={"known": 10.0})
+        first, second = route(model), route(model)
+        assert [first.variant, second.variant] == ["new", "known"]
+        model.record(first, 20.0, None, NOW_S + 0.02)
+        assert route(model, NOW_S + 0.02).variant == "newer"
+
+    def test_small_requests_try_them_first(self, make_model):
+        model = make_model("known", "new", learned_ms={"known": 10.0})
+        model.record(route(model, batch_size=2), None, None, NOW_S)
+        assert route(model, batch_size=32).variant == "known"
+        assert route(model, batch_size=1).variant == "new"
+
+    def test_requests_of_the_usual_size_try_them_after_a_smaller_one_has_been(self, make_model):
+        model = make_model("known", "new", learned_ms={"known": 10.0})
+        model.record(route(model, batch_size=1), None, None, NOW_S)
+        chosen = []
+        for _ in range(50):
+            decision = route(model, batch_size=32)
+            chosen.append(decision.variant)
+            model.record(decision, None, None, NOW_S)
+        assert chosen[0] == "known"
+        assert chosen[-1] == "new"
+
+    def test_a_large_request_takes_them_for_four_times_as_slow_as_the_best(self, make_model):
+        model = make_model("known", "new", learned_ms={"known": 10.0})
+        model.record(route(model, batch_size=2), None, None, NOW_S)
+        expected = {c.variant: c.expected_latency_ms for c in route(model, batch_size=32).candidates}
+        assert expected["new"] == pytest.approx(4.0 * expected["known"])
+
+    def test_what_is_in_flight_there_counts_as_a_wait_of_the_best_each(self, make_model):
+        model = make_model("known", variants=[Variant("new", Device.GPU, 8)], learned_ms={"known": 10.0})
+        trial = route(model)
+        expected = {c.variant: c.expected_latency_ms for c in route(model).candidates}
+        assert trial.variant == "new"
+        assert expected["new"] == pytest.approx(4.0 * 10.0 + 10.0)
+
+    def test_one_that_serves_several_at_once_gets_a_single_request_all_the_same(self, make_model):
+        model = make_model("known", variants=[Variant("new", Device.GPU, 8)], learned_ms={"known": 10.0})
+        decisions = [route(model) for _ in range(2)]
+        assert [decision.variant for decision in decisions] == ["new", "known"]
+
+    def test_they_count_as_twice_as_fast_as_the_best_known_one(self, make_model):
+        model = make_model("known", "best", "new", learned_ms={"known": 10.0, "best": 8.0})
+        decision = route(model)
+        assert decision.variant == "new"
+        assert decision.expected_latency_ms == pytest.approx(4.0)
+
+    def test_when_nothing_is_known_they_take_turns(self, make_model):
+        model = make_model("a", "b", "c")
+        decisions = [route(model) for _ in range(6)]
+        assert [decision.variant for decision in decisions] == ["a", "b", "c"] * 2
+        assert all(decision.expected_latency_ms > 0.0 for decision in decisions)
+
+    def test_one_answer_makes_a_variant_known(self, make_model):
+        model = make_model("a", "b", learned_ms={"a": 10.0})
+        model.record(route(model), 20.0, None, NOW_S + 0.02)
+        decision = route(model, NOW_S + 10)
+        assert decision.variant == "a"
+        expected = {candidate.variant: candidate.expected_latency_ms for candidate in decision.candidates}
+        assert expected == pytest.approx({"a": 10.0, "b": 20.0})
+
+
+def test_a_policy_for_a_variant_that_the_model_has_not_is_refused_with_those_it_has():
+    variants = [Variant("a", Device.CPU), Variant("b", Device.GPU)]
+    with pytest.raises(ConfigurationError, match="expected 'static:' and one of a, b, found 'static:c'"):
+        LogicalModel("resnet50", variants, StaticPolicy("c"), RouterConfig())
+
+
+class TestDeadline:
+    def test_candidates_that_fit_it_come_first(self, make_model):
+        model = make_model("wanted", "fast", learned_ms={"wanted": 12.0, "fast": 10.0})
+        model.policy.wanted = "wanted"
+        assert route(model, max_latency_ms=12.1).variant == "wanted"
+        in_time = route(model, max_latency_ms=11.9)
+        assert in_time.variant == "fast"
+        assert reasons(in_time) == {"fast": None, "wanted": "would be late"}
+
+    @pytest.mark.parametrize("max_latency_ms", [5.0, 0.0, -3.0])
+    def test_where_none_fits_it_all_may_serve(self, make_model, max_latency_ms):
+        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0})
+        decision = route(model, max_latency_ms=max_latency_ms)
+        assert decision.variant == "slow"
+        assert reasons(decision) == {"slow": None, "slower": None}
+
+    def test_late_requests_are_refused_where_that_is_configured_and_told_when_it_would_be(self, make_model):
+        config = RouterConfig(refuse_late=True)
+        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, config=config)
+        with pytest.raises(DeadlineError, match="within 5 ms, the soonest is expected in 10"):
+            route(model, max_latency_ms=5.0)
+        assert all(profile.load.in_flight == 0 for profile in model.profiles.values())
+        assert route(model, max_latency_ms=50.0).variant == "slow"
+
+
+class TestBreakers:
+    def test_when_all_are_open_a_failing_variant_is_better_than_no_answer(self, make_model):
+        model = make_model("a", "b", "dead", learned_ms={"a": 10.0, "b": 20.0, "dead": 1.0})
+        fail(model, "dead", Fault.DEAD, times=1)
+        for name in ("a", "b"):
+            fail(model, name, Fault.ERROR, times=2)
+        decision = route(model, NOW_S + 0.1)
+        assert decision.variant == "a"
+        assert reasons(decision) == {
+            "a": None,
+            "b": None,
+            "dead": VariantProfile.DEAD,
+        }
+
+    def test_a_dead_process_is_never_a_last_resort(self, make_model):
+        model = make_model("dead", learned_ms={"dead": 1.0})
+        fail(model, "dead", Fault.DEAD, times=1)
+        with pytest.raises(NoVariantError, match="dead: breaker open: its process has ended"):
+            route(model, NOW_S + 4.9)
+        assert route(model, NOW_S + 5.0).variant == "dead"
+
+    def test_a_failing_variant_is_no_last_resort_for_a_request_that_excludes_it(self, make_model):
+        model = make_model("a", "b", learned_ms={"a": 10.0, "b": 10.0})
+        for name in ("a", "b"):
+            fail(model, name, Fault.ERROR, times=2)
+        assert route(model, NOW_S + 0.1, excluded_variants=only("a")).variant == "b"
+        with pytest.raises(NoVariantError):
+            route(model, NOW_S + 0.1, excluded_variants=only("a", "b"))
+
+    def test_one_probe_alone_passes_after_the_open_time_while_another_variant_serves(self, make_model):
+        model = make_model("a", "b", learned_ms={"a": 1.0, "b": 50.0})
+        fail(model, "a", Fault.ERROR, times=2)
+        later_s = NOW_S + 0.3
+        probe = route(model, later_s)
+        assert [probe.variant, route(model, later_s).variant] == ["a", "b"]
+        model.record(probe, 1.0, None, later_s + 0.001)
+        assert route(model, later_s + 0.001).variant == "a"
+
+    def test_a_probe_that_is_dropped_unrecorded_lets_another_one_pass(self, make_model):
+        model = make_model("a", "b", learned_ms={"a": 1.0, "b": 50.0})
+        fail(model, "a", Fault.ERROR, times=2)
+        later_s = NOW_S + 0.3
+        probe = route(model, later_s)
+        del probe
+        gc.collect()
+        assert route(model, later_s).variant == "a"
+
+
+class TestRecording:
+    def test_a_success_frees_the_place_and_teaches(self, make_model):
+        model = make_model("a")
+        decision = route(model)
+        profile = model.profiles["a"]
+        assert profile.load.in_flight == 1
+        model.record(decision, 7.0, None, NOW_S + 0.007)
+        assert profile.load.in_flight == 0
+        assert (profile.successes, profile.failures) == (1, 0)
+        assert profile.latency.predict(1.0) == pytest.approx(7.0)
+
+    @pytest.mark.parametrize("fault", list(Fault))
+    def test_a_failure_frees_the_place_and_counts_but_teaches_no_time(self, make_model, fault):
+        model = make_model("a")
+        model.record(route(model), 7.0, fault, NOW_S + 0.007)
+        profile = model.profiles["a"]
+        assert profile.load.in_flight == 0
+        assert (profile.successes, profile.failures) == (0, 1)
+        assert not profile.latency.known
+
+    def test_an_end_without_latency_and_error_frees_the_place_alone(self, make_model):
+        model = make_model("a")
+        model.record(route(model), None, None, NOW_S + 0.007)
+        profile = model.profiles["a"]
+        assert profile.load.in_flight == 0
+        assert (profile.successes, profile.failures) == (0, 0)
+        assert not profile.latency.known
+
+    def test_the_policy_is_told_of_every_answer(self, make_model):
+        model = make_model("a", "b")
+        for i, latency_ms in enumerate((7.0, 9.0)):
+            model.record(route(model, batch_size=4), latency_ms, None, NOW_S + i)
+        assert model.policy.told == [("a", 4.0, 0.5, 7.0, NOW_S), ("b", 4.0, 0.5, 9.0, NOW_S + 1)]
+
+    def test_the_policy_is_told_of_nothing_else(self, make_model):
+        model = make_model("a")
+        for latency_ms, error in ((7.0, Fault.ERROR), (None, None), (math.nan, None), (0.0, None)):
+            model.record(route(model), latency_ms, error, NOW_S)
+        answered = route(model)
+        for _ in range(2):
+            model.record(answered, 7.0, None, NOW_S)
+        assert len(model.policy.told) == 1
+
+    def test_recording_twice_does_nothing_the_second_time(self, make_model):
+        model = make_model("a")
+        decision = route(model)
+        other = route(model)
+        model.record(decision, 7.0, None, NOW_S + 0.007)
+        model.record(decision, 900.0, None, NOW_S + 0.9)
+        model.record(decision, None, Fault.DEAD, NOW_S + 0.9)
+        profile = model.profiles["a"]
+        assert profile.load.in_flight == 1
+        assert (profile.successes, profile.failures) == (1, 0)
+        assert profile.latency.predict(1.0) == pytest.approx(7.0)
+        assert profile.breaker.state is BreakerState.CLOSED
+        model.record(other, None, None, NOW_S + 1.0)
+
+    def test_a_decision_dropped_unrecorded_gives_its_place_back(self, make_model):
+        model = make_model("a")
+        kept, dropped = route(model), route(model)
+        assert model.profiles["a"].load.in_flight == 2
+        del dropped
+        gc.collect()
+        third = route(model)
+        assert model.profiles["a"].load.in_flight == 2
+        assert model.profiles["a"].successes == 0
+        for decision in (kept, third):
+            model.record(decision, None, None, NOW_S)
+
+    def test_a_recorded_decision_gives_its_place_back_only_once(self, make_model):
+        model = make_model("a")
+        decision = route(model)
+        model.record(decision, 7.0, None, NOW_S + 0.007)
+        del decision
+        gc.collect()
+        last = route(model)
+        assert model.profiles["a"].load.in_flight == 1
+        model.record(last, None, None, NOW_S)
+
+
+class TestSize:
+    def test_without_elements_it_is_the_batch(self, make_model):
+        assert route(make_model("a"), batch_size=8).size == 8.0
+
+    def test_elements_are_counted_in_items_of_the_first_request(self, make_model):
+        model = make_model("a")
+        sizes = [
+            route(model, batch_size=batch_size, elements=elements).size
+            for batch_size, elements in ((2, 200), (1, 100), (8, 800), (1, 350))
+        ]
+        assert sizes == [2.0, 1.0, 8.0, 3.5]
+
+    def test_a_request_without_any_element_counts_by_its_batch(self, make_model):
+        assert route(make_model("a"), batch_size=4, elements=0).size == 4.0

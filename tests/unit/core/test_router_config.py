@@ -1,0 +1,22 @@
+import math
+
+import pytest
+
+from router_backend.core.policies.registry import POLICIES
+from router_backend.core.router_config import RouterConfig
+from router_backend.errors import ConfigurationError
+
+
+def test_the_default_is_a_known_policy():
+    assert RouterConfig().policy in POLICIES
+
+
+def test_an_unknown_policy_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigurationError, match=r"policy: expected one of .*latency.*, found 'latencyy'"):
+        RouterConfig(policy="latencyy")
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.0, -0.1, 1.5, math.nan, math.inf])
+def test_a_coverage_that_is_no_share_is_refused(coverage):
+    with pytest.raises(ConfigurationError, match="coverage: expected a number between 0 and 1, found"):
+        RouterConfig(coverage=coverage)

@@ -1,0 +1,110 @@
+"""Against the installed onnxruntime, which has the CPU's provider and, in its wheel, Azure's."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from router_backend.errors import ConfigurationError, InvalidRequestError
+from router_backend.executors.onnx_session import OnnxSession, TensorSpec
+from router_backend.executors.onnx_settings import OnnxSettings
+from router_backend.executors.providers import CORE_ML, CPU, Provider
+from tests.onnx_models import write_doubler, write_lookup
+
+ON_CPU = OnnxSettings(CPU, {})
+# A provider that is always available and lists itself in get_providers(), yet runs no ordinary node.
+IDLE = Provider("AzureExecutionProvider", devices=frozenset(), options={}, origin="install it")
+needs_idle_provider = pytest.mark.skipif(
+    IDLE.name not in onnxruntime.get_available_providers(), reason="this onnxruntime has no Azure provider"
+)
+
+
+@pytest.fixture
+def doubler(tmp_path: Path) -> Path:
+    return write_doubler(tmp_path / "model.onnx")
+
+
+def refusal(path: Path, settings: OnnxSettings) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        OnnxSession(path, settings)
+    return str(refused.value)
+
+
+def test_the_model_runs(doubler: Path) -> None:
+    x = np.ones((3, 2), dtype=np.float32)
+    outputs = OnnxSession(doubler, ON_CPU).run({"x": x}, ["y"])
+    assert outputs.keys() == {"y"}
+    np.testing.assert_array_equal(outputs["y"], 2 * x)
+
+
+def test_only_the_outputs_that_are_asked_for_are_computed(tmp_path: Path) -> None:
+    session = OnnxSession(write_lookup(tmp_path / "model.onnx"), ON_CPU)
+    assert session.run({"index": np.array([[2]])}, ["size"]).keys() == {"size"}
+
+
+def test_a_session_knows_its_tensors(doubler: Path) -> None:
+    session = OnnxSession(doubler, ON_CPU)
+    assert session.inputs == (TensorSpec("x", "tensor(float)", (None, None)),)
+    assert session.outputs == (TensorSpec("y", "tensor(float)", (None, None)),)
+
+
+def test_tensors_that_do_not_fit_are_the_callers_mistake(doubler: Path) -> None:
+    session = OnnxSession(doubler, ON_CPU)
+    with pytest.raises(InvalidRequestError, match=r"the inputs do not fit the ONNX model.*expected.*float"):
+        session.run({"x": np.ones((1, 1), dtype=np.int64)}, ["y"])
+
+
+def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "1" / "model.onnx"
+    assert refusal(path, ON_CPU) == (
+        f"no ONNX file at {path}: put it there, or name another one with parameter 'onnx_file'"
+    )
+
+
+def test_a_broken_file_is_refused_with_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"not an ONNX file")
+    assert refusal(path, ON_CPU).startswith(f"{path} could not be opened on CPUExecutionProvider: ")
+
+
+@pytest.mark.skipif(CORE_ML.name in onnxruntime.get_available_providers(), reason="this is a Mac")
+def test_a_provider_that_this_onnxruntime_lacks_is_refused_even_before_the_file(
+    tmp_path: Path,
+) -> None:
+    available = ", ".join(onnxruntime.get_available_providers())
+    assert refusal(tmp_path / "none.onnx", OnnxSettings(CORE_ML, {})) == (
+        f"CoreMLExecutionProvider is not in this machine's onnxruntime {onnxruntime.__version__} "
+        f"(it has {available}): only onnxruntime for macOS has it, so run this model on a Mac and forward to "
+        "it from here"
+    )
+
+
+@needs_idle_provider
+def test_a_provider_that_leaves_nodes_to_the_cpu_is_refused(doubler: Path) -> None:
+    message = refusal(doubler, OnnxSettings(IDLE, {}))
+    assert message.startswith(
+        f"AzureExecutionProvider cannot run all of {doubler}, the rest would run on the CPU: change the "
+        "model, or set the parameter 'allow_cpu_nodes' to 'true'"
+    )
+
+
+@needs_idle_provider
+def test_nodes_run_on_the_cpu_where_the_operator_says_so(doubler: Path) -> None:
+    session = OnnxSession(doubler, OnnxSettings(IDLE, {}, allow_cpu_nodes=True))
+    assert session.run({"x": np.ones((1, 1), dtype=np.float32)}, ["y"])["y"] == 2
+
+
+@pytest.mark.parametrize("allow_cpu_nodes", [False, True])
+def test_a_provider_that_does_not_start_is_refused_even_where_the_cpu_may_help(
+    doubler: Path, monkeypatch: pytest.MonkeyPatch, allow_cpu_nodes: bool
+) -> None:
+    """What onnxruntime-gpu does without a GPU: it lists CUDA, fails to start it, and goes on with the CPU."""
+    lost = Provider("CUDAExecutionProvider", devices=frozenset(), options={}, origin="install it")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [lost.name, CPU.name])
+    with pytest.warns(UserWarning, match="'CUDAExecutionProvider' is not in available provider names"):
+        message = refusal(doubler, OnnxSettings(lost, {}, allow_cpu_nodes=allow_cpu_nodes))
+    assert message == (
+        f"CUDAExecutionProvider of onnxruntime {onnxruntime.__version__} did not start, which leaves "
+        "CPUExecutionProvider: the server's log names the driver or library that it misses; install it"
+    )

@@ -1,0 +1,272 @@
+"""What the documents say is so: examples that need no server, links, and tables held against the code."""
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from router_backend import Device, ModelRouter, RoutingContext, Variant
+from router_backend.config.parameters import RouterParameters
+from router_backend.core.policies.registry import POLICIES
+from router_backend.core.profile import VariantProfile
+from router_backend.errors import ConfigurationError
+from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, parse_settings
+from router_backend.executors.providers import CPU, PROVIDERS
+from router_backend.serving.explanation import explain
+from router_backend.serving.request_options import SWITCHES
+from tests.documents import (
+    ALGORITHM,
+    CHECKOUT,
+    DOCUMENTS,
+    OPERATING,
+    README,
+    Example,
+    anchors,
+    code_words,
+    commands,
+    examples,
+    links,
+    table,
+    tables,
+)
+from tools.__main__ import app
+
+SERVED = ("sh", "protobuf", "protobuf executor", "python model.py", "python server")
+"""The kinds of examples that tests/integration/test_docs.py runs against a server."""
+NOT_RUN = ("sh container", "dockerfile container")
+"""There is no container here."""
+NO_EXAMPLE = ("text", "json")
+PACKAGE = CHECKOUT / "router_backend"
+PROFILE = PACKAGE / "core" / "profile.py"
+WITHOUT_A_VALUE = {MISSING: "required", None: "none"}
+SOURCE_FOLDERS = ("router_backend", "tools", "tests")
+PLACEHOLDER = "…"
+FRAME = re.compile("(…, parameter )?…")
+"""The text of an error that says nothing of its own, but where another error was met."""
+
+
+def test_every_example_is_of_a_kind_that_some_test_treats():
+    treated = ("python", "sh checked", "sh pytest", *SERVED, *NOT_RUN, *NO_EXAMPLE)
+    assert [(str(example), example.kind) for example in examples() if example.kind not in treated] == []
+
+
+def test_nothing_but_the_containers_two_examples_is_never_run():
+    assert [example.document for example in examples(*NOT_RUN)] == [OPERATING, OPERATING]
+
+
+@pytest.mark.parametrize("example", examples("python"), ids=str)
+def test_an_example_of_the_library_runs(example: Example):
+    code = compile(example.text, str(example), "exec")
+    exec(code, {"__name__": example.document.stem})
+
+
+@pytest.mark.parametrize("example", examples("sh checked"), ids=str)
+def test_the_commands_of_an_example_are_there_and_take_their_options(example: Example):
+    for command in commands(example):
+        name, *arguments = shlex.split(command)
+        if name == "make":
+            subprocess.run(["make", "--dry-run", *arguments], cwd=CHECKOUT, check=True, capture_output=True)
+        else:
+            assert name == ".venv/bin/model-router"
+            parse(*arguments)
+
+
+def parse(name: str, *arguments: str) -> None:
+    """Have a command of `model-router` read its command line, but not run; a wrong one raises."""
+    command = typer.main.get_command(app).commands[name]
+    command.make_context(name, list(arguments)).close()
+
+
+@pytest.mark.parametrize("example", examples("sh pytest"), ids=str)
+def test_the_tests_of_an_example_are_there(example: Example):
+    for command in commands(example):
+        name, *arguments = shlex.split(command)
+        assert name == ".venv/bin/pytest"
+        collect = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", *arguments]
+        subprocess.run(collect, cwd=CHECKOUT, check=True, capture_output=True)
+
+
+def test_the_readme_shows_no_less_than_the_library_a_request_and_a_configuration():
+    kinds = {example.kind for example in examples() if example.document == README}
+    assert kinds == {"python", "python model.py", "sh", "sh checked", "protobuf"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_what_a_document_links_to_is_there(document: Path):
+    for link in links(document):
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_the_files_that_a_document_names_are_there(document: Path):
+    sources = [path.as_posix() for folder in SOURCE_FOLDERS for path in (CHECKOUT / folder).rglob("*.py")]
+    for word in code_words(document):
+        if re.fullmatch(r"[\w/.-]+\.py", word) and word != "1/model.py":
+            assert any(source.endswith(f"/{word}") for source in sources), word
+        if re.fullmatch(r"(router_backend|model_repository|tools|tests|docs)/[\w/.-]*", word):
+            assert (CHECKOUT / word).exists(), word
+
+
+def test_the_readme_lists_the_settings_and_their_defaults():
+    rows = table(README, "parameter", "default", "meaning")
+    assert [name for name, _, _ in rows] == [setting.name for setting in fields(RouterParameters)]
+    for setting, (_, default, _) in zip(fields(RouterParameters), rows, strict=True):
+        if setting.default in WITHOUT_A_VALUE:
+            assert default == WITHOUT_A_VALUE[setting.default]
+        else:
+            assert setting.metadata["read"](default) == setting.default
+
+
+def test_the_readme_lists_the_request_parameters():
+    assert [name for name, _ in table(README, "request parameter", "meaning")] == list(SWITCHES)
+
+
+def test_the_policies_are_listed():
+    cells = [cell for cell, _, _ in table(ALGORITHM, "name", "rule")]
+    names = [name.partition(":")[0].strip() for cell in cells for name in cell.split(",")]
+    assert names == list(POLICIES)
+
+
+def test_the_settings_of_the_onnx_executor_are_listed():
+    names = [name for name, _, _ in table(OPERATING, "parameter", "default", "meaning")]
+    with pytest.raises(ConfigurationError) as refusal:
+        parse_settings({"?": ""})
+    known = str(refusal.value).rpartition("expected one of ")[2].split(", ")
+    assert sorted(names) == sorted(known)
+
+
+def test_the_defaults_of_the_onnx_executor_are_right():
+    rows = table(OPERATING, "parameter", "default", "meaning")
+    defaults = {name: default for name, default, _ in rows if default != "required"}
+    settings = parse_settings({"execution_provider": CPU.name})
+    assert defaults == {
+        "device": "none",
+        f"{OPTION_PREFIX}<name>": "none",
+        "onnx_file": settings.onnx_file,
+        "intra_op_threads": "all cores",
+        "allow_cpu_nodes": "false",
+    }
+    assert settings == OnnxSettings(
+        CPU, {}, onnx_file="model.onnx", intra_op_threads=0, allow_cpu_nodes=False
+    )
+
+
+def test_the_execution_providers_are_listed_with_devices_and_options():
+    listed = {name: (devices, options) for name, devices, options in table(OPERATING, "execution provider")}
+    assert listed == {
+        provider.name: (
+            ", ".join(device.value for device in Device if device in provider.devices),
+            ", ".join(sorted(provider.options)) or "none",
+        )
+        for provider in PROVIDERS.values()
+    }
+
+
+def test_the_decision_that_is_shown_has_the_fields_of_one():
+    router = ModelRouter()
+    router.register_model("m", variants=[Variant("a", Device.CPU), Variant("b", Device.GPU)])
+    told = explain(router.route_request("m", RoutingContext()), 1.0, [])
+    (example,) = examples("json")
+    shown = json.loads(example.text)
+    assert list(shown) == list(told)
+    assert all(list(candidate) == list(told["candidates"][0]) for candidate in shown["candidates"])
+    described = [name for cell, _ in table(OPERATING, "field") for name in cell.split(", ")]
+    assert described == list(told)
+
+
+def test_every_reason_why_a_variant_was_out_that_is_explained_is_one_that_the_router_gives():
+    given = list(templates(*nodes(*PACKAGE.rglob("*.py"))))
+    for reason, _ in table(OPERATING, "reason_out"):
+        assert any(matches(reason, template) for template in given), reason
+
+
+def test_every_reason_that_a_profile_gives_is_explained():
+    (decide,) = (node for node in nodes(PROFILE) if getattr(node, "name", "") == "reason_out")
+    given = [*templates(*(node.value for node in ast.walk(decide) if isinstance(node, ast.Return)))]
+    named = [text for name, text in vars(VariantProfile).items() if name.isupper() and isinstance(text, str)]
+    assert given
+    assert named
+    explained = [reason for reason, _ in table(OPERATING, "reason_out")]
+    assert [each for each in given + named if not any(matches(row, each) for row in explained)] == []
+
+
+def test_every_message_of_the_router_is_explained():
+    rows = own_messages()
+    raised = [each for each in messages(*message_sources()) if not FRAME.fullmatch(each)]
+    assert raised
+    unexplained = [each for each in raised if not any(matches(row, each) for row in rows)]
+    assert unexplained == [], f"add a row to 'Messages' in {OPERATING.relative_to(CHECKOUT)}"
+
+
+def test_no_message_is_explained_that_the_router_does_not_give():
+    raised = list(messages(*message_sources()))
+    for row in own_messages():
+        assert any(matches(row, template) for template in raised), row
+
+
+def own_messages() -> list[str]:
+    """The messages that are explained, without Triton's own."""
+    explained: Mapping[str, list[list[str]]] = tables(OPERATING, "message")
+    return [row[0] for heading, rows in explained.items() if heading != "Triton's own" for row in rows]
+
+
+def message_sources() -> list[Path]:
+    """The sources whose messages an operator or a client can meet; emulated devices are for experiments."""
+    return [
+        source
+        for source in PACKAGE.rglob("*.py")
+        if source.parent.name != "executors" or source.name.startswith(("onnx_", "batching"))
+    ]
+
+
+def messages(*sources: Path) -> Iterator[str]:
+    """The texts of the errors and warnings in the sources, with a placeholder for what differs."""
+    for node in nodes(*sources):
+        if isinstance(node, ast.Call) and node.args and re.search(r"Error$|^(log)?_warn$", called(node)):
+            yield from templates(node.args[0])
+
+
+def templates(*expressions: ast.AST) -> Iterator[str]:
+    """Those of the expressions that are texts, with a placeholder for what differs."""
+    return filter(None, map(template_of, expressions))
+
+
+def nodes(*sources: Path) -> Iterator[ast.AST]:
+    for source in sources:
+        yield from ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+
+
+def called(call: ast.Call) -> str:
+    """The name of what is called, without the object that it belongs to."""
+    with suppress(AttributeError):
+        return call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
+    return ""
+
+
+def template_of(node: ast.AST) -> str | None:
+    """A text or an f-string, with a placeholder for what differs."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else PLACEHOLDER for part in node.values)
+    return None
+
+
+def matches(shown: str, template: str) -> bool:
+    """Whether what is shown is part of a text; both have placeholders."""
+    pattern = ".*".join(re.escape(part) for part in shown.split(PLACEHOLDER))
+    return re.search(pattern, template, re.DOTALL) is not None
