@@ -1,0 +1,67 @@
+"""What a model is made of, as far as it matters to where it should run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+
+class Quantization(str, Enum):
+    """How a model's numbers are stored or computed below 32 bits."""
+
+    QDQ = "qdq"
+    QLINEAR = "qlinear"
+    INTEGER = "integer"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    INT8_WEIGHTS = "int8_weights"
+    INT4_WEIGHTS = "int4_weights"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCharacteristics:
+    """Properties of one model file. Work and activations are those of one item, a batch of 1.
+
+    Args:
+        model_name: the model.
+        parameter_count: learned numbers.
+        parameter_bytes: what these take in the file.
+        macs: multiply-accumulates per item of convolutions, matrix products and recurrent cells;
+            None: not known, because a shape is not.
+        activation_bytes: all intermediate tensors of one item; None: not known.
+        operators: how often each operator stands in the graph and its subgraphs.
+        dynamic_dimensions: those beside the batch that are open, as `input[2]`.
+        control_flow: the operators among If, Loop and Scan that it uses.
+        quantization: how its numbers are reduced; empty: 32-bit floating point.
+        opset: version of the standard operators; 0: not known.
+        supports_gpu: stated by whoever knows better than the analysis; None: not stated.
+        supports_neural_engine: the same.
+        supports_mps: the same.
+    """
+
+    model_name: str
+    parameter_count: int = 0
+    parameter_bytes: int = 0
+    macs: int | None = None
+    activation_bytes: int | None = None
+    operators: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    dynamic_dimensions: tuple[str, ...] = ()
+    control_flow: tuple[str, ...] = ()
+    quantization: frozenset[Quantization] = frozenset()
+    opset: int = 0
+    supports_gpu: bool | None = None
+    supports_neural_engine: bool | None = None
+    supports_mps: bool | None = None
+
+    @property
+    def flops(self) -> int | None:
+        """Floating-point operations per item: two for each multiply-accumulate."""
+        return None if self.macs is None else 2 * self.macs
+
+    @property
+    def arithmetic_intensity(self) -> float | None:
+        """Operations per byte moved, for one item: weights and activations, each once."""
+        if self.flops is None or self.activation_bytes is None:
+            return None
+        moved_bytes = self.parameter_bytes + self.activation_bytes
+        return self.flops / moved_bytes if moved_bytes else None
