@@ -1,20 +1,25 @@
 """The model router: a library that chooses (`core`), and the Triton backend around it (`serving`)."""
 
+from router_backend.core.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.decision import Candidate, RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.request import OptimizationGoal, RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.core.router_config import RouterConfig
+from router_backend.core.suitability import Suitability
 from router_backend.core.variant import Device, Variant
 
 __all__ = [
     "Candidate",
     "Device",
     "Fault",
+    "ModelCharacteristics",
     "ModelRouter",
     "OptimizationGoal",
+    "Quantization",
     "RouterConfig",
     "RoutingContext",
     "RoutingDecision",
+    "Suitability",
     "Variant",
 ]

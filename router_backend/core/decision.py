@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from router_backend.core.load import Place
-from router_backend.core.policies.base import Choice
+from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.variant import Device
 
@@ -39,7 +39,7 @@ class RoutingDecision:
 
     Args:
         model_name: the logical model.
-        policy: the name of the policy that chose.
+        chooser: the policy that chose.
         size: the request's size x, in reference requests.
         now_s: when it was decided.
         choice: what the policy picked.
@@ -60,11 +60,11 @@ class RoutingDecision:
         "_out",
         "_place",
         "_standings",
+        "chooser",
         "expected_latency_ms",
         "expected_service_ms",
         "model_name",
         "now_s",
-        "policy",
         "probe",
         "profile",
         "propensity",
@@ -74,7 +74,7 @@ class RoutingDecision:
     def __init__(
         self,
         model_name: str,
-        policy: str,
+        chooser: Policy,
         size: float,
         now_s: float,
         choice: Choice,
@@ -85,7 +85,7 @@ class RoutingDecision:
     ) -> None:
         profile, propensity, probe = choice
         self.model_name = model_name
-        self.policy = policy
+        self.chooser = chooser
         self.size = size
         self.now_s = now_s
         self.profile = profile
@@ -111,6 +111,36 @@ class RoutingDecision:
     def device(self) -> Device:
         """The hardware that the chosen variant runs on."""
         return self.profile.variant.device
+
+    @property
+    def policy(self) -> str:
+        """The name of the policy that chose."""
+        return self.chooser.name
+
+    @property
+    def expected_memory_mb(self) -> float | None:
+        """Memory that the request is expected to take at the chosen variant; None: not known."""
+        return self.profile.memory.predict(self.size) or None
+
+    @property
+    def expected_power_w(self) -> float | None:
+        """Power that the chosen variant is expected to draw while it serves the request; None: not known."""
+        return self.profile.power.predict(self.size) or None
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The other variants that can serve the request, the next best first."""
+        others = [standing for standing in self._standings if standing[0] is not self.profile]
+        return tuple(standing[0].variant.name for standing in sorted(others, key=_cost))
+
+    @property
+    def reason(self) -> str:
+        """Why this variant, in a sentence."""
+        expected = f"expected in {self.expected_latency_ms:.4g} ms"
+        among = f"{len(self._standings)} of {len(self._standings) + len(self._out)} variants could serve it"
+        if self.probe:
+            return f"tried to learn more about '{self.variant}' by '{self.policy}', {expected}; {among}"
+        return f"best by '{self.policy}', {expected}; {among}"
 
     @property
     def confidence(self) -> float:

@@ -9,6 +9,8 @@ from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.load import Place
 from router_backend.core.policies.base import Policy
+from router_backend.core.policies.goals import POLICY_OF_GOAL
+from router_backend.core.policies.registry import create_policy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
 from router_backend.core.router_config import RouterConfig
@@ -50,7 +52,8 @@ class LogicalModel:
         self.name = name
         self.policy = policy
         self.profiles = {variant.name: VariantProfile(variant, config.coverage) for variant in variants}
-        self._refuse_late = config.refuse_late
+        self._policies_by_name: dict[str, Policy] = {}
+        self._configure(config)
         self._reference_elements = 0.0
         self._typical_log_size: float | None = None
         self._abandoned: deque[tuple[VariantProfile, Place]] = deque()
@@ -72,16 +75,37 @@ class LogicalModel:
             unknown = unknown or not candidate.latency.known
         if unknown:
             self._guess_unknown(candidates, size)
-        if context.max_latency_ms is not None:
-            candidates = self._in_time(candidates, out, context.max_latency_ms)
-        choice = self.policy.choose(candidates, context, now_s, rng)
+        if context.max_memory_mb is not None or context.max_power_w is not None:
+            candidates = self._within_limits(candidates, out, context)
+        deadline_ms = self._max_latency_ms if context.max_latency_ms is None else context.max_latency_ms
+        if deadline_ms is not None:
+            candidates = self._in_time(candidates, out, deadline_ms)
+        policy = self._policy_for(context)
+        choice = policy.choose(candidates, context, now_s, rng)
         place = choice.candidate.dispatched(now_s)
         return RoutingDecision(
-            self.name, self.policy.name, size, now_s, choice, candidates, out, place, self._abandoned.append
+            self.name, policy, size, now_s, choice, candidates, out, place, self._abandoned.append
         )
 
+    def reconfigure(self, policy: Policy, config: RouterConfig) -> None:
+        """Decide by other settings from now on; what the profiles learned stays.
+
+        Raises:
+            ConfigurationError: the policy is for a variant that the model has not; nothing has changed.
+        """
+        policy.check(self.profiles)
+        self.policy = policy
+        self._policies_by_name.clear()
+        self._configure(config)
+
     def record(
-        self, decision: RoutingDecision, latency_ms: float | None, error: Fault | None, now_s: float
+        self,
+        decision: RoutingDecision,
+        latency_ms: float | None,
+        error: Fault | None,
+        now_s: float,
+        memory_mb: float | None = None,
+        power_w: float | None = None,
     ) -> None:
         """Free the decision's place and learn how it ended; a second call for it does nothing."""
         place = decision.take_place()
@@ -90,11 +114,62 @@ class LogicalModel:
         profile = decision.profile
         if error is None and latency_ms is not None:
             if profile.succeeded(place, decision.size, decision.expected_latency_ms, latency_ms, now_s):
-                self.policy.observe(profile, decision.size, decision.propensity, latency_ms, now_s)
+                decision.chooser.observe(profile, decision.size, decision.propensity, latency_ms, now_s)
+            profile.measured(decision.size, memory_mb, power_w, now_s)
             return
         profile.ignored(place, now_s)
         if error is not None:
             profile.failed(error, now_s)
+
+    def _configure(self, config: RouterConfig) -> None:
+        self._refuse_late = config.refuse_late
+        self._max_latency_ms = config.max_latency_ms
+        for profile in self.profiles.values():
+            profile.weight = config.weight(profile.variant.device)
+
+    def _policy_for(self, context: RoutingContext) -> Policy:
+        """The policy that a request asks for by name or by goal, else the model's own."""
+        if context.policy is not None:
+            return self._policy_named(context.policy)
+        if context.optimization_goal is not None:
+            return self._policy_named(POLICY_OF_GOAL[context.optimization_goal])
+        return self.policy
+
+    def _policy_named(self, name: str) -> Policy:
+        """The model's own policy where it has that name; else one for all requests that ask for it.
+
+        Raises:
+            InvalidRequestError: no policy has that name.
+        """
+        if name == self.policy.name:
+            return self.policy
+        if name not in self._policies_by_name:
+            try:
+                self._policies_by_name[name] = create_policy(name)
+                self._policies_by_name[name].check(self.profiles)
+            except ConfigurationError as error:
+                self._policies_by_name.pop(name, None)
+                raise InvalidRequestError(f"model '{self.name}', {error}") from None
+        return self._policies_by_name[name]
+
+    def _within_limits(
+        self, candidates: list[VariantProfile], out: Out, context: RoutingContext
+    ) -> list[VariantProfile]:
+        """Those that are not expected to take more than the request allows.
+
+        Raises:
+            NoVariantError: there are none.
+        """
+        within: list[VariantProfile] = []
+        for candidate in candidates:
+            reason = candidate.above_limit(context)
+            if reason is None:
+                within.append(candidate)
+            else:
+                out.append((candidate, reason))
+        if not within:
+            raise self._nobody(context, out)
+        return within
 
     def _size(self, context: RoutingContext) -> float:
         """The request's size x: its elements relative to one item of the first request seen."""
@@ -143,9 +218,10 @@ class LogicalModel:
         return candidates
 
     def _guess_unknown(self, candidates: list[VariantProfile], size: float) -> None:
-        """Guess what nothing is known of: fast enough to be tried by a small request, one at a time.
+        """Guess what was never measured: by its prior, else fast enough to be tried by a small request.
 
-        A large request, and one that comes while an unknown variant is being tried, takes it for slow.
+        Those without a prior are tried one at a time. A large request, and one that comes while an unknown
+        variant is being tried, takes it for slow.
         """
         known = [candidate.service_ms for candidate in candidates if candidate.latency.known]
         unknown = [candidate for candidate in candidates if not candidate.latency.known]
@@ -154,8 +230,9 @@ class LogicalModel:
         small = self._is_small(size)
         share = self.UNTRIED_SHARE_OF_BEST if small and not tried else self.DEFERRED_SHARE_OF_BEST
         for candidate in unknown:
-            candidate.service_ms = share * best_ms
-            candidate.wait_ms = best_ms * candidate.load.in_flight
+            prior_ms = candidate.prior_ms
+            candidate.service_ms = prior_ms or share * best_ms
+            candidate.wait_ms = (prior_ms or best_ms) * candidate.load.in_flight
 
     def _is_small(self, size: float) -> bool:
         """Whether a request is no larger than is typical; the typical size is a geometric mean.

@@ -5,16 +5,20 @@ import math
 from router_backend.core.health import Breaker, BreakerState, Fault
 from router_backend.core.learning.interval import ConformalInterval
 from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.load import Load, Place
 from router_backend.core.request import RoutingContext
-from router_backend.core.variant import Variant
+from router_backend.core.variant import Device, Variant
 
 
 class VariantProfile:
     """Learning, load and health of one variant, and what they say of the request being routed.
 
-    The last four attributes are made anew for each decision, under the router's lock, in place: an object
+    The last five attributes are made anew for each decision, under the router's lock, in place: an object
     for each candidate of each decision would cost as much as the choice itself.
+
+    Latency, memory and power are each predicted by a `Predictor`: what the router measures itself, and what
+    it is told with an answer.
 
     Args:
         variant: whose profile this is.
@@ -22,6 +26,9 @@ class VariantProfile:
 
     Attributes:
         not_ready_reason: why it cannot take requests; None: it can.
+        unsuitable_reason: why its device cannot run the model; None: it can.
+        weight: how much it is preferred; a policy divides its cost by that.
+        size: the size x of the request being routed.
         service_ms: predicted service time S of the request being routed; 0: nothing was learned.
         wait_ms: predicted wait W before that.
         utilisation: how busy the variant was over the last seconds, per instance.
@@ -32,45 +39,78 @@ class VariantProfile:
     DEAD = "breaker open: its process has ended, load the model again"
 
     __slots__ = (
+        "_prior_fixed_ms",
+        "_prior_per_item_ms",
         "breaker",
         "cost",
         "failures",
         "interval",
         "latency",
         "load",
+        "memory",
         "not_ready_reason",
+        "power",
         "service_ms",
+        "size",
         "successes",
+        "unsuitable_reason",
         "utilisation",
         "variant",
         "wait_ms",
+        "weight",
     )
 
     def __init__(self, variant: Variant, coverage: float) -> None:
         self.variant = variant
         self.latency = LatencyModel()
+        suitability = variant.suitability
+        self.memory = ResourceModel(suitability.memory_mb or 0.0)
+        self.power = ResourceModel(suitability.power_w or 0.0)
+        self._prior_fixed_ms = suitability.fixed_ms or 0.0
+        self._prior_per_item_ms = suitability.per_item_ms or 0.0
         self.interval = ConformalInterval(coverage)
         self.load = Load(variant.concurrency)
         self.breaker = Breaker()
         self.not_ready_reason: str | None = None
+        self.unsuitable_reason = _stated_out(variant) or suitability.reason_out
+        self.weight = 1.0
         self.successes = 0
         self.failures = 0
-        self.service_ms = self.wait_ms = self.utilisation = self.cost = 0.0
+        self.size = self.service_ms = self.wait_ms = self.utilisation = self.cost = 0.0
 
     @property
     def latency_ms(self) -> float:
         """Predicted latency W + S of the request being routed."""
         return self.wait_ms + self.service_ms
 
+    @property
+    def memory_mb(self) -> float | None:
+        """Memory that the request being routed is expected to take; None: not known."""
+        return self.memory.predict(self.size) or None
+
+    @property
+    def power_w(self) -> float | None:
+        """Power that is expected to be drawn for the request being routed; None: not known."""
+        return self.power.predict(self.size) or None
+
+    @property
+    def prior_ms(self) -> float:
+        """Prior of the service time of the request being routed; 0: there is none."""
+        return self._prior_fixed_ms + self._prior_per_item_ms * self.size
+
     def reason_out(self, context: RoutingContext, now_s: float) -> str | None:
         """Why a request must not be sent here; None: it may."""
         if self.not_ready_reason is not None:
             return self.not_ready_reason
+        if self.unsuitable_reason is not None:
+            return self.unsuitable_reason
         variant = self.variant
         if variant.name in context.excluded_variants:
             return "excluded from this request"
         if context.allowed_variants is not None and variant.name not in context.allowed_variants:
             return "not among the allowed variants"
+        if context.allowed_devices is not None and variant.device not in context.allowed_devices:
+            return "not on an allowed device"
         if 0 < variant.max_batch_size < context.batch_size:
             return f"batch {context.batch_size} is above its maximum {variant.max_batch_size}"
         if self.breaker.state is not BreakerState.CLOSED and not self.breaker.allows(now_s):
@@ -80,9 +120,19 @@ class VariantProfile:
     def predict(self, size: float, now_s: float) -> None:
         """Set what a request of `size` would meet here now."""
         load = self.load
+        self.size = size
         self.service_ms = self.latency.predict(size)
         self.wait_ms = load.wait_ms(now_s) if len(load.running) >= load.concurrency else 0.0
         self.utilisation = load.utilisation(now_s)
+
+    def above_limit(self, context: RoutingContext) -> str | None:
+        """Why the request being routed would take too much here; None: it would not, or nothing says so."""
+        memory_mb, power_w = self.memory_mb, self.power_w
+        if memory_mb is not None and context.max_memory_mb is not None and memory_mb > context.max_memory_mb:
+            return f"expected to take {memory_mb:.4g} MB, above the request's {context.max_memory_mb:g} MB"
+        if power_w is not None and context.max_power_w is not None and power_w > context.max_power_w:
+            return f"expected to draw {power_w:.4g} W, above the request's {context.max_power_w:g} W"
+        return None
 
     def uncertainty_ms(self, service_ms: float, now_s: float) -> float:
         """Standard deviation of a predicted service time."""
@@ -117,6 +167,13 @@ class VariantProfile:
             self.interval.update(math.log(latency_ms / expected_ms))
         return True
 
+    def measured(self, size: float, memory_mb: float | None, power_w: float | None, now_s: float) -> None:
+        """A request of `size` was seen to take this much; None: nobody looked."""
+        if memory_mb is not None:
+            self.memory.update(size, memory_mb, now_s)
+        if power_w is not None:
+            self.power.update(size, power_w, now_s)
+
     def failed(self, fault: Fault, now_s: float) -> None:
         """A request failed by the variant's fault; its place is free already."""
         self.breaker.failed(fault, now_s)
@@ -126,3 +183,18 @@ class VariantProfile:
         """A request ended in a way that teaches nothing."""
         self.load.leave(place, now_s, answered=False)
         self.breaker.ignored()
+
+
+def _stated_out(variant: Variant) -> str | None:
+    """Why the model is stated not to run on the variant's device; None: it is not stated."""
+    characteristics = variant.characteristics
+    if characteristics is None:
+        return None
+    stated = {
+        Device.GPU: characteristics.supports_gpu,
+        Device.NEURAL_ENGINE: characteristics.supports_neural_engine,
+        Device.MPS: characteristics.supports_mps,
+    }
+    if stated.get(variant.device) is False:
+        return f"the model is stated not to run on {variant.device.value}"
+    return None

@@ -4,8 +4,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
+from router_backend.core.characteristics import ModelCharacteristics
 from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.logical_model import LogicalModel
@@ -44,19 +46,34 @@ class ModelRouter:
         rng: random.Random | None = None,
     ) -> None:
         self._config = config or RouterConfig()
-        self._new_policy: Callable[[], Policy] = partial(create_policy, self._config.policy)
+        self._new_policy: Callable[[], Policy] = self._config.new_policy
         self._clock = clock
         self._rng = rng or random.Random()
         self._models: dict[str, LogicalModel] = {}
         self._lock = threading.Lock()
 
-    def register_model(self, model_name: str, *, variants: Sequence[Variant]) -> None:
+    def register_model(
+        self,
+        model_name: str,
+        *,
+        variants: Sequence[Variant],
+        characteristics: ModelCharacteristics | None = None,
+        config: RouterConfig | None = None,
+    ) -> None:
         """Make a logical model known.
+
+        Args:
+            model_name: what clients call it.
+            variants: the models that can serve it, at least one, each once.
+            characteristics: what it is made of, for the variants that do not say so themselves.
+            config: settings of its own; None: the router's.
 
         Raises:
             ConfigurationError: it is known already, has no variants, or one twice.
         """
-        model = LogicalModel(model_name, variants, self._new_policy(), self._config)
+        own = variants if characteristics is None else [_described(v, characteristics) for v in variants]
+        policy = self._new_policy() if config is None else config.new_policy()
+        model = LogicalModel(model_name, own, policy, config or self._config)
         with self._lock:
             if model_name in self._models:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
@@ -82,6 +99,20 @@ class ModelRouter:
                 model.policy = made
             self._new_policy = new_policy
 
+    def reconfigure(self, model_name: str, config: RouterConfig) -> None:
+        """Decide about a model's requests by other settings from now on; what was learned stays.
+
+        Its coverage is that of the profiles, which stay as they are.
+
+        Raises:
+            InvalidRequestError: the model is unknown.
+            ConfigurationError: the policy is for a variant that the model has not; then nothing has changed.
+        """
+        model = self._model(model_name)
+        policy = config.new_policy()
+        with self._lock:
+            model.reconfigure(policy, config)
+
     def route_request(self, model_name: str, context: RoutingContext) -> RoutingDecision:
         """Choose a variant for a request and reserve its place in flight.
 
@@ -99,6 +130,8 @@ class ModelRouter:
         decision: RoutingDecision,
         *,
         latency_ms: float | None = None,
+        memory_mb: float | None = None,
+        power_w: float | None = None,
         error: Fault | None = None,
     ) -> None:
         """Free the decision's place and learn how it ended; recording it again does nothing.
@@ -106,11 +139,13 @@ class ModelRouter:
         Args:
             decision: what `route_request` returned.
             latency_ms: from sending to answer; None without an error: the end says nothing (ignored).
+            memory_mb: memory that the request was seen to take; None: nobody looked.
+            power_w: power that was seen to be drawn for it; None: nobody looked.
             error: how the variant failed; None: it did not.
         """
         model = self._model(decision.model_name)
         with self._lock:
-            model.record(decision, latency_ms, error, self._clock())
+            model.record(decision, latency_ms, error, self._clock(), memory_mb, power_w)
 
     def report_fault(self, decision: RoutingDecision, fault: Fault) -> None:
         """Count a failure against the variant of a decision that was recorded without one.
@@ -146,3 +181,7 @@ class ModelRouter:
         except KeyError:
             known = ", ".join(self._models) or "none yet"
             raise InvalidRequestError(f"model '{model_name}' is not registered: found {known}") from None
+
+
+def _described(variant: Variant, characteristics: ModelCharacteristics) -> Variant:
+    return variant if variant.characteristics else replace(variant, characteristics=characteristics)

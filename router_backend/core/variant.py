@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from router_backend.core.characteristics import ModelCharacteristics
+from router_backend.core.suitability import UNKNOWN, Suitability
 from router_backend.errors import ConfigurationError
 
 
@@ -24,12 +26,16 @@ class Variant:
         device: the hardware it runs on.
         concurrency: how many requests it serves at once (its instances).
         max_batch_size: the largest batch it takes; 0 where its first dimension is no batch.
+        characteristics: what its model is made of; None: not known, or the same as the logical model's.
+        suitability: what is known of it before it has served anything.
     """
 
     name: str
     device: Device
     concurrency: int = 1
     max_batch_size: int = 0
+    characteristics: ModelCharacteristics | None = None
+    suitability: Suitability = UNKNOWN
 
     def __post_init__(self) -> None:
         """Refuse counts that cannot be.

@@ -25,11 +25,13 @@ VALID = {
     "x": SIZES,
     "size": SIZES,
     "y": TIMES_MS,
+    "value": TIMES_MS,
     "service_ms": TIMES_MS,
     "latency_ms": TIMES_MS,
     "ratio": st.floats(1e-6, 1e6),
     "log_ratio": st.floats(-30.0, 30.0),
     "now_s": st.floats(-1e9, 1e9),
+    "prior": st.floats(0.0, 1e6),
     "coverage": st.floats(0.01, 0.99),
 }
 ANYTHING = st.floats(allow_nan=True, allow_infinity=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import ClassVar, NamedTuple
 
 from router_backend.core.profile import VariantProfile
@@ -36,15 +36,33 @@ class Policy(ABC):
     name: ClassVar[str]
 
     @classmethod
-    def create(cls, argument: str) -> Policy:
-        """A new policy from what follows the colon of its name in a configuration; most take nothing.
+    def create(cls, argument: str, parameters: Mapping[str, str]) -> Policy:
+        """A new policy, as a configuration asks for it; most take nothing.
+
+        Args:
+            argument: what follows the colon of its name.
+            parameters: its own settings, as texts by name.
 
         Raises:
-            ConfigurationError: the argument is not what the policy takes.
+            ConfigurationError: it does not take the argument or a parameter.
         """
         if argument:
             raise ConfigurationError(f"policy: expected '{cls.name}' alone, found '{cls.name}:{argument}'")
+        cls.refuse_parameters(parameters)
         return cls()
+
+    @classmethod
+    def refuse_parameters(cls, parameters: Mapping[str, str]) -> None:
+        """For the policies that take none.
+
+        Raises:
+            ConfigurationError: there is one.
+        """
+        if parameters:
+            raise ConfigurationError(
+                f"policy '{cls.name}': expected no parameters, found {', '.join(map(repr, parameters))}: "
+                f"remove them"
+            )
 
     def check(self, variants: Collection[str]) -> None:  # noqa: B027 - most policies name no variant
         """Refuse to serve a model with these variants.

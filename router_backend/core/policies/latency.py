@@ -23,6 +23,9 @@ class LatencyOptimizedPolicy(Policy):
     price of a first-come queue, half of it because some still can, V = (W + S/2)/2. The share b of the
     second is the fourth power of the candidates' mean utilisation: nothing until all of them are busy.
 
+    A request of priority above 0 does not pay the price, one below 0 pays it twice. The cost is divided by
+    the candidate's weight.
+
     References:
         Shortest expected delay: arXiv 1509.03535. First policy iteration for dispatching with known sizes:
         Hyytiä, Penttinen and Aalto, European Journal of Operational Research 218 (2012). η and the powers
@@ -35,6 +38,7 @@ class LatencyOptimizedPolicy(Policy):
     NOWHERE_ELSE_PRICE = 0.5
     NOWHERE_ELSE_POWER = 4
     UTILISATION_LIMIT = 0.9
+    LOW_PRIORITY_FACTOR = 2.0
 
     def __init__(self) -> None:
         self._exploration = ExplorationBudget()
@@ -46,7 +50,8 @@ class LatencyOptimizedPolicy(Policy):
         busy = 0.0
         for candidate in candidates:
             busy += candidate.utilisation
-        self._set_costs(candidates, min(1.0, busy / len(candidates)) ** self.NOWHERE_ELSE_POWER)
+        nowhere_else = min(1.0, busy / len(candidates)) ** self.NOWHERE_ELSE_POWER
+        self._set_costs(candidates, nowhere_else, self._price_factor(context.priority))
         best = candidates[0]
         for candidate in candidates:
             if candidate.cost < best.cost:
@@ -54,15 +59,21 @@ class LatencyOptimizedPolicy(Policy):
         probe = self._exploration.probe(candidates, best, now_s)
         return Choice(best) if probe is None else Choice(probe, 1.0, True)
 
-    def _set_costs(self, candidates: list[VariantProfile], nowhere_else: float) -> None:
-        """Set W + S + price.
+    def _price_factor(self, priority: int) -> float:
+        if priority == 0:
+            return 1.0
+        return 0.0 if priority > 0 else self.LOW_PRIORITY_FACTOR
+
+    def _set_costs(self, candidates: list[VariantProfile], nowhere_else: float, price_factor: float) -> None:
+        """Set (W + S + price) / weight.
 
         Args:
             candidates: the candidates.
             nowhere_else: the share b of later requests that will have nowhere else to go.
+            price_factor: what the price is multiplied by.
         """
-        elsewhere = (1.0 - nowhere_else) * self.ELSEWHERE_PRICE
-        nowhere_else *= self.NOWHERE_ELSE_PRICE
+        elsewhere = price_factor * (1.0 - nowhere_else) * self.ELSEWHERE_PRICE
+        nowhere_else *= price_factor * self.NOWHERE_ELSE_PRICE
         for candidate in candidates:
             u = candidate.utilisation
             if u > self.UTILISATION_LIMIT:
@@ -72,4 +83,5 @@ class LatencyOptimizedPolicy(Policy):
             backlog = elsewhere / load.concurrency
             if load.mean_service_ms > 0.0:
                 backlog += nowhere_else * (candidate.wait_ms + 0.5 * service_ms) / load.mean_service_ms
-            candidate.cost = candidate.wait_ms + service_ms * (1.0 + backlog * u / (1.0 - u))
+            cost_ms = candidate.wait_ms + service_ms * (1.0 + backlog * u / (1.0 - u))
+            candidate.cost = cost_ms / candidate.weight

@@ -39,18 +39,22 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
 )
 
 
-def create_policy(name: str) -> Policy:
+NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
+
+
+def create_policy(name: str, parameters: Mapping[str, str] = NO_PARAMETERS) -> Policy:
     """A new policy of that name, for one model.
 
     Args:
         name: a name of the registry; what follows a colon is handed to the policy, as in `static:gpu`.
+        parameters: the policy's own settings, as texts by name.
 
     Raises:
-        ConfigurationError: no policy has that name, or it does not take what follows the colon.
+        ConfigurationError: no policy has that name, or it does not take the argument or a parameter.
     """
     kind, _, argument = name.partition(":")
     if kind not in POLICIES:
         raise ConfigurationError(
             f"policy: expected one of {', '.join(POLICIES)}, found '{name}'{nearest(kind, list(POLICIES))}"
         )
-    return POLICIES[kind].create(argument)
+    return POLICIES[kind].create(argument, parameters)

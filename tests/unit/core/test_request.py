@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from router_backend.core.request import OptimizationGoal, RoutingContext
+from router_backend.core.request import RoutingContext
 from router_backend.errors import InvalidRequestError
 
 
@@ -11,7 +11,7 @@ def test_the_default_is_one_item_that_any_variant_may_serve_with_no_deadline():
     assert (context.batch_size, context.elements, context.max_latency_ms) == (1, None, None)
     assert context.allowed_variants is None
     assert context.excluded_variants == frozenset()
-    assert context.optimization_goal is OptimizationGoal.MINIMIZE_LATENCY
+    assert context.optimization_goal is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from router_backend.core.policies.base import Choice, Policy
@@ -25,12 +25,13 @@ class StaticPolicy(Policy):
         self._variant = variant
 
     @classmethod
-    def create(cls, argument: str) -> StaticPolicy:
+    def create(cls, argument: str, parameters: Mapping[str, str]) -> StaticPolicy:
         """The policy for the variant that follows the colon.
 
         Raises:
-            ConfigurationError: no variant follows.
+            ConfigurationError: no variant follows, or there are parameters.
         """
+        cls.refuse_parameters(parameters)
         if not argument:
             raise ConfigurationError(
                 f"policy: expected '{cls.name}:' and the name of a variant, found '{cls.name}'"

@@ -1,0 +1,60 @@
+"""What a request takes of one resource at one variant: memory in MB, or power in W."""
+
+from router_backend.core.learning.affine import AffineLaw
+
+
+class ResourceModel:
+    """An affine law of the request's size, with a prior until something was measured.
+
+    Args:
+        prior: what is expected before that; 0: nothing is known.
+
+    Attributes:
+        known: whether anything was learned yet.
+        rejected: how many observations were no positive number.
+
+    Examples:
+        >>> memory = ResourceModel(prior=100.0)
+        >>> memory.predict(8)
+        100.0
+        >>> for x in (1, 8) * 10:
+        ...     memory.update(x, 50.0 + 10.0 * x, now_s=0.0)
+        >>> round(memory.predict(4))
+        90
+    """
+
+    LEAST = 1e-9
+    MOST = 1e12
+    VARIANCE_UNKNOWN = 1.0
+    VARIANCE_START = 0.25
+    VARIANCE_GROWTH_PER_S = 0.01
+
+    __slots__ = ("known", "law", "prior", "rejected", "updated_s")
+
+    def __init__(self, prior: float = 0.0) -> None:
+        self.law = AffineLaw()
+        self.known = False
+        self.prior = prior
+        self.rejected = 0
+        self.updated_s = 0.0
+
+    def update(self, x: float, value: float, now_s: float) -> None:
+        """Learn that a request of size x took `value`."""
+        if not (self.LEAST <= value <= self.MOST and self.LEAST <= x <= self.MOST):
+            self.rejected += 1
+            return
+        self.law.update(x, value)
+        self.updated_s = now_s
+        self.known = True
+
+    def predict(self, x: float) -> float:
+        """What a request of size x is expected to take; 0 where nothing says so."""
+        return self.law.predict(x) if self.known else self.prior
+
+    def relative_variance(self, now_s: float) -> float:
+        """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
+        if not self.known:
+            return self.VARIANCE_UNKNOWN
+        learned = (self.law.relative_variance() + self.VARIANCE_START) / (self.law.n + 1.0)
+        unseen = self.VARIANCE_GROWTH_PER_S * max(0.0, now_s - self.updated_s)
+        return min(learned + unseen, self.VARIANCE_UNKNOWN)

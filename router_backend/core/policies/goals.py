@@ -1,0 +1,15 @@
+"""Which policy serves which goal."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from router_backend.core.request import OptimizationGoal
+
+POLICY_OF_GOAL: Mapping[OptimizationGoal, str] = MappingProxyType(
+    {
+        OptimizationGoal.MINIMIZE_LATENCY: "latency",
+        OptimizationGoal.MAXIMIZE_THROUGHPUT: "throughput",
+        OptimizationGoal.MINIMIZE_POWER: "power",
+        OptimizationGoal.BALANCED: "adaptive",
+    }
+)
