@@ -1,5 +1,7 @@
 """The model router: a library that chooses (`core`), and the Triton backend around it (`serving`)."""
 
+from router_backend.core.backends import BackendCapabilities
+from router_backend.core.capacity import Capacity, DeviceLimits
 from router_backend.core.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.decision import Candidate, RoutingDecision
 from router_backend.core.health import Fault
@@ -10,8 +12,11 @@ from router_backend.core.suitability import Suitability
 from router_backend.core.variant import Device, Variant
 
 __all__ = [
+    "BackendCapabilities",
     "Candidate",
+    "Capacity",
     "Device",
+    "DeviceLimits",
     "Fault",
     "ModelCharacteristics",
     "ModelRouter",

@@ -5,6 +5,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
+from router_backend.core.capacity import UNLIMITED, Capacity
 from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.load import Place
@@ -28,6 +29,7 @@ class LogicalModel:
         variants: the models that can serve it, at least one, each once.
         policy: the policy that chooses, for this model alone.
         config: the settings of the router.
+        capacity: what is in flight on each device, shared with other models; None: with none.
 
     Raises:
         ConfigurationError: no variants, one twice, or a policy for a variant that is not among them.
@@ -40,7 +42,14 @@ class LogicalModel:
     TYPICAL_SPREAD = 0.5
     LATE = "would be late"
 
-    def __init__(self, name: str, variants: Sequence[Variant], policy: Policy, config: RouterConfig) -> None:
+    def __init__(
+        self,
+        name: str,
+        variants: Sequence[Variant],
+        policy: Policy,
+        config: RouterConfig,
+        capacity: Capacity | None = None,
+    ) -> None:
         names = [variant.name for variant in variants]
         if not names:
             raise ConfigurationError(f"model '{name}': expected at least one variant, found none")
@@ -53,6 +62,7 @@ class LogicalModel:
         self.policy = policy
         self.profiles = {variant.name: VariantProfile(variant, config.coverage) for variant in variants}
         self._policies_by_name: dict[str, Policy] = {}
+        self._capacity = capacity or Capacity()
         self._configure(config)
         self._reference_elements = 0.0
         self._typical_log_size: float | None = None
@@ -77,12 +87,16 @@ class LogicalModel:
             self._guess_unknown(candidates, size)
         if context.max_memory_mb is not None or context.max_power_w is not None:
             candidates = self._within_limits(candidates, out, context)
+        if self.limits:
+            candidates = self._with_room(candidates, out, context)
         deadline_ms = self._max_latency_ms if context.max_latency_ms is None else context.max_latency_ms
         if deadline_ms is not None:
             candidates = self._in_time(candidates, out, deadline_ms)
         policy = self._policy_for(context)
         choice = policy.choose(candidates, context, now_s, rng)
         place = choice.candidate.dispatched(now_s)
+        if self.limits:
+            self._take_room(choice.candidate, place)
         return RoutingDecision(
             self.name, policy, size, now_s, choice, candidates, out, place, self._abandoned.append
         )
@@ -111,6 +125,7 @@ class LogicalModel:
         place = decision.take_place()
         if place is None:
             return
+        self._capacity.free(place)
         profile = decision.profile
         if error is None and latency_ms is not None:
             if profile.succeeded(place, decision.size, decision.expected_latency_ms, latency_ms, now_s):
@@ -124,6 +139,7 @@ class LogicalModel:
     def _configure(self, config: RouterConfig) -> None:
         self._refuse_late = config.refuse_late
         self._max_latency_ms = config.max_latency_ms
+        self.limits = config.device_limits
         for profile in self.profiles.values():
             profile.weight = config.weight(profile.variant.device)
 
@@ -170,6 +186,32 @@ class LogicalModel:
         if not within:
             raise self._nobody(context, out)
         return within
+
+    def _with_room(
+        self, candidates: list[VariantProfile], out: Out, context: RoutingContext
+    ) -> list[VariantProfile]:
+        """Those on a device that can hold one more request.
+
+        Raises:
+            NoVariantError: there are none.
+        """
+        with_room: list[VariantProfile] = []
+        for candidate in candidates:
+            device = candidate.variant.device
+            limits = self.limits.get(device, UNLIMITED)
+            reason = self._capacity.reason_out(device, limits, candidate.memory_mb)
+            if reason is None:
+                with_room.append(candidate)
+            else:
+                out.append((candidate, reason))
+        if not with_room:
+            raise self._nobody(context, out)
+        return with_room
+
+    def _take_room(self, candidate: VariantProfile, place: Place) -> None:
+        device = candidate.variant.device
+        if device in self.limits:
+            self._capacity.take(place, device, candidate.memory_mb)
 
     def _size(self, context: RoutingContext) -> float:
         """The request's size x: its elements relative to one item of the first request seen."""
@@ -258,4 +300,5 @@ class LogicalModel:
     def _free_abandoned(self, now_s: float) -> None:
         while self._abandoned:
             profile, place = self._abandoned.popleft()
+            self._capacity.free(place)
             profile.ignored(place, now_s)

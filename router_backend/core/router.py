@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from router_backend.core.backends import BackendCapabilities, backends_of
+from router_backend.core.capacity import Capacity
 from router_backend.core.characteristics import ModelCharacteristics
 from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
@@ -16,7 +18,7 @@ from router_backend.core.policies.registry import create_policy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
 from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Variant
+from router_backend.core.variant import Device, Variant
 from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
@@ -25,6 +27,7 @@ class ModelRouter:
 
     Args:
         config: how to decide; None: the defaults.
+        capacity: counts what is in flight on devices that have limits; None: this router's requests alone.
         clock: returns seconds, never goes back; the only source of time.
         rng: the only source of chance; a seeded one lets every decision be replayed.
 
@@ -42,11 +45,13 @@ class ModelRouter:
         self,
         config: RouterConfig | None = None,
         *,
+        capacity: Capacity | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
         self._config = config or RouterConfig()
         self._new_policy: Callable[[], Policy] = self._config.new_policy
+        self._capacity = capacity or Capacity()
         self._clock = clock
         self._rng = rng or random.Random()
         self._models: dict[str, LogicalModel] = {}
@@ -73,7 +78,7 @@ class ModelRouter:
         """
         own = variants if characteristics is None else [_described(v, characteristics) for v in variants]
         policy = self._new_policy() if config is None else config.new_policy()
-        model = LogicalModel(model_name, own, policy, config or self._config)
+        model = LogicalModel(model_name, own, policy, config or self._config, self._capacity)
         with self._lock:
             if model_name in self._models:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
@@ -155,6 +160,11 @@ class ModelRouter:
         """
         with self._lock:
             decision.profile.failed(fault, self._clock())
+
+    def backends(self) -> dict[Device, BackendCapabilities]:
+        """The devices that have variants: what they can do, and how they stand now."""
+        with self._lock:
+            return backends_of(self._models.values(), self._capacity, self._clock())
 
     def set_ready(self, model_name: str, variant: str, not_ready_reason: str | None) -> None:
         """Tell whether a variant can take requests: None, or the reason why it cannot."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
 
+from router_backend.core.capacity import DeviceLimits
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
@@ -22,6 +23,7 @@ class RouterConfig:
         policy_parameters: the policy's own settings, as texts by name.
         preferred_devices: variants elsewhere are chosen only where these cost twice as much; empty: none are.
         device_weights: how much the variants on a device are preferred; 1 where nothing is said.
+        device_limits: the most that may be in flight on a device, all models together.
         max_latency_ms: the deadline of requests that name none; None: they have none.
         coverage: the share of latencies that a prediction interval is to hold.
         refuse_late: whether a request that no variant can answer within its deadline is refused at once;
@@ -32,6 +34,7 @@ class RouterConfig:
     policy_parameters: Mapping[str, str] = field(default_factory=lambda: NO_PARAMETERS)
     preferred_devices: frozenset[Device] = frozenset()
     device_weights: Mapping[Device, float] = field(default_factory=lambda: MappingProxyType({}))
+    device_limits: Mapping[Device, DeviceLimits] = field(default_factory=lambda: MappingProxyType({}))
     max_latency_ms: float | None = None
     coverage: float = 0.9
     refuse_late: bool = False
