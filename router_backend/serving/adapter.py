@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import check_completed, read_router_model
+from router_backend.core.capacity import Capacity
 from router_backend.core.router import ModelRouter
 from router_backend.errors import OverloadedError, RouterError
 from router_backend.serving.completion import complete
@@ -19,6 +20,7 @@ from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.request_handler import RequestHandler
 from router_backend.serving.responses import error_response, send
+from router_backend.serving.shared_capacity import SharedCapacity, shared_file
 from router_backend.serving.trace_writer import open_trace
 from router_backend.serving.warmup import Warmup
 from router_backend.serving.worker_pool import WorkerPool
@@ -57,7 +59,8 @@ class TritonPythonModel:
         config: dict[str, Any] = json.loads(args["model_config"])
         model = read_router_model(config, Path(args["model_repository"]).parent)
         check_completed(config, model)
-        router = ModelRouter(model.parameters.decision)
+        self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
+        router = ModelRouter(model.parameters.decision, capacity=Capacity(self._shared_capacity))
         router.register_model(model.name, variants=model.variants)
         self._readiness = Readiness(model, router)
         self._warmup = Warmup(model, router)
@@ -85,6 +88,7 @@ class TritonPythonModel:
         self._pool.drain()
         if self._trace is not None:
             self._trace.close()
+        self._shared_capacity.close()
 
     def _answer(self, arrival: Arrival) -> None:
         try:
