@@ -100,3 +100,19 @@ class TestExploration:
         assert probed(spender)
         assert not probed(spender)
         assert probed(saver)
+
+
+@pytest.mark.parametrize(("priority", "share_of_price"), [(1, 0.0), (0, 1.0), (-1, 2.0)])
+def test_the_priority_of_a_request_says_how_much_of_the_price_it_pays(priority, share_of_price):
+    busy, idle = candidate_of("busy", 9.0, utilisation=0.5), candidate_of("idle", 99.0)
+    context = RoutingContext(priority=priority)
+    LatencyOptimizedPolicy().choose([busy, idle], context, 0.0, random.Random(0))
+    elsewhere = 1.0 - 0.25**4
+    assert busy.cost == pytest.approx(9.0 * (1 + share_of_price * elsewhere * ETA))
+
+
+def test_the_cost_is_divided_by_the_weight():
+    light, heavy = candidate_of("light", 9.0), candidate_of("heavy", 12.0)
+    heavy.weight = 2.0
+    assert choose(light, heavy).candidate is heavy
+    assert heavy.cost == pytest.approx(6.0)
