@@ -165,7 +165,7 @@ class LogicalModel:
                 self._policies_by_name[name].check(self.profiles)
             except ConfigurationError as error:
                 self._policies_by_name.pop(name, None)
-                raise InvalidRequestError(f"model '{self.name}', {error}") from None
+                raise InvalidRequestError(f"{self.name}, parameter {error}") from None
         return self._policies_by_name[name]
 
     def _within_limits(
