@@ -11,6 +11,7 @@ from markdown_it.token import Token
 
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
+MONITORING = CHECKOUT / "docs" / "monitoring.md"
 OPERATING = CHECKOUT / "docs" / "operating.md"
 ALGORITHM = CHECKOUT / "docs" / "algorithm.md"
 DOCUMENTS = (README, CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs").glob("*.md")))
