@@ -45,7 +45,7 @@ serve: $(READY)
 
 lock:
 	$(PYTHON) -m pip install --quiet uv
-	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-annotate --quiet --upgrade --output-file requirements.lock
+	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --quiet --upgrade --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build
