@@ -18,6 +18,9 @@ class VariantEntry:
     device: Device | None
 
 
+SWITCH = {"true": True, "false": False}
+
+
 def _count(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -27,6 +30,12 @@ def _count(text: str) -> int:
 
 def _counts(text: str) -> tuple[int, ...]:
     return () if text == "none" else tuple(_count(part.strip()) for part in text.split(","))
+
+
+def _switch(text: str) -> bool:
+    if text not in SWITCH:
+        raise ValueError(text)
+    return SWITCH[text]
 
 
 def _path(text: str) -> Path:
@@ -63,6 +72,8 @@ class RouterParameters:
         readiness_interval_ms: how often the variants' readiness is looked up.
         warmup_batch_sizes: the batches that a variant is timed with when it becomes ready.
         trace_file: the file to which every answered request is appended; None: none is.
+        metrics: whether the router's metrics are shown in Triton's metrics endpoint.
+        metrics_interval_ms: how often they are brought up to date there.
     """
 
     variants: tuple[VariantEntry, ...] = setting(
@@ -77,6 +88,8 @@ class RouterParameters:
         _counts, "whole numbers with commas between, or none", default=(1, 1, 8, 8)
     )
     trace_file: Path | None = setting(_path, "the path of a file", default=None)
+    metrics: bool = setting(_switch, "true or false", default=True)
+    metrics_interval_ms: int = setting(_count, "a whole number, at least 1", default=1000)
 
     @property
     def decision(self) -> RouterConfig:

@@ -46,6 +46,7 @@ class RoutingDecision:
         candidates: the variants that could have been picked.
         out: those that could not, each with the reason.
         place: the place in flight at the picked one.
+        deadline_ms: within what it is to be answered; None: whenever it is.
         abandon: takes the place back, from whichever thread drops the decision.
 
     Attributes:
@@ -61,6 +62,7 @@ class RoutingDecision:
         "_place",
         "_standings",
         "chooser",
+        "deadline_ms",
         "expected_latency_ms",
         "expected_service_ms",
         "model_name",
@@ -81,6 +83,7 @@ class RoutingDecision:
         candidates: list[VariantProfile],
         out: list[tuple[VariantProfile, str]],
         place: Place,
+        deadline_ms: float | None,
         abandon: Callable[[tuple[VariantProfile, Place]], None],
     ) -> None:
         profile, propensity, probe = choice
@@ -96,6 +99,7 @@ class RoutingDecision:
         self._standings: list[Standing] = [(c, c.cost, c.wait_ms, c.service_ms) for c in candidates]
         self._out = out
         self._place: Place | None = place
+        self.deadline_ms = deadline_ms
         self._abandon = abandon
 
     def __del__(self) -> None:

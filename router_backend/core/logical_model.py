@@ -9,6 +9,7 @@ from router_backend.core.capacity import UNLIMITED, Capacity
 from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.load import Place
+from router_backend.core.metrics import ModelSums
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.registry import create_policy
@@ -63,6 +64,7 @@ class LogicalModel:
         self.profiles = {variant.name: VariantProfile(variant, config.coverage) for variant in variants}
         self._policies_by_name: dict[str, Policy] = {}
         self._capacity = capacity or Capacity()
+        self.sums = ModelSums()
         self._configure(config)
         self._reference_elements = 0.0
         self._typical_log_size: float | None = None
@@ -98,7 +100,16 @@ class LogicalModel:
         if self.limits:
             self._take_room(choice.candidate, place)
         return RoutingDecision(
-            self.name, policy, size, now_s, choice, candidates, out, place, self._abandoned.append
+            self.name,
+            policy,
+            size,
+            now_s,
+            choice,
+            candidates,
+            out,
+            place,
+            deadline_ms,
+            self._abandoned.append,
         )
 
     def reconfigure(self, policy: Policy, config: RouterConfig) -> None:
@@ -120,6 +131,8 @@ class LogicalModel:
         now_s: float,
         memory_mb: float | None = None,
         power_w: float | None = None,
+        *,
+        counted: bool = True,
     ) -> None:
         """Free the decision's place and learn how it ended; a second call for it does nothing."""
         place = decision.take_place()
@@ -127,6 +140,8 @@ class LogicalModel:
             return
         self._capacity.free(place)
         profile = decision.profile
+        if counted:
+            profile.sums.ended(decision, latency_ms, error)
         if error is None and latency_ms is not None:
             if profile.succeeded(place, decision.size, decision.expected_latency_ms, latency_ms, now_s):
                 decision.chooser.observe(profile, decision.size, decision.propensity, latency_ms, now_s)

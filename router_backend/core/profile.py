@@ -7,6 +7,7 @@ from router_backend.core.learning.interval import ConformalInterval
 from router_backend.core.learning.latency_model import LatencyModel
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.load import Load, Place
+from router_backend.core.metrics import VariantSums
 from router_backend.core.request import RoutingContext
 from router_backend.core.variant import Device, Variant
 
@@ -27,6 +28,7 @@ class VariantProfile:
     Attributes:
         not_ready_reason: why it cannot take requests; None: it can.
         unsuitable_reason: why its device cannot run the model; None: it can.
+        sums: what is counted of it for the metrics.
         weight: how much it is preferred; a policy divides its cost by that.
         size: the size x of the request being routed.
         service_ms: predicted service time S of the request being routed; 0: nothing was learned.
@@ -53,6 +55,7 @@ class VariantProfile:
         "service_ms",
         "size",
         "successes",
+        "sums",
         "unsuitable_reason",
         "utilisation",
         "variant",
@@ -76,6 +79,7 @@ class VariantProfile:
         self.weight = 1.0
         self.successes = 0
         self.failures = 0
+        self.sums = VariantSums()
         self.size = self.service_ms = self.wait_ms = self.utilisation = self.cost = 0.0
 
     @property
@@ -178,6 +182,7 @@ class VariantProfile:
         """A request failed by the variant's fault; its place is free already."""
         self.breaker.failed(fault, now_s)
         self.failures += 1
+        self.sums.faults[fault] += 1
 
     def ignored(self, place: Place, now_s: float) -> None:
         """A request ended in a way that teaches nothing."""

@@ -13,13 +13,15 @@ from router_backend.core.characteristics import ModelCharacteristics
 from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.logical_model import LogicalModel
+from router_backend.core.metrics import Refusal
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import create_policy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
 from router_backend.core.router_config import RouterConfig
+from router_backend.core.routing_metrics import RoutingMetrics, read_metrics
 from router_backend.core.variant import Device, Variant
-from router_backend.errors import ConfigurationError, InvalidRequestError
+from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
 
 
 class ModelRouter:
@@ -83,6 +85,7 @@ class ModelRouter:
             if model_name in self._models:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
             self._models[model_name] = model
+            model.sums.configured_s = self._clock()
 
     def set_routing_policy(self, policy: str | Callable[[], Policy]) -> None:
         """Choose by another policy from now on; what the profiles learned stays.
@@ -117,6 +120,8 @@ class ModelRouter:
         policy = config.new_policy()
         with self._lock:
             model.reconfigure(policy, config)
+            model.sums.configs_accepted += 1
+            model.sums.configured_s = self._clock()
 
     def route_request(self, model_name: str, context: RoutingContext) -> RoutingDecision:
         """Choose a variant for a request and reserve its place in flight.
@@ -127,8 +132,23 @@ class ModelRouter:
             DeadlineError: none would answer in time, and such requests are refused.
         """
         model = self._model(model_name)
+        asked_s = self._clock()
         with self._lock:
-            return model.route(context, self._clock(), self._rng)
+            sums = model.sums
+            sums.decisions += 1
+            try:
+                return model.route(context, self._clock(), self._rng)
+            except DeadlineError:
+                sums.refusals[Refusal.DEADLINE] += 1
+                raise
+            except NoVariantError:
+                sums.refusals[Refusal.NO_VARIANT] += 1
+                raise
+            except InvalidRequestError:
+                sums.refusals[Refusal.INVALID_REQUEST] += 1
+                raise
+            finally:
+                sums.decision_s += self._clock() - asked_s
 
     def record_execution(
         self,
@@ -138,6 +158,7 @@ class ModelRouter:
         memory_mb: float | None = None,
         power_w: float | None = None,
         error: Fault | None = None,
+        counted: bool = True,
     ) -> None:
         """Free the decision's place and learn how it ended; recording it again does nothing.
 
@@ -147,10 +168,11 @@ class ModelRouter:
             memory_mb: memory that the request was seen to take; None: nobody looked.
             power_w: power that was seen to be drawn for it; None: nobody looked.
             error: how the variant failed; None: it did not.
+            counted: whether the metrics count it; a request that nobody sent, such as a warm-up, is not.
         """
         model = self._model(decision.model_name)
         with self._lock:
-            model.record(decision, latency_ms, error, self._clock(), memory_mb, power_w)
+            model.record(decision, latency_ms, error, self._clock(), memory_mb, power_w, counted=counted)
 
     def report_fault(self, decision: RoutingDecision, fault: Fault) -> None:
         """Count a failure against the variant of a decision that was recorded without one.
@@ -160,6 +182,35 @@ class ModelRouter:
         """
         with self._lock:
             decision.profile.failed(fault, self._clock())
+
+    def report_retry(self, decision: RoutingDecision) -> None:
+        """Count that a request went on to another variant after a decision's had failed it."""
+        with self._lock:
+            decision.profile.sums.retries += 1
+
+    def report_refusal(self, model_name: str, refusal: Refusal) -> None:
+        """Count a request that was refused before it came to a decision."""
+        model = self._model(model_name)
+        with self._lock:
+            model.sums.refusals[refusal] += 1
+
+    def report_refused_config(self, model_name: str) -> None:
+        """Count a change of a model's settings that was not taken up."""
+        model = self._model(model_name)
+        with self._lock:
+            model.sums.configs_refused += 1
+
+    def get_metrics(self) -> RoutingMetrics:
+        """What was counted so far, and how the variants stand now."""
+        with self._lock:
+            return read_metrics(self._models, self._clock())
+
+    def export_prometheus_metrics(self) -> str:
+        """The metrics as OpenMetrics text; needs the package `prometheus-client`."""
+        # The router is whole without it: only whoever asks for the text needs the exporter and its package.
+        from router_backend.telemetry.openmetrics import exposition
+
+        return exposition(self.get_metrics())
 
     def backends(self) -> dict[Device, BackendCapabilities]:
         """The devices that have variants: what they can do, and how they stand now."""

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import check_completed, read_router_model
+from router_backend.config.router_model import RouterModel, check_completed, read_router_model
 from router_backend.core.capacity import Capacity
+from router_backend.core.metrics import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.errors import OverloadedError, RouterError
 from router_backend.serving.completion import complete
+from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.request_handler import RequestHandler
@@ -68,7 +70,11 @@ class TritonPythonModel:
         self._trace = open_trace(model, pb_utils.Logger.log_warn)
         self._handler = RequestHandler(model, router, self._readiness, self._trace)
         self._pool = WorkerPool(self._answer, model.parameters.worker_threads, model.parameters.max_in_flight)
+        self._name, self._router = model.name, router
+        self._metrics = _metrics_writer(model, router, args["model_instance_name"])
         gc.freeze()  # what lives for good need not be looked through while requests wait
+        if self._metrics is not None:
+            self._metrics.start()
         self._own_request.start()
 
     def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
@@ -80,6 +86,7 @@ class TritonPythonModel:
             try:
                 self._pool.submit(arrival)
             except OverloadedError as error:
+                self._router.report_refusal(self._name, Refusal.OVERLOADED)
                 send(arrival.sender, error_response(error))
 
     def finalize(self) -> None:
@@ -88,6 +95,8 @@ class TritonPythonModel:
         self._pool.drain()
         if self._trace is not None:
             self._trace.close()
+        if self._metrics is not None:
+            self._metrics.close()
         self._shared_capacity.close()
 
     def _answer(self, arrival: Arrival) -> None:
@@ -116,3 +125,10 @@ class TritonPythonModel:
     def _get_ready(self) -> None:
         self._look()
         self._warmup.run()
+
+
+def _metrics_writer(model: RouterModel, router: ModelRouter, instance: str) -> MetricsWriter | None:
+    """What shows the router's metrics; None: they are switched off."""
+    if not model.parameters.metrics:
+        return None
+    return MetricsWriter(router, instance, model.parameters.metrics_interval_ms / 1e3)

@@ -25,6 +25,10 @@ def explain(
         "confidence": round(decision.confidence, 3),
         "propensity": decision.propensity,
         "probe": decision.probe,
+        "reason": decision.reason,
+        "fallbacks": list(decision.fallbacks),
+        "expected_memory_mb": _rounded(decision.expected_memory_mb),
+        "expected_power_w": _rounded(decision.expected_power_w),
         "failed": [{"variant": variant, "error": message} for variant, message in failed],
         "candidates": [_candidate(candidate) for candidate in decision.candidates],
     }
@@ -40,5 +44,5 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _rounded(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else round(milliseconds, 3)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

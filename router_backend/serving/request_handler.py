@@ -17,7 +17,8 @@ from router_backend.errors import NoVariantError, RouterError, VariantsFailedErr
 from router_backend.serving.explanation import explain
 from router_backend.serving.forwarding import Forwarder, is_dead, is_not_ready
 from router_backend.serving.readiness import Readiness
-from router_backend.serving.request_options import RequestOptions, read_options
+from router_backend.serving.report import report
+from router_backend.serving.request_options import NO_OPTIONS, RequestOptions, read_options
 from router_backend.serving.responses import cancelled_response, error_response, explained_response
 from router_backend.serving.tensors import context_of
 from router_backend.serving.trace_writer import TraceWriter
@@ -46,15 +47,18 @@ class RequestHandler:
         self._router = router
         self._readiness = readiness
         self._trace = trace
+        self._variants = [variant.name for variant in model.variants]
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
 
     def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
         """The response to a request that arrived at `arrived_s` of the monotonic clock."""
         try:
-            options = read_options(request.parameters())
+            options = read_options(request.parameters(), self._variants)
             inputs = request.inputs()
-            context = context_of(inputs, self._batched)
+            if options.report:
+                return explained_response([], report(self._router), self._batched)
+            context = self._context(request, inputs, options, arrived_s)
             if options.dry_run:
                 return self._dry_run(context)
             if self._is_late(arrived_s) and request.is_cancelled():
@@ -76,6 +80,8 @@ class RequestHandler:
         failures: Failures = []
         while True:
             decision = self._decide(context, failures)
+            if failures:
+                self._router.report_retry(failures[-1][0])
             dispatched_s = time.monotonic()
             response = forwarder.call(decision.variant)
             latency_ms = (time.monotonic() - dispatched_s) * 1e3
@@ -90,7 +96,26 @@ class RequestHandler:
             self._failed(*failures[-1])
             if request.is_cancelled():
                 return cancelled_response()
-            context = replace(context, excluded_variants=context.excluded_variants | {decision.variant})
+            context = replace(
+                context,
+                excluded_variants=context.excluded_variants | {decision.variant},
+                max_latency_ms=_left_ms(options, arrived_s),
+            )
+
+    def _context(
+        self,
+        request: pb_utils.InferenceRequest,
+        inputs: Sequence[pb_utils.Tensor],
+        options: RequestOptions,
+        arrived_s: float,
+    ) -> RoutingContext:
+        context = context_of(inputs, self._batched)
+        unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
+        if options is NO_OPTIONS:
+            context.unit = unit
+            return context
+        left_ms = _left_ms(options, arrived_s)
+        return replace(context, unit=unit, max_latency_ms=left_ms, **options.context)
 
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:
@@ -140,3 +165,10 @@ class RequestHandler:
 
     def _is_late(self, arrived_s: float) -> bool:
         return time.monotonic() - arrived_s > self.CANCELLATION_WORTH_ASKING_S
+
+
+def _left_ms(options: RequestOptions, arrived_s: float) -> float | None:
+    """What is left of the deadline that a request names; below 0 when it is over."""
+    if options.max_latency_ms is None:
+        return None
+    return options.max_latency_ms - (time.monotonic() - arrived_s) * 1e3

@@ -10,11 +10,18 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import DECISION_OUTPUT
-from router_backend.errors import InvalidRequestError, NoVariantError, OverloadedError, RouterError
+from router_backend.errors import (
+    DeadlineError,
+    InvalidRequestError,
+    NoVariantError,
+    OverloadedError,
+    RouterError,
+)
 
 CODES = {
     InvalidRequestError: "INVALID_ARG",
     NoVariantError: "UNAVAILABLE",
+    DeadlineError: "UNAVAILABLE",
     OverloadedError: "UNAVAILABLE",
 }
 

@@ -77,7 +77,8 @@ class Warmup:
         ).exec()
         latency_ms = (time.monotonic() - started_s) * 1e3
         failed = response.has_error()
-        self._router.record_execution(decision, latency_ms=latency_ms if recorded and not failed else None)
+        learned_ms = latency_ms if recorded and not failed else None
+        self._router.record_execution(decision, latency_ms=learned_ms, counted=False)
         if failed:
             raise VariantsFailedError(response.error().message())
 

@@ -107,7 +107,7 @@ EXPERIMENT_REQUESTS = Metric(
 )
 DECISIONS = Metric(
     "model_router_decisions_total",
-    "Times that a variant was chosen or none was found, tries after a failure included.",
+    "Times that a variant was chosen or none was found, tries after a failure and warm-ups included.",
     Kind.COUNTER,
     ("model",),
 )

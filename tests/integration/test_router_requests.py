@@ -111,11 +111,27 @@ def test_http_requests_carry_the_same(server: EmbeddedTriton) -> None:
 
 def test_an_unknown_parameter_of_the_router_is_refused_with_the_nearest_name(client: Client) -> None:
     refusal = client.refusal("record", items(1), parameters={"router_explian": True})
-    assert refusal == (
-        "INVALID_ARGUMENT",
-        "request parameter 'router_explian' is unknown (did you mean 'router_explain'?): "
-        "expected one of router_explain, router_dry_run",
+    assert refusal.status == "INVALID_ARGUMENT"
+    assert refusal.message.startswith(
+        "request parameter 'router_explian' is unknown (did you mean 'router_explain'?): expected one of "
     )
+
+
+def test_a_request_may_name_its_variants_and_devices(client: Client) -> None:
+    for asked in ({"router_allowed_variants": "recorder_gpu"}, {"router_allowed_devices": "gpu"}):
+        told = client.ask("record_either", items(1), parameters={"router_explain": True, **asked})
+        assert decision_of(told)["variant"] == "recorder_gpu"
+
+
+def test_a_deadline_travels_by_parameter_and_no_request_is_too_late_for_best_effort(client: Client) -> None:
+    answer = client.ask("record", items(1), parameters={"router_max_latency_ms": 0.000001})
+    assert received(answer)["parameters"] == {}
+
+
+def test_the_report_tells_the_state_of_the_devices_and_runs_nothing(client: Client) -> None:
+    answer = client.ask("record_either", items(1), parameters={"router_report": True})
+    assert output_names(answer) == ["routing_decision"]
+    assert set(decision_of(answer)["backends"]) == {"cpu", "gpu"}
 
 
 def test_a_switch_that_is_neither_true_nor_false_is_refused(client: Client) -> None:

@@ -22,7 +22,7 @@ from router_backend.errors import ConfigurationError
 from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, parse_settings
 from router_backend.executors.providers import CPU, PROVIDERS
 from router_backend.serving.explanation import explain
-from router_backend.serving.request_options import SWITCHES
+from router_backend.serving.request_options import PARAMETERS
 from tests.documents import (
     ALGORITHM,
     CHECKOUT,
@@ -133,7 +133,7 @@ def test_the_readme_lists_the_settings_and_their_defaults():
 
 
 def test_the_readme_lists_the_request_parameters():
-    assert [name for name, _ in table(README, "request parameter", "meaning")] == list(SWITCHES)
+    assert [name for name, _ in table(README, "request parameter", "meaning")] == list(PARAMETERS)
 
 
 def test_the_policies_are_listed():
