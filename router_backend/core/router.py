@@ -51,8 +51,9 @@ class ModelRouter:
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        self._config = config or RouterConfig()
-        self._new_policy: Callable[[], Policy] = self._config.new_policy
+        own = config or RouterConfig()
+        self._config_of: Callable[[str], RouterConfig] = lambda _: own
+        self._new_policy: Callable[[], Policy] | None = None
         self._capacity = capacity or Capacity()
         self._clock = clock
         self._rng = rng or random.Random()
@@ -73,14 +74,15 @@ class ModelRouter:
             model_name: what clients call it.
             variants: the models that can serve it, at least one, each once.
             characteristics: what it is made of, for the variants that do not say so themselves.
-            config: settings of its own; None: the router's.
+            config: settings of its own; None: what the router has for its name.
 
         Raises:
             ConfigurationError: it is known already, has no variants, or one twice.
         """
         own = variants if characteristics is None else [_described(v, characteristics) for v in variants]
-        policy = self._new_policy() if config is None else config.new_policy()
-        model = LogicalModel(model_name, own, policy, config or self._config, self._capacity)
+        settings = config or self._config_of(model_name)
+        new_policy = settings.new_policy if config or not self._new_policy else self._new_policy
+        model = LogicalModel(model_name, own, new_policy(), settings, self._capacity)
         with self._lock:
             if model_name in self._models:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
@@ -107,6 +109,24 @@ class ModelRouter:
                 model.policy = made
             self._new_policy = new_policy
 
+    def configure(self, config_of: Callable[[str], RouterConfig]) -> None:
+        """Decide by the settings that are told for each model's name from now on; what was learned stays.
+
+        Args:
+            config_of: is asked for every model at once, and for each one that is registered later.
+
+        Raises:
+            ConfigurationError: a policy is for a variant that a model has not; then nothing has changed.
+        """
+        with self._lock:
+            configs = {name: config_of(name) for name in self._models}
+            policies = {name: config.new_policy() for name, config in configs.items()}
+            for name, policy in policies.items():
+                policy.check(self._models[name].profiles)
+            for name, policy in policies.items():
+                self._reconfigure(self._models[name], policy, configs[name])
+            self._config_of, self._new_policy = config_of, None
+
     def reconfigure(self, model_name: str, config: RouterConfig) -> None:
         """Decide about a model's requests by other settings from now on; what was learned stays.
 
@@ -119,9 +139,7 @@ class ModelRouter:
         model = self._model(model_name)
         policy = config.new_policy()
         with self._lock:
-            model.reconfigure(policy, config)
-            model.sums.configs_accepted += 1
-            model.sums.configured_s = self._clock()
+            self._reconfigure(model, policy, config)
 
     def route_request(self, model_name: str, context: RoutingContext) -> RoutingDecision:
         """Choose a variant for a request and reserve its place in flight.
@@ -235,6 +253,11 @@ class ModelRouter:
                 f"model '{model_name}' has no variant '{variant}': expected one of {', '.join(profiles)}"
             )
         return profiles[variant]
+
+    def _reconfigure(self, model: LogicalModel, policy: Policy, config: RouterConfig) -> None:
+        model.reconfigure(policy, config)
+        model.sums.configs_accepted += 1
+        model.sums.configured_s = self._clock()
 
     def _model(self, model_name: str) -> LogicalModel:
         try:

@@ -1,0 +1,77 @@
+from collections.abc import Mapping
+
+import pytest
+
+from router_backend import Device, ModelRouter, RouterConfig, RoutingContext, Variant
+from router_backend.errors import ConfigurationError
+
+GPU = Variant("gpu", Device.GPU)
+CPU = Variant("cpu", Device.CPU)
+NAMES = ("first", "second")
+
+
+@pytest.fixture
+def router() -> ModelRouter:
+    """Two models with the same two variants, which decide by the defaults."""
+    router = ModelRouter(clock=lambda: 0.0)
+    for name in NAMES:
+        router.register_model(name, variants=[GPU, CPU])
+    return router
+
+
+def config_of(policies: Mapping[str, str]):
+    return lambda name: RouterConfig(policy=policies.get(name, "latency"))
+
+
+def chosen(router: ModelRouter, model: str) -> str:
+    decision = router.route_request(model, RoutingContext())
+    router.record_execution(decision)
+    return decision.variant
+
+
+def test_every_model_decides_by_the_settings_of_its_name(router):
+    router.configure(config_of({"first": "static:gpu", "second": "static:cpu"}))
+    assert [chosen(router, name) for name in NAMES] == ["gpu", "cpu"]
+
+
+def test_a_model_that_is_registered_later_gets_the_settings_of_its_name(router):
+    router.configure(config_of({"third": "static:cpu"}))
+    router.register_model("third", variants=[GPU, CPU])
+    assert chosen(router, "third") == "cpu"
+
+
+def test_a_model_with_settings_of_its_own_is_registered_with_these(router):
+    router.configure(config_of({"third": "static:cpu"}))
+    router.register_model("third", variants=[GPU, CPU], config=RouterConfig(policy="static:gpu"))
+    assert chosen(router, "third") == "gpu"
+
+
+def test_settings_come_before_a_policy_that_was_set_earlier_and_after_one_that_is_set_later(router):
+    router.set_routing_policy("static:gpu")
+    router.configure(config_of({"first": "static:cpu", "third": "static:cpu"}))
+    assert chosen(router, "first") == "cpu"
+    router.set_routing_policy("static:gpu")
+    router.register_model("third", variants=[GPU, CPU])
+    assert [chosen(router, name) for name in ("first", "third")] == ["gpu", "gpu"]
+
+
+def test_what_was_learned_stays(router):
+    decision = router.route_request("first", RoutingContext())
+    router.record_execution(decision, latency_ms=7.0)
+    router.configure(config_of({}))
+    assert router.profile("first", decision.variant).successes == 1
+
+
+def test_each_model_counts_one_change_that_was_taken_up(router):
+    router.configure(config_of({}))
+    models = router.get_metrics().models
+    assert [models[name].configs_accepted for name in NAMES] == [1, 1]
+
+
+def test_where_one_model_cannot_follow_nothing_changes(router):
+    router.configure(config_of({"first": "static:gpu", "third": "static:gpu"}))
+    with pytest.raises(ConfigurationError, match="found 'static:tpu'"):
+        router.configure(config_of({"first": "static:cpu", "second": "static:tpu", "third": "static:cpu"}))
+    router.register_model("third", variants=[GPU, CPU])
+    assert [chosen(router, name) for name in ("first", "third")] == ["gpu", "gpu"]
+    assert router.get_metrics().get_model_metrics("first").configs_accepted == 1
