@@ -1,10 +1,15 @@
 """The router's own parameters in its config.pbtxt: strings in, typed settings out."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
+from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingSettings
 from router_backend.config.settings import read_settings, setting
+from router_backend.core.policies.registry import NO_PARAMETERS
+from router_backend.core.request import OptimizationGoal
 from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
@@ -38,6 +43,31 @@ def _switch(text: str) -> bool:
     return SWITCH[text]
 
 
+def _above_zero(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise ValueError(text)
+    return value
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = {}
+    for part in text.split(","):
+        name, _, value = (each.strip() for each in part.partition("="))
+        if not name or not value or name in pairs:
+            raise ValueError(text)
+        pairs[name] = value
+    return pairs
+
+
+def _weights(text: str) -> dict[Device, float]:
+    return {Device(device): _above_zero(weight) for device, weight in _pairs(text).items()}
+
+
+def _devices(text: str) -> tuple[Device, ...]:
+    return tuple(Device(part.strip()) for part in text.split(","))
+
+
 def _path(text: str) -> Path:
     if not text:
         raise ValueError(text)
@@ -56,6 +86,8 @@ def _entries(text: str) -> tuple[VariantEntry, ...]:
 
 DEFAULTS = RouterConfig()
 DEVICES = ", ".join(device.value for device in Device)
+GOALS = ", ".join(goal.value for goal in OptimizationGoal)
+NO_WEIGHTS: Mapping[Device, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +96,13 @@ class RouterParameters:
 
     Args:
         variants: the models that can serve a request, in the order of the parameter.
-        policy: the name of the policy that chooses.
+        policy: the name of the policy that chooses; None: what the goal or the routing configuration says.
+        policy_parameters: the policy's own settings; None: it has none.
+        goal: what the choice is to be good at, instead of a policy; None: nothing is said of it.
+        preferred_backends: variants on other devices are chosen only where these cost twice as much.
+        backend_weights: how much the variants on a device are preferred, before what the file says.
+        max_latency_ms: the deadline of requests that name none; None: what the file says, if it does.
+        routing_config: the file with the routing configuration, from the model's folder; None: there is none.
         coverage: the share of latencies that a prediction interval is to hold.
         worker_threads: how many requests are forwarded at a time; the server has a limit of its own for
             that, --backend-config=python,thread-pool-size, 32 unless it is raised: raise both.
@@ -79,7 +117,21 @@ class RouterParameters:
     variants: tuple[VariantEntry, ...] = setting(
         _entries, f"model names with commas between, each as name or name=device (device: {DEVICES})"
     )
-    policy: str = setting(str, "the name of a policy", default=DEFAULTS.policy)
+    policy: str | None = setting(str, "the name of a policy", default=None)
+    policy_parameters: Mapping[str, str] | None = setting(
+        _pairs, "name=value with commas between, each name once", default=None
+    )
+    goal: OptimizationGoal | None = setting(OptimizationGoal, f"one of {GOALS}", default=None)
+    preferred_backends: tuple[Device, ...] | None = setting(
+        _devices, f"devices with commas between ({DEVICES})", default=None
+    )
+    backend_weights: Mapping[Device, float] | None = setting(
+        _weights,
+        f"device=weight with commas between (device: {DEVICES}; weight: a number above 0)",
+        default=None,
+    )
+    max_latency_ms: float | None = setting(_above_zero, "a number above 0", default=None)
+    routing_config: Path | None = setting(_path, "the path of a file", default=None)
     coverage: float = setting(float, "a number between 0 and 1", default=DEFAULTS.coverage)
     worker_threads: int = setting(_count, "a whole number, at least 1", default=32)
     max_in_flight: int = setting(_count, "a whole number, at least 1", default=1024)
@@ -91,10 +143,32 @@ class RouterParameters:
     metrics: bool = setting(_switch, "true or false", default=True)
     metrics_interval_ms: int = setting(_count, "a whole number, at least 1", default=1000)
 
+    def decision(self, model_name: str, routing: RoutingConfig) -> RouterConfig:
+        """The settings of the deciding part.
+
+        Args:
+            model_name: the router model.
+            routing: what holds where the parameters say nothing.
+
+        Raises:
+            ConfigurationError: they do not go together.
+        """
+        return replace(routing.router_config(model_name, self._own), coverage=self.coverage)
+
     @property
-    def decision(self) -> RouterConfig:
-        """The settings of the deciding part."""
-        return RouterConfig(policy=self.policy, coverage=self.coverage)
+    def _own(self) -> RoutingSettings:
+        if self.policy is None and self.policy_parameters is not None:
+            raise ConfigurationError(
+                "policy_parameters: expected the parameter 'policy' beside it, found none: name the policy"
+            )
+        parameters = self.policy_parameters or NO_PARAMETERS
+        return RoutingSettings(
+            policy=None if self.policy is None else PolicyChoice(self.policy, parameters),
+            goal=self.goal,
+            preferred_devices=self.preferred_backends,
+            max_latency_ms=self.max_latency_ms,
+            device_weights=self.backend_weights or NO_WEIGHTS,
+        )
 
 
 def read_parameters(model_name: str, parameters: Mapping[str, str]) -> RouterParameters:
@@ -106,7 +180,7 @@ def read_parameters(model_name: str, parameters: Mapping[str, str]) -> RouterPar
     where = f"model '{model_name}', config.pbtxt"
     settings = read_settings(RouterParameters, where, parameters)
     try:
-        _ = settings.decision
+        settings.decision(model_name, RoutingConfig())
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}, parameter {error}") from None
     return settings

@@ -1,13 +1,17 @@
 """A router model's configuration as a whole: parameters, variants and the tensors they share."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from router_backend.config.parameters import RouterParameters, read_parameters
+from router_backend.config.routing_config import RoutingConfig
+from router_backend.config.routing_file import RoutingFile, read_routing_file
 from router_backend.config.signature import Signature, TensorSpec, check_agreement, common_signature
 from router_backend.config.variants import find_variants
+from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Variant
 from router_backend.errors import ConfigurationError
 
@@ -21,15 +25,25 @@ class RouterModel:
 
     Args:
         name: the logical model.
+        repository: the folder that holds the router model and its variants.
         parameters: its own settings.
         variants: the models that can serve it.
         signature: the tensors that all of them take and give.
+        routing_file: what holds where its own settings say nothing; None: the defaults.
     """
 
     name: str
+    repository: Path
     parameters: RouterParameters
     variants: tuple[Variant, ...]
     signature: Signature
+    routing_file: RoutingFile | None
+
+    @property
+    def decision(self) -> RouterConfig:
+        """The settings of the deciding part."""
+        routing = RoutingConfig() if self.routing_file is None else self.routing_file.config
+        return self.parameters.decision(self.name, routing)
 
 
 def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterModel:
@@ -45,10 +59,13 @@ def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterMode
     name = config["name"]
     texts = {key: value.get("string_value", "") for key, value in config.get("parameters", {}).items()}
     parameters = read_parameters(name, texts)
+    routing_file = _read_routing_file(parameters, repository / name)
     found = find_variants(name, parameters.variants, repository)
     signature = common_signature({each.variant.name: each.signature for each in found})
     _check_own(name, Signature.of(config).without_output(DECISION_OUTPUT.name), found[0].variant, signature)
-    return RouterModel(name, parameters, tuple(each.variant for each in found), signature)
+    return RouterModel(
+        name, repository, parameters, tuple(each.variant for each in found), signature, routing_file
+    )
 
 
 def check_completed(config: Mapping[str, Any], model: RouterModel) -> None:
@@ -63,6 +80,11 @@ def check_completed(config: Mapping[str, Any], model: RouterModel) -> None:
             f"does not complete configurations: declare them as '{model.variants[0].name}' does, or start "
             f"Triton without --disable-auto-complete-config"
         )
+
+
+def _read_routing_file(parameters: RouterParameters, folder: Path) -> RoutingFile | None:
+    path = parameters.routing_config
+    return None if path is None else read_routing_file(Path(os.path.normpath(folder / path)))
 
 
 def _check_own(name: str, own: Signature, variant: Variant, signature: Signature) -> None:

@@ -17,6 +17,7 @@ from router_backend.core.metrics import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.errors import OverloadedError, RouterError
 from router_backend.serving.completion import complete
+from router_backend.serving.config_watcher import watch_config
 from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
@@ -62,7 +63,7 @@ class TritonPythonModel:
         model = read_router_model(config, Path(args["model_repository"]).parent)
         check_completed(config, model)
         self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
-        router = ModelRouter(model.parameters.decision, capacity=Capacity(self._shared_capacity))
+        router = ModelRouter(model.decision, capacity=Capacity(self._shared_capacity))
         router.register_model(model.name, variants=model.variants)
         self._readiness = Readiness(model, router)
         self._warmup = Warmup(model, router)
@@ -72,9 +73,12 @@ class TritonPythonModel:
         self._pool = WorkerPool(self._answer, model.parameters.worker_threads, model.parameters.max_in_flight)
         self._name, self._router = model.name, router
         self._metrics = _metrics_writer(model, router, args["model_instance_name"])
+        self._watcher = watch_config(model, router, pb_utils.Logger.log_info, pb_utils.Logger.log_warn)
         gc.freeze()  # what lives for good need not be looked through while requests wait
         if self._metrics is not None:
             self._metrics.start()
+        if self._watcher is not None:
+            self._watcher.start()
         self._own_request.start()
 
     def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
@@ -92,6 +96,8 @@ class TritonPythonModel:
     def finalize(self) -> None:
         """Finish what is in flight, then end the threads."""
         self._own_request.stop()
+        if self._watcher is not None:
+            self._watcher.close()
         self._pool.drain()
         if self._trace is not None:
             self._trace.close()

@@ -51,12 +51,12 @@ PROFILE = PACKAGE / "core" / "profile.py"
 WITHOUT_A_VALUE = {MISSING: "required", None: "none"}
 SOURCE_FOLDERS = ("router_backend", "tools", "tests")
 PLACEHOLDER = "…"
-FRAME = re.compile("(…, parameter )?…")
+FRAME = re.compile("(…, parameter |…, at …: )?…")
 """The text of an error that says nothing of its own, but where another error was met."""
 
 
 def test_every_example_is_of_a_kind_that_some_test_treats():
-    treated = ("python", "sh checked", "sh pytest", *SERVED, *NOT_RUN, *NO_EXAMPLE)
+    treated = ("python", "json routing", "sh checked", "sh pytest", *SERVED, *NOT_RUN, *NO_EXAMPLE)
     assert [(str(example), example.kind) for example in examples() if example.kind not in treated] == []
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from router_backend.config.parameters import VariantEntry, read_parameters
+from router_backend.config.routing_config import RoutingConfig
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device
@@ -45,7 +46,7 @@ class TestVariants:
 class TestDefaults:
     def test_hold_for_whatever_is_left_out(self):
         settings = read_parameters("resnet50", {"variants": "a"})
-        assert settings.decision == RouterConfig()
+        assert settings.decision("resnet50", RoutingConfig()) == RouterConfig()
         assert settings.worker_threads <= settings.max_in_flight
         assert settings.warmup_batch_sizes == (1, 1, 8, 8)
 
@@ -85,7 +86,7 @@ class TestValues:
 
     def test_the_deciding_part_gets_policy_and_coverage(self):
         settings = read_parameters("resnet50", {"variants": "a", "policy": " latency", "coverage": "0.95"})
-        assert settings.decision == RouterConfig(policy="latency", coverage=0.95)
+        assert settings.decision("resnet50", RoutingConfig()) == RouterConfig(policy="latency", coverage=0.95)
 
     def test_a_coverage_that_is_no_number_is_refused(self):
         assert refusal(variants="a", coverage="ninety") == (

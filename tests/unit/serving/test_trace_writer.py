@@ -133,7 +133,8 @@ def test_a_full_disk_is_told_once_and_what_it_cost(warnings: list[str], decision
 
 
 def router_model(trace_file: Path | None) -> RouterModel:
-    return RouterModel("m", RouterParameters(variants=(), trace_file=trace_file), (), Signature((), (), 0))
+    parameters = RouterParameters(variants=(), trace_file=trace_file)
+    return RouterModel("m", Path(), parameters, (), Signature((), (), 0), None)
 
 
 def test_a_router_that_is_not_told_to_keeps_no_trace(warnings: list[str]) -> None:
