@@ -135,7 +135,8 @@ def _cells(config: RouterConfig) -> tuple[str, ...]:
         "\n".join((config.policy, *_lines(config.policy_parameters))),
         "\n".join(settings["preferred_backends"]) or "none",
         "\n".join(_lines(settings["backend_weights"])) or "none",
-        "\n".join(f"{device}: {', '.join(_lines(held))}" for device, held in limits.items()) or "none",
+        "\n".join(f"{device}: {', '.join(_lines(held))}" for device, held in limits.items() if held)
+        or "none",
         "none" if config.max_latency_ms is None else f"{config.max_latency_ms:g} ms",
     )
 
