@@ -3,12 +3,13 @@ from pathlib import Path
 import pytest
 
 from router_backend.config.parameters import VariantEntry, read_parameters
-from router_backend.config.routing_config import RoutingConfig
+from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
 
+DEFAULT = RoutingConfig()
 WHOLE_NUMBERS = ("worker_threads", "max_in_flight", "readiness_interval_ms")
 
 
@@ -129,3 +130,89 @@ class TestUnknownKeys:
     def test_of_tritons_python_backend_are_left_to_it(self):
         settings = read_parameters("resnet50", {"variants": "a", "EXECUTION_ENV_PATH": "env.tar.gz"})
         assert settings == read_parameters("resnet50", {"variants": "a"})
+
+
+class TestRouting:
+    def decision(self, routing: RoutingConfig = DEFAULT, **parameters: str) -> RouterConfig:
+        return read_parameters("resnet50", {"variants": "a", **parameters}).decision("resnet50", routing)
+
+    def test_each_setting_of_a_rule_is_a_parameter_too(self):
+        decision = self.decision(
+            policy="p2c",
+            preferred_backends="gpu, mps",
+            max_latency_ms="50",
+            backend_weights="gpu=1.2,cpu=0.8",
+        )
+        assert decision == RouterConfig(
+            policy="p2c",
+            preferred_devices=frozenset({Device.GPU, Device.MPS}),
+            max_latency_ms=50.0,
+            device_weights={Device.GPU: 1.2, Device.CPU: 0.8},
+        )
+
+    def test_a_goal_names_its_policy(self):
+        assert self.decision(goal="minimize_latency").policy == "latency"
+
+    def test_what_the_model_says_comes_before_the_rule_for_it(self):
+        ruled = RoutingSettings(policy=PolicyChoice("c3"), max_latency_ms=9.0)
+        routing = RoutingConfig(rules=(RoutingRule("resnet*", ruled),), device_weights={Device.CPU: 0.5})
+        assert self.decision(routing) == RouterConfig(
+            policy="c3", max_latency_ms=9.0, device_weights={Device.CPU: 0.5}
+        )
+        assert self.decision(routing, policy="p2c", coverage="0.8", backend_weights="gpu=2") == RouterConfig(
+            policy="p2c",
+            max_latency_ms=9.0,
+            coverage=0.8,
+            device_weights={Device.CPU: 0.5, Device.GPU: 2.0},
+        )
+
+    def test_the_routing_configuration_is_a_file_or_none(self):
+        assert read_parameters("resnet50", {"variants": "a"}).routing_config is None
+        settings = read_parameters("resnet50", {"variants": "a", "routing_config": "../routing.json"})
+        assert settings.routing_config == Path("../routing.json")
+
+    @pytest.mark.parametrize(
+        ("key", "text", "expected"),
+        [
+            ("policy_parameters", "a", "name=value with commas between, each name once"),
+            ("policy_parameters", "a=", "name=value with commas between, each name once"),
+            ("policy_parameters", "a=1,a=2", "name=value with commas between, each name once"),
+            (
+                "goal",
+                "fast",
+                "one of minimize_latency, maximize_throughput, minimize_power, balanced",
+            ),
+            ("preferred_backends", "gup", "devices with commas between (cpu, gpu, neural_engine, mps)"),
+            ("preferred_backends", "", "devices with commas between (cpu, gpu, neural_engine, mps)"),
+            ("max_latency_ms", "-5", "a number above 0"),
+            ("max_latency_ms", "nan", "a number above 0"),
+            ("routing_config", "", "the path of a file"),
+        ],
+    )
+    def test_what_cannot_be_read_is_refused_with_what_was_expected(self, key, text, expected):
+        assert refusal(variants="a", **{key: text}) == (
+            f"model 'resnet50', config.pbtxt, parameter '{key}': expected {expected}, found '{text}'"
+        )
+
+    @pytest.mark.parametrize("text", ["gpu", "gpu=", "gup=1", "gpu=0", "gpu=-1", "gpu=nan", "gpu=1,gpu=2"])
+    def test_wrong_weights_are_refused(self, text):
+        assert refusal(variants="a", backend_weights=text) == (
+            "model 'resnet50', config.pbtxt, parameter 'backend_weights': expected device=weight with commas "
+            f"between (device: cpu, gpu, neural_engine, mps; weight: a number above 0), found '{text}'"
+        )
+
+    def test_a_policy_and_a_goal_are_refused(self):
+        assert refusal(variants="a", policy="p2c", goal="minimize_latency") == (
+            "model 'resnet50', config.pbtxt, parameter goal: expected a policy or a goal, found both, 'p2c' "
+            "and 'minimize_latency': a goal says which policy it is, remove one"
+        )
+
+    def test_parameters_without_a_policy_are_refused(self):
+        assert refusal(variants="a", policy_parameters="a=1") == (
+            "model 'resnet50', config.pbtxt, parameter policy_parameters: expected the parameter 'policy' "
+            "beside it, found none: name the policy"
+        )
+
+    def test_parameters_that_the_policy_does_not_take_are_refused(self):
+        message = refusal(variants="a", policy="p2c", policy_parameters="speed=1")
+        assert message.endswith("parameter policy 'p2c': expected no parameters, found 'speed': remove them")

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from router_backend.config.router_model import read_router_model
+from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
 
@@ -87,3 +88,35 @@ def test_a_router_with_a_batch_before_variants_without_one_is_refused(repository
     write_model("resnet50_gpu", GPU, max_batch_size=0)
     with pytest.raises(ConfigurationError, match="disagree on batching: max_batch_size is 8 and 0"):
         read_router_model(config_of("resnet50_gpu", max_batch_size=8), repository)
+
+
+@pytest.mark.usefixtures("two_variants")
+class TestRoutingFile:
+    RULES = '{"routing_rules": [{"model_name_pattern": "resnet*", "max_latency_ms": 50}]}'
+
+    def routed(self, path: str) -> dict[str, Any]:
+        config = config_of()
+        config["parameters"]["routing_config"] = {"string_value": path}
+        return config
+
+    def test_without_one_the_router_has_its_own_settings_alone(self, repository):
+        model = read_router_model(config_of(), repository)
+        assert model.routing_file is None
+        assert model.decision == RouterConfig()
+
+    def test_a_path_is_from_the_routers_own_folder(self, repository):
+        (repository / "routing.json").write_text(self.RULES)
+        model = read_router_model(self.routed("../routing.json"), repository)
+        assert model.routing_file.path == repository / "routing.json"
+        assert model.decision == RouterConfig(max_latency_ms=50.0)
+
+    def test_a_path_from_the_root_is_that(self, repository, tmp_path):
+        (tmp_path / "rules.json").write_text(self.RULES)
+        model = read_router_model(self.routed(str(tmp_path / "rules.json")), repository)
+        assert model.decision.max_latency_ms == 50.0
+
+    def test_that_is_wrong_is_refused_with_its_place(self, repository):
+        (repository / "routing.json").write_text("[]")
+        with pytest.raises(ConfigurationError) as error:
+            read_router_model(self.routed("../routing.json"), repository)
+        assert str(error.value).startswith(f"{repository}/routing.json, at its top: expected an object with")

@@ -1,0 +1,128 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router_backend import Device, DeviceLimits, OptimizationGoal
+from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
+from router_backend.config.routing_file import parse_routing, read_routing_file, to_json
+from router_backend.errors import ConfigurationError
+from tests.unit.config.routing_documents import BAD, BEYOND_THE_SCHEMA, FULL, GOOD
+
+SOURCE = "models/routing.json"
+
+
+def parse(document: Any) -> RoutingConfig:
+    return parse_routing(SOURCE, json.dumps(document).encode())
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        parse_routing(SOURCE, content)
+    return str(error.value)
+
+
+def test_every_key_is_read():
+    assert parse(FULL) == RoutingConfig(
+        default_policy=PolicyChoice("c3"),
+        rules=(
+            RoutingRule(
+                "resnet*",
+                RoutingSettings(
+                    policy=PolicyChoice("p2c"),
+                    preferred_devices=(Device.GPU, Device.NEURAL_ENGINE),
+                    max_latency_ms=50.0,
+                ),
+            ),
+            RoutingRule("bert_?", RoutingSettings(goal=OptimizationGoal.MINIMIZE_LATENCY)),
+            RoutingRule("*"),
+        ),
+        device_weights={Device.NEURAL_ENGINE: 1.5, Device.GPU: 1.2, Device.CPU: 0.8, Device.MPS: 1.0},
+        device_limits={Device.GPU: DeviceLimits(16, 8000.5), Device.CPU: DeviceLimits()},
+    )
+
+
+def test_what_is_left_out_is_the_default():
+    assert parse({}) == RoutingConfig()
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_written_is_read_as_the_same(name: str):
+    config = parse(GOOD[name])
+    assert parse_routing(SOURCE, to_json(config).encode()) == config
+
+
+def test_what_is_written_is_text_that_people_read():
+    config = RoutingConfig(rules=(RoutingRule("naïve*"),), device_weights={Device.GPU: 1.2})
+    assert to_json(config).splitlines() == [
+        "{",
+        '  "default_policy": {',
+        '    "name": "latency"',
+        "  },",
+        '  "routing_rules": [',
+        "    {",
+        '      "model_name_pattern": "naïve*"',
+        "    }",
+        "  ],",
+        '  "backend_weights": {',
+        '    "gpu": 1.2',
+        "  }",
+        "}",
+    ]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_document_is_refused_with_place_expected_and_found(name: str):
+    document, message = BAD[name]
+    assert refusal(json.dumps(document).encode()).startswith(f"{SOURCE}, at {message}")
+
+
+@pytest.mark.parametrize("name", BEYOND_THE_SCHEMA)
+def test_what_no_schema_can_tell_is_refused_as_well(name: str):
+    text, message = BEYOND_THE_SCHEMA[name]
+    assert refusal(text.encode()).startswith(f"{SOURCE}, {message}")
+
+
+def test_text_that_is_not_utf_8_is_refused_with_the_byte():
+    assert refusal(b'{"a": "\xff"}') == f"{SOURCE}: expected text in UTF-8, found byte 7 that is not"
+
+
+def test_text_that_is_no_json_is_refused_with_line_and_column():
+    assert refusal(b'{\n"routing_rules": [,]}') == (
+        f"{SOURCE}, line 2, column 19: expected JSON, found Expecting value"
+    )
+
+
+class TestFile:
+    def test_keeps_what_was_in_it(self, tmp_path: Path):
+        path = tmp_path / "routing.json"
+        path.write_text('{"backend_weights": {"gpu": 2}}')
+        file = read_routing_file(path)
+        assert (file.path, file.content) == (path, b'{"backend_weights": {"gpu": 2}}')
+        assert file.config == RoutingConfig(device_weights={Device.GPU: 2.0})
+
+    def test_that_is_not_there_is_refused(self, tmp_path: Path):
+        path = tmp_path / "routing.json"
+        with pytest.raises(ConfigurationError) as error:
+            read_routing_file(path)
+        assert str(error.value) == f"{path}: expected a routing configuration, found no such file"
+
+    def test_that_is_a_pipe_is_refused_rather_than_waited_for(self, tmp_path: Path):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ConfigurationError, match="found no such file"):
+            read_routing_file(tmp_path / "pipe")
+
+    def test_that_cannot_be_read_is_refused_with_the_reason(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        def denied(path: Path) -> bytes:
+            raise PermissionError(13, "Permission denied")
+
+        path = tmp_path / "routing.json"
+        path.touch()
+        monkeypatch.setattr(Path, "read_bytes", denied)  # whoever runs the tests may read everything
+        with pytest.raises(ConfigurationError) as error:
+            read_routing_file(path)
+        assert str(error.value) == f"{path}: expected a readable file, found Permission denied"
