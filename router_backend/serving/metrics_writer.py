@@ -17,11 +17,15 @@ class MetricsWriter:
     """Hands what has changed to Triton at an interval, from one background thread.
 
     Triton's metric objects are not thread-safe, and each call on one is a round trip to the server: 22 to
-    72 us. So one thread makes them, calls them and deletes them; a request only adds to sums in this process.
+    72 us. So one thread makes them and calls them; a request only adds to sums in this process.
 
     Counters are added to: instances of one router that make the same counter share it, and it stays when
-    they are unloaded, so that it goes on from there when they are loaded again. Gauges are this instance's
-    own, and go with it.
+    they are unloaded, so that it goes on from there when they are loaded again. Gauges are set at each
+    interval: while a router is loaded again, the old instance and the new one share them for a moment, and
+    the old one leaves them at 0.
+
+    Nothing is ever deleted. Where two instances have made the same metric, Triton deletes it with the first
+    one's object, and the other's next call corrupts the server's memory (Triton 24.10).
 
     The calls are safe from when `initialize` is called until `finalize` returns (Triton 24.10); the thread
     has ended by then.
@@ -38,7 +42,7 @@ class MetricsWriter:
         self._interval_s = interval_s
         self._families: dict[Metric, pb_utils.MetricFamily] = {}
         self._metrics: dict[Metric, dict[Labels, pb_utils.Metric]] = {metric: {} for metric in METRICS}
-        self._written: dict[Metric, dict[Labels, float]] = {metric: {} for metric in METRICS}
+        self._added: dict[Metric, dict[Labels, float]] = {metric: {} for metric in METRICS}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="router-metrics", daemon=True)
 
@@ -56,21 +60,24 @@ class MetricsWriter:
         while not self._ended.wait(self._interval_s):
             self._write()
         self._write()
-        self._delete_gauges()
+        self._lower_gauges()
 
     def _write(self) -> None:
         for sample in samples(self._router.get_metrics(), self._router_instance):
             metrics = self._metrics[sample.metric]
             if sample.labels not in metrics:
                 metrics[sample.labels] = self._create(sample)
-            written = self._written[sample.metric]
-            change = sample.value - written.get(sample.labels, 0.0)
-            if change:
-                if sample.metric.kind is Kind.COUNTER:
-                    metrics[sample.labels].increment(change)
-                else:
-                    metrics[sample.labels].set(sample.value)
-                written[sample.labels] = sample.value
+            if sample.metric.kind is Kind.COUNTER:
+                self._add(sample, metrics[sample.labels])
+            else:
+                metrics[sample.labels].set(sample.value)
+
+    def _add(self, sample: Sample, metric: pb_utils.Metric) -> None:
+        added = self._added[sample.metric]
+        change = sample.value - added.get(sample.labels, 0.0)
+        if change:
+            metric.increment(change)
+            added[sample.labels] = sample.value
 
     def _create(self, sample: Sample) -> pb_utils.Metric:
         metric = sample.metric
@@ -81,9 +88,8 @@ class MetricsWriter:
             )
         return self._families[metric].Metric(labels=dict(zip(metric.labels, sample.labels, strict=True)))
 
-    def _delete_gauges(self) -> None:
-        """Triton deletes a metric with its object, and it must go before its family."""
-        for metric in METRICS:
+    def _lower_gauges(self) -> None:
+        for metric, by_labels in self._metrics.items():
             if metric.kind is Kind.GAUGE:
-                self._metrics[metric].clear()
-                self._families.pop(metric, None)
+                for gauge in by_labels.values():
+                    gauge.set(0.0)
