@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.config.routing_documents import FULL
+from tools.__main__ import app
+from tools.errors import ToolError
+
+TENSORS = """
+max_batch_size: 8
+input [{ name: 'image' data_type: TYPE_FP32 dims: [3] }]
+output [{ name: 'scores' data_type: TYPE_FP32 dims: [2] }]
+"""
+
+
+def run(*arguments: str) -> str:
+    """What the command prints; an error of its own is raised."""
+    result = CliRunner().invoke(app, ["check-config", *arguments], env={"COLUMNS": "200"})
+    if result.exception is not None:
+        raise result.exception
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def refusal(*arguments: str) -> str:
+    with pytest.raises(ToolError) as error:
+        run(*arguments)
+    return str(error.value)
+
+
+def add_model(repository: Path, name: str, text: str) -> None:
+    (repository / name).mkdir(parents=True)
+    (repository / name / "config.pbtxt").write_text(text)
+
+
+def parameter(key: str, value: str) -> str:
+    return f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rules" / "routing.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(FULL))
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path: Path, file: Path) -> Path:
+    """Two routers, one of them in the plain form, that follow one file, and their variant."""
+    folder = tmp_path / "models"
+    add_model(folder, "a_cpu", TENSORS + parameter("device", "cpu"))
+    rules = parameter("variants", "a_cpu") + parameter("routing_config", "../../rules/routing.json")
+    add_model(folder, "resnet50", 'backend: "router_backend"\n' + rules)
+    add_model(folder, "vgg", 'backend: "python"\n' + rules + parameter("policy", "p2c"))
+    return folder
+
+
+class TestFile:
+    def test_that_is_right_is_shown_with_what_each_rule_comes_to(self, file):
+        lines = run(str(file)).splitlines()
+        assert lines[0] == f"{file}: valid"
+        first = {line.split()[0]: line.split() for line in lines if line.strip() and "─" not in line}
+        assert first["resnet*"][:3] == ["resnet*", "p2c", "gpu"]
+        assert first["resnet*"][-2:] == ["50", "ms"]
+        assert first["bert_?"][1] == "latency"
+        assert first["*"][1] == first["any"][3] == "c3"
+
+    def test_that_is_right_is_told_as_json(self, file):
+        told = json.loads(run(str(file), "--json"))
+        assert (told["path"], told["warnings"]) == (str(file), [])
+        assert list(told["settings"]) == ["resnet*", "bert_?", "*", "any other model"]
+        assert told["settings"]["resnet*"] == {
+            "policy": "p2c",
+            "policy_parameters": {},
+            "preferred_backends": ["gpu", "neural_engine"],
+            "backend_weights": {"neural_engine": 1.5, "gpu": 1.2, "cpu": 0.8, "mps": 1.0},
+            "backend_limits": {
+                "gpu": {"max_in_flight": 16, "max_memory_mb": 8000.5},
+                "cpu": {"max_in_flight": None, "max_memory_mb": None},
+            },
+            "max_latency_ms": 50.0,
+        }
+
+    def test_that_is_wrong_is_refused_with_the_place(self, file):
+        file.write_text('{"backend_weights": {"gpu": -1}}')
+        message = refusal(str(file), "--json")
+        assert message.startswith(f"{file}, at backend_weights.gpu: expected a number above 0")
+
+    def test_that_is_not_there_is_refused(self, tmp_path):
+        path = tmp_path / "nowhere.json"
+        assert refusal(str(path)) == f"{path}: expected a routing configuration, found no such file"
+
+    def test_of_two_rules_for_one_pattern_the_first_is_shown(self, file):
+        rules = [{"model_name_pattern": "a", "max_latency_ms": ms} for ms in (1, 2)]
+        file.write_text(json.dumps({"routing_rules": rules}))
+        assert json.loads(run(str(file), "--json"))["settings"]["a"]["max_latency_ms"] == 1.0
+
+
+class TestRepository:
+    def test_that_is_right_is_shown_with_what_each_router_comes_to(self, repository):
+        settings = json.loads(run(str(repository), "--json"))["settings"]
+        deadlines = {name: (each["policy"], each["max_latency_ms"]) for name, each in settings.items()}
+        assert deadlines == {"resnet50": ("p2c", 50.0), "vgg": ("p2c", None)}
+
+    def test_a_rule_that_is_for_none_of_its_routers_is_told(self, repository, file):
+        (warning,) = json.loads(run(str(repository), "--json"))["warnings"]
+        assert warning == f"{file}: the pattern 'bert_?' matches no router that follows it (resnet50, vgg)"
+        assert f"warning: {warning}" in run(str(repository))
+
+    def test_whose_file_is_wrong_is_refused_with_the_place(self, repository, file):
+        file.write_text("[]")
+        assert refusal(str(repository)).startswith(f"{file}, at its top: expected an object")
+
+    def test_whose_router_is_wrong_is_refused_with_its_name(self, repository):
+        add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
+        assert "model 'bad', config.pbtxt, parameter 'variants'" in refusal(str(repository))
+
+    def test_without_a_router_is_refused(self, tmp_path):
+        assert refusal(str(tmp_path)) == (
+            f"{tmp_path}: expected a model repository with a router, found none: name another"
+        )
