@@ -1,0 +1,144 @@
+"""An experiment: two policies, and which requests are decided by which."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import fnmatchcase
+from itertools import pairwise
+
+from router_backend.core.experiments.guardrails import Guardrails
+from router_backend.core.experiments.rollout import RolloutStep, check_fraction, check_rollout
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
+from router_backend.errors import ConfigurationError
+
+
+class AssignBy(str, Enum):
+    """What the arm of a request depends on."""
+
+    REQUEST = "request"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A comparison of two policies on a share of the requests.
+
+    Args:
+        experiment_id: its name; an arm depends on it, so a name used again assigns as it did before.
+        control: the name of the policy that the treatment is compared with.
+        treatment: the name of the policy that is tried.
+        fraction: the share, of the units that take part, that gets the treatment.
+        control_parameters: the control's own settings, as texts by name.
+        treatment_parameters: the treatment's own settings, as texts by name.
+        model_name_pattern: the models that it is for; `*` is any text, `?` any character.
+        assign_by: REQUEST: by each request's unit; MODEL: by the model's name, so that all requests of a
+            model have one arm.
+        unit_range: the units that take part, as shares from and to; experiments on one model must not
+            overlap.
+        rollout: larger fractions, each from some time after the start on.
+        guardrails: when to stop the treatment; None: never, which is what MODEL must say, since a model then
+            has no second arm to be compared with.
+    """
+
+    experiment_id: str
+    control: str
+    treatment: str
+    fraction: float
+    control_parameters: Mapping[str, str] = field(default_factory=lambda: NO_PARAMETERS)
+    treatment_parameters: Mapping[str, str] = field(default_factory=lambda: NO_PARAMETERS)
+    model_name_pattern: str = "*"
+    assign_by: AssignBy = AssignBy.REQUEST
+    unit_range: tuple[float, float] = (0.0, 1.0)
+    rollout: tuple[RolloutStep, ...] = ()
+    guardrails: Guardrails | None = field(default_factory=Guardrails)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be tried.
+
+        Raises:
+            ConfigurationError: no name, an unknown policy or parameter, a share out of its range, rollout
+                steps that do not rise, guardrails of an experiment by model.
+        """
+        if not self.experiment_id:
+            raise ConfigurationError("experiment_id: expected a name, found nothing")
+        try:
+            self._check()
+        except ConfigurationError as error:
+            raise ConfigurationError(f"experiment '{self.experiment_id}', {error}") from None
+
+    def matches(self, model_name: str) -> bool:
+        """Whether it is for a model."""
+        return fnmatchcase(model_name, self.model_name_pattern)
+
+    def compares_as(self, other: "Experiment") -> bool:
+        """Whether what was counted for the other says as much of this one: both compare the same."""
+        return _compared(self) == _compared(other)
+
+    def new_control(self) -> Policy:
+        """A new policy for the control, of one model."""
+        return create_policy(self.control, self.control_parameters)
+
+    def new_treatment(self) -> Policy:
+        """A new policy for the treatment, of one model."""
+        return create_policy(self.treatment, self.treatment_parameters)
+
+    def _check(self) -> None:
+        check_fraction(self.fraction)
+        check_rollout(self.fraction, self.rollout)
+        for arm, new_policy in (("control", self.new_control), ("treatment", self.new_treatment)):
+            try:
+                new_policy()
+            except ConfigurationError as error:
+                raise ConfigurationError(f"arm '{arm}', {error}") from None
+        low, high = self.unit_range
+        if not 0.0 <= low < high <= 1.0:
+            raise ConfigurationError(
+                f"unit_range: expected two shares from 0 to 1, the smaller first, found {low} and {high}"
+            )
+        if self.guardrails is not None and self.assign_by is AssignBy.MODEL:
+            raise ConfigurationError(
+                "guardrails: expected none where the arm is assigned by model, since a model then has no "
+                "second arm to be compared with: set guardrails to none, or assign by request"
+            )
+
+
+def _compared(experiment: Experiment) -> tuple[object, ...]:
+    return (
+        experiment.experiment_id,
+        (experiment.control, dict(experiment.control_parameters)),
+        (experiment.treatment, dict(experiment.treatment_parameters)),
+        experiment.assign_by,
+        experiment.unit_range,
+    )
+
+
+def check_experiments(model_name: str, experiments: Sequence[Experiment]) -> None:
+    """Refuse experiments that want the same requests of a model.
+
+    They form one layer: all of them change the same thing, the policy of the model, so that no request can
+    be in two, and none may be left to another's leavings.
+
+    References:
+        Tang, Agarwal, O'Brien and Meyer, Overlapping experiment infrastructure, KDD 2010.
+
+    Raises:
+        ConfigurationError: one stands twice, or two of them overlap.
+    """
+    ordered = sorted(experiments, key=_first_unit)
+    for before, after in pairwise(ordered):
+        if after.unit_range[0] < before.unit_range[1]:
+            raise ConfigurationError(
+                f"model '{model_name}': expected experiments whose unit_ranges do not overlap, fractions of "
+                f"the requests of 1 in all, found '{before.experiment_id}' on {_shown(before)} and "
+                f"'{after.experiment_id}' on {_shown(after)}: give each a range of its own, such as "
+                f"0 to 0.5 and 0.5 to 1"
+            )
+
+
+def _first_unit(experiment: Experiment) -> float:
+    return experiment.unit_range[0]
+
+
+def _shown(experiment: Experiment) -> str:
+    return "{:g} to {:g}".format(*experiment.unit_range)

@@ -1,0 +1,80 @@
+"""Gradual rollout: how many get the treatment, and from when on."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from router_backend.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutStep:
+    """The share of units that get the treatment, from some time on.
+
+    Args:
+        after_s: seconds since the experiment was started, above 0.
+        fraction: the share of the units that take part.
+    """
+
+    after_s: float
+    fraction: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no time or no share.
+
+        Raises:
+            ConfigurationError: either is out of its range.
+        """
+        if not 0.0 < self.after_s < math.inf:
+            raise ConfigurationError(f"after_s: expected a number above 0, found {self.after_s}")
+        check_fraction(self.fraction)
+
+
+def check_fraction(fraction: float) -> None:
+    """Refuse what is no share.
+
+    Raises:
+        ConfigurationError: it is not from 0 to 1.
+    """
+    if not 0.0 <= fraction <= 1.0:
+        raise ConfigurationError(
+            f"fraction: expected a number from 0 to 1, found {fraction}: 0.1 gives the treatment to 10 %"
+        )
+
+
+def check_rollout(fraction: float, rollout: Sequence[RolloutStep]) -> None:
+    """Refuse steps that take the treatment away from units again, or are out of order.
+
+    Raises:
+        ConfigurationError: a step is not later than the one before it, or its fraction is not larger.
+    """
+    after_s = 0.0
+    for step in rollout:
+        if step.after_s <= after_s or step.fraction <= fraction:
+            raise ConfigurationError(
+                f"rollout: expected each step later and larger than the one before, found "
+                f"{step.fraction:g} after {step.after_s:g} s behind {fraction:g} after {after_s:g} s: "
+                f"sort them"
+            )
+        after_s, fraction = step.after_s, step.fraction
+
+
+def fraction_after(fraction: float, rollout: Sequence[RolloutStep], elapsed_s: float) -> float:
+    """The share that gets the treatment.
+
+    Args:
+        fraction: the share at the start.
+        rollout: the steps, in order.
+        elapsed_s: seconds since the start.
+
+    Examples:
+        >>> fraction_after(0.1, [RolloutStep(3600.0, 0.5)], elapsed_s=60.0)
+        0.1
+        >>> fraction_after(0.1, [RolloutStep(3600.0, 0.5)], elapsed_s=7200.0)
+        0.5
+    """
+    for step in rollout:
+        if elapsed_s < step.after_s:
+            break
+        fraction = step.fraction
+    return fraction
