@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from tools.analyze import analyze
 from tools.check_config import check_config
 from tools.demo_repository import demo_repository
 from tools.emulate import emulate
@@ -15,6 +16,7 @@ from tools.serve import serve
 from tools.simulate import simulate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command(name="analyze")(analyze)
 app.command(name="check-config")(check_config)
 app.command(name="demo-repository")(demo_repository)
 app.command(name="demo")(demo)

@@ -1,0 +1,93 @@
+"""What a model has learned: the constants that it stores or fills."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from router_backend.analysis.graph import graphs, nodes
+from router_backend.analysis.onnx_file import tensors
+
+BITS = {
+    TensorProto.FLOAT: 32,
+    TensorProto.DOUBLE: 64,
+    TensorProto.FLOAT16: 16,
+    TensorProto.BFLOAT16: 16,
+    TensorProto.FLOAT8E4M3FN: 8,
+    TensorProto.FLOAT8E4M3FNUZ: 8,
+    TensorProto.FLOAT8E5M2: 8,
+    TensorProto.FLOAT8E5M2FNUZ: 8,
+    TensorProto.FLOAT4E2M1: 4,
+    TensorProto.INT4: 4,
+    TensorProto.UINT4: 4,
+    TensorProto.INT8: 8,
+    TensorProto.UINT8: 8,
+    TensorProto.INT16: 16,
+    TensorProto.UINT16: 16,
+    TensorProto.INT32: 32,
+    TensorProto.COMPLEX64: 64,
+    TensorProto.COMPLEX128: 128,
+}
+"""Bits of a number, for the types that learned numbers have: int64 is for shapes and indices."""
+KEPT_ELEMENTS = 1024
+"""Constants up to that size keep their values: they may be shapes."""
+
+
+class Constant(NamedTuple):
+    """One constant: its name, ONNX element type, and how many numbers it has."""
+
+    name: str
+    data_type: int
+    elements: int
+
+
+def learned(graph: onnx.GraphProto) -> list[Constant]:
+    """The learned numbers: initializers, Constant nodes, and ConstantOfShape nodes of a known shape.
+
+    The running means and variances of batch normalisation are observed, not learned: published figures leave
+    them out, and so does this one.
+    """
+    observed = {
+        name for node in nodes(graph) if node.op_type == "BatchNormalization" for name in node.input[3:5]
+    }
+    return [
+        constant
+        for each in graphs(graph)
+        for constant in (*_stored(each), *_filled(each))
+        if constant.data_type in BITS and constant.name not in observed
+    ]
+
+
+def strip(graph: onnx.GraphProto) -> None:
+    """Forget the values of large constants: their shapes say all that is still asked."""
+    for tensor in tensors(graph):
+        if math.prod(tensor.dims) > KEPT_ELEMENTS:
+            for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
+                tensor.ClearField(field)
+
+
+def _stored(graph: onnx.GraphProto) -> Iterator[Constant]:
+    for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
+        yield Constant(tensor.name, tensor.data_type, math.prod(tensor.dims))
+    for name, tensor in _constant_nodes(graph):
+        yield Constant(name, tensor.data_type, math.prod(tensor.dims))
+
+
+def _filled(graph: onnx.GraphProto) -> Iterator[Constant]:
+    shapes = {tensor.name: tensor for tensor in graph.initializer} | dict(_constant_nodes(graph))
+    for node in graph.node:
+        shape = shapes.get(node.input[0]) if node.op_type == "ConstantOfShape" else None
+        if shape is not None and not shape.external_data:
+            data_type = next((each.t.data_type for each in node.attribute), int(TensorProto.FLOAT))
+            elements = math.prod(int(size) for size in numpy_helper.to_array(shape))
+            yield Constant(node.output[0], data_type, elements)
+
+
+def _constant_nodes(graph: onnx.GraphProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    yield node.output[0], attribute.t

@@ -1,0 +1,78 @@
+"""`analyze_onnx`: an ONNX file -> `ModelCharacteristics`, without running it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import onnx
+from onnx.inliner import inline_local_functions
+
+from router_backend.analysis.constants import BITS, learned, strip
+from router_backend.analysis.graph import graphs, nodes
+from router_backend.analysis.macs import macs
+from router_backend.analysis.onnx_file import STANDARD_DOMAINS, opset_of, read_onnx
+from router_backend.analysis.quantization import quantization
+from router_backend.analysis.shapes import Value, dynamic_dimensions, infer
+from router_backend.core.characteristics import ModelCharacteristics
+
+CONTROL_FLOW = ("If", "Loop", "Scan")
+CONSTANTS = ("Constant", "ConstantOfShape")
+
+
+def analyze_onnx(path: Path, model_name: str = "") -> ModelCharacteristics:
+    """What a model is made of.
+
+    External data is looked for, but not read. Work and activations are those of the inputs as the file
+    declares them, with 1 for an open first dimension.
+
+    Args:
+        path: the ONNX file, of any opset from 7 on that the installed package `onnx` knows.
+        model_name: what to call the model; empty: as the file is called.
+
+    Raises:
+        ConfigurationError: there is no such file, or it holds no model that could run.
+    """
+    model = read_onnx(path)
+    constants = learned(model.graph)
+    strip(model.graph)
+    if model.functions:
+        model = inline_local_functions(model)
+    dynamic = dynamic_dimensions(model.graph)
+    operators = Counter(map(_operator, nodes(model.graph)))
+    values = infer(model)
+    return ModelCharacteristics(
+        model_name=model_name or path.stem,
+        parameter_count=sum(constant.elements for constant in constants),
+        parameter_bytes=sum(-(-constant.elements * BITS[constant.data_type] // 8) for constant in constants),
+        macs=macs(model.graph, values),
+        activation_bytes=_activation_bytes(model.graph, values),
+        operators=MappingProxyType(dict(operators.most_common())),
+        dynamic_dimensions=dynamic,
+        control_flow=tuple(name for name in CONTROL_FLOW if name in operators),
+        quantization=quantization(operators, {each.data_type for each in constants if each.elements > 1}),
+        opset=opset_of(model),
+    )
+
+
+def _operator(node: onnx.NodeProto) -> str:
+    return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"
+
+
+def _activation_bytes(graph: onnx.GraphProto, values: Mapping[str, Value]) -> int | None:
+    """All values that nodes make and something reads, constants left out; None: a shape is open."""
+    total = 0
+    for name in _activations(graph):
+        size_bytes = values[name].size_bytes if name in values else None
+        if size_bytes is None:
+            return None
+        total += size_bytes
+    return total
+
+
+def _activations(graph: onnx.GraphProto) -> Iterator[str]:
+    read = {name for node in nodes(graph) for name in node.input}
+    read |= {value.name for each in graphs(graph) for value in each.output}
+    for node in nodes(graph):
+        if node.op_type not in CONSTANTS:
+            yield from (name for name in node.output if name in read)

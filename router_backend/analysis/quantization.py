@@ -1,0 +1,38 @@
+"""How a model's numbers are reduced, seen by its operators and the types of its constants."""
+
+from collections.abc import Iterable, Mapping
+
+from onnx import TensorProto
+
+from router_backend.core.characteristics import Quantization
+
+OPERATORS = {
+    "QuantizeLinear": Quantization.QDQ,
+    "DequantizeLinear": Quantization.QDQ,
+    "ConvInteger": Quantization.INTEGER,
+    "MatMulInteger": Quantization.INTEGER,
+    "DynamicQuantizeLinear": Quantization.INTEGER,
+    "MatMulNBits": Quantization.INT4_WEIGHTS,
+}
+TYPES = {
+    TensorProto.FLOAT16: Quantization.FP16,
+    TensorProto.BFLOAT16: Quantization.BF16,
+    TensorProto.INT8: Quantization.INT8_WEIGHTS,
+    TensorProto.UINT8: Quantization.INT8_WEIGHTS,
+    TensorProto.INT4: Quantization.INT4_WEIGHTS,
+    TensorProto.UINT4: Quantization.INT4_WEIGHTS,
+}
+
+
+def quantization(operators: Mapping[str, int], weight_types: Iterable[int]) -> frozenset[Quantization]:
+    """The kinds that a model has.
+
+    Args:
+        operators: how often each operator stands in it; those of other domains with the domain in front.
+        weight_types: ONNX element types of its learned numbers, scalars left out: zero points are no weights.
+    """
+    names = [name.rpartition(".")[2] for name in operators]
+    by_operator = {OPERATORS[name] for name in names if name in OPERATORS}
+    if any(name.startswith("QLinear") for name in names):
+        by_operator.add(Quantization.QLINEAR)
+    return frozenset(by_operator | {TYPES[each] for each in weight_types if each in TYPES})
