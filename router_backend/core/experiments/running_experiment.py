@@ -1,0 +1,123 @@
+"""One experiment on one model: assigns arms, counts how their requests end, stops a bad treatment."""
+
+import random
+from collections.abc import Collection
+
+from router_backend.core.experiments.arm import CONTROL, TREATMENT, Arm
+from router_backend.core.experiments.assignment import UnitHash
+from router_backend.core.experiments.confidence_sequence import DifferenceOfMeans
+from router_backend.core.experiments.experiment import AssignBy, Experiment
+from router_backend.core.experiments.guard import Guard
+from router_backend.core.experiments.rollout import fraction_after
+from router_backend.core.policies.base import Policy
+
+
+class RunningExperiment:
+    """Not thread-safe: the router guards it.
+
+    A unit gets the treatment if its point is below the fraction, so that it keeps it when the fraction
+    grows. A request without a unit is one of its own: its point is drawn by chance.
+
+    A failure is one of the variant's own, and an answer one with a latency; other ends are not counted,
+    nor are further tries of a request that failed.
+
+    Args:
+        experiment: what is compared.
+        model_name: the model.
+        variants: the names of its variants.
+        now_s: when it starts.
+
+    Attributes:
+        experiment: what is compared.
+        stopped_reason: why the guardrails have stopped the treatment; None: they have not.
+
+    Raises:
+        ConfigurationError: a policy is for a variant that is not among them.
+    """
+
+    COVERAGE = 0.95
+
+    __slots__ = (
+        "_by_model",
+        "_guard",
+        "_hash",
+        "_started_s",
+        "control",
+        "difference",
+        "experiment",
+        "stopped_reason",
+        "treatment",
+    )
+
+    def __init__(
+        self, experiment: Experiment, model_name: str, variants: Collection[str], now_s: float
+    ) -> None:
+        self.experiment = experiment
+        self.control = Arm(self, CONTROL, _checked(experiment.new_control(), variants))
+        self.treatment = Arm(self, TREATMENT, _checked(experiment.new_treatment(), variants))
+        self.difference = DifferenceOfMeans(self.COVERAGE)
+        self.stopped_reason: str | None = None
+        self._started_s = now_s
+        self._hash = UnitHash(experiment.experiment_id)
+        by_model = experiment.assign_by is AssignBy.MODEL
+        self._by_model = self._hash.point(model_name) if by_model else None
+        self._guard = self._new_guard()
+
+    def change(self, experiment: Experiment, now_s: float) -> None:
+        """Go on by another rollout or other guardrails; what was counted, and a stop, stay.
+
+        Args:
+            experiment: one that compares the same.
+            now_s: from when its rollout counts, if that is another one.
+        """
+        if (experiment.fraction, experiment.rollout) != (self.experiment.fraction, self.experiment.rollout):
+            self._started_s = now_s
+        watched = self.experiment.guardrails
+        self.experiment = experiment
+        if experiment.guardrails != watched:
+            self._guard = self._new_guard()
+
+    def fraction(self, now_s: float) -> float:
+        """The share of the units that gets the treatment; 0 once it is stopped."""
+        if self.stopped_reason is not None:
+            return 0.0
+        experiment = self.experiment
+        if not experiment.rollout:
+            return experiment.fraction
+        return fraction_after(experiment.fraction, experiment.rollout, now_s - self._started_s)
+
+    def arm_of(self, unit: str, now_s: float, rng: random.Random) -> Arm:
+        """The arm of a request."""
+        point = self._by_model
+        if point is None:
+            point = self._hash.point(unit) if unit else rng.random()
+        return self.treatment if point < self.fraction(now_s) else self.control
+
+    def answered(self, arm: Arm, variant: str, latency_ms: float, decided_s: float) -> None:
+        """A request of an arm was answered; what ends after a stop is not counted any more."""
+        if self.stopped_reason is not None:
+            return
+        treated = arm is self.treatment
+        fraction = self.fraction(decided_s)
+        if self._guard is not None:
+            self.stopped_reason = self._guard.answered(treated, latency_ms, fraction)
+        arm.answered(variant, latency_ms)
+        if self._by_model is None:
+            self.difference.update(treated, latency_ms, fraction)
+
+    def failed(self, arm: Arm, variant: str, decided_s: float) -> None:
+        """A request of an arm failed by its variant's fault."""
+        if self.stopped_reason is not None:
+            return
+        arm.failed(variant)
+        if self._guard is not None:
+            self.stopped_reason = self._guard.failed(arm is self.treatment, self.fraction(decided_s))
+
+    def _new_guard(self) -> Guard | None:
+        guardrails = self.experiment.guardrails
+        return None if guardrails is None else Guard(guardrails, self.control.latencies)
+
+
+def _checked(policy: Policy, variants: Collection[str]) -> Policy:
+    policy.check(variants)
+    return policy
