@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from router_backend.core.experiments.arm import Arm
 from router_backend.core.load import Place
 from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.profile import VariantProfile
@@ -48,6 +49,7 @@ class RoutingDecision:
         place: the place in flight at the picked one.
         deadline_ms: within what it is to be answered; None: whenever it is.
         abandon: takes the place back, from whichever thread drops the decision.
+        arm: the side of an experiment that it counts for; None: it counts for none.
 
     Attributes:
         expected_latency_ms: predicted wait and service of the chosen variant.
@@ -61,6 +63,7 @@ class RoutingDecision:
         "_out",
         "_place",
         "_standings",
+        "arm",
         "chooser",
         "deadline_ms",
         "expected_latency_ms",
@@ -85,6 +88,7 @@ class RoutingDecision:
         place: Place,
         deadline_ms: float | None,
         abandon: Callable[[tuple[VariantProfile, Place]], None],
+        arm: Arm | None = None,
     ) -> None:
         profile, propensity, probe = choice
         self.model_name = model_name
@@ -101,6 +105,7 @@ class RoutingDecision:
         self._place: Place | None = place
         self.deadline_ms = deadline_ms
         self._abandon = abandon
+        self.arm = arm
 
     def __del__(self) -> None:
         if self._place is not None:

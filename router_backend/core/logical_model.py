@@ -3,11 +3,15 @@
 import math
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from router_backend.core.capacity import UNLIMITED, Capacity
 from router_backend.core.decision import RoutingDecision
+from router_backend.core.experiments.arm import Arm
+from router_backend.core.experiments.model_experiments import ModelExperiments
+from router_backend.core.experiments.running_experiment import RunningExperiment
 from router_backend.core.health import Fault
+from router_backend.core.learning.latency_model import LatencyModel
 from router_backend.core.load import Place
 from router_backend.core.metrics import ModelSums
 from router_backend.core.policies.base import Policy
@@ -65,6 +69,7 @@ class LogicalModel:
         self._policies_by_name: dict[str, Policy] = {}
         self._capacity = capacity or Capacity()
         self.sums = ModelSums()
+        self.experiments: ModelExperiments | None = None
         self._configure(config)
         self._reference_elements = 0.0
         self._typical_log_size: float | None = None
@@ -94,7 +99,7 @@ class LogicalModel:
         deadline_ms = self._max_latency_ms if context.max_latency_ms is None else context.max_latency_ms
         if deadline_ms is not None:
             candidates = self._in_time(candidates, out, deadline_ms)
-        policy = self._policy_for(context)
+        policy, arm = self._chooser(context, now_s, rng)
         choice = policy.choose(candidates, context, now_s, rng)
         place = choice.candidate.dispatched(now_s)
         if self.limits:
@@ -110,7 +115,13 @@ class LogicalModel:
             place,
             deadline_ms,
             self._abandoned.append,
+            arm,
         )
+
+    @property
+    def running_experiments(self) -> Mapping[str, RunningExperiment]:
+        """The model's experiments by name."""
+        return self.experiments.running if self.experiments is not None else {}
 
     def reconfigure(self, policy: Policy, config: RouterConfig) -> None:
         """Decide by other settings from now on; what the profiles learned stays.
@@ -142,6 +153,8 @@ class LogicalModel:
         profile = decision.profile
         if counted:
             profile.sums.ended(decision, latency_ms, error)
+            if decision.arm is not None:
+                self._tell_arm(decision.arm, decision, latency_ms, error)
         if error is None and latency_ms is not None:
             if profile.succeeded(place, decision.size, decision.expected_latency_ms, latency_ms, now_s):
                 decision.chooser.observe(profile, decision.size, decision.propensity, latency_ms, now_s)
@@ -158,13 +171,32 @@ class LogicalModel:
         for profile in self.profiles.values():
             profile.weight = config.weight(profile.variant.device)
 
-    def _policy_for(self, context: RoutingContext) -> Policy:
-        """The policy that a request asks for by name or by goal, else the model's own."""
+    def _chooser(
+        self, context: RoutingContext, now_s: float, rng: random.Random
+    ) -> tuple[Policy, Arm | None]:
+        """The policy that a request asks for by name or by goal, else its experiment's, else the model's own.
+
+        A further try of a request is decided by the same arm, which counts the first alone.
+        """
         if context.policy is not None:
-            return self._policy_named(context.policy)
+            return self._policy_named(context.policy), None
         if context.optimization_goal is not None:
-            return self._policy_named(POLICY_OF_GOAL[context.optimization_goal])
-        return self.policy
+            return self._policy_named(POLICY_OF_GOAL[context.optimization_goal]), None
+        if self.experiments is None:
+            return self.policy, None
+        arm = self.experiments.arm_of(context.unit, now_s, rng)
+        if arm is None:
+            return self.policy, None
+        return arm.policy, None if context.excluded_variants else arm
+
+    def _tell_arm(
+        self, arm: Arm, decision: RoutingDecision, latency_ms: float | None, error: Fault | None
+    ) -> None:
+        self.sums.arm_ended(arm.experiment_id, arm.name, latency_ms, error)
+        if error is not None:
+            arm.running.failed(arm, decision.variant, decision.now_s)
+        elif latency_ms is not None and LatencyModel.LEAST <= latency_ms <= LatencyModel.MOST:
+            arm.running.answered(arm, decision.variant, latency_ms, decision.now_s)
 
     def _policy_named(self, name: str) -> Policy:
         """The model's own policy where it has that name; else one for all requests that ask for it.

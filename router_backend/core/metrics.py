@@ -39,6 +39,15 @@ class Ends:
     def __init__(self) -> None:
         self.success = self.failure = self.ignored = 0
 
+    def add(self, latency_ms: float | None, error: Fault | None) -> None:
+        """Count one, as `ModelRouter.record_execution` is told."""
+        if error is not None:
+            self.failure += 1
+        elif latency_ms is None:
+            self.ignored += 1
+        else:
+            self.success += 1
+
     def by_outcome(self) -> dict[Outcome, int]:
         """The counts as they stand."""
         return {
@@ -86,14 +95,9 @@ class VariantSums:
         ends = self.ends.get(policy)
         if ends is None:
             ends = self.ends[policy] = Ends()
-        if error is not None:
-            ends.failure += 1
-        elif latency_ms is None:
-            ends.ignored += 1
-        else:
-            ends.success += 1
-            if LatencyModel.LEAST <= latency_ms <= LatencyModel.MOST:
-                self._timed(decision, latency_ms)
+        ends.add(latency_ms, error)
+        if error is None and latency_ms is not None and LatencyModel.LEAST <= latency_ms <= LatencyModel.MOST:
+            self._timed(decision, latency_ms)
 
     def _timed(self, decision: "RoutingDecision", latency_ms: float) -> None:
         self.within[bisect_left(LATENCY_BOUNDS_MS, latency_ms)] += 1
@@ -114,9 +118,11 @@ class ModelSums:
         configs_accepted: changes of the settings that were taken up.
         configs_refused: changes that were not.
         configured_s: when the settings in force were taken up.
+        arms: how requests of experiments ended, by the experiment's name and the arm.
     """
 
     __slots__ = (
+        "arms",
         "configs_accepted",
         "configs_refused",
         "configured_s",
@@ -132,3 +138,11 @@ class ModelSums:
         self.configs_accepted = 0
         self.configs_refused = 0
         self.configured_s = 0.0
+        self.arms: dict[tuple[str, str], Ends] = {}
+
+    def arm_ended(self, experiment_id: str, arm: str, latency_ms: float | None, error: Fault | None) -> None:
+        """A request of an experiment ended, as `ModelRouter.record_execution` is told."""
+        ends = self.arms.get((experiment_id, arm))
+        if ends is None:
+            ends = self.arms[experiment_id, arm] = Ends()
+        ends.add(latency_ms, error)

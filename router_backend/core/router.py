@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +11,9 @@ from router_backend.core.backends import BackendCapabilities, backends_of
 from router_backend.core.capacity import Capacity
 from router_backend.core.characteristics import ModelCharacteristics
 from router_backend.core.decision import RoutingDecision
+from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.experiments.model_experiments import changed, go_on
+from router_backend.core.experiments.report import ExperimentReport, report_on
 from router_backend.core.health import Fault
 from router_backend.core.logical_model import LogicalModel
 from router_backend.core.metrics import Refusal
@@ -58,6 +61,7 @@ class ModelRouter:
         self._clock = clock
         self._rng = rng or random.Random()
         self._models: dict[str, LogicalModel] = {}
+        self._experiments: dict[str, Experiment] = {}
         self._lock = threading.Lock()
 
     def register_model(
@@ -77,7 +81,8 @@ class ModelRouter:
             config: settings of its own; None: what the router has for its name.
 
         Raises:
-            ConfigurationError: it is known already, has no variants, or one twice.
+            ConfigurationError: it is known already, has no variants, or one twice, or cannot take part in an
+                experiment that is for it.
         """
         own = variants if characteristics is None else [_described(v, characteristics) for v in variants]
         settings = config or self._config_of(model_name)
@@ -86,6 +91,9 @@ class ModelRouter:
         with self._lock:
             if model_name in self._models:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
+            model.experiments = changed(
+                {}, list(self._experiments.values()), model_name, model.profiles, self._clock()
+            )
             self._models[model_name] = model
             model.sums.configured_s = self._clock()
 
@@ -109,20 +117,27 @@ class ModelRouter:
                 model.policy = made
             self._new_policy = new_policy
 
-    def configure(self, config_of: Callable[[str], RouterConfig]) -> None:
+    def configure(
+        self, config_of: Callable[[str], RouterConfig], experiments: Iterable[Experiment] | None = None
+    ) -> None:
         """Decide by the settings that are told for each model's name from now on; what was learned stays.
 
         Args:
             config_of: is asked for every model at once, and for each one that is registered later.
+            experiments: run these, and no others, as `set_experiments` does; None: they stay as they are.
 
         Raises:
-            ConfigurationError: a policy is for a variant that a model has not; then nothing has changed.
+            ConfigurationError: a policy is for a variant that a model has not, or as `set_experiments`; then
+                nothing has changed.
         """
+        wanted = None if experiments is None else _by_name(experiments)
         with self._lock:
             configs = {name: config_of(name) for name in self._models}
             policies = {name: config.new_policy() for name, config in configs.items()}
             for name, policy in policies.items():
                 policy.check(self._models[name].profiles)
+            if wanted is not None:
+                self._run_experiments(wanted)
             for name, policy in policies.items():
                 self._reconfigure(self._models[name], policy, configs[name])
             self._config_of, self._new_policy = config_of, None
@@ -140,6 +155,69 @@ class ModelRouter:
         policy = config.new_policy()
         with self._lock:
             self._reconfigure(model, policy, config)
+
+    def enable_ab_testing(self, experiment_id: str, control: str, treatment: str, fraction: float) -> None:
+        """Compare two policies on every model, from now on; change that comparison, if it runs already.
+
+        Args:
+            experiment_id: its name.
+            control: the name of the policy that the treatment is compared with.
+            treatment: the name of the policy that is tried.
+            fraction: the share of the requests' units that gets the treatment.
+
+        Raises:
+            ConfigurationError: as `set_experiments`.
+        """
+        experiment = Experiment(experiment_id, control, treatment, fraction)
+        with self._lock:
+            self._run_experiments(self._experiments | {experiment_id: experiment})
+
+    def disable_ab_testing(self, experiment_id: str) -> None:
+        """End an experiment: the models' own policies decide again, and what was counted of it is gone.
+
+        Raises:
+            InvalidRequestError: there is none of that name.
+        """
+        with self._lock:
+            self._experiment(experiment_id)
+            left = self._experiments.copy()
+            del left[experiment_id]
+            self._run_experiments(left)
+
+    def set_experiments(self, experiments: Iterable[Experiment]) -> None:
+        """Run these experiments from now on, and no others.
+
+        One that compares what it compared before goes on with what it counted, by its new rollout and
+        guardrails; one that compares something else starts anew.
+
+        Raises:
+            ConfigurationError: two have one name, two want the same requests, or a policy is for a variant
+                that a model has not; then nothing has changed.
+        """
+        by_name = _by_name(experiments)
+        with self._lock:
+            self._run_experiments(by_name)
+
+    def experiments(self) -> tuple[Experiment, ...]:
+        """The experiments that run, those that the guardrails have stopped included."""
+        return tuple(self._experiments.values())
+
+    def get_experiment_report(self, experiment_id: str) -> ExperimentReport:
+        """What an experiment has found so far; it may be looked at at any time.
+
+        Raises:
+            InvalidRequestError: there is none of that name.
+        """
+        with self._lock:
+            now_s = self._clock()
+            return ExperimentReport(
+                self._experiment(experiment_id),
+                {
+                    name: report_on(model.running_experiments[experiment_id], now_s)
+                    for name, model in self._models.items()
+                    if experiment_id in model.running_experiments
+                },
+            )
 
     def route_request(self, model_name: str, context: RoutingContext) -> RoutingDecision:
         """Choose a variant for a request and reserve its place in flight.
@@ -200,6 +278,9 @@ class ModelRouter:
         """
         with self._lock:
             decision.profile.failed(fault, self._clock())
+            arm = decision.arm
+            if arm is not None:
+                arm.running.failed(arm, decision.variant, decision.now_s)
 
     def report_retry(self, decision: RoutingDecision) -> None:
         """Count that a request went on to another variant after a decision's had failed it."""
@@ -259,6 +340,26 @@ class ModelRouter:
         model.sums.configs_accepted += 1
         model.sums.configured_s = self._clock()
 
+    def _run_experiments(self, experiments: dict[str, Experiment]) -> None:
+        now_s = self._clock()
+        wanted = list(experiments.values())
+        after = [
+            (model, changed(model.running_experiments, wanted, model.name, model.profiles, now_s))
+            for model in self._models.values()
+        ]
+        for model, running in after:
+            model.experiments = running
+            if running is not None:
+                go_on(running, wanted, now_s)
+        self._experiments = experiments
+
+    def _experiment(self, experiment_id: str) -> Experiment:
+        try:
+            return self._experiments[experiment_id]
+        except KeyError:
+            known = ", ".join(self._experiments) or "none"
+            raise InvalidRequestError(f"experiment '{experiment_id}' does not run: found {known}") from None
+
     def _model(self, model_name: str) -> LogicalModel:
         try:
             return self._models[model_name]
@@ -269,3 +370,12 @@ class ModelRouter:
 
 def _described(variant: Variant, characteristics: ModelCharacteristics) -> Variant:
     return variant if variant.characteristics else replace(variant, characteristics=characteristics)
+
+
+def _by_name(experiments: Iterable[Experiment]) -> dict[str, Experiment]:
+    wanted = list(experiments)
+    by_name = {experiment.experiment_id: experiment for experiment in wanted}
+    if len(by_name) < len(wanted):
+        names = ", ".join(experiment.experiment_id for experiment in wanted)
+        raise ConfigurationError(f"every experiment_id may stand once, found {names}")
+    return by_name

@@ -83,6 +83,8 @@ class ModelMetrics:
         configs_accepted: changes of its settings that were taken up.
         configs_refused: changes that were not.
         config_age_s: how long the settings in force have been that.
+        arms: first tries of requests in experiments, by the experiment's name and the arm, and by how they
+            ended; those of experiments that are over stay.
     """
 
     model_name: str
@@ -93,6 +95,7 @@ class ModelMetrics:
     configs_accepted: int
     configs_refused: int
     config_age_s: float
+    arms: Mapping[tuple[str, str], Mapping[Outcome, int]]
 
     @property
     def total_requests(self) -> int:
@@ -170,6 +173,7 @@ def _of_model(model: LogicalModel, now_s: float) -> ModelMetrics:
         sums.configs_accepted,
         sums.configs_refused,
         now_s - sums.configured_s,
+        {arm: ends.by_outcome() for arm, ends in sums.arms.items()},
     )
 
 

@@ -49,6 +49,9 @@ def _of_model(model: ModelMetrics, router_instance: str) -> Iterator[Sample]:
     yield Sample(names.DECISION_DURATION, (name,), model.decision_s)
     for refusal, count in model.refusals.items():
         yield Sample(names.REFUSALS, (name, refusal.value), count)
+    for (experiment_id, arm), ends in model.arms.items():
+        for outcome in Outcome:
+            yield Sample(names.EXPERIMENT_REQUESTS, (name, experiment_id, arm, outcome.value), ends[outcome])
     yield Sample(names.CONFIG_RELOADS, (name, "accepted"), model.configs_accepted)
     yield Sample(names.CONFIG_RELOADS, (name, "refused"), model.configs_refused)
     yield Sample(names.CONFIG_AGE, (name, router_instance), model.config_age_s)

@@ -33,7 +33,17 @@ class Guard:
 
     def answered(self, treated: bool, latency_ms: float, fraction: float) -> str | None:
         """Learn of an answer, not yet among the control's; why the treatment is to be stopped, or None."""
+        reason = self._slow_answer(treated, latency_ms, fraction)
         self._count(treated)
+        return reason
+
+    def failed(self, treated: bool, fraction: float) -> str | None:
+        """Learn of a failure; why the treatment is to be stopped, or None."""
+        fired = self._errors is not None and self._errors.update(treated, self._share(fraction))
+        self._count(treated)
+        return f"too many failures: {self._errors} were the treatment's" if fired else None
+
+    def _slow_answer(self, treated: bool, latency_ms: float, fraction: float) -> str | None:
         if self._slow is None:
             return None
         if self._control.count >= self._look_at:
@@ -44,18 +54,8 @@ class Guard:
         if not self._slow.update(treated, self._share(fraction)):
             return None
         return (
-            f"too many slow answers: {self._slow.treated} of {self._slow.treated + self._slow.untreated} "
-            f"above the control's p99 of {self._slow_ms:.4g} ms were the treatment's"
-        )
-
-    def failed(self, treated: bool, fraction: float) -> str | None:
-        """Learn of a failure; why the treatment is to be stopped, or None."""
-        self._count(treated)
-        if self._errors is None or not self._errors.update(treated, self._share(fraction)):
-            return None
-        return (
-            f"too many failures: {self._errors.treated} of "
-            f"{self._errors.treated + self._errors.untreated} were the treatment's"
+            f"too many slow answers: {self._slow} above the control's p99, {self._slow_ms:.4g} ms at last, "
+            f"were the treatment's"
         )
 
     def _count(self, treated: bool) -> None:
@@ -65,8 +65,9 @@ class Guard:
             self._untreated += 1
 
     def _share(self, fraction: float) -> float:
-        """The share that got the treatment, of all before this one."""
-        return max(fraction, self._treated / (self._treated + self._untreated))
+        """The share that gets the treatment, by chance or as was seen before this one."""
+        counted = self._treated + self._untreated
+        return max(fraction, self._treated / counted) if counted else fraction
 
 
 def _test(ratio: float | None, guardrails: Guardrails) -> ShareTest | None:

@@ -38,6 +38,9 @@ class ShareTest:
         self._log_ratios = [0.0] * len(self.ALTERNATIVES)
         self.treated = self.untreated = 0
 
+    def __str__(self) -> str:
+        return f"{self.treated} of {self.treated + self.untreated}"
+
     def update(self, treated: bool, share: float) -> bool:
         """Learn of one event; True when the hypothesis is given up.
 
