@@ -43,6 +43,8 @@ from tools.__main__ import app
 
 SERVED = ("sh", "protobuf", "protobuf executor", "python model.py", "python server")
 """The kinds of examples that tests/integration/test_docs.py runs against a server."""
+PLUGIN = ("python plugin", "toml plugin")
+"""The kinds that tests/unit/core/policies/test_plugins.py installs."""
 NOT_RUN = ("sh container", "dockerfile container")
 """There is no container here."""
 NO_EXAMPLE = ("text", "json")
@@ -56,7 +58,7 @@ FRAME = re.compile("(…, parameter |…, at …: )?…")
 
 
 def test_every_example_is_of_a_kind_that_some_test_treats():
-    treated = ("python", "json routing", "sh checked", "sh pytest", *SERVED, *NOT_RUN, *NO_EXAMPLE)
+    treated = ("python", *PLUGIN, "json routing", "sh checked", "sh pytest", *SERVED, *NOT_RUN, *NO_EXAMPLE)
     assert [(str(example), example.kind) for example in examples() if example.kind not in treated] == []
 
 

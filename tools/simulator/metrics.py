@@ -1,5 +1,6 @@
 """The figures of one run."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,11 @@ class RunMetrics:
         regret_50: latency lost against the oracle on the first 50 requests, per request that both answered,
             as a share of the oracle's mean latency over the run.
         regret_200: the same over the first 200.
+        makespan_s: when the last answer came.
+        energy_j: energy of an answer: power times service time, by what the world says of power, failed
+            attempts left out; of requests that a device serves together, each counts in full.
+        energy_ratio: the same / the oracle's.
+        balanced: geometric mean of mean_ratio and energy_ratio, so that a percent of either counts the same.
         shares: by variant, its share of the answers.
         calibration: how well the router predicted.
         decisions_per_s: decisions per second of real time spent in them; this machine's, indicative.
@@ -44,6 +50,10 @@ class RunMetrics:
     refused: float
     regret_50: float
     regret_200: float
+    makespan_s: float
+    energy_j: float
+    energy_ratio: float
+    balanced: float
     shares: dict[str, float]
     calibration: Calibration
     decisions_per_s: float
@@ -59,6 +69,7 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
     in_time = _in_time(run)
     mean_ms, p99_ms = _mean_and_p99_ms(run)
     oracle_mean_ms, oracle_p99_ms = _mean_and_p99_ms(oracle)
+    energy_ratio = _energy_j(run) / _energy_j(oracle)
     lost_ms = run.latency_ms - oracle.latency_ms
     return RunMetrics(
         mean_ms=mean_ms,
@@ -72,10 +83,24 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
         refused=float(run.refused.mean()),
         regret_50=_mean(lost_ms[:50]) / oracle_mean_ms,
         regret_200=_mean(lost_ms[:200]) / oracle_mean_ms,
+        makespan_s=float(np.nanmax(run.arrival_s + run.latency_ms / 1e3, initial=0.0)),
+        energy_j=_energy_j(run),
+        energy_ratio=energy_ratio,
+        balanced=math.sqrt(mean_ms / oracle_mean_ms * energy_ratio),
         shares={name: _mean(run.executions["variant"] == number) for number, name in enumerate(run.variants)},
         calibration=calibrate(run),
         decisions_per_s=run.decisions_per_s,
     )
+
+
+def _energy_j(run: RunRecord) -> float:
+    power_w = np.array(run.power_w)[run.executions["variant"]]
+    return _mean_of_all(power_w * run.executions["service_ms"] / 1e3)
+
+
+def _mean_of_all(values: Array) -> float:
+    """NaN of nothing, and where one of them is not known."""
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _mean_and_p99_ms(run: RunRecord) -> tuple[float, float]:

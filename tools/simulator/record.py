@@ -30,6 +30,7 @@ class RunRecord:
         deadline_ms: how long its answer might take.
         latency_ms: from arrival to answer, failed attempts included; NaN: it got none.
         refused: whether the router refused it on arrival.
+        power_w: by variant, what its device draws while it serves; NaN: not known.
         executions: one row an answered execution, in the order of the answers: the fields of EXECUTION.
         decisions_per_s: decisions per second of real time spent in them.
     """
@@ -39,6 +40,7 @@ class RunRecord:
     deadline_ms: Array
     latency_ms: Array
     refused: Array
+    power_w: tuple[float, ...]
     executions: Array
     decisions_per_s: float
 

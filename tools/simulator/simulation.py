@@ -81,6 +81,7 @@ class Simulation:
         router: what decides.
         agenda: simulated time; the router's clock.
         stations: the variants at work, by name.
+        power_w: by variant, what is measured of its power; None: nothing is.
         recorder: where it is written what happened.
         announce: told of each job before the router is asked about it; None: nobody is.
     """
@@ -91,6 +92,7 @@ class Simulation:
         router: ModelRouter,
         agenda: Agenda,
         stations: Mapping[str, Station],
+        power_w: Mapping[str, float | None],
         recorder: Recorder,
         announce: Announce | None,
     ) -> None:
@@ -98,6 +100,7 @@ class Simulation:
         self._router = router
         self._agenda = agenda
         self._stations = stations
+        self._power_w = power_w
         self._number = {name: number for number, name in enumerate(stations)}
         self._recorder = recorder
         self._announce = announce
@@ -113,7 +116,9 @@ class Simulation:
         assert decision is not None
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
-        self._router.record_execution(decision, latency_ms=latency_ms)
+        self._router.record_execution(
+            decision, latency_ms=latency_ms, power_w=self._power_w[decision.variant]
+        )
         for failed, fault in job.failures or ():
             self._router.report_fault(failed, fault)
         job.decision = None  # it is large, and the job stays

@@ -36,6 +36,7 @@ class WorldVariant:
         batching: its dynamic batcher; None: it has none.
         processor: the processor it shares; None: it has its own.
         hidden_load: what reaches it without the router, as a share of its capacity.
+        power_w: what its device draws while it serves; None: not known.
     """
 
     name: str
@@ -48,6 +49,7 @@ class WorldVariant:
     batching: DynamicBatching | None
     processor: str | None
     hidden_load: float
+    power_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

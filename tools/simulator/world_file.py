@@ -53,6 +53,7 @@ def _variant(entry: dict[str, Any]) -> WorldVariant:
         batching=_batching(entry["dynamic_batching"]) if "dynamic_batching" in entry else None,
         processor=entry.get("processor"),
         hidden_load=entry.get("hidden_load", 0.0),
+        power_w=entry.get("power_w"),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.baselines.c3 import C3Policy
 from router_backend.core.policies.baselines.exp3 import Exp3Policy
@@ -16,6 +17,9 @@ from router_backend.core.policies.baselines.round_robin import RoundRobinPolicy
 from router_backend.core.policies.baselines.static import StaticPolicy
 from router_backend.core.policies.baselines.uniform_random import RandomPolicy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.plugins import find_plugins, load_plugin
+from router_backend.core.policies.power import PowerEfficientPolicy
+from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
 from router_backend.errors import ConfigurationError, nearest
 
 POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
@@ -23,6 +27,9 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
         policy.name: policy
         for policy in (
             LatencyOptimizedPolicy,
+            ThroughputOptimizedPolicy,
+            PowerEfficientPolicy,
+            AdaptiveRoutingPolicy,
             StaticPolicy,
             RandomPolicy,
             RoundRobinPolicy,
@@ -46,15 +53,25 @@ def create_policy(name: str, parameters: Mapping[str, str] = NO_PARAMETERS) -> P
     """A new policy of that name, for one model.
 
     Args:
-        name: a name of the registry; what follows a colon is handed to the policy, as in `static:gpu`.
+        name: a name of the registry, or of a policy that another package brings; what follows a colon is
+            handed to the policy, as in `static:gpu`.
         parameters: the policy's own settings, as texts by name.
 
     Raises:
-        ConfigurationError: no policy has that name, or it does not take the argument or a parameter.
+        ConfigurationError: no policy has that name, it cannot be loaded, or it does not take the argument
+            or a parameter.
     """
     kind, _, argument = name.partition(":")
-    if kind not in POLICIES:
-        raise ConfigurationError(
-            f"policy: expected one of {', '.join(POLICIES)}, found '{name}'{nearest(kind, list(POLICIES))}"
-        )
-    return POLICIES[kind].create(argument, parameters)
+    return _kind(kind, name).create(argument, parameters)
+
+
+def _kind(kind: str, name: str) -> type[Policy]:
+    if kind in POLICIES:
+        return POLICIES[kind]
+    plugins = find_plugins()
+    if kind in plugins:
+        return load_plugin(plugins[kind])
+    known = [*POLICIES, *plugins]
+    raise ConfigurationError(
+        f"policy: expected one of {', '.join(known)}, found '{name}'{nearest(kind, known)}"
+    )

@@ -35,7 +35,15 @@ def columns_of(comparison: Comparison) -> list[Column]:
     """The columns that say something: not everywhere are requests refused or left without an answer."""
     refusing = comparison.case.workload.refuse_late
     unanswered = any(metrics.answered < 1.0 for runs in comparison.metrics.values() for metrics in runs)
-    hidden = {"goodput_ratio": not refusing, "refused": not refusing, "answered": not unanswered}
+    unmetered = any(variant.power_w is None for variant in comparison.case.world.variants)
+    hidden = {
+        "goodput_ratio": not refusing,
+        "refused": not refusing,
+        "answered": not unanswered,
+        "makespan_s": offered_load(comparison.case.world, comparison.case.workload) < 1.0,
+        "energy_j": unmetered,
+        "balanced": unmetered,
+    }
     return [column for column in COLUMNS if not hidden.get(column.figure, False)]
 
 

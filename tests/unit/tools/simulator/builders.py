@@ -23,6 +23,7 @@ def variant(
     batching: DynamicBatching | None = None,
     processor: str | None = None,
     hidden_load: float = 0.0,
+    power_w: float | None = 50.0,
 ) -> WorldVariant:
     return WorldVariant(
         name=name,
@@ -35,6 +36,7 @@ def variant(
         batching=batching,
         processor=processor,
         hidden_load=hidden_load,
+        power_w=power_w,
     )
 
 

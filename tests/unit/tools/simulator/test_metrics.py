@@ -33,6 +33,7 @@ def record(
         deadline_ms=np.full(count, deadline_ms),
         latency_ms=np.array(latency_ms),
         refused=np.isnan(latency_ms),
+        power_w=(2.0, 10.0),
         executions=executions,
         decisions_per_s=1e5,
     )
@@ -100,3 +101,16 @@ def test_an_interval_covers_the_latencies_inside_it(half_width: float, coverage:
     expected_ms = [10.0 * math.exp(0.1 if index % 2 else -0.2) for index in range(150)]
     run = record(latency_ms, expected_ms=expected_ms, half_width=half_width)
     assert measure(run, run).calibration.coverage == pytest.approx(coverage)
+
+
+def test_energy_is_power_times_true_service_time_of_the_answers() -> None:
+    oracle = record([4.0] * 4, service_ms=[1.0] * 4)
+    metrics = measure(record([8.0] * 4, service_ms=[2.0] * 4, variants=[0, 0, 1, 1]), oracle)
+    assert metrics.energy_j == pytest.approx((2.0 + 10.0) / 2 * 2e-3)
+    assert metrics.energy_ratio == pytest.approx(12e-3 / 2e-3)
+    assert metrics.balanced == pytest.approx(math.sqrt(2.0 * 6.0))
+
+
+def test_the_run_is_over_with_the_last_answer() -> None:
+    metrics = measure(record([9_000.0, 1.0, 1.0]), record([1.0] * 3))
+    assert metrics.makespan_s == pytest.approx(1.0 + 9.0)

@@ -1,0 +1,21 @@
+"""What a request is expected to take of the battery or the bill."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from router_backend.core.profile import VariantProfile
+from router_backend.core.variant import Device
+
+NOMINAL_POWER_W: Mapping[Device, float] = MappingProxyType(
+    {Device.CPU: 65.0, Device.GPU: 70.0, Device.NEURAL_ENGINE: 8.0, Device.MPS: 20.0}
+)
+"""Assumed where nothing was measured or stated: a desktop processor's and an NVIDIA T4's design power, and
+the order of what powermetrics shows for Apple's Neural Engine and GPU."""
+
+
+def energy_mj(candidate: VariantProfile) -> float:
+    """Energy of the request being routed, power times service time, in mJ."""
+    power_w = candidate.power_w
+    if power_w is None:
+        power_w = NOMINAL_POWER_W[candidate.variant.device]
+    return power_w * candidate.service_ms

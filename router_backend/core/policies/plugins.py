@@ -1,0 +1,51 @@
+"""Policies that other packages bring, found by their entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from router_backend.core.policies.base import Policy
+from router_backend.errors import ConfigurationError
+
+GROUP = "triton_model_router.policies"
+
+
+@cache
+def find_plugins() -> Mapping[str, EntryPoint]:
+    """The entry points of the group by name; installed packages are looked through once.
+
+    Raises:
+        ConfigurationError: two packages bring a policy of one name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        if point.name in found and found[point.name].value != point.value:
+            raise ConfigurationError(
+                f"policy '{point.name}': expected one package that brings it, found "
+                f"'{found[point.name].value}' and '{point.value}': uninstall one of them"
+            )
+        found[point.name] = point
+    return found
+
+
+def load_plugin(point: EntryPoint) -> type[Policy]:
+    """The policy's class.
+
+    Raises:
+        ConfigurationError: it cannot be imported, or is no policy of that name.
+    """
+    try:
+        loaded = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"policy '{point.name}': expected to find it at '{point.value}', found: {error}: "
+            f"mend the package that brings it, or uninstall it"
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Policy) and loaded.name == point.name):
+        raise ConfigurationError(
+            f"policy '{point.name}': expected a class of Policy with that name at '{point.value}', "
+            f"found {loaded!r}: mend the package that brings it"
+        )
+    return loaded

@@ -1,0 +1,163 @@
+"""The policies for throughput, power and balance: what each prefers, and what it refuses to be told."""
+
+import random
+
+import pytest
+
+from router_backend.core.characteristics import ModelCharacteristics
+from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.energy import NOMINAL_POWER_W
+from router_backend.core.policies.power import PowerEfficientPolicy
+from router_backend.core.policies.registry import create_policy
+from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
+from router_backend.core.profile import VariantProfile
+from router_backend.core.request import RoutingContext
+from router_backend.core.suitability import Suitability
+from router_backend.core.variant import Device, Variant
+from router_backend.errors import ConfigurationError
+
+
+def candidate(
+    name: str,
+    device: Device,
+    service_ms: float,
+    *,
+    wait_ms: float = 0.0,
+    utilisation: float = 0.0,
+    power_w: float | None = None,
+    characteristics: ModelCharacteristics | None = None,
+    suitability: Suitability | None = None,
+) -> VariantProfile:
+    stated = suitability or Suitability()
+    profile = VariantProfile(
+        Variant(name, device, characteristics=characteristics, suitability=stated), coverage=0.9
+    )
+    for _ in range(20):
+        profile.latency.update(1.0, service_ms, 0.0)
+    if power_w is not None:
+        profile.power.update(1.0, power_w, 0.0)
+    profile.size = 1.0
+    profile.service_ms = service_ms
+    profile.wait_ms = wait_ms
+    profile.utilisation = utilisation
+    return profile
+
+
+def pick(policy: Policy, candidates: list[VariantProfile], context: RoutingContext | None = None) -> str:
+    choice = policy.choose(candidates, context or RoutingContext(), 0.0, random.Random(0))
+    return choice.candidate.variant.name
+
+
+def saturated(name: str, service_ms: float, wait_ms: float) -> VariantProfile:
+    profile = candidate(name, Device.GPU, service_ms, wait_ms=wait_ms, utilisation=1.0)
+    profile.load.enter(10.0, 0.0)
+    return profile
+
+
+def test_where_all_are_saturated_throughput_prefers_the_least_work_over_the_first_answer() -> None:
+    late_but_cheap, soon_but_dear = saturated("cheap", 5.0, 31.0), saturated("dear", 30.0, 5.0)
+    assert late_but_cheap.latency_ms > soon_but_dear.latency_ms
+    assert pick(ThroughputOptimizedPolicy(), [late_but_cheap, soon_but_dear]) == "cheap"
+
+
+def test_a_growing_backlog_makes_work_dear() -> None:
+    crowded, free = saturated("crowded", 5.0, 200.0), saturated("free", 30.0, 5.0)
+    assert pick(ThroughputOptimizedPolicy(), [crowded, free]) == "free"
+
+
+def test_below_saturation_throughput_prefers_what_answers_first() -> None:
+    quick, slow = candidate("quick", Device.GPU, 5.0), candidate("slow", Device.CPU, 30.0)
+    assert pick(ThroughputOptimizedPolicy(), [slow, quick]) == "quick"
+
+
+def test_least_energy_is_chosen_among_those_that_are_fast_enough() -> None:
+    thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 20.0, power_w=8.0)
+    quick = candidate("quick", Device.GPU, 5.0, power_w=70.0)
+    both = [quick, thrifty]
+    assert pick(PowerEfficientPolicy(), both) == "thrifty"
+    assert pick(PowerEfficientPolicy(), both, RoutingContext(max_latency_ms=21.0)) == "quick"
+    assert thrifty.cost > quick.cost, "what is late ranks behind"
+
+
+def test_without_a_deadline_nobody_waits_for_the_thriftiest_without_an_end() -> None:
+    crowded = candidate("crowded", Device.NEURAL_ENGINE, 5.0, wait_ms=100.0, power_w=8.0)
+    assert pick(PowerEfficientPolicy(), [crowded, candidate("free", Device.GPU, 5.0, power_w=70.0)]) == "free"
+
+
+def test_where_none_is_fast_enough_the_first_answer_counts() -> None:
+    thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 20.0, power_w=8.0)
+    quick = candidate("quick", Device.GPU, 10.0, power_w=70.0)
+    assert pick(PowerEfficientPolicy(), [thrifty, quick], RoutingContext(max_latency_ms=1.0)) == "quick"
+
+
+def test_power_that_was_never_measured_is_that_of_the_kind_of_device() -> None:
+    assert min(NOMINAL_POWER_W, key=NOMINAL_POWER_W.__getitem__) is Device.NEURAL_ENGINE
+    engine, gpu = candidate("engine", Device.NEURAL_ENGINE, 8.0), candidate("gpu", Device.GPU, 4.0)
+    assert pick(PowerEfficientPolicy(), [gpu, engine]) == "engine"
+
+
+def weights(**named: str) -> Policy:
+    """The adaptive policy with these weights alone."""
+    return create_policy("adaptive", dict.fromkeys(AdaptiveRoutingPolicy.DEFAULT_WEIGHTS, "0") | named)
+
+
+def test_each_weight_decides_by_its_own_term() -> None:
+    open_fp32 = ModelCharacteristics("m", dynamic_dimensions=("x[2]",))
+    reduced = ModelCharacteristics("m", quantization=frozenset({"int8_weights"}))  # type: ignore[arg-type]
+    a = candidate(
+        "a",
+        Device.NEURAL_ENGINE,
+        8.0,
+        power_w=8.0,
+        characteristics=open_fp32,
+        suitability=Suitability(fixed_ms=1.0, per_item_ms=0.0),
+    )
+    b = candidate(
+        "b",
+        Device.GPU,
+        4.0,
+        power_w=70.0,
+        characteristics=reduced,
+        suitability=Suitability(fixed_ms=2.0, per_item_ms=0.0),
+    )
+    a.successes, a.failures = 9, 1
+    expected = {
+        "latency_weight": "b",
+        "resource_weight": "a",
+        "complexity_weight": "a",
+        "quantization_weight": "b",
+        "dynamic_shape_weight": "b",
+        "history_weight": "b",
+    }
+    assert {name: pick(weights(**{name: "1"}), [a, b]) for name in expected} == expected
+
+
+def test_the_balance_shifts_with_the_weights() -> None:
+    thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
+    quick = candidate("quick", Device.GPU, 4.0, power_w=40.0)
+    assert pick(weights(latency_weight="1", resource_weight="1"), [quick, thrifty]) == "thrifty"
+    assert pick(weights(latency_weight="9", resource_weight="1"), [quick, thrifty]) == "quick"
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("adaptive", {"latncy_weight": "1"}, "found 'latncy_weight' (did you mean 'latency_weight'?)"),
+        ("adaptive", {"latency_weight": "-1"}, "expected a number of 0 or more, found '-1'"),
+        ("adaptive", {"latency_weight": "nan"}, "expected a number of 0 or more, found 'nan'"),
+        ("adaptive", {"latency_weight": "much"}, "expected a number of 0 or more, found 'much'"),
+        (
+            "adaptive",
+            dict.fromkeys(AdaptiveRoutingPolicy.DEFAULT_WEIGHTS, "0"),
+            "expected a weight above 0, found none",
+        ),
+        ("adaptive:x", {}, "expected 'adaptive' alone, found 'adaptive:x'"),
+        ("power", {"patience": "1"}, "expected no parameters, found 'patience'"),
+        ("throughput", {"latency_weight": "1"}, "expected no parameters, found 'latency_weight'"),
+    ],
+)
+def test_what_a_policy_does_not_take_is_refused(name: str, parameters: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        create_policy(name, parameters)
+    assert message in str(error.value)

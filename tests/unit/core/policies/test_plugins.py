@@ -1,0 +1,107 @@
+"""Policies from outside the package, installed as another package is: the documented example first of all."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from router_backend.core.policies.plugins import GROUP, find_plugins
+from router_backend.core.policies.registry import create_policy
+from router_backend.core.request import RoutingContext
+from router_backend.core.router import ModelRouter
+from router_backend.core.router_config import RouterConfig
+from router_backend.core.variant import Device, Variant
+from router_backend.errors import ConfigurationError
+from tests.documents import examples
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for installed packages that only this test has."""
+    monkeypatch.syspath_prepend(tmp_path)
+    find_plugins.cache_clear()
+    yield tmp_path
+    find_plugins.cache_clear()
+    for name in [path.stem for path in tmp_path.glob("*.py")]:
+        sys.modules.pop(name, None)
+
+
+def install(site: Path, package: str, points: dict[str, str], **modules: str) -> None:
+    """What pip leaves behind of a package: its modules, and its metadata."""
+    for name, text in modules.items():
+        (site / f"{name}.py").write_text(text)
+    info = site / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = [f"{name} = {value}" for name, value in points.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    importlib.invalidate_caches()
+
+
+def refusal(name: str) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        create_policy(name)
+    return str(error.value)
+
+
+def test_the_documented_policy_is_found_by_its_entry_point_and_chooses(site: Path) -> None:
+    (project,) = (tomllib.loads(example.text)["project"] for example in examples("toml plugin"))
+    (module,) = examples("python plugin")
+    install(site, project["name"], project["entry-points"][GROUP], cpu_first=module.text)
+    router = ModelRouter(RouterConfig(policy="cpu_first"))
+    router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
+    decision = router.route_request("m", RoutingContext())
+    assert (decision.variant, decision.policy) == ("m_cpu", "cpu_first")
+
+
+def test_an_unknown_policy_is_refused_with_those_of_other_packages_among_the_known(site: Path) -> None:
+    install(site, "mine", {"frugal": "frugal:Frugal"})
+    message = refusal("frugl")
+    assert "offline_profile, frugal, found 'frugl' (did you mean 'frugal'?)" in message
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("nowhere:Frugal", "No module named 'nowhere'"), ("frugal:Missing", "has no attribute 'Missing'")],
+)
+def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
+    site: Path, value: str, found: str
+) -> None:
+    install(site, "mine", {"frugal": value}, frugal="")
+    message = refusal("frugal")
+    assert message.startswith(f"policy 'frugal': expected to find it at '{value}', found: ")
+    assert found in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Frugal = 3",
+        "class Frugal: name = 'frugal'",
+        "from router_backend.core.policies.latency import LatencyOptimizedPolicy as Frugal",
+    ],
+)
+def test_what_is_no_policy_of_that_name_is_refused(site: Path, text: str) -> None:
+    install(site, "mine", {"frugal": "frugal:Frugal"}, frugal=text)
+    assert "expected a class of Policy with that name at 'frugal:Frugal', found " in refusal("frugal")
+
+
+def test_two_packages_that_bring_one_name_are_refused(site: Path) -> None:
+    install(site, "mine", {"frugal": "mine:Frugal"})
+    install(site, "yours", {"frugal": "yours:Frugal"})
+    message = refusal("frugal")
+    assert "expected one package that brings it, found " in message
+    assert "'mine:Frugal'" in message
+    assert "'yours:Frugal'" in message
+
+
+def test_a_policy_of_the_registry_cannot_be_replaced(site: Path) -> None:
+    install(site, "mine", {"latency": "nowhere:Latency"})
+    assert create_policy("latency").name == "latency"
