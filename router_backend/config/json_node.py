@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
@@ -55,6 +55,10 @@ class JsonNode:
         return ConfigurationError(
             f"{self.source}, at {self.place}: expected {expected}, found {_shown(self.value)}"
         )
+
+    def about(self, error: ConfigurationError) -> ConfigurationError:
+        """The same error, with this place before it."""
+        return ConfigurationError(f"{self.source}, at {self.place}: {error}")
 
     def members(self, known: Sequence[str], required: Sequence[str] = ()) -> dict[str, JsonNode]:
         """The members of an object that may have only these keys.
@@ -130,32 +134,20 @@ class JsonNode:
             )
         return kind(self.value)
 
-    def switch(self) -> bool:
-        """True or false."""
-        if not isinstance(self.value, bool):
-            raise self.refusal("true or false")
-        return self.value
-
     def above_zero(self, expected: str) -> float:
         """A number above 0."""
-        number = self._number()
-        if number is None or number <= 0.0:
-            raise self.refusal(expected)
-        return number
+        return self.number(expected, lambda number: number > 0.0)
 
-    def share(self, expected: str) -> float:
-        """A number from 0 to 1."""
+    def number(self, expected: str, allows: Callable[[float], bool]) -> float:
+        """A number that is allowed."""
         number = self._number()
-        if number is None or not 0.0 <= number <= 1.0:
+        if number is None or not allows(number):
             raise self.refusal(expected)
         return number
 
     def count(self, expected: str) -> int:
         """A whole number, at least 1."""
-        number = self._number()
-        if number is None or number < 1.0 or not number.is_integer():
-            raise self.refusal(expected)
-        return int(number)
+        return int(self.number(expected, lambda number: number >= 1.0 and number.is_integer()))
 
     def _number(self) -> float | None:
         """The number that it is; None: it is none, or none that is finite."""

@@ -29,7 +29,7 @@ class RouterModel:
         parameters: its own settings.
         variants: the models that can serve it.
         signature: the tensors that all of them take and give.
-        routing_file: what holds where its own settings say nothing; None: the defaults.
+        routing_file: the routing configuration that it follows; None: none.
     """
 
     name: str
@@ -40,10 +40,14 @@ class RouterModel:
     routing_file: RoutingFile | None
 
     @property
+    def routing(self) -> RoutingConfig:
+        """What holds where its own settings say nothing."""
+        return RoutingConfig() if self.routing_file is None else self.routing_file.config
+
+    @property
     def decision(self) -> RouterConfig:
         """The settings of the deciding part."""
-        routing = RoutingConfig() if self.routing_file is None else self.routing_file.config
-        return self.parameters.decision(self.name, routing)
+        return self.parameters.decision(self.name, self.routing)
 
 
 def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterModel:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from router_backend.core.capacity import DeviceLimits
+from router_backend.core.experiments.experiment import Experiment, check_experiments
 from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
@@ -106,6 +107,7 @@ class RoutingConfig:
         rules: in the order in which they are tried; the first whose pattern matches counts, alone.
         device_weights: how much the variants on a device are preferred; 1 where nothing is said.
         device_limits: the most that may be in flight on a device, all models together.
+        experiments: comparisons of policies, for the models whose names match theirs.
 
     Examples:
         >>> config = RoutingConfig(
@@ -122,15 +124,18 @@ class RoutingConfig:
     rules: tuple[RoutingRule, ...] = ()
     device_weights: Mapping[Device, float] = field(default_factory=lambda: MappingProxyType({}))
     device_limits: Mapping[Device, DeviceLimits] = field(default_factory=lambda: MappingProxyType({}))
+    experiments: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no router could follow.
 
         Raises:
-            ConfigurationError: a weight or a deadline that is not above 0.
+            ConfigurationError: a weight or a deadline that is not above 0, experiments of one name, or such
+                that want the same requests.
         """
         for rule in (None, *self.rules):
             self.resolve(rule)
+        self._check_experiments()
 
     def rule_for(self, model_name: str) -> RoutingRule | None:
         """The first rule that is for a model; None: none is."""
@@ -166,9 +171,13 @@ class RoutingConfig:
         )
 
     def unused_patterns(self, model_names: Iterable[str]) -> list[str]:
-        """The patterns that match none of these models."""
+        """The patterns of rules and experiments that match none of these models."""
         names = list(model_names)
-        return [rule.model_name_pattern for rule in self.rules if not any(map(rule.matches, names))]
+        patterns = [
+            *(rule.model_name_pattern for rule in self.rules),
+            *(experiment.model_name_pattern for experiment in self.experiments),
+        ]
+        return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
 
     def apply_to_router(self, router: ModelRouter) -> None:
         """Have a router decide by this from now on, for the models it has and for those to come.
@@ -176,7 +185,16 @@ class RoutingConfig:
         Raises:
             ConfigurationError: a policy is for a variant that a model has not; then nothing has changed.
         """
-        router.configure(self.router_config)
+        router.configure(self.router_config, self.experiments)
+
+    def _check_experiments(self) -> None:
+        """Refuse what no model could take; whether two patterns meet is seen when a model matches both."""
+        names = [experiment.experiment_id for experiment in self.experiments]
+        if len(set(names)) < len(names):
+            raise ConfigurationError(f"every experiment_id may stand once, found {', '.join(names)}")
+        for pattern in {experiment.model_name_pattern for experiment in self.experiments}:
+            same = [each for each in self.experiments if each.model_name_pattern in (pattern, "*")]
+            check_experiments(pattern, same)
 
 
 def _first(one: Value | None, other: Value | None) -> Value | None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from router_backend.config.experiments_section import experiment_document, read_experiments
 from router_backend.config.json_node import JsonNode, as_json, parse_json
-from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
+from router_backend.config.policy_section import policy_document, read_policy
+from router_backend.config.routing_config import RoutingConfig, RoutingRule, RoutingSettings
 from router_backend.core.capacity import DeviceLimits
 from router_backend.core.request import OptimizationGoal
 from router_backend.core.variant import Device
@@ -17,7 +19,7 @@ SCHEMA = Path(__file__).parent / "routing.schema.json"
 DEVICES = ", ".join(device.value for device in Device)
 A_NUMBER_OF_MS = "a number of milliseconds above 0 (leave it out where there is no deadline)"
 A_WEIGHT = "a number above 0 (1 is neutral, 2 prefers twice as much)"
-KEYS = ("$schema", "default_policy", "routing_rules", "backend_weights", "backend_limits")
+KEYS = ("$schema", "default_policy", "routing_rules", "backend_weights", "backend_limits", "experiments")
 KEYS_OF_A_RULE = ("model_name_pattern", "policy", "goal", "preferred_backends", "max_latency_ms")
 
 
@@ -76,24 +78,28 @@ def parse_routing(source: str, content: bytes) -> RoutingConfig:
         raise ConfigurationError(
             f"{source}: expected text in UTF-8, found byte {error.start} that is not"
         ) from None
-    members = parse_json(source, text).members(KEYS)
+    node = parse_json(source, text)
+    members = node.members(KEYS)
     if "$schema" in members:
         members["$schema"].text("the address of a schema")
     more: dict[str, Any] = {}
     if "default_policy" in members:
-        more["default_policy"] = _policy(members["default_policy"])
-    return RoutingConfig(
-        rules=_rules(members.get("routing_rules")),
-        device_weights=_weights(members.get("backend_weights")),
-        device_limits=_limits(members.get("backend_limits")),
-        **more,
-    )
+        more["default_policy"] = read_policy(members["default_policy"])
+    if "experiments" in members:
+        more["experiments"] = read_experiments(members["experiments"])
+    more["rules"] = _rules(members.get("routing_rules"))
+    more["device_weights"] = _weights(members.get("backend_weights"))
+    more["device_limits"] = _limits(members.get("backend_limits"))
+    try:
+        return RoutingConfig(**more)
+    except ConfigurationError as error:
+        raise node.about(error) from None
 
 
 def to_json(config: RoutingConfig) -> str:
     """The text of a file that is read as this configuration."""
     document = {
-        "default_policy": _policy_document(config.default_policy),
+        "default_policy": policy_document(config.default_policy),
         "routing_rules": [_rule_document(rule) for rule in config.rules],
         "backend_weights": {device.value: weight for device, weight in config.device_weights.items()},
         "backend_limits": {
@@ -102,19 +108,9 @@ def to_json(config: RoutingConfig) -> str:
             )
             for device, limits in config.device_limits.items()
         },
+        "experiments": [experiment_document(experiment) for experiment in config.experiments],
     }
     return as_json({key: value for key, value in document.items() if value})
-
-
-def _policy(node: JsonNode) -> PolicyChoice:
-    members = node.members(("name", "parameters"), required=("name",))
-    name = members["name"].text("the name of a policy")
-    parameters = members["parameters"].entries() if "parameters" in members else {}
-    texts = {key: value.text('text, such as "0.3"') for key, value in parameters.items()}
-    try:
-        return PolicyChoice(name, texts)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{node.source}, at {node.place}: {error}") from None
 
 
 def _rules(node: JsonNode | None) -> tuple[RoutingRule, ...]:
@@ -126,7 +122,7 @@ def _rule(node: JsonNode) -> RoutingRule:
     pattern = members["model_name_pattern"].text("a pattern of model names, such as resnet*")
     settings: dict[str, Any] = {}
     if "policy" in members:
-        settings["policy"] = _policy(members["policy"])
+        settings["policy"] = read_policy(members["policy"])
     if "goal" in members:
         settings["goal"] = members["goal"].one_of(OptimizationGoal)
     if "preferred_backends" in members:
@@ -136,7 +132,7 @@ def _rule(node: JsonNode) -> RoutingRule:
     try:
         return RoutingRule(pattern, RoutingSettings(**settings))
     except ConfigurationError as error:
-        raise ConfigurationError(f"{node.source}, at {node.place}: {error}") from None
+        raise node.about(error) from None
 
 
 def _devices(node: JsonNode) -> tuple[Device, ...]:
@@ -172,7 +168,7 @@ def _rule_document(rule: RoutingRule) -> dict[str, Any]:
     settings = rule.settings
     return _without_none(
         model_name_pattern=rule.model_name_pattern,
-        policy=None if settings.policy is None else _policy_document(settings.policy),
+        policy=None if settings.policy is None else policy_document(settings.policy),
         goal=None if settings.goal is None else settings.goal.value,
         preferred_backends=(
             None
@@ -181,11 +177,6 @@ def _rule_document(rule: RoutingRule) -> dict[str, Any]:
         ),
         max_latency_ms=settings.max_latency_ms,
     )
-
-
-def _policy_document(policy: PolicyChoice) -> dict[str, Any]:
-    parameters = {"parameters": dict(policy.parameters)} if policy.parameters else {}
-    return {"name": policy.name, **parameters}
 
 
 def _without_none(**members: Any) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class TritonPythonModel:
         self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
         router = ModelRouter(model.decision, capacity=Capacity(self._shared_capacity))
         router.register_model(model.name, variants=model.variants)
+        router.set_experiments(model.routing.experiments)
         self._readiness = Readiness(model, router)
         self._warmup = Warmup(model, router)
         self._own_request = OwnRequest(model, self._get_ready)

@@ -95,7 +95,8 @@ class ConfigWatcher:
         if isinstance(found, str):
             raise ConfigurationError(found)
         config = parse_routing(str(self._file.path), found)
-        self._router.reconfigure(self._model.name, self._model.parameters.decision(self._model.name, config))
+        decision = self._model.parameters.decision(self._model.name, config)
+        self._router.configure(lambda _: decision, config.experiments)
         self._warn_of_unused(config)
 
     def _warn_of_unused(self, config: RoutingConfig) -> None:

@@ -1,8 +1,16 @@
 """Routing configurations, good and bad, for the reader and for the schema."""
 
+import json
 from typing import Any
 
 RULE: dict[str, Any] = {"model_name_pattern": "resnet*"}
+
+EXPERIMENT: dict[str, Any] = {
+    "experiment_id": "new",
+    "control": {"name": "p2c"},
+    "treatment": {"name": "c3"},
+    "fraction": 0.1,
+}
 
 FULL: dict[str, Any] = {
     "$schema": "routing.schema.json",
@@ -19,6 +27,23 @@ FULL: dict[str, Any] = {
     ],
     "backend_weights": {"neural_engine": 1.5, "gpu": 1.2, "cpu": 0.8, "mps": 1},
     "backend_limits": {"gpu": {"max_in_flight": 16, "max_memory_mb": 8000.5}, "cpu": {}},
+    "experiments": [
+        {
+            **EXPERIMENT,
+            "model_name_pattern": "bert*",
+            "assign_by": "request",
+            "unit_range": [0, 0.5],
+            "rollout": [{"after_s": 3600, "fraction": 0.2}, {"after_s": 7200, "fraction": 1}],
+            "guardrails": {"error_ratio": 2, "slow_ratio": None, "false_stop_rate": 0.05},
+        },
+        {
+            **EXPERIMENT,
+            "experiment_id": "by model",
+            "assign_by": "model",
+            "guardrails": None,
+            "unit_range": [0.5, 1],
+        },
+    ],
 }
 
 GOOD: dict[str, Any] = {
@@ -29,17 +54,22 @@ GOOD: dict[str, Any] = {
     "a whole number as a fraction": {"backend_limits": {"gpu": {"max_in_flight": 4.0}}},
     "an argument of a policy": {"default_policy": {"name": "static:resnet50_gpu"}},
     "two rules for one pattern": {"routing_rules": [RULE, RULE]},
+    "an experiment that says no more than it must": {"experiments": [EXPERIMENT]},
+    "an experiment for nobody": {"experiments": [{**EXPERIMENT, "fraction": 0}]},
+    "an experiment without guardrails": {"experiments": [{**EXPERIMENT, "guardrails": None}]},
+    "guardrails by default": {"experiments": [{**EXPERIMENT, "guardrails": {}}]},
     "a tiny deadline": {"routing_rules": [{**RULE, "max_latency_ms": 1e-9}]},
 }
 """Documents that both accept."""
 
-OBJECT = "an object with $schema, default_policy, routing_rules, backend_weights, backend_limits"
+OBJECT = "an object with $schema, default_policy, routing_rules, backend_weights, backend_limits, experiments"
 KEYS = OBJECT.removeprefix("an object with ")
 DEVICES = "cpu, gpu, neural_engine, mps"
 GOALS = "minimize_latency, maximize_throughput, minimize_power, balanced"
 PATTERN = "a pattern of model names, such as resnet*"
 MILLISECONDS = "a number of milliseconds above 0 (leave it out where there is no deadline)"
 WEIGHT = "a number above 0 (1 is neutral, 2 prefers twice as much)"
+SHARE = "a number from 0 to 1 (0.1 is 10 %)"
 PREFERRED = f"a list with one or more of {DEVICES} (or leave it out)"
 
 BAD: dict[str, tuple[Any, str]] = {
@@ -175,10 +205,94 @@ BAD: dict[str, tuple[Any, str]] = {
         {"backend_limits": {"gpu": {"max_memory_mb": -8}}},
         "backend_limits.gpu.max_memory_mb: expected a number of megabytes above 0, found -8",
     ),
+    "an experiment without a treatment": (
+        {"experiments": [{key: EXPERIMENT[key] for key in ("experiment_id", "control", "fraction")}]},
+        "experiments[0]: the key 'treatment' is missing, found experiment_id, control, fraction: add it",
+    ),
+    "an unknown key of an experiment": (
+        {"experiments": [{**EXPERIMENT, "fractions": 0.1}]},
+        "experiments[0]: unknown key 'fractions' (did you mean 'fraction'?)",
+    ),
+    "a fraction above 1": (
+        {"experiments": [{**EXPERIMENT, "fraction": 10}]},
+        f"experiments[0].fraction: expected {SHARE}, found 10",
+    ),
+    "a negative fraction": (
+        {"experiments": [{**EXPERIMENT, "fraction": -0.1}]},
+        f"experiments[0].fraction: expected {SHARE}, found -0.1",
+    ),
+    "an experiment without a name": (
+        {"experiments": [{**EXPERIMENT, "experiment_id": ""}]},
+        "experiments[0].experiment_id: expected the name of an experiment, found ''",
+    ),
+    "an unknown assignment": (
+        {"experiments": [{**EXPERIMENT, "assign_by": "requests"}]},
+        "experiments[0].assign_by: expected one of request, model, found 'requests' "
+        "(did you mean 'request'?)",
+    ),
+    "a range of one number": (
+        {"experiments": [{**EXPERIMENT, "unit_range": [0.5]}]},
+        "experiments[0].unit_range: expected a list of two numbers from 0 to 1, the smaller first, "
+        "found a list",
+    ),
+    "a range beyond 1": (
+        {"experiments": [{**EXPERIMENT, "unit_range": [0.5, 2]}]},
+        f"experiments[0].unit_range[1]: expected {SHARE}, found 2",
+    ),
+    "a step without a time": (
+        {"experiments": [{**EXPERIMENT, "rollout": [{"fraction": 0.2}]}]},
+        "experiments[0].rollout[0]: the key 'after_s' is missing, found fraction: add it",
+    ),
+    "a step at the start": (
+        {"experiments": [{**EXPERIMENT, "rollout": [{"after_s": 0, "fraction": 0.2}]}]},
+        "experiments[0].rollout[0].after_s: expected a number of seconds above 0, found 0",
+    ),
+    "a ratio below 1": (
+        {"experiments": [{**EXPERIMENT, "guardrails": {"error_ratio": 0.5}}]},
+        "experiments[0].guardrails.error_ratio: expected a number of at least 1, or null "
+        "(2 lets the treatment do it twice as often as the control), found 0.5",
+    ),
+    "a rate of 1": (
+        {"experiments": [{**EXPERIMENT, "guardrails": {"false_stop_rate": 1}}]},
+        "experiments[0].guardrails.false_stop_rate: expected a number between 0 and 1, found 1",
+    ),
+    "guardrails by default of an experiment by model": (
+        {"experiments": [{**EXPERIMENT, "assign_by": "model"}]},
+        "experiments[0]: experiment 'new', guardrails: expected none where the arm is assigned by model",
+    ),
+    "guardrails of an experiment by model": (
+        {"experiments": [{**EXPERIMENT, "assign_by": "model", "guardrails": {}}]},
+        "experiments[0]: experiment 'new', guardrails: expected none where the arm is assigned by model",
+    ),
 }
 """Documents that both refuse, and what the reader says of each."""
 
+TWO = [EXPERIMENT, {**EXPERIMENT, "experiment_id": "newer", "model_name_pattern": "bert"}]
+
 BEYOND_THE_SCHEMA: dict[str, tuple[str, str]] = {
+    "experiments that want the same requests": (
+        json.dumps({"experiments": TWO}),
+        "at its top: model 'bert': expected experiments whose unit_ranges do not overlap, fractions of the "
+        "requests of 1 in all, found 'new' on 0 to 1 and 'newer' on 0 to 1",
+    ),
+    "an experiment twice": (
+        json.dumps({"experiments": [EXPERIMENT, EXPERIMENT]}),
+        "at its top: every experiment_id may stand once, found new, new",
+    ),
+    "a range that ends before it begins": (
+        json.dumps({"experiments": [{**EXPERIMENT, "unit_range": [0.5, 0.5]}]}),
+        "at experiments[0]: experiment 'new', unit_range: expected two shares from 0 to 1, the smaller "
+        "first, found 0.5 and 0.5",
+    ),
+    "a rollout that goes back": (
+        json.dumps({"experiments": [{**EXPERIMENT, "rollout": [{"after_s": 1, "fraction": 0.05}]}]}),
+        "at experiments[0]: experiment 'new', rollout: expected each step later and larger than the one "
+        "before",
+    ),
+    "an unknown policy of an experiment": (
+        json.dumps({"experiments": [{**EXPERIMENT, "treatment": {"name": "c4"}}]}),
+        "at experiments[0].treatment: policy: expected one of latency, ",
+    ),
     "an unknown policy": (
         '{"routing_rules": [{"model_name_pattern": "a", "policy": {"name": "latncy"}}]}',
         "at routing_rules[0].policy: policy: expected one of latency, ",

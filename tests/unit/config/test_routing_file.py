@@ -8,6 +8,9 @@ import pytest
 from router_backend import Device, DeviceLimits, OptimizationGoal
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
 from router_backend.config.routing_file import parse_routing, read_routing_file, to_json
+from router_backend.core.experiments.experiment import AssignBy, Experiment
+from router_backend.core.experiments.guardrails import Guardrails
+from router_backend.core.experiments.rollout import RolloutStep
 from router_backend.errors import ConfigurationError
 from tests.unit.config.routing_documents import BAD, BEYOND_THE_SCHEMA, FULL, GOOD
 
@@ -41,6 +44,21 @@ def test_every_key_is_read():
         ),
         device_weights={Device.NEURAL_ENGINE: 1.5, Device.GPU: 1.2, Device.CPU: 0.8, Device.MPS: 1.0},
         device_limits={Device.GPU: DeviceLimits(16, 8000.5), Device.CPU: DeviceLimits()},
+        experiments=(
+            Experiment(
+                "new",
+                "p2c",
+                "c3",
+                0.1,
+                model_name_pattern="bert*",
+                unit_range=(0.0, 0.5),
+                rollout=(RolloutStep(3600.0, 0.2), RolloutStep(7200.0, 1.0)),
+                guardrails=Guardrails(2.0, None, 0.05),
+            ),
+            Experiment(
+                "by model", "p2c", "c3", 0.1, assign_by=AssignBy.MODEL, unit_range=(0.5, 1.0), guardrails=None
+            ),
+        ),
     )
 
 

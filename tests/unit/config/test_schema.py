@@ -81,10 +81,16 @@ KEYS = st.sampled_from(
 )
 
 
+# What the numbers of a range or a rollout say together is beyond the schema.
+TOGETHER = ("unit_range", "rollout")
+EXPERIMENT = {key: value for key, value in FULL["experiments"][0].items() if key not in TOGETHER}
+CHANGEABLE = {**FULL, "experiments": [EXPERIMENT]}
+
+
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
     """A good document with up to three values replaced, taken out or added anywhere in it."""
-    document: Any = json.loads(json.dumps({"": FULL}))
+    document: Any = json.loads(json.dumps({"": CHANGEABLE}))
     for _ in range(draw(st.integers(1, 3))):
         container, key = draw(st.sampled_from(list(_places(document))))
         how = draw(st.sampled_from(("replace", "remove", "add")))
@@ -110,8 +116,9 @@ def _places(value: Any):
 
 def policies_exist(document: Any) -> bool:
     """What the schema leaves to the reader: that the policies can be made."""
-    rules = document.get("routing_rules", ())
+    rules, experiments = document.get("routing_rules", ()), document.get("experiments", ())
     asked = [document.get("default_policy"), *(rule.get("policy") for rule in rules)]
+    asked += [experiment[arm] for experiment in experiments for arm in ("control", "treatment")]
     try:
         for policy in filter(None, asked):
             PolicyChoice(policy["name"], policy.get("parameters", {}))
