@@ -8,6 +8,7 @@ from typing import Any
 
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
 from router_backend.core.capacity import DeviceLimits
+from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.policies.registry import NO_PARAMETERS
 from router_backend.core.request import OptimizationGoal
 from router_backend.core.variant import Device
@@ -92,6 +93,14 @@ class ModelRouterConfigBuilder:
         """
         limits = DeviceLimits(max_in_flight, max_memory_mb)
         return self._with(device_limits={**self._config.device_limits, _device(backend): limits})
+
+    def add_experiment(self, experiment: Experiment) -> ModelRouterConfigBuilder:
+        """Compare two policies on the models whose names match the experiment's pattern.
+
+        Raises:
+            ConfigurationError: there is one of that name, or one that wants the same requests.
+        """
+        return self._with(experiments=(*self._config.experiments, experiment))
 
     def build(self) -> RoutingConfig:
         """The configuration."""

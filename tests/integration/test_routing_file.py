@@ -74,6 +74,7 @@ def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.
         ),
         "edited": routing(rule("edited", "double")),
         "broken": routing(rule("broken", "double")),
+        "tried": routing(rule("tried", "double")),
         "deleted": routing(rule("deleted", "double")),
     }
     for name, text in texts.items():
@@ -135,6 +136,15 @@ def test_an_edit_is_taken_up_without_a_restart(client: Client, site: Site) -> No
     until(lambda: site.reloads("edited", "accepted") == 1)
     assert site.reloads("edited", "refused") == 0
     assert len(site.log_lines("model 'edited' has taken up the change of ")) == 1
+
+
+def test_an_experiment_is_started_and_stopped_by_an_edit(client: Client, site: Site) -> None:
+    arms = {"control": {"name": "static:double"}, "treatment": {"name": "static:triple"}}
+    experiment = {"experiment_id": "v2", **arms, "fraction": 1}
+    site.write("tried.json", routing(rule("tried", "double"), experiments=[experiment]))
+    until(lambda: factor(client, "tried") == 3)
+    site.write("tried.json", routing(rule("tried", "double")))
+    until(lambda: factor(client, "tried") == 2)
 
 
 def test_a_link_that_is_turned_to_another_file_is_an_edit(client: Client, site: Site) -> None:

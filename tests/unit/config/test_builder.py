@@ -4,6 +4,7 @@ from router_backend import Device, DeviceLimits, ModelRouter, OptimizationGoal, 
 from router_backend.config.builder import ModelRouterConfigBuilder
 from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import parse_routing, to_json
+from router_backend.core.experiments.experiment import Experiment
 from router_backend.errors import ConfigurationError
 
 FILE = b"""{
@@ -15,7 +16,10 @@ FILE = b"""{
     {"model_name_pattern": "*_mobile"}
   ],
   "backend_weights": {"neural_engine": 1.5},
-  "backend_limits": {"gpu": {"max_in_flight": 16}}
+  "backend_limits": {"gpu": {"max_in_flight": 16}},
+  "experiments": [
+    {"experiment_id": "v2", "control": {"name": "p2c"}, "treatment": {"name": "c3"}, "fraction": 0.1}
+  ]
 }"""
 
 
@@ -29,6 +33,7 @@ def full() -> ModelRouterConfigBuilder:
         .add_routing_rule("*_mobile")
         .set_backend_weight("neural_engine", 1.5)
         .set_backend_limits("gpu", max_in_flight=16)
+        .add_experiment(Experiment("v2", "p2c", "c3", 0.1))
     )
 
 

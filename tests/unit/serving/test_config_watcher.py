@@ -163,6 +163,38 @@ def test_a_file_that_is_back_is_taken_up_even_if_it_says_the_same(site: Site):
     assert (site.served_by, site.reloads) == ("gpu", (1, 1))
 
 
+def with_experiment(**more: object) -> str:
+    """A file with one experiment, which gives every request the CPU."""
+    arms = {"control": {"name": "static:gpu"}, "treatment": {"name": "static:cpu"}}
+    return json.dumps({"experiments": [{"experiment_id": "v2", **arms, "fraction": 1, **more}]})
+
+
+class TestExperiments:
+    def test_are_started_changed_and_stopped_by_editing_the_file(self, site: Site):
+        site.path.write_text(with_experiment())
+        site.look()
+        assert site.served_by == "cpu"
+        site.path.write_text(with_experiment(fraction=0))
+        site.look()
+        assert site.served_by == "gpu"
+        assert [each.fraction for each in site.router.experiments()] == [0.0]
+        site.path.write_text("{}")
+        site.look()
+        assert site.router.experiments() == ()
+
+    def test_of_a_wrong_change_are_not_started(self, site: Site):
+        rules = [{"model_name_pattern": "m", "policy": {"name": "static:tpu"}}]
+        site.path.write_text(json.dumps({**json.loads(with_experiment()), "routing_rules": rules}))
+        site.look()
+        assert (site.served_by, site.reloads, site.router.experiments()) == ("gpu", (0, 1), ())
+
+    def test_that_the_model_cannot_take_leave_its_rule_as_it_was(self, site: Site):
+        wrong = json.loads(with_experiment(treatment={"name": "static:tpu"}))
+        site.path.write_text(json.dumps({**json.loads(routing("cpu")), **wrong}))
+        site.look()
+        assert (site.served_by, site.reloads, site.router.experiments()) == ("gpu", (0, 1), ())
+
+
 def test_what_the_model_says_itself_comes_before_a_change(tmp_path: Path):
     site = Site(tmp_path)
     parameters = RouterParameters(variants=(), policy="static:gpu")
