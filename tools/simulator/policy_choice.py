@@ -24,6 +24,13 @@ def all_policies(world: World, workload: Workload) -> list[str]:
     return [f"{name}:{largest.name}" if name == StaticPolicy.name else name for name in POLICIES]
 
 
+def resolve_static(name: str, everyone: Iterable[str]) -> str:
+    """`static` without a variant means the one of `all_policies`; another name is left as it is."""
+    return (
+        next(each for each in everyone if each.startswith(f"{name}:")) if name == StaticPolicy.name else name
+    )
+
+
 def check_policies(names: Iterable[str], world: World) -> None:
     """Refuse a policy that cannot be made for a world.
 

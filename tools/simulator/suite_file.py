@@ -7,7 +7,7 @@ from typing import Any
 from tools.simulator.catalog import find
 from tools.simulator.comparison import Case
 from tools.simulator.document import Document, read_document
-from tools.simulator.policy_choice import all_policies
+from tools.simulator.policy_choice import all_policies, resolve_static
 from tools.simulator.suite import SuiteCase, Target
 from tools.simulator.workload_file import read_workload
 from tools.simulator.world_file import read_world
@@ -43,7 +43,9 @@ def _case(document: Document, index: int, entry: dict[str, Any]) -> SuiteCase:
         workload = replace(workload, warm_up_batch_sizes=tuple(entry["warm_up_batch_sizes"]))
     if entry.get("calm", False):
         world = world.calm()
-    policies = tuple(entry.get("policies", all_policies(world, workload)))
+    everyone = all_policies(world, workload)
+    listed = entry.get("policies", document.content.get("policies", everyone))
+    policies = tuple(resolve_static(name, everyone) for name in listed)
     case = Case(entry["name"], world, workload, policies, entry.get("coverage", 0.9))
     targets = tuple(Target(**target) for target in entry.get("targets", ()))
     for number, target in enumerate(targets):
