@@ -156,6 +156,9 @@ class LogicalModel:
             if decision.arm is not None:
                 self._tell_arm(decision.arm, decision, latency_ms, error)
         if error is None and latency_ms is not None:
+            if not self._profiling:
+                profile.answered(place, now_s)
+                return
             if profile.succeeded(place, decision.size, decision.expected_latency_ms, latency_ms, now_s):
                 decision.chooser.observe(profile, decision.size, decision.propensity, latency_ms, now_s)
             profile.measured(decision.size, memory_mb, power_w, now_s)
@@ -166,6 +169,7 @@ class LogicalModel:
 
     def _configure(self, config: RouterConfig) -> None:
         self._refuse_late = config.refuse_late
+        self._profiling = config.profiling
         self._max_latency_ms = config.max_latency_ms
         self.limits = config.device_limits
         for profile in self.profiles.values():
@@ -176,7 +180,7 @@ class LogicalModel:
     ) -> tuple[Policy, Arm | None]:
         """The policy that a request asks for by name or by goal, else its experiment's, else the model's own.
 
-        A further try of a request is decided by the same arm, which counts the first alone.
+        A further try of a request with a unit is decided by the same arm, which counts the first alone.
         """
         if context.policy is not None:
             return self._policy_named(context.policy), None

@@ -10,11 +10,13 @@ import tracemalloc
 import pytest
 
 from router_backend.core.decision import RoutingDecision
+from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.core.variant import Device, Variant
 
 SIZES = (1, 2, 4, 8, 16, 32)
+EXPERIMENT = Experiment("v2", "latency", "latency", 0.5)
 
 
 def warm_router(variants: int) -> ModelRouter:
@@ -55,6 +57,43 @@ def test_route_request(benchmark, variants, deadline):
         held.append(router.route_request("model", context))
 
     benchmark.pedantic(route, setup=release, rounds=20_000, iterations=1, warmup_rounds=500)
+
+
+@pytest.mark.parametrize("variants", [4])
+def test_route_request_with_an_experiment(benchmark, variants):
+    """Hashes the unit into an arm, whose policy decides."""
+    router = warm_router(variants)
+    router.set_experiments([EXPERIMENT])
+    context = RoutingContext(batch_size=8, elements=1204224, unit="correlation-1234567")
+    held: list[RoutingDecision] = []
+
+    def release() -> None:
+        while held:
+            router.record_execution(held.pop())
+
+    def route() -> None:
+        held.append(router.route_request("model", context))
+
+    benchmark.pedantic(route, setup=release, rounds=20_000, iterations=1, warmup_rounds=500)
+
+
+@pytest.mark.parametrize("variants", [4])
+def test_record_execution_with_an_experiment(benchmark, variants):
+    """Frees the place, learns, and counts for the arm: histogram, difference, guardrails."""
+    router = warm_router(variants)
+    router.set_experiments([EXPERIMENT])
+    rng = random.Random(0)
+    held: list[tuple[RoutingDecision, float]] = []
+
+    def route() -> None:
+        context = RoutingContext(batch_size=8, elements=1204224)
+        held.append((router.route_request("model", context), rng.lognormvariate(2.3, 0.3)))
+
+    def record() -> None:
+        decision, latency_ms = held.pop()
+        router.record_execution(decision, latency_ms=latency_ms)
+
+    benchmark.pedantic(record, setup=route, rounds=20_000, iterations=1, warmup_rounds=500)
 
 
 @pytest.mark.parametrize("variants", [4])

@@ -1,0 +1,70 @@
+import random
+
+import pytest
+
+from router_backend.core.experiments.confidence_sequence import DifferenceOfMeans
+
+DIFFERENCE_MS = 1.0
+
+
+def answers(seed: int, fraction: float, count: int):
+    """Heavy-tailed latencies of around 10 ms that drift to twice that, the treatment's 1 ms longer."""
+    rng = random.Random(seed)
+    for number in range(count):
+        treated = rng.random() < fraction
+        level = 1.0 + number / count
+        yield treated, level * rng.lognormvariate(2.0, 0.8) + DIFFERENCE_MS * treated
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+def test_the_interval_holds_the_difference_at_every_look_of_nineteen_experiments_in_twenty(fraction):
+    missed = 0
+    for seed in range(200):
+        difference = DifferenceOfMeans(coverage=0.95)
+        for number, (treated, latency_ms) in enumerate(answers(seed, fraction, 2000)):
+            difference.update(treated, latency_ms, fraction)
+            interval = difference.interval() if number % 10 == 0 else None
+            if interval is not None and not interval[0] <= DIFFERENCE_MS <= interval[1]:
+                missed += 1
+                break
+    assert missed <= 0.05 * 200
+
+
+def test_a_rollout_while_everything_gets_slower_does_not_look_like_the_treatments_fault():
+    rng = random.Random(0)
+    difference = DifferenceOfMeans(coverage=0.95)
+    latencies: dict[bool, list[float]] = {True: [], False: []}
+    for fraction, level_ms in ((0.1, 10.0), (0.5, 20.0)):
+        for _ in range(5000):
+            treated = rng.random() < fraction
+            latencies[treated].append(level_ms + rng.gauss(0.0, 1.0))
+            difference.update(treated, latencies[treated][-1], fraction)
+    plain_ms = sum(latencies[True]) / len(latencies[True]) - sum(latencies[False]) / len(latencies[False])
+    low_ms, high_ms = difference.interval()
+    assert plain_ms > 3.0
+    assert low_ms < 0.0 < high_ms < 1.0
+
+
+def test_a_difference_is_told_from_none_with_enough_answers():
+    difference = DifferenceOfMeans(coverage=0.95)
+    for treated, latency_ms in answers(0, 0.5, 20_000):
+        difference.update(treated, latency_ms, 0.5)
+    assert difference.interval()[0] > 0.0
+
+
+def test_nothing_is_told_of_a_few_answers():
+    difference = DifferenceOfMeans(coverage=0.95)
+    for number in range(99):
+        difference.update(number % 2 == 0, 1.0, 0.5)
+    assert (difference.get(), difference.interval()) == (None, None)
+    difference.update(False, 1.0, 0.5)
+    assert (difference.get(), difference.interval()) == (0.0, (0.0, 0.0))
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_answers_while_all_get_one_arm_say_nothing(fraction):
+    difference = DifferenceOfMeans(coverage=0.95)
+    for _ in range(200):
+        difference.update(True, 1.0, fraction)
+        difference.update(False, 1.0, fraction)
+    assert difference.get() is None

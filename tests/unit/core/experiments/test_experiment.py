@@ -1,0 +1,86 @@
+import math
+
+import pytest
+
+from router_backend.core.experiments.experiment import AssignBy, Experiment, check_experiments
+from router_backend.core.experiments.guardrails import Guardrails
+from router_backend.core.experiments.rollout import RolloutStep
+from router_backend.errors import ConfigurationError
+
+
+def experiment(name: str = "v2", **settings: object) -> Experiment:
+    return Experiment(**({"experiment_id": name, "control": "latency", "treatment": "p2c"} | settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"experiment_id": ""}, "^experiment_id: expected a name, found nothing$"),
+        ({"fraction": -0.1}, "^experiment 'v2', fraction: expected a number from 0 to 1, found -0.1: "),
+        ({"fraction": 1.01}, "^experiment 'v2', fraction: expected a number from 0 to 1, found 1.01: "),
+        ({"fraction": math.nan}, "^experiment 'v2', fraction: expected a number from 0 to 1, found nan: "),
+        ({"control": "latancy"}, r"arm 'control', policy: .* \(did you mean 'latency'\?\)$"),
+        ({"treatment": "static"}, "^experiment 'v2', arm 'treatment', policy: expected 'static:'"),
+        ({"treatment_parameters": {"a": "1"}}, "arm 'treatment', policy 'p2c': expected no parameters"),
+        ({"control_parameters": {"a": "1"}}, "arm 'control', policy 'latency': expected no parameters"),
+        ({"unit_range": (0.5, 0.5)}, "unit_range: expected two shares from 0 to 1, the smaller first"),
+        ({"unit_range": (0.5, 1.5)}, "unit_range: expected two shares from 0 to 1, the smaller first"),
+        ({"unit_range": (-0.5, 1.0)}, "unit_range: expected two shares from 0 to 1, the smaller first"),
+        ({"rollout": (RolloutStep(60.0, 0.05),)}, "rollout: expected each step later and larger"),
+        ({"assign_by": AssignBy.MODEL}, "guardrails: expected none where the arm is assigned by model"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        experiment(**({"fraction": 0.1} | settings))
+
+
+@pytest.mark.parametrize("ratio", [0.9, math.inf, math.nan, -1.0])
+@pytest.mark.parametrize("name", ["error_ratio", "slow_ratio"])
+def test_a_guardrail_below_what_the_control_does_is_refused(name, ratio):
+    with pytest.raises(ConfigurationError, match=f"^{name}: expected a number of at least 1, found"):
+        Guardrails(**{name: ratio})
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, math.nan])
+def test_a_rate_of_false_stops_that_is_no_probability_is_refused(rate):
+    with pytest.raises(ConfigurationError, match=r"^false_stop_rate: expected a number between 0 and 1"):
+        Guardrails(false_stop_rate=rate)
+
+
+def test_experiments_on_one_model_may_not_want_the_same_requests():
+    one = experiment("one", fraction=0.1, unit_range=(0.4, 1.0))
+    two = experiment("two", fraction=0.1, unit_range=(0.0, 0.5))
+    with pytest.raises(ConfigurationError) as error:
+        check_experiments("resnet50", [one, two])
+    assert str(error.value) == (
+        "model 'resnet50': expected experiments whose unit_ranges do not overlap, fractions of the requests "
+        "of 1 in all, found 'two' on 0 to 0.5 and 'one' on 0.4 to 1: give each a range of its own, "
+        "such as 0 to 0.5 and 0.5 to 1"
+    )
+
+
+def test_experiments_side_by_side_are_fine():
+    one = experiment("one", fraction=0.1, unit_range=(0.5, 1.0))
+    check_experiments("resnet50", [one, experiment("two", fraction=0.1, unit_range=(0.0, 0.5))])
+
+
+def test_a_pattern_says_which_models_it_is_for():
+    assert experiment(fraction=0.1, model_name_pattern="resnet*").matches("resnet50")
+    assert not experiment(fraction=0.1, model_name_pattern="resnet*").matches("bert")
+
+
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        ({"fraction": 0.2}, True),
+        ({"rollout": (RolloutStep(60.0, 0.5),)}, True),
+        ({"guardrails": None}, True),
+        ({"treatment": "c3"}, False),
+        ({"control": "c3"}, False),
+        ({"unit_range": (0.0, 0.5)}, False),
+        ({"assign_by": AssignBy.MODEL, "guardrails": None}, False),
+    ],
+)
+def test_what_was_counted_holds_for_as_long_as_the_same_is_compared(settings, same):
+    assert experiment(**({"fraction": 0.1} | settings)).compares_as(experiment(fraction=0.1)) is same

@@ -1,0 +1,200 @@
+import itertools
+import random
+
+import pytest
+
+from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.health import Fault
+from router_backend.core.metrics import Outcome
+from router_backend.core.request import OptimizationGoal, RoutingContext
+from router_backend.core.router import ModelRouter
+from router_backend.core.variant import Device, Variant
+from router_backend.errors import ConfigurationError, InvalidRequestError
+
+VARIANTS = (Variant("cpu", Device.CPU), Variant("gpu", Device.GPU))
+V2 = ("v2", "static:cpu", "static:gpu")
+
+
+@pytest.fixture
+def router() -> ModelRouter:
+    router = ModelRouter(clock=lambda: 0.0, rng=random.Random(0))
+    router.register_model("resnet50", variants=VARIANTS)
+    return router
+
+
+def serve(router: ModelRouter, count: int, **ends: object) -> None:
+    for number in range(count):
+        decision = router.route_request("resnet50", RoutingContext(unit=str(number)))
+        end = ends or {"latency_ms": 10.0 if decision.variant == "cpu" else 7.0 + number % 2}
+        router.record_execution(decision, **end)
+
+
+def arms(router: ModelRouter) -> dict[tuple[str, str], int]:
+    counted = router.get_metrics().get_model_metrics("resnet50").arms
+    return {arm: sum(ends.values()) for arm, ends in counted.items()}
+
+
+def test_the_arms_decide_by_their_own_policies(router):
+    router.enable_ab_testing(*V2, 0.5)
+    for unit in map(str, range(50)):
+        decision = router.route_request("resnet50", RoutingContext(unit=unit))
+        assert decision.arm.experiment_id == "v2"
+        assert decision.variant == {"control": "cpu", "treatment": "gpu"}[decision.arm.name]
+
+
+def test_the_report_tells_what_was_found(router):
+    router.enable_ab_testing(*V2, 0.25)
+    serve(router, 1000)
+    report = router.get_experiment_report("v2")
+    found = report.models["resnet50"]
+    assert (report.experiment.treatment, found.fraction, found.stopped_reason) == ("static:gpu", 0.25, None)
+    assert found.control.answers + found.treatment.answers == 1000
+    assert (found.control.variant_shares, found.treatment.variant_shares) == ({"cpu": 1.0}, {"gpu": 1.0})
+    assert (found.control.mean_latency_ms, found.control.error_rate) == (10.0, 0.0)
+    assert found.control.p99_latency_ms == pytest.approx(10.0, rel=0.02)
+    low_ms, high_ms = found.interval_ms
+    assert low_ms < -2.5 < high_ms < 0.0
+    assert low_ms < found.difference_ms < high_ms
+
+
+def test_before_any_request_the_report_has_no_figures(router):
+    router.enable_ab_testing(*V2, 0.25)
+    arm = router.get_experiment_report("v2").models["resnet50"].treatment
+    assert (arm.answers, arm.error_rate, arm.mean_latency_ms, arm.p99_latency_ms) == (0, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"policy": "latency"}, {"optimization_goal": OptimizationGoal.MINIMIZE_LATENCY}]
+)
+def test_a_request_that_says_how_it_is_to_be_decided_takes_no_part(router, asked):
+    router.enable_ab_testing(*V2, 0.5)
+    decision = router.route_request("resnet50", RoutingContext(unit="1", **asked))
+    assert (decision.arm, decision.policy) == (None, "latency")
+
+
+def test_a_further_try_is_decided_by_the_same_arm_and_not_counted(router):
+    router.enable_ab_testing("v2", "round_robin", "p2c", 1.0)
+    decision = router.route_request("resnet50", RoutingContext(excluded_variants=frozenset({"cpu"})))
+    assert (decision.arm, decision.policy) == (None, "p2c")
+    router.record_execution(decision, latency_ms=1.0)
+    assert arms(router) == {}
+
+
+def test_failures_count_when_they_are_known_to_be_the_variants_own(router):
+    router.enable_ab_testing(*V2, 1.0)
+    serve(router, 1, error=Fault.ERROR)
+    decision = router.route_request("resnet50", RoutingContext(allowed_variants=frozenset({"gpu"})))
+    router.record_execution(decision)
+    treatment = router.get_experiment_report("v2").models["resnet50"].treatment
+    assert (treatment.failures, treatment.error_rate) == (1, 1.0)
+    router.report_fault(decision, Fault.ERROR)
+    treatment = router.get_experiment_report("v2").models["resnet50"].treatment
+    assert (treatment.failures, treatment.variant_shares) == (2, {"gpu": 1.0})
+
+
+def test_a_treatment_that_fails_is_stopped_and_the_control_goes_on():
+    # Time enough passes between requests for the variant that fails to be tried again.
+    router = ModelRouter(clock=itertools.count(0.0, 2.0).__next__, rng=random.Random(0))
+    router.register_model("resnet50", variants=VARIANTS)
+    router.enable_ab_testing(*V2, 0.5)
+    for number in range(200):
+        decision = router.route_request("resnet50", RoutingContext(unit=str(number)))
+        if decision.variant == "gpu":
+            router.record_execution(decision, error=Fault.ERROR)
+        else:
+            router.record_execution(decision, latency_ms=10.0)
+    found = router.get_experiment_report("v2").models["resnet50"]
+    assert found.stopped_reason.startswith("too many failures: ")
+    assert found.fraction == 0.0
+    assert found.treatment.failures < 40
+    decisions = [router.route_request("resnet50", RoutingContext(unit=str(n))) for n in range(20)]
+    assert {decision.variant for decision in decisions} == {"cpu"}
+
+
+def test_the_metrics_count_the_arms_and_do_not_fall_when_an_experiment_ends(router):
+    router.enable_ab_testing(*V2, 0.5)
+    serve(router, 100)
+    counted = router.get_metrics().get_model_metrics("resnet50").arms
+    assert sum(ends[Outcome.SUCCESS] for ends in counted.values()) == 100
+    assert set(counted) == {("v2", "control"), ("v2", "treatment")}
+    router.disable_ab_testing("v2")
+    serve(router, 10)
+    router.enable_ab_testing(*V2, 0.5)
+    serve(router, 10, error=Fault.ERROR)
+    assert sum(arms(router).values()) == 110
+
+
+def test_warm_ups_count_for_no_arm(router):
+    router.enable_ab_testing(*V2, 0.5)
+    router.record_execution(router.route_request("resnet50", RoutingContext()), latency_ms=1.0, counted=False)
+    assert arms(router) == {}
+
+
+def test_an_experiment_that_is_enabled_again_goes_on_and_one_that_compares_something_else_starts_anew(router):
+    router.enable_ab_testing(*V2, 0.5)
+    serve(router, 100)
+    router.enable_ab_testing(*V2, 0.6)
+    found = router.get_experiment_report("v2").models["resnet50"]
+    assert (found.fraction, found.control.answers + found.treatment.answers) == (0.6, 100)
+    router.enable_ab_testing("v2", "static:cpu", "latency", 0.6)
+    found = router.get_experiment_report("v2").models["resnet50"]
+    assert (found.control.answers, found.treatment.policy) == (0, "latency")
+
+
+def test_when_it_ends_the_models_own_policy_decides_again(router):
+    router.enable_ab_testing(*V2, 1.0)
+    router.disable_ab_testing("v2")
+    decision = router.route_request("resnet50", RoutingContext())
+    assert (decision.policy, decision.arm, router.experiments()) == ("latency", None, ())
+
+
+def test_an_unknown_experiment_is_refused_with_those_that_run(router):
+    router.enable_ab_testing(*V2, 0.5)
+    for call in (router.disable_ab_testing, router.get_experiment_report):
+        with pytest.raises(InvalidRequestError, match=r"^experiment 'v1' does not run: found v2$"):
+            call("v1")
+
+
+def test_models_that_come_later_take_part(router):
+    router.set_experiments([Experiment(*V2, 0.5, model_name_pattern="b*")])
+    router.register_model("bert", variants=VARIANTS)
+    router.register_model("vgg19", variants=VARIANTS)
+    assert list(router.get_experiment_report("v2").models) == ["bert"]
+    assert router.route_request("bert", RoutingContext()).arm is not None
+    assert router.route_request("resnet50", RoutingContext()).arm is None
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        (
+            [Experiment("v3", "latency", "p2c", 0.1)],
+            "model 'resnet50': expected experiments whose unit_ranges",
+        ),
+        ([Experiment(*V2, 0.1)], "every experiment_id may stand once, found v2, v2"),
+    ],
+)
+def test_experiments_that_cannot_run_are_refused_and_nothing_changes(router, others, message):
+    router.enable_ab_testing(*V2, 0.5)
+    serve(router, 100)
+    with pytest.raises(ConfigurationError, match=message):
+        router.set_experiments([Experiment(*V2, 0.9), *others])
+    found = router.get_experiment_report("v2").models["resnet50"]
+    assert (found.fraction, found.control.answers + found.treatment.answers) == (0.5, 100)
+
+
+def test_a_policy_for_a_variant_that_a_model_has_not_is_refused_and_nothing_changes(router):
+    with pytest.raises(
+        ConfigurationError, match="model 'resnet50', experiment 'v3', policy: expected 'static:' and one of"
+    ):
+        router.enable_ab_testing("v3", "latency", "static:tpu", 0.1)
+    assert router.experiments() == ()
+    assert router.route_request("resnet50", RoutingContext()).arm is None
+
+
+def test_a_model_that_cannot_take_part_is_not_registered(router):
+    router.set_experiments([Experiment("v2", "latency", "static:gpu", 0.5)])
+    with pytest.raises(ConfigurationError, match="model 'bert', experiment 'v2', policy: expected 'static:'"):
+        router.register_model("bert", variants=VARIANTS[:1])
+    with pytest.raises(InvalidRequestError, match="'bert' is not registered"):
+        router.route_request("bert", RoutingContext())

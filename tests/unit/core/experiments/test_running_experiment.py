@@ -1,0 +1,149 @@
+import random
+
+import pytest
+
+from router_backend.core.experiments.experiment import AssignBy, Experiment
+from router_backend.core.experiments.guardrails import Guardrails
+from router_backend.core.experiments.model_experiments import ModelExperiments
+from router_backend.core.experiments.rollout import RolloutStep
+from router_backend.core.experiments.running_experiment import RunningExperiment
+from router_backend.errors import ConfigurationError
+
+UNITS = [f"user-{number}" for number in range(4000)]
+CHANCE = random.Random(0)
+
+
+def running(name: str = "v2", fraction: float = 0.1, **settings: object) -> RunningExperiment:
+    experiment = Experiment(name, "latency", "p2c", fraction, **settings)
+    return RunningExperiment(experiment, "resnet50", ["a", "b"], now_s=0.0)
+
+
+def treated(each: RunningExperiment, now_s: float = 0.0) -> set[str]:
+    return {unit for unit in UNITS if each.arm_of(unit, now_s, CHANCE) is each.treatment}
+
+
+def serve(each: RunningExperiment, seed: int, requests: int, *, slower: float = 1.0, failing: float = 0.01):
+    """Requests until the treatment is stopped: how many. The treatment is so much slower, fails so often."""
+    rng = random.Random(seed)
+    for number in range(1, requests + 1):
+        arm = each.arm_of(f"{seed}-{number}", 0.0, rng)
+        is_treated = arm is each.treatment
+        if rng.random() < (failing if is_treated else 0.01):
+            each.failed(arm, "a", 0.0)
+        else:
+            each.answered(arm, "a", rng.lognormvariate(2.0, 0.5) * (slower if is_treated else 1.0), 0.0)
+        if each.stopped_reason is not None:
+            return number
+    return None
+
+
+def test_the_fraction_gets_the_treatment():
+    assert len(treated(running(fraction=0.1))) == pytest.approx(400, abs=60)
+
+
+def test_units_of_the_treatment_keep_it_when_more_get_it():
+    each = running(fraction=0.1, rollout=(RolloutStep(60.0, 0.2), RolloutStep(120.0, 1.0)))
+    assert treated(each) < treated(each, now_s=60.0) < treated(each, now_s=120.0) == set(UNITS)
+
+
+def test_another_experiment_gives_the_treatment_to_others():
+    both = treated(running("one", fraction=0.5)) & treated(running("two", fraction=0.5))
+    assert len(both) == pytest.approx(1000, abs=100)
+
+
+def test_requests_without_a_unit_are_drawn_by_chance():
+    each = running(fraction=0.25)
+    rng = random.Random(0)
+    drawn = [each.arm_of("", 0.0, rng) is each.treatment for _ in range(4000)]
+    assert sum(drawn) == pytest.approx(1000, abs=100)
+
+
+def test_all_requests_of_a_model_have_one_arm_where_it_is_assigned_by_model():
+    each = running(fraction=0.5, assign_by=AssignBy.MODEL, guardrails=None)
+    assert treated(each) in (set(), set(UNITS))
+    experiment = each.experiment
+    models = [RunningExperiment(experiment, f"model-{n}", ["a"], 0.0) for n in range(400)]
+    assert sum(model.arm_of("", 0.0, CHANCE) is model.treatment for model in models) == pytest.approx(
+        200, abs=40
+    )
+
+
+def test_units_are_split_between_experiments_and_within_each_by_its_fraction():
+    one, two = running("one", 0.5, unit_range=(0.0, 0.5)), running("two", 0.5, unit_range=(0.5, 0.75))
+    layer = ModelExperiments({"one": one, "two": two})
+    arms = [layer.arm_of(unit, 0.0, CHANCE) for unit in UNITS]
+    expected = {one.treatment: 1000, one.control: 1000, two.treatment: 500, two.control: 500, None: 1000}
+    for arm, count in expected.items():
+        assert arms.count(arm) == pytest.approx(count, abs=100)
+
+
+def test_an_experiment_that_ends_leaves_the_other_as_it_was():
+    one, two = running("one", 0.5, unit_range=(0.0, 0.5)), running("two", 0.5, unit_range=(0.5, 0.75))
+    both, alone = ModelExperiments({"one": one, "two": two}), ModelExperiments({"two": two})
+    for unit in UNITS:
+        before = both.arm_of(unit, 0.0, CHANCE)
+        assert alone.arm_of(unit, 0.0, CHANCE) is (None if before in (one.control, one.treatment) else before)
+
+
+def test_a_treatment_like_the_control_is_stopped_no_more_often_than_stated():
+    stops = [serve(running(fraction=0.2), seed, 5000) for seed in range(60)]
+    assert len([stop for stop in stops if stop is not None]) <= 0.01 * 60
+
+
+def test_a_treatment_that_fails_is_stopped_soon():
+    each = running(fraction=0.1)
+    assert serve(each, 0, 2000, failing=0.5) < 200
+    assert "too many failures: " in each.stopped_reason
+    assert treated(each) == set()
+
+
+def test_a_treatment_with_a_long_tail_is_stopped_soon():
+    each = running(fraction=0.1)
+    assert serve(each, 0, 5000, slower=3.0) < 1000
+    assert "above the control's p99" in each.stopped_reason
+
+
+@pytest.mark.parametrize(
+    ("guardrails", "harm"),
+    [
+        (Guardrails(error_ratio=None), {"failing": 0.5}),
+        (Guardrails(slow_ratio=None), {"slower": 3.0}),
+        (None, {}),
+    ],
+)
+def test_what_is_not_watched_stops_nothing(guardrails, harm):
+    assert serve(running(fraction=0.1, guardrails=guardrails), 0, 3000, **harm) is None
+
+
+def test_one_unit_that_sends_most_of_the_requests_is_no_reason_to_stop():
+    each = running(fraction=0.1)
+    rng = random.Random(0)
+    eager = next(unit for unit in UNITS if each.arm_of(unit, 0.0, rng) is each.treatment)
+    for number in range(5000):
+        arm = each.arm_of(eager if number % 2 else f"{number}", 0.0, rng)
+        each.answered(arm, "a", rng.lognormvariate(2.0, 0.5), 0.0)
+    assert each.stopped_reason is None
+
+
+def test_a_change_keeps_what_was_counted_and_the_start_of_an_unchanged_rollout():
+    each = running(fraction=0.1, rollout=(RolloutStep(60.0, 0.2),))
+    each.answered(each.treatment, "a", 1.0, 0.0)
+    each.change(
+        Experiment("v2", "latency", "p2c", 0.1, rollout=(RolloutStep(60.0, 0.2),), guardrails=None), 50.0
+    )
+    assert (each.treatment.answers, each.fraction(60.0)) == (1, 0.2)
+    each.change(Experiment("v2", "latency", "p2c", 0.3, rollout=(RolloutStep(60.0, 0.5),)), 100.0)
+    assert (each.treatment.answers, each.fraction(159.0), each.fraction(160.0)) == (1, 0.3, 0.5)
+
+
+def test_what_ends_after_a_stop_is_not_counted():
+    each = running(fraction=0.5)
+    each.stopped_reason = "too many failures"
+    each.answered(each.treatment, "a", 1.0, 0.0)
+    each.failed(each.control, "a", 0.0)
+    assert (each.treatment.answers, each.control.failures) == (0, 0)
+
+
+def test_a_policy_for_a_variant_that_the_model_has_not_is_refused():
+    with pytest.raises(ConfigurationError, match="static"):
+        RunningExperiment(Experiment("v2", "latency", "static:tpu", 0.1), "resnet50", ["a"], 0.0)
