@@ -94,6 +94,10 @@ class ModelRouterConfigBuilder:
         limits = DeviceLimits(max_in_flight, max_memory_mb)
         return self._with(device_limits={**self._config.device_limits, _device(backend): limits})
 
+    def enable_profiling(self, enabled: bool) -> ModelRouterConfigBuilder:
+        """Say whether answers are learned from; else what is predicted stays as it is."""
+        return self._with(profiling=enabled)
+
     def add_experiment(self, experiment: Experiment) -> ModelRouterConfigBuilder:
         """Compare two policies on the models whose names match the experiment's pattern.
 

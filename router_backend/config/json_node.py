@@ -134,6 +134,12 @@ class JsonNode:
             )
         return kind(self.value)
 
+    def switch(self) -> bool:
+        """True or false."""
+        if not isinstance(self.value, bool):
+            raise self.refusal("true or false")
+        return self.value
+
     def above_zero(self, expected: str) -> float:
         """A number above 0."""
         return self.number(expected, lambda number: number > 0.0)

@@ -108,6 +108,7 @@ class RoutingConfig:
         device_weights: how much the variants on a device are preferred; 1 where nothing is said.
         device_limits: the most that may be in flight on a device, all models together.
         experiments: comparisons of policies, for the models whose names match theirs.
+        profiling: whether answers are learned from; else what is predicted stays as it is.
 
     Examples:
         >>> config = RoutingConfig(
@@ -125,6 +126,7 @@ class RoutingConfig:
     device_weights: Mapping[Device, float] = field(default_factory=lambda: MappingProxyType({}))
     device_limits: Mapping[Device, DeviceLimits] = field(default_factory=lambda: MappingProxyType({}))
     experiments: tuple[Experiment, ...] = ()
+    profiling: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what no router could follow.
@@ -168,6 +170,7 @@ class RoutingConfig:
             device_weights={**self.device_weights, **own.device_weights},
             device_limits=self.device_limits,
             max_latency_ms=_first(own.max_latency_ms, ruled.max_latency_ms),
+            profiling=self.profiling,
         )
 
     def unused_patterns(self, model_names: Iterable[str]) -> list[str]:

@@ -19,7 +19,15 @@ SCHEMA = Path(__file__).parent / "routing.schema.json"
 DEVICES = ", ".join(device.value for device in Device)
 A_NUMBER_OF_MS = "a number of milliseconds above 0 (leave it out where there is no deadline)"
 A_WEIGHT = "a number above 0 (1 is neutral, 2 prefers twice as much)"
-KEYS = ("$schema", "default_policy", "routing_rules", "backend_weights", "backend_limits", "experiments")
+KEYS = (
+    "$schema",
+    "default_policy",
+    "routing_rules",
+    "backend_weights",
+    "backend_limits",
+    "profiling",
+    "experiments",
+)
 KEYS_OF_A_RULE = ("model_name_pattern", "policy", "goal", "preferred_backends", "max_latency_ms")
 
 
@@ -85,6 +93,8 @@ def parse_routing(source: str, content: bytes) -> RoutingConfig:
     more: dict[str, Any] = {}
     if "default_policy" in members:
         more["default_policy"] = read_policy(members["default_policy"])
+    if "profiling" in members:
+        more["profiling"] = members["profiling"].switch()
     if "experiments" in members:
         more["experiments"] = read_experiments(members["experiments"])
     more["rules"] = _rules(members.get("routing_rules"))
@@ -108,9 +118,10 @@ def to_json(config: RoutingConfig) -> str:
             )
             for device, limits in config.device_limits.items()
         },
+        "profiling": config.profiling,
         "experiments": [experiment_document(experiment) for experiment in config.experiments],
     }
-    return as_json({key: value for key, value in document.items() if value})
+    return as_json({key: value for key, value in document.items() if value not in ({}, [])})
 
 
 def _rules(node: JsonNode | None) -> tuple[RoutingRule, ...]:

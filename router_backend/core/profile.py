@@ -171,6 +171,12 @@ class VariantProfile:
             self.interval.update(math.log(latency_ms / expected_ms))
         return True
 
+    def answered(self, place: Place, now_s: float) -> None:
+        """A request was answered, and nothing is to be learned from it."""
+        self.breaker.succeeded()
+        self.successes += 1
+        self.load.leave(place, now_s, answered=True)
+
     def measured(self, size: float, memory_mb: float | None, power_w: float | None, now_s: float) -> None:
         """A request of `size` was seen to take this much; None: nobody looked."""
         if memory_mb is not None:

@@ -28,6 +28,7 @@ class RouterConfig:
         coverage: the share of latencies that a prediction interval is to hold.
         refuse_late: whether a request that no variant can answer within its deadline is refused at once;
             else it is served as soon as can be.
+        profiling: whether answers are learned from; else what is predicted stays as it is.
     """
 
     policy: str = LatencyOptimizedPolicy.name
@@ -38,6 +39,7 @@ class RouterConfig:
     max_latency_ms: float | None = None
     coverage: float = 0.9
     refuse_late: bool = False
+    profiling: bool = True
 
     NOT_PREFERRED_FACTOR: ClassVar[float] = 0.5
 

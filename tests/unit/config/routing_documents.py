@@ -27,6 +27,7 @@ FULL: dict[str, Any] = {
     ],
     "backend_weights": {"neural_engine": 1.5, "gpu": 1.2, "cpu": 0.8, "mps": 1},
     "backend_limits": {"gpu": {"max_in_flight": 16, "max_memory_mb": 8000.5}, "cpu": {}},
+    "profiling": False,
     "experiments": [
         {
             **EXPERIMENT,
@@ -62,7 +63,10 @@ GOOD: dict[str, Any] = {
 }
 """Documents that both accept."""
 
-OBJECT = "an object with $schema, default_policy, routing_rules, backend_weights, backend_limits, experiments"
+OBJECT = (
+    "an object with $schema, default_policy, routing_rules, backend_weights, backend_limits, profiling, "
+    "experiments"
+)
 KEYS = OBJECT.removeprefix("an object with ")
 DEVICES = "cpu, gpu, neural_engine, mps"
 GOALS = "minimize_latency, maximize_throughput, minimize_power, balanced"
@@ -204,6 +208,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "a negative memory": (
         {"backend_limits": {"gpu": {"max_memory_mb": -8}}},
         "backend_limits.gpu.max_memory_mb: expected a number of megabytes above 0, found -8",
+    ),
+    "profiling that is a text": (
+        {"profiling": "true"},
+        "profiling: expected true or false, found 'true'",
     ),
     "an experiment without a treatment": (
         {"experiments": [{key: EXPERIMENT[key] for key in ("experiment_id", "control", "fraction")}]},

@@ -17,6 +17,7 @@ FILE = b"""{
   ],
   "backend_weights": {"neural_engine": 1.5},
   "backend_limits": {"gpu": {"max_in_flight": 16}},
+  "profiling": false,
   "experiments": [
     {"experiment_id": "v2", "control": {"name": "p2c"}, "treatment": {"name": "c3"}, "fraction": 0.1}
   ]
@@ -33,6 +34,7 @@ def full() -> ModelRouterConfigBuilder:
         .add_routing_rule("*_mobile")
         .set_backend_weight("neural_engine", 1.5)
         .set_backend_limits("gpu", max_in_flight=16)
+        .enable_profiling(False)
         .add_experiment(Experiment("v2", "p2c", "c3", 0.1))
     )
 

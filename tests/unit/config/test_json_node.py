@@ -108,6 +108,7 @@ def test_what_is_found_is_shown_as_it_is_written(text, shown):
 class TestValues:
     def test_that_are_right_are_read(self):
         assert member('"a"').text("tea") == "a"
+        assert member("true").switch() is True
         assert member("0.5").above_zero("tea") == 0.5
         assert member("3").above_zero("tea") == 3.0
         assert member("0").number("tea", lambda number: number < 1.0) == 0.0
@@ -118,6 +119,10 @@ class TestValues:
     @pytest.mark.parametrize("text", ['""', "1", "null", "[]"])
     def test_that_are_no_text_are_refused(self, text):
         assert "expected tea, found" in refusal(lambda: member(text).text("tea"))
+
+    @pytest.mark.parametrize("text", ["1", '"true"', "null"])
+    def test_that_are_no_switch_are_refused(self, text):
+        assert "expected true or false, found" in refusal(member(text).switch)
 
     @pytest.mark.parametrize(
         "text", ["0", "-1", "true", '"1"', "null", "NaN", "Infinity", "1e999", "9" * 5000]

@@ -44,6 +44,7 @@ def test_every_key_is_read():
         ),
         device_weights={Device.NEURAL_ENGINE: 1.5, Device.GPU: 1.2, Device.CPU: 0.8, Device.MPS: 1.0},
         device_limits={Device.GPU: DeviceLimits(16, 8000.5), Device.CPU: DeviceLimits()},
+        profiling=False,
         experiments=(
             Experiment(
                 "new",
@@ -86,7 +87,8 @@ def test_what_is_written_is_text_that_people_read():
         "  ],",
         '  "backend_weights": {',
         '    "gpu": 1.2',
-        "  }",
+        "  },",
+        '  "profiling": true',
         "}",
     ]
 

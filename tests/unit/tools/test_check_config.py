@@ -105,8 +105,8 @@ class TestRepository:
         deadlines = {name: (each["policy"], each["max_latency_ms"]) for name, each in settings.items()}
         assert deadlines == {"resnet50": ("p2c", 50.0), "vgg": ("p2c", None)}
 
-    def test_a_rule_that_is_for_none_of_its_routers_is_told(self, repository, file):
-        (warning,) = json.loads(run(str(repository), "--json"))["warnings"]
+    def test_what_is_for_none_of_its_routers_is_told(self, repository, file):
+        warning, _ = json.loads(run(str(repository), "--json"))["warnings"]
         assert warning == f"{file}: the pattern 'bert_?' matches no router that follows it (resnet50, vgg)"
         assert f"warning: {warning}" in run(str(repository))
 

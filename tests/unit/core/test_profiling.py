@@ -1,0 +1,48 @@
+import pytest
+
+from router_backend import Device, Fault, ModelRouter, RouterConfig, RoutingContext, Variant
+
+
+@pytest.fixture
+def router() -> ModelRouter:
+    """One model with one variant, which was measured once at 4 ms."""
+    router = ModelRouter(clock=lambda: 0.0)
+    router.register_model("m", variants=[Variant("cpu", Device.CPU)])
+    answer(router, 4.0)
+    return router
+
+
+def answer(router: ModelRouter, latency_ms: float) -> float:
+    """What was predicted for a request that is then answered."""
+    decision = router.route_request("m", RoutingContext())
+    router.record_execution(decision, latency_ms=latency_ms, memory_mb=100.0, power_w=10.0)
+    return decision.expected_latency_ms
+
+
+def test_without_profiling_what_is_predicted_stays_as_it_is(router):
+    before = answer(router, 4.0)
+    router.reconfigure("m", RouterConfig(profiling=False))
+    predictions = [answer(router, 400.0) for _ in range(5)]
+    assert predictions == pytest.approx([before] * 5)
+    assert router.profile("m", "cpu").load.in_flight == 0
+    assert router.get_metrics().get_model_metrics("m").total_requests == 7
+
+
+def test_when_profiling_is_on_again_it_is_learned_from(router):
+    router.reconfigure("m", RouterConfig(profiling=False))
+    before = answer(router, 400.0)
+    router.reconfigure("m", RouterConfig(profiling=True))
+    for _ in range(20):
+        answer(router, 400.0)
+    assert answer(router, 400.0) > 10 * before
+
+
+def test_without_profiling_an_answer_still_closes_the_breaker():
+    now_s = 0.0
+    router = ModelRouter(RouterConfig(profiling=False), clock=lambda: now_s)
+    router.register_model("m", variants=[Variant("cpu", Device.CPU)])
+    router.record_execution(router.route_request("m", RoutingContext()), error=Fault.DEAD)
+    assert router.profile("m", "cpu").breaker.state.value == "open"
+    now_s = 3600.0
+    answer(router, 4.0)
+    assert router.profile("m", "cpu").breaker.state.value == "closed"
