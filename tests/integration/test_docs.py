@@ -49,7 +49,7 @@ def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.
     add_squeezenet(folder / "squeezenet_files", folder / "models")
     for example in examples("protobuf"):
         add_router(folder / "models", example)
-    (routing,) = examples("json routing")
+    routing, *_ = examples("json routing")
     write(folder / "models" / "routing.json", routing.text)
     for example in examples("protobuf executor"):
         add_onnx_variant(folder / "models", example)
