@@ -16,10 +16,13 @@ def explain(
         observed_ms: from sending to the variant to its answer; None in a dry run.
         failed: the variants that were tried before, each with its error.
     """
+    arm = decision.arm
     return {
         "variant": decision.variant,
         "device": decision.device.value,
         "policy": decision.policy,
+        "experiment": arm.experiment_id if arm is not None else None,
+        "arm": arm.name if arm is not None else None,
         "predicted_ms": _rounded(decision.expected_latency_ms),
         "observed_ms": _rounded(observed_ms),
         "confidence": round(decision.confidence, 3),

@@ -91,6 +91,9 @@ def test_an_experiment_is_started_changed_read_and_stopped_while_the_server_runs
     site: Site, client: Client
 ) -> None:
     few, many = treated(0.25), treated(0.75)
+    asked = {"router_dry_run": True, "router_sticky_key": few[0]}
+    told = decision_of(client.ask("scale", items(1), parameters=asked))
+    assert (told["variant"], told["experiment"], told["arm"]) == ("triple", "v2", "treatment")
     assert [unit for unit in UNITS if served_by(client, unit) == 3] == few
     found = report(client)["v2"]["scale"]
     assert (found["fraction"], found["stopped_reason"], found["difference_ms"]) == (0.25, None, None)
@@ -108,7 +111,7 @@ def test_an_experiment_is_started_changed_read_and_stopped_while_the_server_runs
     site.run(None)
     until(lambda: report(client) == {})
     told = client.decision("scale", items(1))
-    assert told["policy"] == "latency"
+    assert (told["policy"], told["experiment"], told["arm"]) == ("latency", None, None)
 
 
 def test_a_request_that_names_a_policy_takes_no_part(client: Client) -> None:

@@ -124,6 +124,16 @@ def test_the_metrics_count_the_arms_and_do_not_fall_when_an_experiment_ends(rout
     assert sum(arms(router).values()) == 110
 
 
+def test_the_arms_stand_in_the_prometheus_metrics(router):
+    router.enable_ab_testing(*V2, 1.0)
+    serve(router, 3)
+    sample = (
+        'model_router_experiment_requests_total{arm="treatment",experiment="v2",model="resnet50",'
+        'outcome="success"} 3.0'
+    )
+    assert sample in router.export_prometheus_metrics().splitlines()
+
+
 def test_warm_ups_count_for_no_arm(router):
     router.enable_ab_testing(*V2, 0.5)
     router.record_execution(router.route_request("resnet50", RoutingContext()), latency_ms=1.0, counted=False)
