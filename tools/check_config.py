@@ -17,6 +17,7 @@ from router_backend.config.model_config import CONFIG_FILE, read_model_config
 from router_backend.config.router_model import RouterModel, read_router_model
 from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import read_routing_file
+from router_backend.core.router import ModelRouter
 from router_backend.core.router_config import RouterConfig
 from router_backend.errors import ConfigurationError
 from tools.errors import ToolError
@@ -67,6 +68,8 @@ def _check_repository(repository: Path) -> Checked:
     routers = list(filter(None, map(_read_router, sorted(repository.glob(f"*/{CONFIG_FILE}")))))
     if not routers:
         raise ToolError(f"{repository}: expected a model repository with a router, found none: name another")
+    for router in routers:
+        _try(router)
     return Checked({router.name: router.decision for router in routers}, tuple(_warnings(routers)))
 
 
@@ -78,6 +81,13 @@ def _read_router(config_file: Path) -> RouterModel | None:
         return None
     config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     return read_router_model({**config, "name": folder.name}, folder.parent)
+
+
+def _try(model: RouterModel) -> None:
+    """Set a router up as the server does, which also holds policies and experiments against its variants."""
+    router = ModelRouter(model.decision)
+    router.register_model(model.name, variants=model.variants)
+    router.set_experiments(model.routing.experiments)
 
 
 def _warnings(routers: list[RouterModel]) -> list[str]:

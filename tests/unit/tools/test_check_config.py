@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.config.routing_documents import FULL
+from tests.unit.config.routing_documents import EXPERIMENT, FULL
 from tools.__main__ import app
 from tools.errors import ToolError
 
@@ -122,3 +122,25 @@ class TestRepository:
         assert refusal(str(tmp_path)) == (
             f"{tmp_path}: expected a model repository with a router, found none: name another"
         )
+
+    @pytest.mark.parametrize(
+        ("rules", "message"),
+        [
+            (
+                {"routing_rules": [{"model_name_pattern": "res*", "policy": {"name": "static:a_gpu"}}]},
+                "policy: expected 'static:' and one of a_cpu, found 'static:a_gpu'",
+            ),
+            (
+                {
+                    "experiments": [
+                        {**EXPERIMENT, "experiment_id": pattern, "model_name_pattern": pattern}
+                        for pattern in ("res*", "resnet*")
+                    ]
+                },
+                "model 'resnet50': expected experiments whose unit_ranges do not overlap",
+            ),
+        ],
+    )
+    def test_whose_file_does_not_go_with_a_router_is_refused(self, repository, file, rules, message):
+        file.write_text(json.dumps(rules))
+        assert message in refusal(str(repository))
