@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from router_backend.analysis.device_fit import fit
 from router_backend.analysis.onnx_analysis import analyze_onnx
 from router_backend.core.characteristics import ModelCharacteristics
+from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
 from tools.errors import ToolError
 
@@ -25,7 +28,7 @@ def analyze(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Tell what ONNX files are made of: parameters, work, memory, operators; nothing is run.
+    """Tell what ONNX files are made of, and on which devices they fit; nothing is run.
 
     Exit status: 0; 1 when a file could not be analysed.
     """
@@ -68,6 +71,7 @@ def _as_json(model: ModelCharacteristics) -> dict[str, Any]:
         "control_flow": list(model.control_flow),
         "quantization": sorted(each.value for each in model.quantization),
         "opset": model.opset,
+        "suitability": {device.value: asdict(fit(model, device)) for device in Device},
     }
 
 
@@ -103,4 +107,6 @@ def _number(value: float | None, unit: float) -> str:
 
 def _remarks(model: ModelCharacteristics) -> list[str]:
     open_dimensions = [f"{dimension} is open" for dimension in model.dynamic_dimensions]
-    return [*sorted(each.value for each in model.quantization), *open_dimensions, *model.control_flow]
+    reasons = [(device, fit(model, device).reason_out) for device in Device]
+    unfit = [f"not on {device.value}: {reason}" for device, reason in reasons if reason is not None]
+    return [*sorted(each.value for each in model.quantization), *open_dimensions, *unfit]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from router_backend.config.settings import KEYS_OF_TRITON
+from router_backend.config.stated_characteristics import STATED
 from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError, nearest
 from router_backend.executors.providers import CPU, FOREIGN_COMPUTE_UNITS, PROVIDERS, Provider
@@ -47,7 +48,8 @@ def parse_settings(parameters: Mapping[str, str], gpu_index: str | None = None) 
     Raises:
         ConfigurationError: an unknown key, a bad value, or a device that the provider does not reach.
     """
-    values = {key: value for key, value in parameters.items() if key not in KEYS_OF_TRITON}
+    others = KEYS_OF_TRITON | STATED
+    values = {key: value for key, value in parameters.items() if key not in others}
     for key in values:
         if not key.startswith(OPTION_PREFIX):
             _check_known(key, key, (*_KEYS, f"{OPTION_PREFIX}<name>"))

@@ -25,6 +25,7 @@ from router_backend.serving.request_handler import RequestHandler
 from router_backend.serving.responses import error_response, send
 from router_backend.serving.shared_capacity import SharedCapacity, shared_file
 from router_backend.serving.trace_writer import open_trace
+from router_backend.serving.variant_description import describe
 from router_backend.serving.warmup import Warmup
 from router_backend.serving.worker_pool import WorkerPool
 
@@ -64,7 +65,8 @@ class TritonPythonModel:
         check_completed(config, model)
         self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
         router = ModelRouter(model.decision, capacity=Capacity(self._shared_capacity))
-        router.register_model(model.name, variants=model.variants)
+        variants = describe(model.variants, model.repository, pb_utils.Logger.log_warn)
+        router.register_model(model.name, variants=variants)
         router.set_experiments(model.routing.experiments)
         self._readiness = Readiness(model, router)
         self._warmup = Warmup(model, router)

@@ -30,6 +30,8 @@ def test_the_same_is_told_in_json(tmp_path: Path) -> None:
     told = json.loads(run(str(file), "--json"))[str(file)]
     assert (told["operators"], told["parameter_count"], told["macs"]) == ({"Add": 1}, 0, 0)
     assert told["dynamic_dimensions"] == ["x[1]"]
+    assert "x[1] is open" in told["suitability"]["neural_engine"]["reason_out"]
+    assert told["suitability"]["gpu"]["reason_out"] is None
 
 
 def test_a_broken_file_ends_it_with_the_message(tmp_path: Path) -> None:

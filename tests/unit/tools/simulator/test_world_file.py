@@ -83,7 +83,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     (
         {"variants": [GPU | {"noise": 0.1}]},
         "line 4: variants[0]: expected only name, device, source, concurrency, told_concurrency, "
-        "max_batch_size, service, noise_sigma, dynamic_batching, processor, hidden_load, power_w, found 'noise'",
+        "max_batch_size, service, noise_sigma, dynamic_batching, processor, hidden_load, power_w, "
+        "found 'noise'",
     ),
     (
         {"variants": [GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"one": 3}}]}}}]},

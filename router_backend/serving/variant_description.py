@@ -1,0 +1,80 @@
+"""What the variants are made of, and where they fit: found by itself, or stated in their config.pbtxt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from router_backend.analysis.device_fit import fit
+from router_backend.config.model_config import CONFIG_FILE, read_model_config
+from router_backend.config.stated_characteristics import read_stated
+from router_backend.core.characteristics import ModelCharacteristics
+from router_backend.core.variant import Device, Variant
+from router_backend.errors import ConfigurationError
+
+LARGEST_BYTES = 512 * 1024 * 1024
+"""Larger files would hold up the load; a model with its weights in other files is small."""
+COREML_PROVIDER = "CoreMLExecutionProvider"
+
+
+def describe(variants: Sequence[Variant], repository: Path, log_warn: Callable[[str], None]) -> list[Variant]:
+    """The variants with their characteristics and suitability, as far as these can be known.
+
+    Args:
+        variants: the models behind a router.
+        repository: the folder that holds them.
+        log_warn: told of a file that could not be analysed; the router does without.
+
+    Raises:
+        ConfigurationError: a config.pbtxt states what cannot be.
+    """
+    return [_describe(variant, repository / variant.name, log_warn) for variant in variants]
+
+
+def _describe(variant: Variant, folder: Path, log_warn: Callable[[str], None]) -> Variant:
+    parameters = read_model_config(folder).parameters
+    texts = {key: value.string_value for key, value in parameters.items()}
+    where = f"model '{variant.name}', {CONFIG_FILE}"
+    stated = read_stated(where, texts)
+    found = _analyze(variant.name, folder, log_warn)
+    if found is None and not stated:
+        return variant
+    model = replace(found or ModelCharacteristics(variant.name), **stated)
+    suitability = fit(model, variant.device, _memory_mb() if variant.device is Device.CPU else None)
+    if variant.device is not Device.CPU and not _is_strict(texts):
+        suitability = replace(suitability, reason_out=None)
+    return replace(variant, characteristics=model, suitability=suitability)
+
+
+def _is_strict(parameters: dict[str, str]) -> bool:
+    """Whether the ONNX executor runs it on CoreML and nowhere else; what others can run is not known here."""
+    on_coreml = parameters.get("execution_provider") == COREML_PROVIDER
+    return on_coreml and parameters.get("allow_cpu_nodes") != "true"
+
+
+def _analyze(name: str, folder: Path, log_warn: Callable[[str], None]) -> ModelCharacteristics | None:
+    file = _onnx_file(folder)
+    if file is None or file.stat().st_size > LARGEST_BYTES or find_spec("onnx") is None:
+        return None
+    from router_backend.analysis.onnx_analysis import analyze_onnx  # imports onnx, which is large
+
+    try:
+        return analyze_onnx(file, name)
+    except ConfigurationError as error:
+        log_warn(f"variant '{name}' is not analysed: {error}")
+        return None
+
+
+def _onnx_file(folder: Path) -> Path | None:
+    """The one ONNX file of the newest version; None: there is none, or it is not clear which."""
+    versions = [path for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
+    newest = max(versions, key=lambda path: int(path.name), default=None)
+    files = [] if newest is None else sorted(newest.glob("*.onnx"))
+    return files[0] if len(files) == 1 else None
+
+
+def _memory_mb() -> float:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -1,0 +1,106 @@
+"""What is found of variants in their folders, and what is stated of them."""
+
+from pathlib import Path
+
+import pytest
+
+from router_backend.core.characteristics import Quantization
+from router_backend.core.variant import Device, Variant
+from router_backend.errors import ConfigurationError
+from router_backend.serving import variant_description
+from router_backend.serving.variant_description import describe
+from tests.onnx_models import write_doubler
+
+
+def described(
+    repository: Path, parameters: dict[str, str] | None = None, device: Device = Device.GPU
+) -> tuple[Variant, list[str]]:
+    """The variant `m` with these parameters in its config.pbtxt, and what was warned of."""
+    folder = repository / "m"
+    folder.mkdir(exist_ok=True)
+    entries = [
+        f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
+        for key, value in (parameters or {}).items()
+    ]
+    (folder / "config.pbtxt").write_text("\n".join(entries))
+    warned: list[str] = []
+    (variant,) = describe([Variant("m", device)], repository, warned.append)
+    return variant, warned
+
+
+def test_the_file_of_the_newest_version_is_analysed(tmp_path: Path) -> None:
+    write_doubler(tmp_path / "m" / "2" / "model.onnx")
+    (tmp_path / "m" / "10").mkdir()
+    write_doubler(tmp_path / "m" / "10" / "mine.onnx", batch=1)
+    variant, warned = described(tmp_path)
+    assert variant.characteristics is not None
+    assert variant.characteristics.operators == {"Add": 1}
+    assert variant.suitability.power_w == 70.0
+    assert warned == []
+
+
+def test_a_variant_without_a_file_or_a_statement_stays_as_it_is(tmp_path: Path) -> None:
+    assert described(tmp_path, {"device": "gpu"}) == (Variant("m", Device.GPU), [])
+
+
+def test_of_two_files_none_is_taken_for_the_model(tmp_path: Path) -> None:
+    for name in ("encoder", "decoder"):
+        write_doubler(tmp_path / "m" / "1" / f"{name}.onnx")
+    assert described(tmp_path)[0].characteristics is None
+
+
+def test_a_broken_file_costs_the_analysis_and_one_warning(tmp_path: Path) -> None:
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m" / "1" / "model.onnx").write_bytes(b"?")
+    variant, (warning,) = described(tmp_path)
+    assert variant.characteristics is None
+    assert warning.startswith("variant 'm' is not analysed: ")
+
+
+def test_a_file_that_would_hold_up_the_load_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_doubler(tmp_path / "m" / "1" / "model.onnx")
+    monkeypatch.setattr(variant_description, "LARGEST_BYTES", 10)
+    assert described(tmp_path)[0].characteristics is None
+
+
+def test_what_is_stated_comes_before_what_is_found(tmp_path: Path) -> None:
+    write_doubler(tmp_path / "m" / "1" / "model.onnx")
+    variant, _ = described(tmp_path, {"macs": "1000000000", "quantization": "qdq, fp16"})
+    model = variant.characteristics
+    assert model is not None
+    assert (model.macs, model.operators) == (10**9, {"Add": 1})
+    assert model.quantization == {Quantization.QDQ, Quantization.FP16}
+    assert (variant.suitability.per_item_ms or 0.0) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("macs", "many", "parameter 'macs': expected a whole number, found 'many'"),
+        ("parameter_count", "-1", "parameter 'parameter_count': expected a whole number, found '-1'"),
+        ("supports_mps", "yes", "parameter 'supports_mps': expected true or false, found 'yes'"),
+        ("quantization", "int3", "parameter 'quantization': expected kinds with commas between"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, key: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        described(tmp_path, {key: value})
+    assert str(error.value).startswith(f"model 'm', config.pbtxt, {message}")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "out"),
+    [
+        ({}, False),
+        ({"execution_provider": "CoreMLExecutionProvider"}, True),
+        ({"execution_provider": "CoreMLExecutionProvider", "allow_cpu_nodes": "true"}, False),
+    ],
+)
+def test_a_device_is_ruled_out_only_where_it_is_known_what_runs_the_model(
+    tmp_path: Path, parameters: dict[str, str], out: bool
+) -> None:
+    write_doubler(tmp_path / "m" / "1" / "model.onnx")  # its width is open
+    variant, _ = described(tmp_path, parameters, Device.NEURAL_ENGINE)
+    assert (variant.suitability.reason_out is not None) == out
