@@ -85,6 +85,8 @@ class ModelMetrics:
         config_age_s: how long the settings in force have been that.
         arms: first tries of requests in experiments, by the experiment's name and the arm, and by how they
             ended; those of experiments that are over stay.
+        treatment_fractions: the share of the units that gets the treatment now, by experiment; 0 for those
+            that the guardrails have stopped, or that are over.
     """
 
     model_name: str
@@ -96,6 +98,7 @@ class ModelMetrics:
     configs_refused: int
     config_age_s: float
     arms: Mapping[tuple[str, str], Mapping[Outcome, int]]
+    treatment_fractions: Mapping[str, float]
 
     @property
     def total_requests(self) -> int:
@@ -174,6 +177,10 @@ def _of_model(model: LogicalModel, now_s: float) -> ModelMetrics:
         sums.configs_refused,
         now_s - sums.configured_s,
         {arm: ends.by_outcome() for arm, ends in sums.arms.items()},
+        {
+            **{experiment_id: 0.0 for experiment_id, _ in sums.arms},
+            **{name: running.fraction(now_s) for name, running in model.running_experiments.items()},
+        },
     )
 
 

@@ -105,6 +105,12 @@ EXPERIMENT_REQUESTS = Metric(
     Kind.COUNTER,
     ("model", "experiment", "arm", "outcome"),
 )
+EXPERIMENT_FRACTION = Metric(
+    "model_router_experiment_treatment_ratio",
+    "Share of the units that gets the treatment now; 0 once the guardrails have stopped it, or it has ended.",
+    Kind.GAUGE,
+    ("model", "experiment", "router_instance"),
+)
 DECISIONS = Metric(
     "model_router_decisions_total",
     "Times that a variant was chosen or none was found, tries after a failure and warm-ups included.",
@@ -175,6 +181,7 @@ METRICS = (
     RETRIES,
     REFUSALS,
     EXPERIMENT_REQUESTS,
+    EXPERIMENT_FRACTION,
     DECISIONS,
     DECISION_DURATION,
     CONFIG_RELOADS,

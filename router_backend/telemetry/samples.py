@@ -52,6 +52,8 @@ def _of_model(model: ModelMetrics, router_instance: str) -> Iterator[Sample]:
     for (experiment_id, arm), ends in model.arms.items():
         for outcome in Outcome:
             yield Sample(names.EXPERIMENT_REQUESTS, (name, experiment_id, arm, outcome.value), ends[outcome])
+    for experiment_id, fraction in model.treatment_fractions.items():
+        yield Sample(names.EXPERIMENT_FRACTION, (name, experiment_id, router_instance), fraction)
     yield Sample(names.CONFIG_RELOADS, (name, "accepted"), model.configs_accepted)
     yield Sample(names.CONFIG_RELOADS, (name, "refused"), model.configs_refused)
     yield Sample(names.CONFIG_AGE, (name, router_instance), model.config_age_s)

@@ -106,6 +106,7 @@ def test_a_treatment_that_fails_is_stopped_and_the_control_goes_on():
     found = router.get_experiment_report("v2").models["resnet50"]
     assert found.stopped_reason.startswith("too many failures: ")
     assert found.fraction == 0.0
+    assert router.get_metrics().get_model_metrics("resnet50").treatment_fractions == {"v2": 0.0}
     assert found.treatment.failures < 40
     decisions = [router.route_request("resnet50", RoutingContext(unit=str(n))) for n in range(20)]
     assert {decision.variant for decision in decisions} == {"cpu"}
@@ -132,6 +133,20 @@ def test_the_arms_stand_in_the_prometheus_metrics(router):
         'outcome="success"} 3.0'
     )
     assert sample in router.export_prometheus_metrics().splitlines()
+
+
+def test_the_metrics_tell_the_share_that_gets_the_treatment_until_it_has_ended(router):
+    def fractions() -> dict[str, float]:
+        return dict(router.get_metrics().get_model_metrics("resnet50").treatment_fractions)
+
+    assert fractions() == {}
+    router.enable_ab_testing(*V2, 0.5)
+    serve(router, 1)
+    assert fractions() == {"v2": 0.5}
+    sample = 'model_router_experiment_treatment_ratio{experiment="v2",model="resnet50",router_instance='
+    assert any(line.startswith(sample) for line in router.export_prometheus_metrics().splitlines())
+    router.disable_ab_testing("v2")
+    assert fractions() == {"v2": 0.0}
 
 
 def test_warm_ups_count_for_no_arm(router):
