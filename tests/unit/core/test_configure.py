@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from router_backend import Device, ModelRouter, RouterConfig, RoutingContext, Variant
+from router_backend import Device, Experiment, ModelRouter, RouterConfig, RoutingContext, Variant
 from router_backend.errors import ConfigurationError
 
 GPU = Variant("gpu", Device.GPU)
@@ -75,3 +75,30 @@ def test_where_one_model_cannot_follow_nothing_changes(router):
     router.register_model("third", variants=[GPU, CPU])
     assert [chosen(router, name) for name in ("first", "third")] == ["gpu", "gpu"]
     assert router.get_metrics().get_model_metrics("first").configs_accepted == 1
+
+
+class TestExperiments:
+    EXPERIMENT = Experiment("v2", "static:gpu", "static:cpu", 1.0)
+
+    def test_stay_as_they_are_where_none_are_given(self, router):
+        router.set_experiments([self.EXPERIMENT])
+        router.configure(config_of({}))
+        assert router.experiments() == (self.EXPERIMENT,)
+
+    def test_that_are_given_take_the_place_of_those_that_run(self, router):
+        router.configure(config_of({"first": "static:gpu"}), [self.EXPERIMENT])
+        assert chosen(router, "first") == "cpu"
+        router.configure(config_of({"first": "static:gpu"}), [])
+        assert chosen(router, "first") == "gpu"
+
+    @pytest.mark.parametrize(
+        "experiments",
+        [[EXPERIMENT, EXPERIMENT], [Experiment("v2", "latency", "static:tpu", 0.5)]],
+        ids=["twice", "for a variant that is not there"],
+    )
+    def test_that_cannot_run_leave_the_settings_as_they_were(self, router, experiments):
+        router.configure(config_of({"first": "static:gpu"}))
+        with pytest.raises(ConfigurationError):
+            router.configure(config_of({"first": "static:cpu"}), experiments)
+        assert chosen(router, "first") == "gpu"
+        assert router.experiments() == ()
