@@ -77,14 +77,19 @@ class ConfigWatcher:
             return str(error)
 
     def _judge(self, found: bytes | str) -> None:
-        name = self._model.name
         try:
             self._take_up(found)
         except ConfigurationError as error:
-            self._router.report_refused_config(name)
-            self._warn(f"model '{name}' goes on with the settings that it had: {error}")
+            self._refuse(str(error))
+        except Exception as defect:  # noqa: BLE001 - a policy of another package may raise what it likes
+            self._refuse(f"{self._file.path}: defect in a policy: {defect!r}")
         else:
-            self._inform(f"model '{name}' has taken up the change of {self._file.path}")
+            self._inform(f"model '{self._model.name}' has taken up the change of {self._file.path}")
+
+    def _refuse(self, reason: str) -> None:
+        name = self._model.name
+        self._router.report_refused_config(name)
+        self._warn(f"model '{name}' goes on with the settings that it had: {reason}")
 
     def _take_up(self, found: bytes | str) -> None:
         """Have the router follow what was found, all of it or nothing.

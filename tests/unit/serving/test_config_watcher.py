@@ -9,6 +9,7 @@ from router_backend.config.parameters import RouterParameters
 from router_backend.config.router_model import RouterModel
 from router_backend.config.routing_file import read_routing_file
 from router_backend.config.signature import Signature
+from router_backend.core.policies.baselines.static import StaticPolicy
 from router_backend.serving.config_watcher import ConfigWatcher, watch_config
 
 VARIANTS = (Variant("gpu", Device.GPU), Variant("cpu", Device.CPU))
@@ -167,6 +168,23 @@ def with_experiment(**more: object) -> str:
     """A file with one experiment, which gives every request the CPU."""
     arms = {"control": {"name": "static:gpu"}, "treatment": {"name": "static:cpu"}}
     return json.dumps({"experiments": [{"experiment_id": "v2", **arms, "fraction": 1, **more}]})
+
+
+def test_a_policy_that_raises_what_it_should_not_is_told_and_the_next_change_is_seen(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(argument: str, parameters: object) -> StaticPolicy:
+        raise ValueError("no such speed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StaticPolicy, "create", broken)
+        site.path.write_text(routing("cpu"))
+        site.look()
+    assert (site.served_by, site.reloads) == ("gpu", (0, 1))
+    assert site.warned[0].endswith(f"{site.path}: defect in a policy: ValueError('no such speed')")
+    site.path.write_text(routing("cpu") + " ")
+    site.look()
+    assert (site.served_by, site.reloads) == ("cpu", (1, 1))
 
 
 class TestExperiments:
