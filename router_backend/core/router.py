@@ -209,15 +209,12 @@ class ModelRouter:
             InvalidRequestError: there is none of that name.
         """
         with self._lock:
-            now_s = self._clock()
-            return ExperimentReport(
-                self._experiment(experiment_id),
-                {
-                    name: report_on(model.running_experiments[experiment_id], now_s)
-                    for name, model in self._models.items()
-                    if experiment_id in model.running_experiments
-                },
-            )
+            return self._report_on(self._experiment(experiment_id))
+
+    def get_experiment_reports(self) -> dict[str, ExperimentReport]:
+        """What all experiments have found so far, by name, at one moment."""
+        with self._lock:
+            return {name: self._report_on(each) for name, each in self._experiments.items()}
 
     def route_request(self, model_name: str, context: RoutingContext) -> RoutingDecision:
         """Choose a variant for a request and reserve its place in flight.
@@ -352,6 +349,16 @@ class ModelRouter:
             if running is not None:
                 go_on(running, wanted, now_s)
         self._experiments = experiments
+
+    def _report_on(self, experiment: Experiment) -> ExperimentReport:
+        now_s = self._clock()
+        running = {name: model.running_experiments for name, model in self._models.items()}
+        found = {
+            name: report_on(own[experiment.experiment_id], now_s)
+            for name, own in running.items()
+            if experiment.experiment_id in own
+        }
+        return ExperimentReport(experiment, found)
 
     def _experiment(self, experiment_id: str) -> Experiment:
         try:

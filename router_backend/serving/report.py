@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from router_backend.core.experiments.report import ExperimentReport
 from router_backend.core.router import ModelRouter
 
 
@@ -12,11 +11,7 @@ def report(router: ModelRouter) -> dict[str, Any]:
     return {
         "backends": {device.value: asdict(state) for device, state in router.backends().items()},
         "experiments": {
-            experiment.experiment_id: _of_experiment(router.get_experiment_report(experiment.experiment_id))
-            for experiment in router.experiments()
+            experiment_id: {name: asdict(on_model) for name, on_model in found.models.items()}
+            for experiment_id, found in router.get_experiment_reports().items()
         },
     }
-
-
-def _of_experiment(found: ExperimentReport) -> dict[str, Any]:
-    return {name: asdict(on_model) for name, on_model in found.models.items()}

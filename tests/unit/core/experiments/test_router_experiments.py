@@ -57,6 +57,12 @@ def test_the_report_tells_what_was_found(router):
     assert low_ms < found.difference_ms < high_ms
 
 
+def test_all_reports_are_had_at_once(router):
+    assert router.get_experiment_reports() == {}
+    router.enable_ab_testing(*V2, 0.25)
+    assert router.get_experiment_reports() == {"v2": router.get_experiment_report("v2")}
+
+
 def test_before_any_request_the_report_has_no_figures(router):
     router.enable_ab_testing(*V2, 0.25)
     arm = router.get_experiment_report("v2").models["resnet50"].treatment
