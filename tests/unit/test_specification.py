@@ -1,0 +1,54 @@
+"""The page that maps the specification: no cell is empty, and what its cells name is there."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.documents import CHECKOUT, Table, table
+
+PAGE = CHECKOUT / "docs" / "specification.md"
+ROWS: Table = [*table(PAGE, "heading"), *table(PAGE, "example")]
+FUTURE = "Future Enhancements: all else"
+
+
+def functions(source: Path) -> set[str]:
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_no_cell_is_empty() -> None:
+    assert len(ROWS) > 40
+    assert [row for row in ROWS if len(row) != 3 or not all(cell.strip() for cell in row)] == []
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_the_tests_that_are_named_are_there(row: list[str]) -> None:
+    for named in row[2].split(", "):
+        path, _, function = named.partition("::")
+        assert (CHECKOUT / path).is_file(), path
+        assert not function or function in functions(CHECKOUT / path), named
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_the_names_that_are_said_to_be_in_a_module_are_in_it(row: list[str]) -> None:
+    for name, path in re.findall(r"(\w+)(?:\.\w+)? in (router_backend/[\w/]+)\.py", row[1]):
+        if path == "router_backend/serving/adapter":
+            continue  # only Triton can import it
+        source = (CHECKOUT / f"{path}.py").read_text(encoding="utf-8")
+        assert re.search(rf"^(?:class |def |){name}\b", source, re.MULTILINE), (name, path)
+
+
+def test_the_members_that_are_named_are_there() -> None:
+    public = importlib.import_module("router_backend")
+    for row in ROWS:
+        for kind, member in re.findall(r"\b(ModelRouter|RoutingDecision)\.(\w+)", row[1]):
+            assert hasattr(getattr(public, kind), member), (kind, member)
+
+
+def test_nothing_is_claimed_that_is_not_there() -> None:
+    (cell,) = [row[1] for row in ROWS if row[0] == FUTURE]
+    assert "nothing of it is claimed" in cell
+    assert "router_backend" not in cell
