@@ -147,3 +147,28 @@ def test_what_ends_after_a_stop_is_not_counted():
 def test_a_policy_for_a_variant_that_the_model_has_not_is_refused():
     with pytest.raises(ConfigurationError, match="static"):
         RunningExperiment(Experiment("v2", "latency", "static:tpu", 0.1), "resnet50", ["a"], 0.0)
+
+
+def test_another_rollout_leaves_the_guardrails_what_they_have_seen():
+    def stopped_after(change_after: int) -> int:
+        """How many failures stop a treatment whose rollout is changed after some of them."""
+        each = running(fraction=0.1)
+        for failures in range(1, 50):
+            each.answered(each.control, "a", 10.0, 0.0)
+            each.failed(each.treatment, "a", 0.0)
+            if each.stopped_reason is not None:
+                return failures
+            if failures == change_after:
+                rollout = (RolloutStep(60.0, 0.2),)
+                each.change(Experiment("v2", "latency", "p2c", 0.1, rollout=rollout), 0.0)
+        raise AssertionError("it was not stopped")
+
+    assert stopped_after(5) == stopped_after(50) > 5
+
+
+def test_by_model_there_is_no_difference_to_report():
+    each = running(fraction=0.5, assign_by=AssignBy.MODEL, guardrails=None)
+    for _ in range(100):
+        each.answered(each.arm_of("", 0.0, CHANCE), "a", 1.0, 0.0)
+    assert each.difference.get() is None
+    assert each.treatment.answers + each.control.answers == 100
