@@ -13,14 +13,15 @@ from router_backend.core.decision import RoutingDecision
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
+from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device, Variant
 
 SIZES = (1, 2, 4, 8, 16, 32)
 EXPERIMENT = Experiment("v2", "latency", "latency", 0.5)
 
 
-def warm_router(variants: int) -> ModelRouter:
-    router = ModelRouter(clock=time.monotonic, rng=random.Random(0))
+def warm_router(variants: int, policy: str = "latency") -> ModelRouter:
+    router = ModelRouter(RouterConfig(policy=policy), clock=time.monotonic, rng=random.Random(0))
     router.register_model("model", variants=described(variants))
     rng = random.Random(0)
     for _ in range(50):
@@ -94,6 +95,23 @@ def test_record_execution_with_an_experiment(benchmark, variants):
         router.record_execution(decision, latency_ms=latency_ms)
 
     benchmark.pedantic(record, setup=route, rounds=20_000, iterations=1, warmup_rounds=500)
+
+
+@pytest.mark.parametrize("policy", ["throughput", "power", "adaptive"])
+def test_route_request_of_other_goals(benchmark, policy):
+    """The same, with four variants, by the policies of the other goals."""
+    router = warm_router(4, policy)
+    context = RoutingContext(batch_size=8, elements=1204224)
+    held: list[RoutingDecision] = []
+
+    def release() -> None:
+        while held:
+            router.record_execution(held.pop(), latency_ms=10.0)
+
+    def route() -> None:
+        held.append(router.route_request("model", context))
+
+    benchmark.pedantic(route, setup=release, rounds=20_000, iterations=1, warmup_rounds=500)
 
 
 @pytest.mark.parametrize("variants", [4])

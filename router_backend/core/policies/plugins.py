@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
+from typing import TypeGuard
 
 from router_backend.core.policies.base import Policy
 from router_backend.errors import ConfigurationError
@@ -38,14 +40,24 @@ def load_plugin(point: EntryPoint) -> type[Policy]:
     """
     try:
         loaded = point.load()
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError, NameError) as error:
         raise ConfigurationError(
             f"policy '{point.name}': expected to find it at '{point.value}', found: {error}: "
             f"mend the package that brings it, or uninstall it"
         ) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, Policy) and loaded.name == point.name):
+    if not _is_policy(loaded, point.name):
         raise ConfigurationError(
             f"policy '{point.name}': expected a class of Policy with that name at '{point.value}', "
             f"found {loaded!r}: mend the package that brings it"
         )
     return loaded
+
+
+def _is_policy(loaded: object, name: str) -> TypeGuard[type[Policy]]:
+    """Whether it is a policy that can be made, with this name of its own."""
+    return (
+        isinstance(loaded, type)
+        and issubclass(loaded, Policy)
+        and not isabstract(loaded)
+        and getattr(loaded, "name", None) == name
+    )

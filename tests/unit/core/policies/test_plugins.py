@@ -86,6 +86,8 @@ def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
         "Frugal = 3",
         "class Frugal: name = 'frugal'",
         "from router_backend.core.policies.latency import LatencyOptimizedPolicy as Frugal",
+        "from router_backend.core.policies.base import Policy\nclass Frugal(Policy): pass",
+        "from router_backend.core.policies.base import Policy\nclass Frugal(Policy): name = 'frugal'",
     ],
 )
 def test_what_is_no_policy_of_that_name_is_refused(site: Path, text: str) -> None:
@@ -100,6 +102,12 @@ def test_two_packages_that_bring_one_name_are_refused(site: Path) -> None:
     assert "expected one package that brings it, found " in message
     assert "'mine:Frugal'" in message
     assert "'yours:Frugal'" in message
+
+
+@pytest.mark.parametrize("text", ["class Frugal(:", "Frugal = Thrifty"])
+def test_a_module_that_is_broken_is_refused_with_the_reason(site: Path, text: str) -> None:
+    install(site, "mine", {"frugal": "frugal:Frugal"}, frugal=text)
+    assert refusal("frugal").startswith("policy 'frugal': expected to find it at 'frugal:Frugal', found: ")
 
 
 def test_a_policy_of_the_registry_cannot_be_replaced(site: Path) -> None:
