@@ -110,6 +110,7 @@ EXPERIMENT_FRACTION = Metric(
     "Share of the units that gets the treatment now; 0 once the guardrails have stopped it, or it has ended.",
     Kind.GAUGE,
     ("model", "experiment", "router_instance"),
+    "ratio",
 )
 DECISIONS = Metric(
     "model_router_decisions_total",

@@ -23,6 +23,7 @@ from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, 
 from router_backend.executors.providers import CPU, PROVIDERS
 from router_backend.serving.explanation import explain
 from router_backend.serving.request_options import PARAMETERS
+from router_backend.telemetry.names import METRICS
 from tests.documents import (
     ALGORITHM,
     CHECKOUT,
@@ -136,6 +137,13 @@ def test_the_readme_lists_the_settings_and_their_defaults():
 
 def test_the_readme_lists_the_request_parameters():
     assert [name for name, _ in table(README, "request parameter", "meaning")] == list(PARAMETERS)
+
+
+def test_the_metrics_are_listed_with_kind_labels_and_help():
+    rows = table(CHECKOUT / "docs" / "metrics.md", "name", "kind", "labels")
+    assert rows == [
+        [metric.name, metric.kind.value, ", ".join(metric.labels), metric.help] for metric in METRICS
+    ]
 
 
 def test_the_policies_are_listed():

@@ -1,0 +1,173 @@
+"""The router's metrics in Triton's own endpoint: right, whatever happens to requests and routers."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+
+from router_backend.telemetry.names import METRICS, REQUESTS
+from tests.integration.client import Client, items, until
+from tests.integration.model_repository import ModelRepository
+from tools.embedded_triton import EmbeddedTriton
+from tools.prometheus import obtain_prometheus
+
+pytestmark = pytest.mark.integration
+
+SOON = "50"  # ms: the tests wait for what is written at that interval
+TWO_INSTANCES = "instance_group [{ kind: KIND_CPU count: 2 }]"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
+    repository = ModelRepository(tmp_path_factory.mktemp("metered"))
+    repository.variant("fast", "scaling", factor=2)
+    repository.variant("slow", "scaling", factor=3, delay_ms=30)
+    repository.variant("no_paper", "refusing", refuses="everything", message="out of paper")
+    repository.variant("absent", "gated", gate="nowhere")
+    repository.router("counted", "fast, slow", metrics_interval_ms=SOON)
+    repository.router("half_broken", "no_paper, slow", metrics_interval_ms=SOON)
+    repository.router("deserted", "absent", metrics_interval_ms=SOON)
+    repository.router("twofold", "fast, slow", TWO_INSTANCES, metrics_interval_ms=SOON)
+    repository.router("reloaded", "fast", metrics_interval_ms=SOON)
+    repository.router("silent", "fast", metrics="false")
+    return repository
+
+
+@pytest.fixture(scope="module")
+def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
+    return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    with closing(Client(server)) as client:
+        yield client
+
+
+class Scrape:
+    """What the metrics endpoint shows now."""
+
+    def __init__(self, server: EmbeddedTriton) -> None:
+        self.text = urllib3.request("GET", server.metrics_url).data.decode()
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of a metric's series that have these labels."""
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self.text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+def expect(server: EmbeddedTriton, value: float, name: str, **labels: str) -> None:
+    """The sum becomes a value, and stays it until the next interval is over."""
+    until(lambda: Scrape(server).total(name, **labels) == value)
+
+
+def answers(server: EmbeddedTriton, model: str) -> float:
+    return Scrape(server).total(REQUESTS.name, model=model, outcome="success")
+
+
+def test_the_sum_over_variants_is_what_the_clients_counted(server: EmbeddedTriton, client: Client) -> None:
+    before = answers(server, "counted")
+    for value in range(30):
+        client.ask("counted", items(value))
+    expect(server, before + 30, REQUESTS.name, model="counted", outcome="success")
+    scrape = Scrape(server)
+    by_device = scrape.total(REQUESTS.name, model="counted", device="cpu", policy="latency")
+    assert by_device == before + 30
+    assert scrape.total("model_router_requests_within_total", model="counted", le_seconds="+Inf") == by_device
+    assert scrape.total("model_router_request_duration_seconds_total", model="counted") > 0.0
+    assert scrape.total("model_router_decision_duration_seconds_total", model="counted") > 0.0
+
+
+def test_warm_ups_are_not_counted(server: EmbeddedTriton) -> None:
+    assert Scrape(server).total(REQUESTS.name, model="deserted") == 0.0
+    assert answers(server, "silent") == 0.0
+
+
+def test_a_failure_and_the_retry_count_at_the_variant_that_failed(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    failed = 0
+    while failed < 2:
+        failed += len(client.decision("half_broken", items(1))["failed"])
+    expect(server, failed, "model_router_retries_total", model="half_broken", variant="no_paper")
+    scrape = Scrape(server)
+    assert scrape.total("model_router_faults_total", variant="no_paper", fault="error") == failed
+    assert scrape.total("model_router_retries_total", model="half_broken", variant="slow") == 0.0
+    assert scrape.total("model_router_breaker_state", variant="no_paper", state="open") == 1.0
+
+
+def test_refusals_are_counted_by_their_reason(server: EmbeddedTriton, client: Client) -> None:
+    for _ in range(3):
+        client.refusal("deserted", items(1))
+    expect(server, 3, "model_router_refusals_total", model="deserted", reason="no_variant")
+    assert Scrape(server).total("model_router_variant_ready", model="deserted", variant="absent") == 0.0
+
+
+def test_an_answer_after_its_deadline_is_counted(server: EmbeddedTriton, client: Client) -> None:
+    only_slow = {"router_allowed_variants": "slow", "router_max_latency_ms": 5}
+    client.ask("counted", items(1), parameters=only_slow)
+    until(lambda: Scrape(server).total("model_router_deadline_misses_total", variant="slow") >= 1.0)
+
+
+def test_instances_of_a_router_add_up_and_show_their_own_state(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    before = answers(server, "twofold")
+    calls = [client.submit("twofold", items(1)) for _ in range(40)]
+    for call in calls:
+        call.answer.result()
+    expect(server, before + 40, REQUESTS.name, model="twofold", outcome="success")
+    text = Scrape(server).text
+    assert 'router_instance="twofold_0_0"' in text
+    assert 'router_instance="twofold_0_1"' in text
+
+
+def test_counters_go_on_when_a_router_is_loaded_again(
+    server: EmbeddedTriton, client: Client, repository: ModelRepository
+) -> None:
+    before = answers(server, "reloaded")
+    for number in range(3):
+        client.ask("reloaded", items(1))
+        repository.router("reloaded", "fast", metrics_interval_ms=SOON, max_in_flight=100 + number)
+        client.grpc.load_model("reloaded")  # the old instance hands on what is left before it goes
+        expect(server, before + number + 1, REQUESTS.name, model="reloaded", outcome="success")
+    until(lambda: Scrape(server).total("model_router_variant_ready", model="reloaded") == 1.0)
+
+
+def test_a_router_that_is_unloaded_leaves_its_gauges_at_zero(server: EmbeddedTriton, client: Client) -> None:
+    until(lambda: Scrape(server).total("model_router_variant_ready", model="reloaded") == 1.0)
+    before = answers(server, "reloaded")
+    client.grpc.unload_model("reloaded")
+    expect(server, 0.0, "model_router_variant_ready", model="reloaded")
+    assert answers(server, "reloaded") == before
+    client.grpc.load_model("reloaded")
+    expect(server, 1.0, "model_router_variant_ready", model="reloaded")
+
+
+def test_a_router_without_metrics_shows_none(server: EmbeddedTriton, client: Client) -> None:
+    client.ask("silent", items(1))
+    client.ask("counted", items(1))
+    assert 'model="silent"' not in "".join(
+        line for line in Scrape(server).text.splitlines(keepends=True) if line.startswith("model_router_")
+    )
+
+
+def test_promtool_has_nothing_to_say_about_the_routers_metrics(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    client.ask("counted", items(1))
+    until(lambda: answers(server, "counted") > 0)
+    text = Scrape(server).text
+    own = "".join(line for line in text.splitlines(keepends=True) if "model_router_" in line)
+    shown = {metric.name for metric in METRICS if f"# TYPE {metric.name} {metric.kind.value}\n" in own}
+    assert {metric.name for metric in METRICS if "experiment" not in metric.name} <= shown
+    promtool = [str(obtain_prometheus().promtool), "check", "metrics"]
+    checked = subprocess.run(promtool, input=own, text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
