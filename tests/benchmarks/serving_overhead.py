@@ -9,22 +9,21 @@ of the ratios of each round: machines that others share make absolute figures wa
 """
 
 import shutil
-import statistics
 import tempfile
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from tests.benchmarks.load_generator import Load, measure
+from tests.benchmarks.load_generator import Load
+from tests.benchmarks.rounds import measure_rounds, median, ratio
 from tools.embedded_triton import EmbeddedTriton
 
 MODELS = Path(__file__).parent / "models"
 PATHS = ("echo", "sync", "bare", "routed")
-COLUMNS = ("path", "requests/s", "p50 us", "p99 us", "requests/s : bare", "p50 : bare", "requests/s : sync")
 VARIANT = """backend: "python"
 max_batch_size: 8
 input { name: "input" data_type: TYPE_FP32 dims: [16] }
@@ -58,51 +57,46 @@ def run(
     rounds: Annotated[int, typer.Option(help="How often each path is measured.")] = 7,
     seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 2.0,
     analyzer: Annotated[str | None, typer.Option(help="Triton's perf_analyzer; else tritonclient.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure the four paths at 1 and 9 concurrent requests and print ratios."""
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         make_repository(Path(folder))
         with EmbeddedTriton(Path(folder)) as triton:
-            measure(triton.grpc_url, "routed", 9, seconds, analyzer)
-            results: dict[tuple[str, int], list[Load]] = {(p, c): [] for p in PATHS for c in (1, 9)}
-            for _ in track(range(rounds), "rounds", console=Console(stderr=True)):
-                for (path, concurrency), loads in results.items():
-                    loads.append(measure(triton.grpc_url, path, concurrency, seconds, analyzer))
-    for concurrency in (1, 9):
-        console.print(_table(concurrency, {path: results[path, concurrency] for path in PATHS}))
+            results = measure_rounds(triton.grpc_url, PATHS, (1, 9), rounds, seconds, analyzer)
+    if as_json:
+        typer.echo(dumps({str(number): _figures(own) for number, own in results.items()}, indent=2))
+        return
+    for concurrency, loads in results.items():
+        console.print(_table(concurrency, loads))
+
+
+def _figures(loads: dict[str, list[Load]]) -> dict[str, dict[str, float]]:
+    """By path, the medians over the rounds of its figures and of their ratios to others of the same round."""
+    return {
+        path: {
+            "requests/s": median(each, "requests_per_s"),
+            "p50 us": median(each, "p50_us"),
+            "p99 us": median(each, "p99_us"),
+            "requests/s : bare": ratio(each, loads["bare"], "requests_per_s"),
+            "p50 : bare": ratio(each, loads["bare"], "p50_us"),
+            "requests/s : sync": ratio(each, loads["sync"], "requests_per_s"),
+        }
+        for path, each in loads.items()
+    }
 
 
 def _table(concurrency: int, loads: dict[str, list[Load]]) -> Table:
     table = Table(title=f"{concurrency} concurrent requests (medians)")
-    for column in (
-        "path",
-        "requests/s",
-        "p50 us",
-        "p99 us",
-        "requests/s : bare",
-        "p50 : bare",
-        "requests/s : sync",
-    ):
+    figures = _figures(loads)
+    for column in ("path", *figures["bare"]):
         table.add_column(column, justify="right")
-    for path, each in loads.items():
+    for path, own in figures.items():
         table.add_row(
-            path,
-            f"{statistics.median(load.requests_per_s for load in each):.0f}",
-            f"{statistics.median(load.p50_us for load in each):.0f}",
-            f"{statistics.median(load.p99_us for load in each):.0f}",
-            f"{_ratio(each, loads['bare'], 'requests_per_s'):.3f}",
-            f"{_ratio(each, loads['bare'], 'p50_us'):.3f}",
-            f"{_ratio(each, loads['sync'], 'requests_per_s'):.3f}",
+            path, *(f"{value:.3f}" if ":" in name else f"{value:.0f}" for name, value in own.items())
         )
     return table
-
-
-def _ratio(ones: list[Load], others: list[Load], figure: str) -> float:
-    return statistics.median(
-        getattr(one, figure) / getattr(other, figure) for one, other in zip(ones, others, strict=True)
-    )
 
 
 if __name__ == "__main__":

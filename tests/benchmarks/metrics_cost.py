@@ -1,0 +1,47 @@
+"""What the router's metrics cost: throughput at nine clients with them, against without.
+
+    python -m tests.benchmarks.metrics_cost [--analyzer PATH_TO_perf_analyzer]
+
+Two routers lead to the same tiny variant, with three slower candidates beside it. They differ in the
+setting `metrics` alone, and are measured in turn.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tests.benchmarks.rounds import measure_rounds, median, ratio
+from tests.benchmarks.serving_overhead import ROUTER, add_model, make_repository
+from tools.embedded_triton import EmbeddedTriton
+
+CLIENTS = 9
+OFF = 'parameters { key: "metrics" value { string_value: "false" } }'
+
+
+def run(
+    rounds: Annotated[int, typer.Option(help="How often each is measured.")] = 20,
+    seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 2.0,
+    analyzer: Annotated[str | None, typer.Option(help="Triton's perf_analyzer; else tritonclient.")] = None,
+) -> None:
+    """Print requests per second with and without, and the median of the ratios of the rounds."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_repository(Path(folder))
+        add_model(Path(folder), "unmetered", None, ROUTER + OFF)
+        with EmbeddedTriton(Path(folder)) as triton:
+            results = measure_rounds(
+                triton.grpc_url, ("routed", "unmetered"), (CLIENTS,), rounds, seconds, analyzer
+            )
+    metered, unmetered = results[CLIENTS]["routed"], results[CLIENTS]["unmetered"]
+    Console().print(
+        f"{CLIENTS} clients, {rounds} rounds: "
+        f"{median(metered, 'requests_per_s'):.0f} requests/s with metrics, "
+        f"{median(unmetered, 'requests_per_s'):.0f} without, ratio "
+        f"{ratio(metered, unmetered, 'requests_per_s'):.3f}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(run)
