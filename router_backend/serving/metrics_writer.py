@@ -20,9 +20,9 @@ class MetricsWriter:
     72 us. So one thread makes them and calls them; a request only adds to sums in this process.
 
     Counters are added to: instances of one router that make the same counter share it, and it stays when
-    they are unloaded, so that it goes on from there when they are loaded again. Gauges are set at each
-    interval: while a router is loaded again, the old instance and the new one share them for a moment, and
-    the old one leaves them at 0.
+    they are unloaded, so that it goes on from there when they are loaded again. Gauges are set when they
+    have changed, and now and then all the same: while a router is loaded again, the old instance and the new
+    one share them for a moment, and the old one leaves them at 0.
 
     Nothing is ever deleted. Where two instances have made the same metric, Triton deletes it with the first
     one's object, and the other's next call corrupts the server's memory (Triton 24.10).
@@ -36,13 +36,15 @@ class MetricsWriter:
         interval_s: how often they are handed on.
     """
 
+    INTERVALS_UNTIL_ANEW = 10
+
     def __init__(self, router: ModelRouter, router_instance: str, interval_s: float) -> None:
         self._router = router
         self._router_instance = router_instance
         self._interval_s = interval_s
         self._families: dict[Metric, pb_utils.MetricFamily] = {}
         self._metrics: dict[Metric, dict[Labels, pb_utils.Metric]] = {metric: {} for metric in METRICS}
-        self._added: dict[Metric, dict[Labels, float]] = {metric: {} for metric in METRICS}
+        self._written: dict[Metric, dict[Labels, float]] = {metric: {} for metric in METRICS}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="router-metrics", daemon=True)
 
@@ -56,28 +58,30 @@ class MetricsWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        self._write()
+        intervals = 0
+        self._write(anew=True)
         while not self._ended.wait(self._interval_s):
-            self._write()
-        self._write()
+            intervals += 1
+            self._write(anew=intervals % self.INTERVALS_UNTIL_ANEW == 0)
+        self._write(anew=False)
         self._lower_gauges()
 
-    def _write(self) -> None:
+    def _write(self, anew: bool) -> None:
         for sample in samples(self._router.get_metrics(), self._router_instance):
             metrics = self._metrics[sample.metric]
             if sample.labels not in metrics:
                 metrics[sample.labels] = self._create(sample)
-            if sample.metric.kind is Kind.COUNTER:
-                self._add(sample, metrics[sample.labels])
-            else:
-                metrics[sample.labels].set(sample.value)
+            self._hand_on(sample, metrics[sample.labels], anew)
 
-    def _add(self, sample: Sample, metric: pb_utils.Metric) -> None:
-        added = self._added[sample.metric]
-        change = sample.value - added.get(sample.labels, 0.0)
-        if change:
-            metric.increment(change)
-            added[sample.labels] = sample.value
+    def _hand_on(self, sample: Sample, metric: pb_utils.Metric, anew: bool) -> None:
+        written = self._written[sample.metric]
+        change = sample.value - written.get(sample.labels, 0.0)
+        if sample.metric.kind is Kind.COUNTER:
+            if change:
+                metric.increment(change)
+        elif change or anew:
+            metric.set(sample.value)
+        written[sample.labels] = sample.value
 
     def _create(self, sample: Sample) -> pb_utils.Metric:
         metric = sample.metric

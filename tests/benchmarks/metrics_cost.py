@@ -36,10 +36,9 @@ def run(
             )
     metered, unmetered = results[CLIENTS]["routed"], results[CLIENTS]["unmetered"]
     Console().print(
-        f"{CLIENTS} clients, {rounds} rounds: "
-        f"{median(metered, 'requests_per_s'):.0f} requests/s with metrics, "
-        f"{median(unmetered, 'requests_per_s'):.0f} without, ratio "
-        f"{ratio(metered, unmetered, 'requests_per_s'):.3f}"
+        f"{CLIENTS} clients, {rounds} rounds: {median(metered, 'requests_per_s'):.0f} requests/s with, "
+        f"{median(unmetered, 'requests_per_s'):.0f} without metrics, "
+        f"ratio {ratio(metered, unmetered, 'requests_per_s'):.3f}"
     )
 
 
