@@ -97,10 +97,8 @@ def test_a_failure_and_the_retry_count_at_the_variant_that_failed(
     while failed < 2:
         failed += len(client.decision("half_broken", items(1))["failed"])
     expect(server, failed, "model_router_retries_total", model="half_broken", variant="no_paper")
-    scrape = Scrape(server)
-    assert scrape.total("model_router_faults_total", variant="no_paper", fault="error") == failed
-    assert scrape.total("model_router_retries_total", model="half_broken", variant="slow") == 0.0
-    assert scrape.total("model_router_breaker_state", variant="no_paper", state="open") == 1.0
+    expect(server, failed, "model_router_faults_total", variant="no_paper", fault="error")
+    assert Scrape(server).total("model_router_retries_total", model="half_broken", variant="slow") == 0.0
 
 
 def test_refusals_are_counted_by_their_reason(server: EmbeddedTriton, client: Client) -> None:
