@@ -1,9 +1,12 @@
 """What a model is made of, as far as it matters to where it should run."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+
+from router_backend.errors import ConfigurationError
 
 
 class Quantization(str, Enum):
@@ -52,6 +55,20 @@ class ModelCharacteristics:
     supports_gpu: bool | None = None
     supports_neural_engine: bool | None = None
     supports_mps: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse counts that cannot be.
+
+        Raises:
+            ConfigurationError: one that is negative, or no number.
+        """
+        for name in ("parameter_count", "parameter_bytes", "macs", "activation_bytes"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ConfigurationError(
+                    f"model '{self.model_name}', {name}: expected a number of 0 or more, found {value}: "
+                    f"leave it out where it is not known"
+                )
 
     @property
     def flops(self) -> int | None:

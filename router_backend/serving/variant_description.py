@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -12,12 +11,11 @@ from router_backend.analysis.device_fit import fit
 from router_backend.config.model_config import CONFIG_FILE, read_model_config
 from router_backend.config.stated_characteristics import read_stated
 from router_backend.core.characteristics import ModelCharacteristics
-from router_backend.core.variant import Device, Variant
+from router_backend.core.variant import Variant
 from router_backend.errors import ConfigurationError
 
 LARGEST_BYTES = 512 * 1024 * 1024
 """Larger files would hold up the load; a model with its weights in other files is small."""
-COREML_PROVIDER = "CoreMLExecutionProvider"
 
 
 def describe(variants: Sequence[Variant], repository: Path, log_warn: Callable[[str], None]) -> list[Variant]:
@@ -43,16 +41,9 @@ def _describe(variant: Variant, folder: Path, log_warn: Callable[[str], None]) -
     if found is None and not stated:
         return variant
     model = replace(found or ModelCharacteristics(variant.name), **stated)
-    suitability = fit(model, variant.device, _memory_mb() if variant.device is Device.CPU else None)
-    if variant.device is not Device.CPU and not _is_strict(texts):
-        suitability = replace(suitability, reason_out=None)
+    # What Triton has loaded runs, whatever the file looks like: here only the first guesses count.
+    suitability = replace(fit(model, variant.device), reason_out=None)
     return replace(variant, characteristics=model, suitability=suitability)
-
-
-def _is_strict(parameters: dict[str, str]) -> bool:
-    """Whether the ONNX executor runs it on CoreML and nowhere else; what others can run is not known here."""
-    on_coreml = parameters.get("execution_provider") == COREML_PROVIDER
-    return on_coreml and parameters.get("allow_cpu_nodes") != "true"
 
 
 def _analyze(name: str, folder: Path, log_warn: Callable[[str], None]) -> ModelCharacteristics | None:
@@ -74,7 +65,3 @@ def _onnx_file(folder: Path) -> Path | None:
     newest = max(versions, key=lambda path: int(path.name), default=None)
     files = [] if newest is None else sorted(newest.glob("*.onnx"))
     return files[0] if len(files) == 1 else None
-
-
-def _memory_mb() -> float:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -6,7 +6,9 @@ from router_backend.core.profile import VariantProfile
 class ExplorationBudget:
     """Tokens of milliseconds that requests may lose to learning.
 
-    Every request adds 0.3 % of its predicted latency, up to 5 latencies in all. A candidate is worth a
+    Every request adds 0.3 % of its predicted latency, up to 5 latencies in all, or to what the dearest
+    candidate costs more: one that looked hopeless when it was first measured is tried again in the end,
+    however hopeless it looked. A candidate is worth a
     probe when it would be best if it were two standard deviations faster than predicted, and affordable
     when its predicted excess fits the tokens; the probe is charged as if it were two slower. The excess
     is one of cost, so that what a policy adds to the latency (a price on congestion) holds for probes.
@@ -26,15 +28,18 @@ class ExplorationBudget:
     ) -> VariantProfile | None:
         """The candidate to try instead of the best one, costs in ms; None: there is none worth it."""
         best_ms = best.wait_ms + best.service_ms
-        self._tokens_ms = min(self._tokens_ms + self.SHARE * best_ms, self.CAP_LATENCIES * best_ms)
+        self._tokens_ms += self.SHARE * best_ms
+        cap_ms = self.CAP_LATENCIES * best_ms
         promising = None
         hoped_ms = feared_ms = 0.0
         for candidate in candidates:
             excess_ms = candidate.cost - best.cost
+            if excess_ms > cap_ms:
+                cap_ms = excess_ms
             if candidate is best or excess_ms > self._tokens_ms:
                 continue
             spread_ms = self.DEVIATIONS * candidate.uncertainty_ms(candidate.service_ms, now_s)
             if excess_ms - spread_ms < hoped_ms:
                 promising, hoped_ms, feared_ms = candidate, excess_ms - spread_ms, excess_ms + spread_ms
-        self._tokens_ms -= feared_ms
+        self._tokens_ms = min(self._tokens_ms, cap_ms) - feared_ms
         return promising

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from router_backend.analysis.device_fit import fit
 from router_backend.core.characteristics import Quantization
+from router_backend.core.request import RoutingContext
+from router_backend.core.router import ModelRouter
 from router_backend.core.variant import Device, Variant
-from router_backend.errors import ConfigurationError
+from router_backend.errors import ConfigurationError, NoVariantError
 from router_backend.serving import variant_description
 from router_backend.serving.variant_description import describe
 from tests.onnx_models import write_doubler
@@ -90,17 +93,19 @@ def test_what_cannot_be_is_refused(tmp_path: Path, key: str, value: str, message
     assert str(error.value).startswith(f"model 'm', config.pbtxt, {message}")
 
 
-@pytest.mark.parametrize(
-    ("parameters", "out"),
-    [
-        ({}, False),
-        ({"execution_provider": "CoreMLExecutionProvider"}, True),
-        ({"execution_provider": "CoreMLExecutionProvider", "allow_cpu_nodes": "true"}, False),
-    ],
-)
-def test_a_device_is_ruled_out_only_where_it_is_known_what_runs_the_model(
-    tmp_path: Path, parameters: dict[str, str], out: bool
-) -> None:
-    write_doubler(tmp_path / "m" / "1" / "model.onnx")  # its width is open
-    variant, _ = described(tmp_path, parameters, Device.NEURAL_ENGINE)
-    assert (variant.suitability.reason_out is not None) == out
+def test_what_the_file_looks_like_keeps_no_variant_out_that_triton_has_loaded(tmp_path: Path) -> None:
+    write_doubler(
+        tmp_path / "m" / "1" / "model.onnx"
+    )  # its width is open, which a Neural Engine does not like
+    variant, _ = described(tmp_path, {"execution_provider": "CoreMLExecutionProvider"}, Device.NEURAL_ENGINE)
+    assert fit(variant.characteristics, variant.device).reason_out is not None  # type: ignore[arg-type]
+    assert variant.suitability.reason_out is None
+    assert variant.suitability.power_w == 8.0
+
+
+def test_what_is_stated_not_to_run_there_is_kept_out(tmp_path: Path) -> None:
+    variant, _ = described(tmp_path, {"supports_neural_engine": "false"}, Device.NEURAL_ENGINE)
+    router = ModelRouter()
+    router.register_model("m", variants=[variant])
+    with pytest.raises(NoVariantError, match="the model is stated not to run on neural_engine"):
+        router.route_request("m", RoutingContext())

@@ -46,6 +46,12 @@ def test_the_budget_holds_five_latencies_at_most():
         assert (budget.probe([best, other], best, 0.0) is other) is affordable
 
 
+def test_what_looked_hopeless_once_is_tried_again_in_the_end():
+    """A first call that took 180 ms, beside a variant of 20 ms: 160 ms are saved in 2,667 requests."""
+    hopeless = candidate("hopeless", 180.0, relative_sd=0.6)
+    assert probes(ExplorationBudget(), candidate("best", 20.0), hopeless, 3000) == [2667]
+
+
 def test_a_candidate_that_two_deviations_would_not_make_the_best_is_not_worth_it():
     other = candidate("other", 10.45, relative_sd=0.02)
     assert probes(ExplorationBudget(), candidate("best", 10.0), other, 200) == []
