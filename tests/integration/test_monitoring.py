@@ -25,6 +25,12 @@ pytestmark = pytest.mark.integration
 # What the compose file fixes and a test cannot: other ports, and the repository of the test.
 MAPPED = ("model-repository", "http-port", "grpc-port", "metrics-port")
 TRITON_EXPRESSIONS = [expression for expression in compose.dashboard_expressions() if "nv_" in expression]
+# Experiments have series of their own only while one runs.
+ROUTER_EXPRESSIONS = [
+    expression
+    for expression in compose.dashboard_expressions()
+    if expression not in TRITON_EXPRESSIONS and "experiment" not in expression
+]
 # Of labels with several values that expressions tell apart; every other label has one.
 VALUES = {
     "outcome": ("success", "failure", "refused"),
@@ -82,6 +88,11 @@ def test_prometheus_scrapes_triton_by_the_compose_files_config(prometheus: Prome
 
 @pytest.mark.parametrize("expression", TRITON_EXPRESSIONS)
 def test_a_panel_of_tritons_own_metrics_has_data(prometheus: PrometheusServer, expression: str) -> None:
+    until(lambda: bool(prometheus.query(expression)))
+
+
+@pytest.mark.parametrize("expression", ROUTER_EXPRESSIONS)
+def test_a_panel_of_the_routers_metrics_has_data(prometheus: PrometheusServer, expression: str) -> None:
     until(lambda: bool(prometheus.query(expression)))
 
 
