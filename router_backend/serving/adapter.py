@@ -21,7 +21,7 @@ from router_backend.serving.config_watcher import watch_config
 from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
-from router_backend.serving.request_handler import Answer, RequestHandler, Served
+from router_backend.serving.request_handler import RequestHandler
 from router_backend.serving.responses import error_response, send
 from router_backend.serving.shared_capacity import SharedCapacity, shared_file
 from router_backend.serving.trace_writer import open_trace
@@ -110,23 +110,14 @@ class TritonPythonModel:
 
     def _answer(self, arrival: Arrival) -> None:
         try:
-            answer = self._handler.answer(arrival.request, arrival.at_s)
+            response = self._handler.answer(arrival.request, arrival.at_s)
         except Exception as defect:  # noqa: BLE001 - whatever went wrong, a client waits for an answer
             pb_utils.Logger.log_error(traceback.format_exc())
-            error = RouterError(f"defect in the router: {defect!r}; its log has the place")
-            answer = Answer(error_response(error))
+            response = error_response(RouterError(f"defect in the router: {defect!r}; its log has the place"))
         try:
             self._look_if_due()
         finally:
-            send(arrival.sender, answer.response)
-        if answer.served is not None:
-            self._learn(answer.served)
-
-    def _learn(self, served: Served) -> None:
-        try:
-            self._handler.learn(served)
-        except Exception:  # noqa: BLE001 - the client has its answer, and this thread others to work on
-            pb_utils.Logger.log_error(traceback.format_exc())
+            send(arrival.sender, response)
 
     def _look_if_due(self) -> None:
         """Call other models while a client's request is in flight, which is when it is safe."""

@@ -5,7 +5,6 @@ from __future__ import annotations  # while Triton completes a configuration, it
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
@@ -25,36 +24,6 @@ from router_backend.serving.tensors import context_of
 from router_backend.serving.trace_writer import TraceWriter
 
 Failures = list[tuple[RoutingDecision, str]]
-
-
-class Served(NamedTuple):
-    """What is to be learned from a request that a variant answered.
-
-    Args:
-        context: what was asked of the router.
-        decision: what was chosen.
-        arrived_s: when the request came, by the monotonic clock.
-        latency_ms: from forwarding to the answer.
-        failures: those that were tried before, with their messages.
-    """
-
-    context: RoutingContext
-    decision: RoutingDecision
-    arrived_s: float
-    latency_ms: float
-    failures: Failures
-
-
-class Answer(NamedTuple):
-    """The response, and what is to be learned once it is sent: nobody waits for that.
-
-    Args:
-        response: what the client gets.
-        served: None: there is nothing to learn.
-    """
-
-    response: pb_utils.InferenceResponse
-    served: Served | None = None
 
 
 class RequestHandler:
@@ -82,33 +51,22 @@ class RequestHandler:
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
 
-    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> Answer:
-        """The answer to a request that arrived at `arrived_s` of the monotonic clock."""
+    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
+        """The response to a request that arrived at `arrived_s` of the monotonic clock."""
         try:
             options = read_options(request.parameters(), self._variants)
             inputs = request.inputs()
             if options.report:
-                return Answer(explained_response([], report(self._router), self._batched))
+                return explained_response([], report(self._router), self._batched)
             context = self._context(request, inputs, options, arrived_s)
             if options.dry_run:
-                return Answer(self._dry_run(context))
+                return self._dry_run(context)
             if self._is_late(arrived_s) and request.is_cancelled():
-                return Answer(cancelled_response())
+                return cancelled_response()
             forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
             return self._serve(request, forwarder, context, options, arrived_s)
         except RouterError as error:
-            return Answer(error_response(error))
-
-    def learn(self, served: Served) -> None:
-        """Learn from an answer, and free its place."""
-        decision = served.decision
-        self._router.record_execution(decision, latency_ms=served.latency_ms)
-        for failed, message in served.failures:
-            # What another variant could answer was not the request's fault.
-            if not is_not_ready(message) and not is_dead(message):
-                self._router.report_fault(failed, Fault.ERROR)
-        if self._trace is not None:
-            self._trace.record(served.context, decision, served.arrived_s, served.latency_ms)
+            return error_response(error)
 
     def _serve(
         self,
@@ -117,7 +75,7 @@ class RequestHandler:
         context: RoutingContext,
         options: RequestOptions,
         arrived_s: float,
-    ) -> Answer:
+    ) -> pb_utils.InferenceResponse:
         """Forward until a variant answers; each that fails is excluded from the next choice."""
         failures: Failures = []
         while True:
@@ -128,12 +86,16 @@ class RequestHandler:
             response = forwarder.call(decision.variant)
             latency_ms = (time.monotonic() - dispatched_s) * 1e3
             if not response.has_error():
-                served = Served(context, decision, arrived_s, latency_ms, failures)
-                return Answer(self._explained(served, response) if options.explain else response, served)
+                self._succeeded(decision, latency_ms, failures)
+                if self._trace is not None:
+                    self._trace.record(context, decision, arrived_s, latency_ms)
+                if not options.explain:
+                    return response
+                return self._explained(decision, response.output_tensors(), latency_ms, failures)
             failures.append((decision, response.error().message()))
             self._failed(*failures[-1])
             if request.is_cancelled():
-                return Answer(cancelled_response())
+                return cancelled_response()
             context = replace(
                 context,
                 excluded_variants=context.excluded_variants | {decision.variant},
@@ -166,6 +128,13 @@ class RequestHandler:
                 f"model '{self._name}': no variant could answer the request ({tried})"
             ) from None
 
+    def _succeeded(self, decision: RoutingDecision, latency_ms: float, failures: Failures) -> None:
+        self._router.record_execution(decision, latency_ms=latency_ms)
+        for failed, message in failures:
+            # What another variant could answer was not the request's fault.
+            if not is_not_ready(message) and not is_dead(message):
+                self._router.report_fault(failed, Fault.ERROR)
+
     def _failed(self, decision: RoutingDecision, message: str) -> None:
         # That a process has ended is no request's fault; any other error may be.
         self._router.record_execution(decision, error=Fault.DEAD if is_dead(message) else None)
@@ -177,10 +146,15 @@ class RequestHandler:
         self._router.record_execution(decision)
         return explained_response([], explain(decision, None, []), self._batched)
 
-    def _explained(self, served: Served, response: pb_utils.InferenceResponse) -> pb_utils.InferenceResponse:
-        failed = [(failure.variant, message) for failure, message in served.failures]
-        told = explain(served.decision, served.latency_ms, failed)
-        return explained_response(response.output_tensors(), told, self._batched)
+    def _explained(
+        self,
+        decision: RoutingDecision,
+        output_tensors: Sequence[pb_utils.Tensor],
+        latency_ms: float,
+        failures: Failures,
+    ) -> pb_utils.InferenceResponse:
+        failed = [(failure.variant, message) for failure, message in failures]
+        return explained_response(output_tensors, explain(decision, latency_ms, failed), self._batched)
 
     def _wanted_outputs(self, request: pb_utils.InferenceRequest) -> list[str]:
         """The outputs to ask the variant for: the router's own is not among its outputs."""
