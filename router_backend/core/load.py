@@ -50,9 +50,9 @@ class Load:
     MEAN_STEP = 0.03
 
     __slots__ = (
-        "_dispatched_ms",
         "_overtaking",
         "_updated_s",
+        "_utilisation",
         "_waiting_ms",
         "concurrency",
         "mean_service_ms",
@@ -66,7 +66,7 @@ class Load:
         self.running: list[Place] = []
         self.waiting: deque[Place] = deque()
         self._waiting_ms = 0.0
-        self._dispatched_ms = 0.0
+        self._utilisation = 0.0
         self._updated_s = 0.0
         self.mean_service_ms = 0.0
 
@@ -94,13 +94,15 @@ class Load:
 
     def utilisation(self, now_s: float) -> float:
         """Dispatched service time over the last seconds per instance; may exceed 1 in overload."""
-        if self._dispatched_ms == 0.0:
-            return 0.0
-        return self._faded_ms(now_s) / (self.WINDOW_S * 1e3 * self.concurrency)
+        elapsed_s = now_s - self._updated_s
+        if elapsed_s <= 0.0:
+            return self._utilisation
+        return self._utilisation * math.exp(-elapsed_s / self.WINDOW_S)
 
     def enter(self, predicted_ms: float, now_s: float) -> Place:
         """Reserve a place for a request that is sent now."""
-        self._dispatched_ms = self._faded_ms(now_s) + predicted_ms
+        added = predicted_ms / (self.WINDOW_S * 1e3 * self.concurrency)
+        self._utilisation = self.utilisation(now_s) + added
         self._updated_s = now_s
         step = self.MEAN_STEP if self.mean_service_ms else 1.0
         self.mean_service_ms += step * (predicted_ms - self.mean_service_ms)
@@ -133,12 +135,6 @@ class Load:
             self.concurrency += 1
         while self.waiting and len(self.running) < self.concurrency:
             self._start_next(now_s)
-
-    def _faded_ms(self, now_s: float) -> float:
-        elapsed_s = now_s - self._updated_s
-        if elapsed_s <= 0.0:
-            return self._dispatched_ms
-        return self._dispatched_ms * math.exp(-elapsed_s / self.WINDOW_S)
 
     def _start_next(self, now_s: float) -> None:
         place = self.waiting.popleft()

@@ -83,7 +83,8 @@ class LogicalModel:
             NoVariantError: every variant is out at the moment; the text says why each one is.
             DeadlineError: none would answer in time, and such requests are refused.
         """
-        self._free_abandoned(now_s)
+        if self._abandoned:
+            self._free_abandoned(now_s)
         size = self._size(context)
         candidates, out = self._filter(context, now_s)
         unknown = False
@@ -161,7 +162,8 @@ class LogicalModel:
                 return
             if profile.succeeded(place, decision.size, decision.expected_latency_ms, latency_ms, now_s):
                 decision.chooser.observe(profile, decision.size, decision.propensity, latency_ms, now_s)
-            profile.measured(decision.size, memory_mb, power_w, now_s)
+            if memory_mb is not None or power_w is not None:
+                profile.measured(decision.size, memory_mb, power_w, now_s)
             return
         profile.ignored(place, now_s)
         if error is not None:
@@ -298,10 +300,14 @@ class LogicalModel:
         No margin: one of 10 % lost 7 % of what was answered in time under overload, since it keeps requests
         from the slower variants that would just do.
         """
-        in_time = [candidate for candidate in candidates if candidate.latency_ms <= deadline_ms]
-        if in_time:
-            out += [(candidate, self.LATE) for candidate in candidates if candidate.latency_ms > deadline_ms]
-            return in_time
+        late = [
+            candidate for candidate in candidates if candidate.wait_ms + candidate.service_ms > deadline_ms
+        ]
+        if not late:
+            return candidates
+        if len(late) < len(candidates):
+            out += [(candidate, self.LATE) for candidate in late]
+            return [candidate for candidate in candidates if candidate not in late]
         if self._refuse_late:
             soonest_ms = min(candidate.latency_ms for candidate in candidates)
             raise DeadlineError(

@@ -77,13 +77,14 @@ class AffineLaw:
 
     def _solve(self) -> None:
         """Solve the 2×2 normal equations with the prior; clip to a, c >= 0."""
-        prior = self.PRIOR_WEIGHT * self.w / self.n
-        mean_x = self.wx / self.w
-        half_mean_y = 0.5 * self.wy / self.w
-        m11 = self.w + prior
-        m12 = self.wx
+        w, wx, wy = self.w, self.wx, self.wy
+        prior = self.PRIOR_WEIGHT * w / self.n
+        mean_x = wx / w
+        half_mean_y = 0.5 * wy / w
+        m11 = w + prior
+        m12 = wx
         m22 = self.wxx + prior * mean_x * mean_x
-        r1 = self.wy + prior * half_mean_y
+        r1 = wy + prior * half_mean_y
         r2 = self.wxy + prior * mean_x * half_mean_y
         determinant = m11 * m22 - m12 * m12
         self.a = (r1 * m22 - r2 * m12) / determinant

@@ -2,6 +2,9 @@
 
 import math
 
+NOTHING = (0.0, 0.0)
+"""The sums of ratios and of weights before the first observation."""
+
 
 class BucketResidual:
     """A factor β on the prediction per log2 bucket of the size: β = (Σr + 2)/(n + 2).
@@ -24,18 +27,19 @@ class BucketResidual:
     DECAY = 1.0 - 1.0 / 64.0
     PRIOR_WEIGHT = 2.0
 
-    __slots__ = ("_sums", "_weights", "factors")
+    __slots__ = ("_sums", "factors")
 
     def __init__(self) -> None:
-        self._sums: dict[int, float] = {}
-        self._weights: dict[int, float] = {}
+        self._sums: dict[int, tuple[float, float]] = {}
         self.factors: dict[int, float] = {}
 
     def update(self, x: float, ratio: float) -> None:
         """Learn that at size x > 0 the observed time was `ratio` times the predicted one."""
         bucket = math.frexp(x)[1]
-        total = self._sums[bucket] = self._sums.get(bucket, 0.0) * self.DECAY + ratio
-        weight = self._weights[bucket] = self._weights.get(bucket, 0.0) * self.DECAY + 1.0
+        total, weight = self._sums.get(bucket, NOTHING)
+        total = total * self.DECAY + ratio
+        weight = weight * self.DECAY + 1.0
+        self._sums[bucket] = (total, weight)
         self.factors[bucket] = (total + self.PRIOR_WEIGHT) / (weight + self.PRIOR_WEIGHT)
 
     def get(self, x: float) -> float:
@@ -45,5 +49,4 @@ class BucketResidual:
     def reset(self) -> None:
         """Forget every cliff: the device's law has changed."""
         self._sums.clear()
-        self._weights.clear()
         self.factors.clear()

@@ -41,18 +41,19 @@ class ChangeDetector:
         sigma = math.sqrt(self._variance)
         if sigma < self.SIGMA_FLOOR:
             sigma = self.SIGMA_FLOOR
-        z = log_ratio / sigma
-        if abs(z) <= self.SLACK and self._above == 0.0 == self._below:
-            held = log_ratio  # no surprise, as most of the time
-        else:
-            self._accumulate(max(-self.HELD_AT, min(self.HELD_AT, z)))
-            held = min(abs(log_ratio), self.HELD_AT_SIGMAS * sigma)
-        self._variance = self._variance * self.DECAY + held * held * (1.0 - self.DECAY)
+        if abs(log_ratio) <= self.SLACK * sigma and self._above == 0.0 == self._below:
+            self._widen(log_ratio)  # no surprise, as most of the time
+            return False
+        self._widen(min(abs(log_ratio), self.HELD_AT_SIGMAS * sigma))
+        self._accumulate(max(-self.HELD_AT, min(self.HELD_AT, log_ratio / sigma)))
         if self._above <= self.THRESHOLD and self._below <= self.THRESHOLD:
             return False
         self._above = self._below = 0.0
         self.alarms += 1
         return True
+
+    def _widen(self, held: float) -> None:
+        self._variance = self._variance * self.DECAY + held * held * (1.0 - self.DECAY)
 
     def _accumulate(self, z: float) -> None:
         self._above = max(0.0, self._above + z - self.SLACK)

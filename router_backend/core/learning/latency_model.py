@@ -47,7 +47,17 @@ class LatencyModel:
     VARIANCE_START = 0.25
     VARIANCE_GROWTH_PER_S = 0.01
 
-    __slots__ = ("_absurd_in_a_row", "change", "cliffs", "known", "law", "level", "rejected", "updated_s")
+    __slots__ = (
+        "_absurd_in_a_row",
+        "_learned_variance",
+        "change",
+        "cliffs",
+        "known",
+        "law",
+        "level",
+        "rejected",
+        "updated_s",
+    )
 
     def __init__(self) -> None:
         self.law = AffineLaw()
@@ -57,6 +67,7 @@ class LatencyModel:
         self.known = False
         self.rejected = 0
         self._absurd_in_a_row = 0
+        self._learned_variance: float | None = None  # made when it is asked for: not every answer needs it
         self.updated_s = 0.0
 
     def update(self, x: float, service_ms: float, now_s: float) -> None:
@@ -66,11 +77,17 @@ class LatencyModel:
             return
         law = self.law
         if self.known:
-            if law.n >= self.HELD_FROM and self._is_absurd(service_ms / self.predict(x)):
-                self.rejected += 1
-                return
-            service_ms = self._follow(x, service_ms, now_s)
+            usual_ms = (law.a + law.c * x) * self.cliffs.get(x)  # without the level
+            predicted_ms = usual_ms * self.level.value
+            if law.n >= self.HELD_FROM:
+                if self._is_absurd(service_ms, predicted_ms):
+                    self.rejected += 1
+                    return
+                if service_ms > self.HELD_AT * predicted_ms:
+                    service_ms = self.HELD_AT * predicted_ms
+            self._follow(x, service_ms, usual_ms, now_s)
         law.update(x, service_ms)
+        self._learned_variance = None
         self.updated_s = now_s
         self.known = True
 
@@ -83,28 +100,33 @@ class LatencyModel:
         """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
         if not self.known:
             return self.VARIANCE_UNKNOWN
+        if self._learned_variance is None:
+            self._learned_variance = self._variance_of_law()
+        unseen_s = now_s - self.updated_s
+        if unseen_s <= 0.0:
+            return self._learned_variance
+        variance = self._learned_variance + self.VARIANCE_GROWTH_PER_S * unseen_s
+        return variance if variance < self.VARIANCE_UNKNOWN else self.VARIANCE_UNKNOWN
+
+    def _variance_of_law(self) -> float:
         law = self.law
-        learned = (law.relative_variance() + self.VARIANCE_START) / (law.n + 1.0)
-        unseen = self.VARIANCE_GROWTH_PER_S * max(0.0, now_s - self.updated_s)
-        return min(learned + unseen, self.VARIANCE_UNKNOWN)
+        return min((law.relative_variance() + self.VARIANCE_START) / (law.n + 1.0), self.VARIANCE_UNKNOWN)
 
-    def _is_absurd(self, ratio: float) -> bool:
+    def _is_absurd(self, service_ms: float, predicted_ms: float) -> bool:
         """Whether an observation is a thousand times its prediction, unless it is the third such in a row."""
-        self._absurd_in_a_row = self._absurd_in_a_row + 1 if ratio > self.ABSURD else 0
-        return 0 < self._absurd_in_a_row <= self.ABSURD_PASSED_OVER
+        if service_ms <= self.ABSURD * predicted_ms:
+            self._absurd_in_a_row = 0
+            return False
+        self._absurd_in_a_row += 1
+        return self._absurd_in_a_row <= self.ABSURD_PASSED_OVER
 
-    def _follow(self, x: float, service_ms: float, now_s: float) -> float:
-        """Let the factors and the change detector see an observation; return it as the law may see it."""
-        by_law = self.law.predict(x)
-        cliff = self.cliffs.get(x)
-        predicted = by_law * self.level.value * cliff
-        if self.law.n >= self.HELD_FROM and service_ms > self.HELD_AT * predicted:
-            service_ms = self.HELD_AT * predicted
-        if self.change.update(math.log(service_ms / (by_law * cliff))):
+    def _follow(self, x: float, service_ms: float, usual_ms: float, now_s: float) -> None:
+        """Let the factors and the change detector see an observation, before the law does."""
+        ratio = service_ms / usual_ms
+        if self.change.update(math.log(ratio)):
             self.law.forget(self.KEPT_AFTER_CHANGE)
             self.level.reset()
             self.cliffs.reset()
         else:
-            self.cliffs.update(x, service_ms / (by_law * self.level.value))
-            self.level.update(service_ms / (by_law * cliff), now_s)
-        return service_ms
+            self.cliffs.update(x, service_ms / (self.law.predict(x) * self.level.value))
+            self.level.update(ratio, now_s)

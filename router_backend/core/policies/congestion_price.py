@@ -45,22 +45,20 @@ class CongestionPrice:
         for candidate in candidates:
             busy += candidate.utilisation
         stuck = min(1.0, busy / len(candidates)) ** self._power
-        factor = self._priority_factor(priority)
+        factor = 1.0 if priority == 0 else self._priority_factor(priority)
         elsewhere = factor * (1.0 - stuck) * self._elsewhere
         nowhere_else = factor * stuck * self._nowhere_else
+        limit = self.UTILISATION_LIMIT
         for candidate in candidates:
             u = candidate.utilisation
-            if u > self.UTILISATION_LIMIT:
-                u = self.UTILISATION_LIMIT
-            service_ms = candidate.service_ms
-            load = candidate.load
+            if u > limit:
+                u = limit
+            wait_ms, service_ms, load = candidate.wait_ms, candidate.service_ms, candidate.load
             backlog = elsewhere / load.concurrency
-            if load.mean_service_ms > 0.0:
-                backlog += nowhere_else * (candidate.wait_ms + 0.5 * service_ms) / load.mean_service_ms
-            cost_ms = candidate.wait_ms + service_ms * (1.0 + backlog * u / (1.0 - u))
-            candidate.cost = cost_ms / candidate.weight
+            mean_ms = load.mean_service_ms
+            if mean_ms > 0.0:
+                backlog += nowhere_else * (wait_ms + 0.5 * service_ms) / mean_ms
+            candidate.cost = (wait_ms + service_ms * (1.0 + backlog * u / (1.0 - u))) / candidate.weight
 
     def _priority_factor(self, priority: int) -> float:
-        if priority == 0:
-            return 1.0
         return 0.0 if priority > 0 else self.LOW_PRIORITY_FACTOR
