@@ -90,14 +90,14 @@ class RoutingDecision:
         abandon: Callable[[tuple[VariantProfile, Place]], None],
         arm: Arm | None = None,
     ) -> None:
-        profile, propensity, probe = choice
+        profile = choice.candidate
         self.model_name = model_name
         self.chooser = chooser
         self.size = size
         self.now_s = now_s
         self.profile = profile
-        self.propensity = propensity
-        self.probe = probe
+        self.propensity = choice.propensity
+        self.probe = choice.probe
         self.expected_service_ms = profile.service_ms
         self.expected_latency_ms = profile.wait_ms + profile.service_ms
         self._standings: list[Standing] = [(c, c.cost, c.wait_ms, c.service_ms) for c in candidates]

@@ -39,16 +39,23 @@ class Breaker:
     recover by itself: it is kept out at once, for 5 s, doubling up to 60 s. When the time is over the
     breaker is half-open: one request passes as a probe, and its outcome closes or opens it.
 
+    Attributes:
+        state: where it stands.
+        closed: whether it is closed; beside the state, since every request asks and an enumeration's member
+            takes as long to look up as all else that is asked of a variant.
+        fault: what opened it last.
+        open_until_s: when it becomes half-open.
+
     References:
         Nygard, Release It!, circuit breaker; outlier ejection as in Envoy.
     """
 
     FAILURES_TO_OPEN = 2
 
-    __slots__ = ("_failures", "_open_s", "_probing", "fault", "open_until_s", "state")
+    __slots__ = ("_failures", "_open_s", "_probing", "closed", "fault", "open_until_s", "state")
 
     def __init__(self) -> None:
-        self.state = BreakerState.CLOSED
+        self._enter(BreakerState.CLOSED)
         self.fault = Fault.ERROR
         self.open_until_s = 0.0
         self._failures = 0
@@ -57,23 +64,23 @@ class Breaker:
 
     def allows(self, now_s: float) -> bool:
         """Whether a request may be sent now."""
-        if self.state is BreakerState.CLOSED:
+        if self.closed:
             return True
         return now_s >= self.open_until_s and not self._probing
 
     def dispatched(self) -> None:
         """A request is sent; after an open time it is the probe."""
-        if self.state is not BreakerState.CLOSED:
-            self.state = BreakerState.HALF_OPEN
+        if not self.closed:
+            self._enter(BreakerState.HALF_OPEN)
             self._probing = True
 
     def succeeded(self) -> None:
         """A request was answered."""
-        if self.state is not BreakerState.CLOSED or self._failures:
+        if self._failures or not self.closed:
             self._failures = 0
             self._open_s = 0.0
             self._probing = False
-            self.state = BreakerState.CLOSED
+            self._enter(BreakerState.CLOSED)
 
     def ignored(self) -> None:
         """A request ended in a way that says nothing about the variant."""
@@ -92,4 +99,8 @@ class Breaker:
         self._open_s = min(max(longer_s, rest.first_s), rest.longest_s)
         self.fault = fault
         self.open_until_s = now_s + self._open_s
-        self.state = BreakerState.OPEN
+        self._enter(BreakerState.OPEN)
+
+    def _enter(self, state: BreakerState) -> None:
+        self.state = state
+        self.closed = state is BreakerState.CLOSED

@@ -22,6 +22,11 @@ class Place:
         self.started_s: float | None = None
 
 
+WINDOW_S = 2.0
+LEAST_REST = 0.1
+MEAN_STEP = 0.03
+
+
 class Load:
     """The queue of a variant that serves `concurrency` requests at once, first come first served.
 
@@ -44,10 +49,6 @@ class Load:
         waiting: those that wait, in the order in which they were sent.
         mean_service_ms: mean predicted service time of what was sent here, recent ones most.
     """
-
-    WINDOW_S = 2.0
-    LEAST_REST = 0.1
-    MEAN_STEP = 0.03
 
     __slots__ = (
         "_overtaking",
@@ -97,14 +98,14 @@ class Load:
         elapsed_s = now_s - self._updated_s
         if elapsed_s <= 0.0:
             return self._utilisation
-        return self._utilisation * math.exp(-elapsed_s / self.WINDOW_S)
+        return self._utilisation * math.exp(-elapsed_s / WINDOW_S)
 
     def enter(self, predicted_ms: float, now_s: float) -> Place:
         """Reserve a place for a request that is sent now."""
-        added = predicted_ms / (self.WINDOW_S * 1e3 * self.concurrency)
+        added = predicted_ms / (WINDOW_S * 1e3 * self.concurrency)
         self._utilisation = self.utilisation(now_s) + added
         self._updated_s = now_s
-        step = self.MEAN_STEP if self.mean_service_ms else 1.0
+        step = MEAN_STEP if self.mean_service_ms else 1.0
         self.mean_service_ms += step * (predicted_ms - self.mean_service_ms)
         place = Place(predicted_ms, now_s)
         if len(self.running) < self.concurrency:
@@ -147,4 +148,4 @@ class Load:
         predicted_ms = place.predicted_ms
         started_s = place.started_s if place.started_s is not None else now_s
         rest_ms = predicted_ms - (now_s - started_s) * 1e3
-        return max(abs(rest_ms), self.LEAST_REST * predicted_ms)
+        return max(abs(rest_ms), LEAST_REST * predicted_ms)

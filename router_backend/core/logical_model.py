@@ -11,7 +11,7 @@ from router_backend.core.experiments.arm import Arm
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.experiments.running_experiment import RunningExperiment
 from router_backend.core.health import Fault
-from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.learning.predictor import LEAST, MOST
 from router_backend.core.load import Place
 from router_backend.core.metrics import ModelSums
 from router_backend.core.policies.base import Policy
@@ -90,7 +90,8 @@ class LogicalModel:
         unknown = False
         for candidate in candidates:
             candidate.predict(size, now_s)
-            unknown = unknown or not candidate.latency.known
+            if candidate.service_ms == 0.0:
+                unknown = True
         if unknown:
             self._guess_unknown(candidates, size)
         if context.max_memory_mb is not None or context.max_power_w is not None:
@@ -201,7 +202,7 @@ class LogicalModel:
         self.sums.arm_ended(arm.experiment_id, arm.name, latency_ms, error)
         if error is not None:
             arm.running.failed(arm, decision.variant, decision.now_s)
-        elif latency_ms is not None and LatencyModel.LEAST <= latency_ms <= LatencyModel.MOST:
+        elif latency_ms is not None and LEAST <= latency_ms <= MOST:
             arm.running.answered(arm, decision.variant, latency_ms, decision.now_s)
 
     def _policy_named(self, name: str) -> Policy:

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from router_backend.core.health import Fault
-from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.learning.predictor import LEAST, MOST
 
 if TYPE_CHECKING:  # a decision leads to the profiles, which hold these sums
     from router_backend.core.decision import RoutingDecision
@@ -96,7 +96,7 @@ class VariantSums:
         if ends is None:
             ends = self.ends[policy] = Ends()
         ends.add(latency_ms, error)
-        if error is None and latency_ms is not None and LatencyModel.LEAST <= latency_ms <= LatencyModel.MOST:
+        if error is None and latency_ms is not None and LEAST <= latency_ms <= MOST:
             self._timed(decision, latency_ms)
 
     def _timed(self, decision: "RoutingDecision", latency_ms: float) -> None:

@@ -2,9 +2,10 @@
 
 import math
 
-from router_backend.core.health import Breaker, BreakerState, Fault
+from router_backend.core.health import Breaker, Fault
 from router_backend.core.learning.interval import ConformalInterval
 from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.learning.predictor import LEAST, MOST
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.load import Load, Place
 from router_backend.core.metrics import VariantSums
@@ -15,7 +16,7 @@ from router_backend.core.variant import Device, Variant
 class VariantProfile:
     """Learning, load and health of one variant, and what they say of the request being routed.
 
-    The last five attributes are made anew for each decision, under the router's lock, in place: an object
+    The last six attributes are made anew for each decision, under the router's lock, in place: an object
     for each candidate of each decision would cost as much as the choice itself.
 
     Latency, memory and power are each predicted by a `Predictor`: what the router measures itself, and what
@@ -32,6 +33,7 @@ class VariantProfile:
         weight: how much it is preferred; a policy divides its cost by that.
         size: the size x of the request being routed.
         service_ms: predicted service time S of the request being routed; 0: nothing was learned.
+        variance: squared relative standard deviation of that prediction; 1: nothing was learned.
         wait_ms: predicted wait W before that.
         utilisation: how busy the variant was over the last seconds, per instance.
         cost: what the policy made of it, in its own unit; the least is best.
@@ -58,6 +60,7 @@ class VariantProfile:
         "sums",
         "unsuitable_reason",
         "utilisation",
+        "variance",
         "variant",
         "wait_ms",
         "weight",
@@ -80,7 +83,7 @@ class VariantProfile:
         self.successes = 0
         self.failures = 0
         self.sums = VariantSums()
-        self.size = self.service_ms = self.wait_ms = self.utilisation = self.cost = 0.0
+        self.size = self.service_ms = self.wait_ms = self.utilisation = self.variance = self.cost = 0.0
 
     @property
     def latency_ms(self) -> float:
@@ -117,7 +120,7 @@ class VariantProfile:
             return "not on an allowed device"
         if 0 < variant.max_batch_size < context.batch_size:
             return f"batch {context.batch_size} is above its maximum {variant.max_batch_size}"
-        if self.breaker.state is not BreakerState.CLOSED and not self.breaker.allows(now_s):
+        if not (self.breaker.closed or self.breaker.allows(now_s)):
             return self.DEAD if self.breaker.fault is Fault.DEAD else self.RESTING
         return None
 
@@ -126,6 +129,7 @@ class VariantProfile:
         load = self.load
         self.size = size
         self.service_ms = self.latency.predict(size)
+        self.variance = self.latency.relative_variance(now_s)
         self.wait_ms = load.wait_ms(now_s) if len(load.running) >= load.concurrency else 0.0
         self.utilisation = load.utilisation(now_s)
 
@@ -157,7 +161,7 @@ class VariantProfile:
         """
         self.breaker.succeeded()
         self.successes += 1
-        if not LatencyModel.LEAST <= latency_ms <= LatencyModel.MOST:
+        if not LEAST <= latency_ms <= MOST:
             self.latency.rejected += 1
             self.load.leave(place, now_s, answered=False)
             return False

@@ -1,5 +1,8 @@
 """Service time as an affine law of the request's size: y = a + c·x."""
 
+DECAY = 1.0 - 1.0 / 256.0
+PRIOR_WEIGHT = 0.5
+
 
 class AffineLaw:
     """Decayed, relatively weighted least squares for y = a + c·x with a, c >= 0.
@@ -22,9 +25,6 @@ class AffineLaw:
         22.0
     """
 
-    DECAY = 1.0 - 1.0 / 256.0
-    PRIOR_WEIGHT = 0.5
-
     __slots__ = ("a", "c", "n", "w", "wx", "wxx", "wxy", "wy", "wyy")
 
     def __init__(self) -> None:
@@ -35,16 +35,15 @@ class AffineLaw:
         """Learn that a request of size x > 0 took y > 0 (any unit of time, always the same)."""
         expected = self.a + self.c * x
         weight = 1.0 / (expected * expected) if expected > 0.0 else 1.0 / (y * y)
-        decay = self.DECAY
         weight_x = weight * x
         weight_y = weight * y
-        self.n = self.n * decay + 1.0
-        self.w = self.w * decay + weight
-        self.wx = self.wx * decay + weight_x
-        self.wxx = self.wxx * decay + weight_x * x
-        self.wy = self.wy * decay + weight_y
-        self.wxy = self.wxy * decay + weight_x * y
-        self.wyy = self.wyy * decay + weight_y * y
+        self.n = self.n * DECAY + 1.0
+        self.w = self.w * DECAY + weight
+        self.wx = self.wx * DECAY + weight_x
+        self.wxx = self.wxx * DECAY + weight_x * x
+        self.wy = self.wy * DECAY + weight_y
+        self.wxy = self.wxy * DECAY + weight_x * y
+        self.wyy = self.wyy * DECAY + weight_y * y
         self._solve()
 
     def predict(self, x: float) -> float:
@@ -78,7 +77,7 @@ class AffineLaw:
     def _solve(self) -> None:
         """Solve the 2×2 normal equations with the prior; clip to a, c >= 0."""
         w, wx, wy = self.w, self.wx, self.wy
-        prior = self.PRIOR_WEIGHT * w / self.n
+        prior = PRIOR_WEIGHT * w / self.n
         mean_x = wx / w
         half_mean_y = 0.5 * wy / w
         m11 = w + prior
@@ -87,9 +86,11 @@ class AffineLaw:
         r1 = wy + prior * half_mean_y
         r2 = self.wxy + prior * mean_x * half_mean_y
         determinant = m11 * m22 - m12 * m12
-        self.a = (r1 * m22 - r2 * m12) / determinant
-        self.c = (m11 * r2 - m12 * r1) / determinant
-        if self.a < 0.0:
-            self.a, self.c = 0.0, r2 / m22
-        elif self.c < 0.0:
-            self.a, self.c = r1 / m11, 0.0
+        a = (r1 * m22 - r2 * m12) / determinant
+        c = (m11 * r2 - m12 * r1) / determinant
+        if a < 0.0:
+            a, c = 0.0, r2 / m22
+        elif c < 0.0:
+            a, c = r1 / m11, 0.0
+        self.a = a
+        self.c = c

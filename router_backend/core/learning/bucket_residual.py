@@ -5,6 +5,9 @@ import math
 NOTHING = (0.0, 0.0)
 """The sums of ratios and of weights before the first observation."""
 
+DECAY = 1.0 - 1.0 / 64.0
+PRIOR_WEIGHT = 2.0
+
 
 class BucketResidual:
     """A factor β on the prediction per log2 bucket of the size: β = (Σr + 2)/(n + 2).
@@ -24,9 +27,6 @@ class BucketResidual:
         (1.9, 1.0)
     """
 
-    DECAY = 1.0 - 1.0 / 64.0
-    PRIOR_WEIGHT = 2.0
-
     __slots__ = ("_sums", "factors")
 
     def __init__(self) -> None:
@@ -37,10 +37,10 @@ class BucketResidual:
         """Learn that at size x > 0 the observed time was `ratio` times the predicted one."""
         bucket = math.frexp(x)[1]
         total, weight = self._sums.get(bucket, NOTHING)
-        total = total * self.DECAY + ratio
-        weight = weight * self.DECAY + 1.0
+        total = total * DECAY + ratio
+        weight = weight * DECAY + 1.0
         self._sums[bucket] = (total, weight)
-        self.factors[bucket] = (total + self.PRIOR_WEIGHT) / (weight + self.PRIOR_WEIGHT)
+        self.factors[bucket] = (total + PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT)
 
     def get(self, x: float) -> float:
         """The factor at size x; 1 where nothing was seen."""

@@ -2,6 +2,14 @@
 
 import math
 
+SLACK = 1.0
+THRESHOLD = 8.0
+DECAY = 1.0 - 1.0 / 64.0
+HELD_AT = 5.0
+SIGMA_FLOOR = 0.05
+SIGMA_START = 0.3
+HELD_AT_SIGMAS = 3.0
+
 
 class ChangeDetector:
     """Two-sided CUSUM on z = ln(observed / predicted) / σ with slack 1 and threshold 8.
@@ -21,40 +29,32 @@ class ChangeDetector:
         2
     """
 
-    SLACK = 1.0
-    THRESHOLD = 8.0
-    DECAY = 1.0 - 1.0 / 64.0
-    HELD_AT = 5.0
-    SIGMA_FLOOR = 0.05
-    SIGMA_START = 0.3
-    HELD_AT_SIGMAS = 3.0
-
     __slots__ = ("_above", "_below", "_variance", "alarms")
 
     def __init__(self) -> None:
         self._above = self._below = 0.0
-        self._variance = self.SIGMA_START**2
+        self._variance = SIGMA_START**2
         self.alarms = 0
 
     def update(self, log_ratio: float) -> bool:
         """Learn one surprise ln(observed / predicted); True when the law must have changed."""
         sigma = math.sqrt(self._variance)
-        if sigma < self.SIGMA_FLOOR:
-            sigma = self.SIGMA_FLOOR
-        if abs(log_ratio) <= self.SLACK * sigma and self._above == 0.0 == self._below:
+        if sigma < SIGMA_FLOOR:
+            sigma = SIGMA_FLOOR
+        if abs(log_ratio) <= SLACK * sigma and self._above == 0.0 == self._below:
             self._widen(log_ratio)  # no surprise, as most of the time
             return False
-        self._widen(min(abs(log_ratio), self.HELD_AT_SIGMAS * sigma))
-        self._accumulate(max(-self.HELD_AT, min(self.HELD_AT, log_ratio / sigma)))
-        if self._above <= self.THRESHOLD and self._below <= self.THRESHOLD:
+        self._widen(min(abs(log_ratio), HELD_AT_SIGMAS * sigma))
+        self._accumulate(max(-HELD_AT, min(HELD_AT, log_ratio / sigma)))
+        if self._above <= THRESHOLD and self._below <= THRESHOLD:
             return False
         self._above = self._below = 0.0
         self.alarms += 1
         return True
 
     def _widen(self, held: float) -> None:
-        self._variance = self._variance * self.DECAY + held * held * (1.0 - self.DECAY)
+        self._variance = self._variance * DECAY + held * held * (1.0 - DECAY)
 
     def _accumulate(self, z: float) -> None:
-        self._above = max(0.0, self._above + z - self.SLACK)
-        self._below = max(0.0, self._below - z - self.SLACK)
+        self._above = max(0.0, self._above + z - SLACK)
+        self._below = max(0.0, self._below - z - SLACK)

@@ -1,5 +1,8 @@
 """How far the observed latency may lie from the predicted one."""
 
+STEP = 0.05
+START = 0.5
+
 
 class ConformalInterval:
     """Adaptive conformal half-width θ of |ln(observed / predicted)| at a stated coverage q.
@@ -18,15 +21,12 @@ class ConformalInterval:
         True
     """
 
-    STEP = 0.05
-    START = 0.5
-
     __slots__ = ("_narrow", "_widen", "half_width")
 
     def __init__(self, coverage: float) -> None:
-        self._widen = self.STEP * coverage
-        self._narrow = self.STEP * (1.0 - coverage)
-        self.half_width = self.START
+        self._widen = STEP * coverage
+        self._narrow = STEP * (1.0 - coverage)
+        self.half_width = START
 
     def update(self, log_ratio: float) -> None:
         """Learn one error ln(observed / predicted)."""

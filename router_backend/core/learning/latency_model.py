@@ -6,6 +6,13 @@ from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.change import ChangeDetector
 from router_backend.core.learning.level import LevelFilter
+from router_backend.core.learning.predictor import LEAST, MOST, VARIANCE_UNKNOWN, variance_of, widened
+
+ABSURD = 1000.0
+ABSURD_PASSED_OVER = 2
+HELD_AT = 6.0
+HELD_FROM = 4.0
+KEPT_AFTER_CHANGE = 0.02
 
 
 class LatencyModel:
@@ -29,23 +36,6 @@ class LatencyModel:
         >>> round(model.predict(4))
         6
     """
-
-    # Of a service time in ms as of a size: what no clock or tensor shows, and what squares cannot hold.
-    LEAST = 1e-9
-    MOST = 1e12
-
-    ABSURD = 1000.0
-    ABSURD_PASSED_OVER = 2
-
-    HELD_AT = 6.0
-    HELD_FROM = 4.0
-    KEPT_AFTER_CHANGE = 0.02
-
-    # What is not known before the law has seen enough, and what is forgotten while it sees nothing:
-    # squared relative standard deviations.
-    VARIANCE_UNKNOWN = 1.0
-    VARIANCE_START = 0.25
-    VARIANCE_GROWTH_PER_S = 0.01
 
     __slots__ = (
         "_absurd_in_a_row",
@@ -72,19 +62,20 @@ class LatencyModel:
 
     def update(self, x: float, service_ms: float, now_s: float) -> None:
         """Learn that a request of size x was served in `service_ms`, seen at `now_s`."""
-        if not (self.LEAST <= service_ms <= self.MOST and self.LEAST <= x <= self.MOST):
+        if not (LEAST <= service_ms <= MOST and LEAST <= x <= MOST):
             self.rejected += 1
             return
         law = self.law
         if self.known:
             usual_ms = (law.a + law.c * x) * self.cliffs.get(x)  # without the level
-            predicted_ms = usual_ms * self.level.value
-            if law.n >= self.HELD_FROM:
-                if self._is_absurd(service_ms, predicted_ms):
-                    self.rejected += 1
-                    return
-                if service_ms > self.HELD_AT * predicted_ms:
-                    service_ms = self.HELD_AT * predicted_ms
+            most_ms = HELD_AT * usual_ms * self.level.value
+            if service_ms <= most_ms or law.n < HELD_FROM:
+                self._absurd_in_a_row = 0
+            elif self._is_absurd(service_ms, most_ms):
+                self.rejected += 1
+                return
+            else:
+                service_ms = most_ms
             self._follow(x, service_ms, usual_ms, now_s)
         law.update(x, service_ms)
         self._learned_variance = None
@@ -99,32 +90,24 @@ class LatencyModel:
     def relative_variance(self, now_s: float) -> float:
         """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
         if not self.known:
-            return self.VARIANCE_UNKNOWN
+            return VARIANCE_UNKNOWN
         if self._learned_variance is None:
-            self._learned_variance = self._variance_of_law()
-        unseen_s = now_s - self.updated_s
-        if unseen_s <= 0.0:
-            return self._learned_variance
-        variance = self._learned_variance + self.VARIANCE_GROWTH_PER_S * unseen_s
-        return variance if variance < self.VARIANCE_UNKNOWN else self.VARIANCE_UNKNOWN
+            self._learned_variance = variance_of(self.law)
+        return widened(self._learned_variance, now_s - self.updated_s)
 
-    def _variance_of_law(self) -> float:
-        law = self.law
-        return min((law.relative_variance() + self.VARIANCE_START) / (law.n + 1.0), self.VARIANCE_UNKNOWN)
-
-    def _is_absurd(self, service_ms: float, predicted_ms: float) -> bool:
+    def _is_absurd(self, service_ms: float, most_ms: float) -> bool:
         """Whether an observation is a thousand times its prediction, unless it is the third such in a row."""
-        if service_ms <= self.ABSURD * predicted_ms:
+        if service_ms * HELD_AT <= ABSURD * most_ms:
             self._absurd_in_a_row = 0
             return False
         self._absurd_in_a_row += 1
-        return self._absurd_in_a_row <= self.ABSURD_PASSED_OVER
+        return self._absurd_in_a_row <= ABSURD_PASSED_OVER
 
     def _follow(self, x: float, service_ms: float, usual_ms: float, now_s: float) -> None:
         """Let the factors and the change detector see an observation, before the law does."""
         ratio = service_ms / usual_ms
         if self.change.update(math.log(ratio)):
-            self.law.forget(self.KEPT_AFTER_CHANGE)
+            self.law.forget(KEPT_AFTER_CHANGE)
             self.level.reset()
             self.cliffs.reset()
         else:

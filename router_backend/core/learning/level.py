@@ -2,6 +2,9 @@
 
 import math
 
+FADE = 7.0 / 8.0
+MEMORY_S = 10.0
+
 
 class LevelFilter:
     """A factor g on the prediction that follows the last observations: g = (A + 1)/(B + 1).
@@ -17,9 +20,6 @@ class LevelFilter:
         2.3
     """
 
-    FADE = 7.0 / 8.0
-    MEMORY_S = 10.0
-
     __slots__ = ("_ratios", "_updated_s", "_weights", "value")
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class LevelFilter:
     def update(self, ratio: float, now_s: float) -> None:
         """Learn that the last observation was `ratio` times its prediction."""
         elapsed_s = now_s - self._updated_s
-        fade = self.FADE * math.exp(-elapsed_s / self.MEMORY_S) if elapsed_s > 0.0 else self.FADE
+        fade = FADE * math.exp(-elapsed_s / MEMORY_S) if elapsed_s > 0.0 else FADE
         self._updated_s = now_s
         self._ratios = self._ratios * fade + ratio
         self._weights = self._weights * fade + 1.0

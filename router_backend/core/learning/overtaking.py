@@ -1,5 +1,9 @@
 """Whether a variant serves more requests at once than it is said to."""
 
+LEAST_LEAD = 0.25
+FADE = 0.98
+THRESHOLD = 2.0
+
 
 class OvertakingDetector:
     """Counts requests that were answered while, by first come first served, they still had to wait.
@@ -20,10 +24,6 @@ class OvertakingDetector:
         True
     """
 
-    LEAST_LEAD = 0.25
-    FADE = 0.98
-    THRESHOLD = 2.0
-
     __slots__ = ("_deadline_s", "_evidence")
 
     def __init__(self) -> None:
@@ -33,15 +33,15 @@ class OvertakingDetector:
     def overtook(self, now_s: float, service_ms: float) -> None:
         """A request of that service time was answered although it should have been waiting."""
         if self._deadline_s is None:
-            self._deadline_s = now_s + self.LEAST_LEAD * service_ms / 1e3
+            self._deadline_s = now_s + LEAST_LEAD * service_ms / 1e3
 
     def oldest_left(self, now_s: float) -> bool:
         """The oldest running request left; True: more are served at once than was thought."""
-        self._evidence *= self.FADE
+        self._evidence *= FADE
         if self._deadline_s is not None:
             self._evidence += now_s > self._deadline_s
             self._deadline_s = None
-        if self._evidence <= self.THRESHOLD:
+        if self._evidence <= THRESHOLD:
             return False
         self._evidence = 0.0
         return True

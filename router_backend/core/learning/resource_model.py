@@ -1,6 +1,7 @@
 """What a request takes of one resource at one variant: memory in MB, or power in W."""
 
 from router_backend.core.learning.affine import AffineLaw
+from router_backend.core.learning.predictor import LEAST, MOST, VARIANCE_UNKNOWN, variance_of, widened
 
 
 class ResourceModel:
@@ -23,12 +24,6 @@ class ResourceModel:
         90
     """
 
-    LEAST = 1e-9
-    MOST = 1e12
-    VARIANCE_UNKNOWN = 1.0
-    VARIANCE_START = 0.25
-    VARIANCE_GROWTH_PER_S = 0.01
-
     __slots__ = ("known", "law", "prior", "rejected", "updated_s")
 
     def __init__(self, prior: float = 0.0) -> None:
@@ -40,7 +35,7 @@ class ResourceModel:
 
     def update(self, x: float, value: float, now_s: float) -> None:
         """Learn that a request of size x took `value`."""
-        if not (self.LEAST <= value <= self.MOST and self.LEAST <= x <= self.MOST):
+        if not (LEAST <= value <= MOST and LEAST <= x <= MOST):
             self.rejected += 1
             return
         self.law.update(x, value)
@@ -54,7 +49,5 @@ class ResourceModel:
     def relative_variance(self, now_s: float) -> float:
         """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
         if not self.known:
-            return self.VARIANCE_UNKNOWN
-        learned = (self.law.relative_variance() + self.VARIANCE_START) / (self.law.n + 1.0)
-        unseen = self.VARIANCE_GROWTH_PER_S * max(0.0, now_s - self.updated_s)
-        return min(learned + unseen, self.VARIANCE_UNKNOWN)
+            return VARIANCE_UNKNOWN
+        return widened(variance_of(self.law), now_s - self.updated_s)

@@ -97,7 +97,7 @@ class AdaptiveRoutingPolicy(Policy):
         self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
     ) -> Choice:
         """Pick the least sum."""
-        self.PRICE.set_costs(candidates, context.priority)
+        self.PRICE.cheapest(candidates, context.priority)
         terms = {name: [TERMS[name](candidate, now_s) for candidate in candidates] for name in self._weights}
         for candidate in candidates:
             candidate.cost = 0.0
@@ -107,7 +107,7 @@ class AdaptiveRoutingPolicy(Policy):
         for candidate in candidates:
             candidate.cost *= least_ms / candidate.weight
         best = least_cost(candidates)
-        probe = self._exploration.probe(candidates, best, now_s)
+        probe = self._exploration.probe(candidates, best)
         return Choice(best) if probe is None else Choice(probe, 1.0, True)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
 from router_backend.errors import ConfigurationError
 
 
-class Choice(NamedTuple):
+@dataclass(slots=True)
+class Choice:
     """What a policy picked.
 
     Args:

@@ -1,6 +1,12 @@
 """A budget for trying variants that might be better than they look."""
 
+import math
+
 from router_backend.core.profile import VariantProfile
+
+SHARE = 0.003
+CAP_LATENCIES = 5.0
+DEVIATIONS = 2.0
 
 
 class ExplorationBudget:
@@ -14,32 +20,27 @@ class ExplorationBudget:
     is one of cost, so that what a policy adds to the latency (a price on congestion) holds for probes.
     """
 
-    SHARE = 0.003
-    CAP_LATENCIES = 5.0
-    DEVIATIONS = 2.0
-
     __slots__ = ("_tokens_ms",)
 
     def __init__(self) -> None:
         self._tokens_ms = 0.0
 
-    def probe(
-        self, candidates: list[VariantProfile], best: VariantProfile, now_s: float
-    ) -> VariantProfile | None:
+    def probe(self, candidates: list[VariantProfile], best: VariantProfile) -> VariantProfile | None:
         """The candidate to try instead of the best one, costs in ms; None: there is none worth it."""
         best_ms = best.wait_ms + best.service_ms
-        self._tokens_ms += self.SHARE * best_ms
-        cap_ms = self.CAP_LATENCIES * best_ms
+        tokens_ms = self._tokens_ms + SHARE * best_ms
+        cap_ms = CAP_LATENCIES * best_ms
+        best_cost = best.cost
         promising = None
         hoped_ms = feared_ms = 0.0
         for candidate in candidates:
-            excess_ms = candidate.cost - best.cost
+            excess_ms = candidate.cost - best_cost
             if excess_ms > cap_ms:
                 cap_ms = excess_ms
-            if candidate is best or excess_ms > self._tokens_ms:
+            if excess_ms > tokens_ms or candidate is best:
                 continue
-            spread_ms = self.DEVIATIONS * candidate.uncertainty_ms(candidate.service_ms, now_s)
+            spread_ms = DEVIATIONS * candidate.service_ms * math.sqrt(candidate.variance)
             if excess_ms - spread_ms < hoped_ms:
                 promising, hoped_ms, feared_ms = candidate, excess_ms - spread_ms, excess_ms + spread_ms
-        self._tokens_ms = min(self._tokens_ms, cap_ms) - feared_ms
+        self._tokens_ms = (tokens_ms if tokens_ms < cap_ms else cap_ms) - feared_ms
         return promising

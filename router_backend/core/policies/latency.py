@@ -11,7 +11,9 @@ from router_backend.core.request import RoutingContext
 
 
 class LatencyOptimizedPolicy(Policy):
-    """Least W + S + price, divided by the candidate's weight; now and then a probe.
+    """Least W + E + price, divided by the candidate's weight; now and then a probe.
+
+    E is the predicted service time with a penalty for low confidence, the price one for utilisation.
 
     References:
         Shortest expected delay: arXiv 1509.03535. The price: `CongestionPrice`.
@@ -28,10 +30,6 @@ class LatencyOptimizedPolicy(Policy):
         self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
     ) -> Choice:
         """Pick the least cost, or now and then a variant that is worth learning about."""
-        self.PRICE.set_costs(candidates, context.priority)
-        best = candidates[0]
-        for candidate in candidates:
-            if candidate.cost < best.cost:
-                best = candidate
-        probe = self._exploration.probe(candidates, best, now_s)
+        best = self.PRICE.cheapest(candidates, context.priority)
+        probe = self._exploration.probe(candidates, best)
         return Choice(best) if probe is None else Choice(probe, 1.0, True)

@@ -50,7 +50,7 @@ class PowerEfficientPolicy(Policy):
             candidate.cost = least_ms * energy_mj(candidate) / least_mj / candidate.weight
         best = least_cost(fitting)
         _put_behind([candidate for candidate in candidates if candidate not in fitting], fitting)
-        probe = self._exploration.probe(fitting, best, now_s)
+        probe = self._exploration.probe(fitting, best)
         return Choice(best) if probe is None else Choice(probe, 1.0, True)
 
 

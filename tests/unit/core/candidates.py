@@ -37,6 +37,7 @@ def candidate_of(
     candidate = VariantProfile(Variant(name, Device.CPU, concurrency), coverage=0.9)
     candidate.latency = StatedLatency(service_ms, relative_sd, known=known)
     candidate.service_ms = service_ms
+    candidate.variance = relative_sd**2
     candidate.wait_ms = wait_ms
     candidate.utilisation = utilisation
     candidate.cost = math.nan

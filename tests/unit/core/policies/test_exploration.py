@@ -16,12 +16,12 @@ def probes(
     budget: ExplorationBudget, best: VariantProfile, other: VariantProfile, requests: int
 ) -> list[int]:
     """The requests, counted from 1, that were sent to `other` instead of to the best."""
-    return [n for n in range(1, requests + 1) if budget.probe([best, other], best, 0.0) is other]
+    return [n for n in range(1, requests + 1) if budget.probe([best, other], best) is other]
 
 
 def test_the_only_candidate_is_never_a_probe():
     best = candidate("best", 10.0, relative_sd=1.0)
-    assert ExplorationBudget().probe([best], best, 0.0) is None
+    assert ExplorationBudget().probe([best], best) is None
 
 
 def test_every_request_adds_three_thousandths_of_its_latency():
@@ -41,9 +41,9 @@ def test_the_budget_holds_five_latencies_at_most():
     for excess_ms, affordable in ((49.9, True), (50.1, False)):
         budget = ExplorationBudget()
         for _ in range(10_000):
-            budget.probe([best], best, 0.0)
+            budget.probe([best], best)
         other = candidate("other", 10.0 + excess_ms, relative_sd=0.5)
-        assert (budget.probe([best, other], best, 0.0) is other) is affordable
+        assert (budget.probe([best, other], best) is other) is affordable
 
 
 def test_what_looked_hopeless_once_is_tried_again_in_the_end():
@@ -63,8 +63,8 @@ def test_the_most_promising_of_the_affordable_ones_is_tried():
     out_of_reach = candidate("out of reach", 40.0, 1.0)
     budget = ExplorationBudget()
     for _ in range(14):
-        budget.probe([best], best, 0.0)
-    assert budget.probe([best, likely, hopeful, out_of_reach], best, 0.0) is hopeful
+        budget.probe([best], best)
+    assert budget.probe([best, likely, hopeful, out_of_reach], best) is hopeful
 
 
 def test_a_probe_does_not_undo_what_the_policy_added_to_the_latency():

@@ -77,6 +77,14 @@ def test_of_equal_costs_the_first_is_picked():
     assert choose(first, second).candidate is first
 
 
+def test_a_prediction_that_is_not_sure_costs_as_much_more_as_half_its_variance():
+    sure, unsure = candidate_of("sure", 10.0), candidate_of("unsure", 9.8, relative_sd=0.3)
+    choice = choose(unsure, sure)
+    assert choice.candidate is sure
+    assert unsure.cost == pytest.approx(9.8 * 1.045)
+    assert sure.cost == pytest.approx(10.0)
+
+
 class TestExploration:
     def test_an_uncertain_candidate_is_tried_now_and_then_and_marked_as_a_probe(self):
         policy, rng = LatencyOptimizedPolicy(), random.Random(0)
@@ -94,7 +102,7 @@ class TestExploration:
         spender, saver, rng = LatencyOptimizedPolicy(), LatencyOptimizedPolicy(), random.Random(0)
 
         def probed(policy: LatencyOptimizedPolicy) -> bool:
-            pair = [candidate_of("best", 10.0), candidate_of("other", 10.02, relative_sd=0.3)]
+            pair = [candidate_of("best", 10.0), candidate_of("other", 9.59, relative_sd=0.3)]
             return policy.choose(pair, RoutingContext(), 0.0, rng).probe
 
         assert probed(spender)

@@ -1,12 +1,13 @@
 import pytest
 
+from router_backend.core.policies.base import Choice
 from router_backend.core.policies.baselines.least_request import LeastRequestPolicy
 from tests.unit.core.policies.baselines.replicas import choose, holding, shares
 
 
 def test_the_fewest_in_flight_are_picked_for_sure():
     candidates = [holding("a", 3), holding("b", 1), holding("c", 2)]
-    assert choose(LeastRequestPolicy(), *candidates) == (candidates[1], 1.0, False)
+    assert choose(LeastRequestPolicy(), *candidates) == Choice(candidates[1])
     assert [candidate.cost for candidate in candidates] == [3.0, 1.0, 2.0]
 
 

@@ -2,6 +2,7 @@ from itertools import permutations
 
 import pytest
 
+from router_backend.core.policies.base import Choice
 from router_backend.core.policies.baselines.power_of_two import PowerOfTwoPolicy
 from tests.unit.core.policies.baselines.replicas import choose, holding, shares
 
@@ -35,5 +36,5 @@ def test_the_propensity_is_the_share_of_the_draws_that_it_wins(in_flight):
 
 def test_the_only_candidate_is_picked_for_sure():
     only = holding("only", in_flight=2)
-    assert choose(PowerOfTwoPolicy(), only) == (only, 1.0, False)
+    assert choose(PowerOfTwoPolicy(), only) == Choice(only)
     assert only.cost == 2.0
