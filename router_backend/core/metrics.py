@@ -96,10 +96,8 @@ class VariantSums:
         if ends is None:
             ends = self.ends[policy] = Ends()
         ends.add(latency_ms, error)
-        if error is None and latency_ms is not None and LEAST <= latency_ms <= MOST:
-            self._timed(decision, latency_ms)
-
-    def _timed(self, decision: "RoutingDecision", latency_ms: float) -> None:
+        if error is not None or latency_ms is None or not LEAST <= latency_ms <= MOST:
+            return
         self.within[bisect_left(LATENCY_BOUNDS_MS, latency_ms)] += 1
         self.latency_ms += latency_ms
         self.prediction_error_ms += abs(latency_ms - decision.expected_latency_ms)

@@ -33,7 +33,8 @@ class ConformalInterval:
         if abs(log_ratio) > self.half_width:
             self.half_width += self._widen
         else:
-            self.half_width = max(0.0, self.half_width - self._narrow)
+            narrower = self.half_width - self._narrow
+            self.half_width = narrower if narrower > 0.0 else 0.0
 
     def get(self) -> float:
         """The half-width: the interval is predicted · e^(±θ)."""
