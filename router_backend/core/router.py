@@ -198,6 +198,11 @@ class ModelRouter:
         with self._lock:
             self._run_experiments(by_name)
 
+    @property
+    def has_experiments(self) -> bool:
+        """Whether a request's unit matters."""
+        return bool(self._experiments)
+
     def experiments(self) -> tuple[Experiment, ...]:
         """The experiments that run, those that the guardrails have stopped included."""
         return tuple(self._experiments.values())

@@ -110,12 +110,11 @@ class RequestHandler:
         arrived_s: float,
     ) -> RoutingContext:
         context = context_of(inputs, self._batched)
-        unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
+        if self._router.has_experiments:
+            context.unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
         if options is NO_OPTIONS:
-            context.unit = unit
             return context
-        left_ms = _left_ms(options, arrived_s)
-        return replace(context, unit=unit, max_latency_ms=left_ms, **options.context)
+        return replace(context, max_latency_ms=_left_ms(options, arrived_s), **options.context)
 
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:

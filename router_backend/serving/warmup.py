@@ -45,9 +45,12 @@ class Warmup:
         return bool(self._waiting)
 
     def add(self, variant: str) -> None:
-        """Have a variant timed by the next `run`, unless it is known or its inputs cannot be made up."""
-        known = self._router.profile(self._model.name, variant).latency.known
-        if self._batch_sizes and not known and all(map(_can_be_made_up, self._model.signature.inputs)):
+        """Have a variant timed by the next `run`, unless it is known or its inputs cannot be made up.
+
+        Fewer answers than a warm-up has may all have paid for what the variant does once.
+        """
+        known = self._router.profile(self._model.name, variant).successes >= len(self._batch_sizes)
+        if not known and all(map(_can_be_made_up, self._model.signature.inputs)):
             self._waiting.append(variant)
 
     def run(self) -> None:
