@@ -41,6 +41,7 @@ class VariantProfile:
 
     RESTING = "breaker open after failures"
     DEAD = "breaker open: its process has ended, load the model again"
+    MOST_DOUBT = 0.5
 
     __slots__ = (
         "_prior_fixed_ms",
@@ -89,6 +90,17 @@ class VariantProfile:
     def latency_ms(self) -> float:
         """Predicted latency W + S of the request being routed."""
         return self.wait_ms + self.service_ms
+
+    @property
+    def hoped_ms(self) -> float:
+        """The latency of the request being routed with the benefit of the doubt, which idle variants have.
+
+        That is one standard deviation less, by half at the most. Without it, a variant that is predicted a
+        little too slow for its deadlines would be refused all requests, and never be known better.
+        """
+        if self.load.in_flight:
+            return self.latency_ms
+        return self.service_ms * (1.0 - min(math.sqrt(self.variance), self.MOST_DOUBT))
 
     @property
     def memory_mb(self) -> float | None:

@@ -33,14 +33,15 @@ class BucketResidual:
         self._sums: dict[int, tuple[float, float]] = {}
         self.factors: dict[int, float] = {}
 
-    def update(self, x: float, ratio: float) -> None:
-        """Learn that at size x > 0 the observed time was `ratio` times the predicted one."""
+    def update(self, x: float, ratio: float) -> float:
+        """Learn that at size x > 0 the observed time was `ratio` times the predicted one; the new factor."""
         bucket = math.frexp(x)[1]
         total, weight = self._sums.get(bucket, NOTHING)
         total = total * DECAY + ratio
         weight = weight * DECAY + 1.0
         self._sums[bucket] = (total, weight)
-        self.factors[bucket] = (total + PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT)
+        factor = self.factors[bucket] = (total + PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT)
+        return factor
 
     def get(self, x: float) -> float:
         """The factor at size x; 1 where nothing was seen."""

@@ -21,6 +21,8 @@ class LatencyModel:
     An observation is held at 6 S before anything learns from it, so that one stall does not bend the law;
     one that cannot be (no number, below LEAST, above MOST) is counted in `rejected` and teaches nothing;
     nor does one of a thousand times the prediction, until the third in a row says that it is meant.
+    The law learns first, then each factor what those before it leave unexplained (backfitting): were all
+    three to answer for the whole of one surprise, the next prediction would be its third power.
     The change detector watches the law and its cliffs without the level, which would hide a change from it
     and pass for one after a stall; when it alarms, 2 % of the law's weight is kept and the factors
     start anew.
@@ -35,6 +37,9 @@ class LatencyModel:
         ...     model.update(x, 2.0 + x, now_s=second)
         >>> round(model.predict(4))
         6
+
+    References:
+        Backfitting: Friedman and Stuetzle, Projection Pursuit Regression, JASA 76 (1981).
     """
 
     __slots__ = (
@@ -66,6 +71,7 @@ class LatencyModel:
             self.rejected += 1
             return
         law = self.law
+        changed = False
         if self.known:
             usual_ms = (law.a + law.c * x) * self.cliffs.get(x)  # without the level
             most_ms = HELD_AT * usual_ms * self.level.value
@@ -76,8 +82,12 @@ class LatencyModel:
                 return
             else:
                 service_ms = most_ms
-            self._follow(x, service_ms, usual_ms, now_s)
+            changed = self.change.update(math.log(service_ms / usual_ms))
+        if changed:
+            self._start_anew()
         law.update(x, service_ms)
+        if not changed:
+            self._explain(x, service_ms / law.predict(x), now_s)
         self._learned_variance = None
         self.updated_s = now_s
         self.known = True
@@ -103,13 +113,12 @@ class LatencyModel:
         self._absurd_in_a_row += 1
         return self._absurd_in_a_row <= ABSURD_PASSED_OVER
 
-    def _follow(self, x: float, service_ms: float, usual_ms: float, now_s: float) -> None:
-        """Let the factors and the change detector see an observation, before the law does."""
-        ratio = service_ms / usual_ms
-        if self.change.update(math.log(ratio)):
-            self.law.forget(KEPT_AFTER_CHANGE)
-            self.level.reset()
-            self.cliffs.reset()
-        else:
-            self.cliffs.update(x, service_ms / (self.law.predict(x) * self.level.value))
-            self.level.update(ratio, now_s)
+    def _explain(self, x: float, ratio: float, now_s: float) -> None:
+        """Let each factor learn what those before it leave unexplained of observed / law."""
+        cliff = self.cliffs.update(x, ratio / self.level.value)
+        self.level.update(ratio / cliff, now_s)
+
+    def _start_anew(self) -> None:
+        self.law.forget(KEPT_AFTER_CHANGE)
+        self.level.reset()
+        self.cliffs.reset()

@@ -212,10 +212,20 @@ class TestDeadline:
     def test_late_requests_are_refused_where_that_is_configured_and_told_when_it_would_be(self, make_model):
         config = RouterConfig(refuse_late=True)
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, config=config)
-        with pytest.raises(DeadlineError, match="within 5 ms, the soonest is expected in 10"):
-            route(model, max_latency_ms=5.0)
+        with pytest.raises(DeadlineError, match="within 4 ms, the soonest is expected in 10"):
+            route(model, max_latency_ms=4.0)
         assert all(profile.load.in_flight == 0 for profile in model.profiles.values())
         assert route(model, max_latency_ms=50.0).variant == "slow"
+
+    def test_before_a_refusal_an_idle_variant_gets_the_benefit_of_the_doubt_one_request_at_a_time(
+        self, make_model
+    ):
+        config = RouterConfig(refuse_late=True)
+        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 30.0}, config=config)
+        tried = route(model, max_latency_ms=9.5)
+        assert reasons(tried) == {"slow": None, "slower": "would be late"}
+        with pytest.raises(DeadlineError):
+            route(model, max_latency_ms=9.5)
 
 
 class TestBreakers:

@@ -2,6 +2,8 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from router_backend.core.learning.latency_model import LatencyModel
 
@@ -185,3 +187,18 @@ def test_a_clock_that_stands_still_lets_it_learn_all_the_same():
         model.update(x, law_ms(x), now_s=7.0)
     for x in SIZES:
         assert model.predict(x) == pytest.approx(law_ms(x), rel=0.02)
+
+
+@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=6), st.floats(0.01, 1e4))
+def test_what_is_predicted_next_is_never_far_beyond_what_was_ever_seen(seen_ms, last_ms):
+    model = LatencyModel()
+    for second, service_ms in enumerate([*seen_ms, last_ms]):
+        model.update(1.0, service_ms, now_s=float(second))
+    assert model.predict(1.0) <= 1.5 * max(*seen_ms, last_ms)
+
+
+def test_a_slow_start_is_unlearned_within_a_dozen_answers():
+    model = LatencyModel()
+    for number, service_ms in enumerate((74.2, 0.3, 5.2, 5.8, 1.2, 1.9, 0.7, 1.8, 0.4, 0.8, 0.9, 0.3, 3.7)):
+        model.update(1.0, service_ms, now_s=0.001 * number)
+    assert model.predict(1.0) < 4.0
