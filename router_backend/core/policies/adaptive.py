@@ -14,7 +14,7 @@ from router_backend.core.policies.energy import energy_mj
 from router_backend.core.policies.exploration import ExplorationBudget
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
-from router_backend.core.variant import Device
+from router_backend.core.variant import Device, Variant
 from router_backend.errors import ConfigurationError, nearest
 
 STATIC_SHAPES = frozenset({Device.NEURAL_ENGINE})
@@ -22,26 +22,31 @@ STATIC_SHAPES = frozenset({Device.NEURAL_ENGINE})
 
 
 class AdaptiveRoutingPolicy(Policy):
-    """Least weighted sum of terms, each relative to the least of all candidates.
+    """Least weighted geometric mean of terms: Π t^(w / Σ w).
 
-    The cost is Σ w · r / Σ w, where r = term / least term is 1 for the best candidate. The terms by weight:
+    A percent of a term of weight 0.5 counts as much as a percent of each of two of weight 0.25, whatever
+    the unit, so that nothing has to be scaled, and neither a very slow nor a very hungry candidate looks
+    better because another is worse still. The terms t by weight:
 
     - `latency_weight`: W + S + price, in ms; the price is the latency policy's, paid in full for the backlog;
     - `resource_weight`: energy, power times S, in mJ;
-    - `complexity_weight`: prior of the service time, which is the model's work for the device, in ms;
-    - `quantization_weight`: 1 where the model's numbers are reduced, which are cheaper to move, else 2;
+    - `complexity_weight`: prior of the service time, which is the model's work for the device, in ms; left
+      out where some candidate has none;
+    - `quantization_weight`: 1 where the model's numbers are known to be reduced, which are cheaper to move,
+      else 2;
     - `dynamic_shape_weight`: 2 on a device that compiles for fixed shapes if the model's are open, else 1;
     - `history_weight`: 1 + the share of failures + the relative standard deviation of the prediction.
 
-    A term that is not known of every candidate counts 1 for all. The sum is told in ms, times the least
-    latency, so that probes are paid from the same budget as the latency policy's.
+    The cost is told in ms, the least latency times the mean relative to the least, so that probes are paid
+    from the same budget as the latency policy's.
 
     Args:
         weights: by name; those that are left out keep their default.
 
     References:
-        The specification's list of factors. Simple additive weighting over ratio-normalised criteria:
-        Hwang and Yoon, Multiple Attribute Decision Making, 1981.
+        The specification's list of factors. The weighted product model: Bridgman, Dimensional Analysis, 1922;
+        Triantaphyllou, Multi-Criteria Decision Making Methods, 2000. With latency and energy alone and equal
+        weights it is the energy-delay product: Gonzalez and Horowitz, IEEE JSSC 31 (1996).
     """
 
     name: ClassVar[str] = "adaptive"
@@ -60,7 +65,8 @@ class AdaptiveRoutingPolicy(Policy):
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
         by_name = {**self.DEFAULT_WEIGHTS, **(weights or {})}
         total = sum(by_name.values())
-        self._weights = {name: weight / total for name, weight in by_name.items() if weight}
+        self._share = {name: weight / total for name, weight in by_name.items()}
+        self._fit: dict[str, float] = {}
         self._exploration = ExplorationBudget()
 
     @classmethod
@@ -96,64 +102,57 @@ class AdaptiveRoutingPolicy(Policy):
     def choose(
         self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
     ) -> Choice:
-        """Pick the least sum."""
+        """Pick the least mean."""
+        share = self._share
+        latency_share, energy_share = share["latency_weight"], share["resource_weight"]
+        history_share, work_share = share["history_weight"], share["complexity_weight"]
+        if work_share and not all(candidate.prior_ms for candidate in candidates):
+            work_share = 0.0
         self.PRICE.set_costs(candidates, context.priority)
-        terms = {name: [TERMS[name](candidate, now_s) for candidate in candidates] for name in self._weights}
+        least_ms = least_mean = math.inf
         for candidate in candidates:
-            candidate.cost = 0.0
-        for name, weight in self._weights.items():
-            _add(candidates, terms[name], weight)
-        least_ms = min(candidate.latency_ms for candidate in candidates)
+            weight = candidate.weight
+            mean = (
+                (candidate.cost * weight) ** latency_share
+                * energy_mj(candidate) ** energy_share
+                * _history(candidate, now_s) ** history_share
+                * self._fit_of(candidate.variant)
+                / weight
+            )
+            if work_share:
+                mean *= candidate.prior_ms**work_share
+            candidate.cost = mean
+            least_mean = min(least_mean, mean)
+            least_ms = min(least_ms, candidate.wait_ms + candidate.service_ms)
+        ms_per_mean = least_ms / least_mean
         for candidate in candidates:
-            candidate.cost *= least_ms / candidate.weight
+            candidate.cost *= ms_per_mean
         best = least_cost(candidates)
         probe = self._exploration.probe(candidates, best, now_s)
         return Choice(best) if probe is None else Choice(probe, 1.0, True)
 
-
-def _add(candidates: list[VariantProfile], terms: list[float], weight: float) -> None:
-    """Add a term relative to its least; one that is not known (0) of some candidate counts 1 for all."""
-    least = min(terms)
-    for candidate, term in zip(candidates, terms, strict=True):
-        candidate.cost += weight * term / least if least > 0.0 else weight
-
-
-def _latency(candidate: VariantProfile, _: float) -> float:
-    return candidate.cost * candidate.weight
+    def _fit_of(self, variant: Variant) -> float:
+        """What the model is for the device, which does not change: its terms' part of the mean."""
+        fit = self._fit.get(variant.name)
+        if fit is None:
+            fit = _quantization(variant) ** self._share["quantization_weight"]
+            fit *= _dynamic_shape(variant) ** self._share["dynamic_shape_weight"]
+            self._fit[variant.name] = fit
+        return fit
 
 
-def _energy(candidate: VariantProfile, _: float) -> float:
-    return energy_mj(candidate)
+def _quantization(variant: Variant) -> float:
+    characteristics = variant.characteristics
+    return 1.0 if characteristics is not None and characteristics.quantization else 2.0
 
 
-def _complexity(candidate: VariantProfile, _: float) -> float:
-    return candidate.prior_ms
-
-
-def _quantization(candidate: VariantProfile, _: float) -> float:
-    characteristics = candidate.variant.characteristics
-    if characteristics is None:
-        return 0.0
-    return 1.0 if characteristics.quantization else 2.0
-
-
-def _dynamic_shape(candidate: VariantProfile, _: float) -> float:
-    characteristics = candidate.variant.characteristics
+def _dynamic_shape(variant: Variant) -> float:
+    characteristics = variant.characteristics
     is_open = characteristics is not None and bool(characteristics.dynamic_dimensions)
-    return 2.0 if is_open and candidate.variant.device in STATIC_SHAPES else 1.0
+    return 2.0 if is_open and variant.device in STATIC_SHAPES else 1.0
 
 
 def _history(candidate: VariantProfile, now_s: float) -> float:
     ended = candidate.successes + candidate.failures
     failed = candidate.failures / ended if ended else 0.0
     return 1.0 + failed + math.sqrt(candidate.latency.relative_variance(now_s))
-
-
-TERMS = {
-    "complexity_weight": _complexity,
-    "latency_weight": _latency,
-    "quantization_weight": _quantization,
-    "dynamic_shape_weight": _dynamic_shape,
-    "resource_weight": _energy,
-    "history_weight": _history,
-}
