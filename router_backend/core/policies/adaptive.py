@@ -22,51 +22,58 @@ STATIC_SHAPES = frozenset({Device.NEURAL_ENGINE})
 
 
 class AdaptiveRoutingPolicy(Policy):
-    """Least weighted geometric mean of terms: Π t^(w / Σ w).
+    """Least weighted sum of amounts, each relative to what it is at the soonest candidates, times marks.
 
-    A percent of a term of weight 0.5 counts as much as a percent of each of two of weight 0.25, whatever
-    the unit, so that nothing has to be scaled, and neither a very slow nor a very hungry candidate looks
-    better because another is worse still. The terms t by weight:
+    The cost is Σ w · t / t̄ · Π m^(w / Σ w), where t̄ is the mean of the amount t over recent requests at the
+    candidate that would have answered each one first. So a percent of the mean of one amount counts as much
+    as a percent of that of another, by weight: the sum is the gradient of Σ w · ln t̄, which is to say that
+    large requests, of which the means are made, decide where they go by what they cost, while for small
+    ones a difference of many times may not matter. The reference does not depend on what is chosen: energy
+    that is saved, or a queue at a thrifty device, does not make energy dearer still. The amounts t:
 
-    - `latency_weight`: W + S + price, in ms; the price is the latency policy's, paid in full for the backlog;
+    - `latency_weight`: W + S + price, in ms, as the latency policy has it;
     - `resource_weight`: energy, power times S, in mJ;
     - `complexity_weight`: prior of the service time, which is the model's work for the device, in ms; left
-      out where some candidate has none;
+      out where some candidate has none.
+
+    The marks m, 1 for the best:
+
     - `quantization_weight`: 1 where the model's numbers are known to be reduced, which are cheaper to move,
       else 2;
     - `dynamic_shape_weight`: 2 on a device that compiles for fixed shapes if the model's are open, else 1;
     - `history_weight`: 1 + the share of failures + the relative standard deviation of the prediction.
 
-    The cost is told in ms, the least latency times the mean relative to the least, so that probes are paid
-    from the same budget as the latency policy's.
+    The cost is told in ms, so that probes are paid from the same budget as the latency policy's.
 
     Args:
         weights: by name; those that are left out keep their default.
 
     References:
-        The specification's list of factors. The weighted product model: Bridgman, Dimensional Analysis, 1922;
-        Triantaphyllou, Multi-Criteria Decision Making Methods, 2000. With latency and energy alone and equal
-        weights it is the energy-delay product: Gonzalez and Horowitz, IEEE JSSC 31 (1996).
+        The specification's list of factors. Simple additive weighting: Hwang and Yoon, Multiple Attribute
+        Decision Making, 1981. Sums relative to means as the gradient of logarithms: proportional fairness,
+        Kelly, Maulloo and Tan, Journal of the Operational Research Society 49 (1998).
     """
 
     name: ClassVar[str] = "adaptive"
 
     DEFAULT_WEIGHTS: ClassVar[Mapping[str, float]] = {
         "complexity_weight": 0.05,
-        "latency_weight": 0.5,
+        "latency_weight": 0.4,
         "quantization_weight": 0.05,
         "dynamic_shape_weight": 0.05,
-        "resource_weight": 0.3,
+        "resource_weight": 0.4,
         "history_weight": 0.05,
     }
-    PRICE = CongestionPrice(nowhere_else=1.0, power=0)
-    """Paid as if later requests could go nowhere else: a thrifty device attracts all of them."""
+    PRICE = CongestionPrice()
+    REFERENCE_STEP = 0.01
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
         by_name = {**self.DEFAULT_WEIGHTS, **(weights or {})}
         total = sum(by_name.values())
         self._share = {name: weight / total for name, weight in by_name.items()}
-        self._fit: dict[str, float] = {}
+        self._amounts = _Amounts(self._share, self.REFERENCE_STEP)
+        self._history_share = self._share["history_weight"]
+        self._fits: dict[str, float] = {}
         self._exploration = ExplorationBudget()
 
     @classmethod
@@ -102,43 +109,68 @@ class AdaptiveRoutingPolicy(Policy):
     def choose(
         self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
     ) -> Choice:
-        """Pick the least mean."""
-        share = self._share
-        latency_share, energy_share = share["latency_weight"], share["resource_weight"]
-        history_share, work_share = share["history_weight"], share["complexity_weight"]
-        if work_share and not all(candidate.prior_ms for candidate in candidates):
-            work_share = 0.0
+        """Pick the least cost."""
+        energies_mj = [energy_mj(candidate) for candidate in candidates]
+        per_ms, per_mj, per_prior_ms = self._amounts.factors(candidates, energies_mj)
+        history_share, fits = self._history_share, self._fits
         self.PRICE.set_costs(candidates, context.priority)
-        least_ms = least_mean = math.inf
-        for candidate in candidates:
+        for candidate, mj in zip(candidates, energies_mj, strict=True):
             weight = candidate.weight
-            mean = (
-                (candidate.cost * weight) ** latency_share
-                * energy_mj(candidate) ** energy_share
-                * _history(candidate, now_s) ** history_share
-                * self._fit_of(candidate.variant)
-                / weight
-            )
-            if work_share:
-                mean *= candidate.prior_ms**work_share
-            candidate.cost = mean
-            least_mean = min(least_mean, mean)
-            least_ms = min(least_ms, candidate.wait_ms + candidate.service_ms)
-        ms_per_mean = least_ms / least_mean
-        for candidate in candidates:
-            candidate.cost *= ms_per_mean
+            amounts = per_ms * candidate.cost * weight + per_mj * mj
+            if per_prior_ms:
+                amounts += per_prior_ms * candidate.prior_ms
+            fit = fits.get(candidate.variant.name) or self._fit_of(candidate.variant)
+            marks = fit * _history(candidate, now_s) ** history_share
+            candidate.cost = (amounts or 1.0) * marks / weight  # marks alone where no amount has a weight
         best = least_cost(candidates)
         probe = self._exploration.probe(candidates, best, now_s)
         return Choice(best) if probe is None else Choice(probe, 1.0, True)
 
     def _fit_of(self, variant: Variant) -> float:
-        """What the model is for the device, which does not change: its terms' part of the mean."""
-        fit = self._fit.get(variant.name)
-        if fit is None:
-            fit = _quantization(variant) ** self._share["quantization_weight"]
-            fit *= _dynamic_shape(variant) ** self._share["dynamic_shape_weight"]
-            self._fit[variant.name] = fit
+        """The product of the marks of model and device, which do not change."""
+        fit = _quantization(variant) ** self._share["quantization_weight"]
+        fit *= _dynamic_shape(variant) ** self._share["dynamic_shape_weight"]
+        self._fits[variant.name] = fit
         return fit
+
+
+class _Amounts:
+    """What a ms and a mJ are worth, in ms of the amount of the largest weight.
+
+    Args:
+        share: the weights by name.
+        step: of the means.
+    """
+
+    __slots__ = ("_energy", "_latency", "_mean_mj", "_mean_ms", "_mean_prior_ms", "_step", "_work")
+
+    def __init__(self, share: Mapping[str, float], step: float) -> None:
+        weights = [share[f"{name}_weight"] for name in ("latency", "resource", "complexity")]
+        most = max(weights)
+        self._latency, self._energy, self._work = (weight / most if most else 0.0 for weight in weights)
+        self._step = step
+        self._mean_ms = self._mean_mj = self._mean_prior_ms = 0.0
+
+    def factors(
+        self, candidates: list[VariantProfile], energies_mj: list[float]
+    ) -> tuple[float, float, float]:
+        """Of latency, energy and prior; the request being routed counts for the means."""
+        latencies_ms = [candidate.wait_ms + candidate.service_ms for candidate in candidates]
+        least_ms = min(latencies_ms)
+        soonest = latencies_ms.index(least_ms)
+        step = self._step if self._mean_ms else 1.0
+        self._mean_ms += step * (least_ms - self._mean_ms)
+        self._mean_mj += step * (energies_mj[soonest] - self._mean_mj)
+        per_mj = self._energy * self._mean_ms / self._mean_mj
+        return self._latency, per_mj, self._work and self._work_factor(candidates, soonest)
+
+    def _work_factor(self, candidates: list[VariantProfile], soonest: int) -> float:
+        """Of the prior; 0 where some candidate has none."""
+        if not all(candidate.prior_ms for candidate in candidates):
+            return 0.0
+        step = self._step if self._mean_prior_ms else 1.0
+        self._mean_prior_ms += step * (candidates[soonest].prior_ms - self._mean_prior_ms)
+        return self._work * self._mean_ms / self._mean_prior_ms
 
 
 def _quantization(variant: Variant) -> float:

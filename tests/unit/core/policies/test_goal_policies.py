@@ -160,8 +160,26 @@ def test_each_weight_decides_by_its_own_term() -> None:
 def test_the_balance_shifts_with_the_weights() -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
     quick = candidate("quick", Device.GPU, 4.0, power_w=40.0)
-    assert pick(weights(latency_weight="1", resource_weight="1"), [quick, thrifty]) == "thrifty"
-    assert pick(weights(latency_weight="9", resource_weight="1"), [quick, thrifty]) == "quick"
+    # Against the quick one, the thrifty one takes 100 % more latency and 60 % less energy.
+    assert pick(weights(latency_weight="1", resource_weight="1.6"), [quick, thrifty]) == "quick"
+    assert pick(weights(latency_weight="1", resource_weight="1.8"), [quick, thrifty]) == "thrifty"
+
+
+def test_large_requests_decide_where_small_ones_may_go_anywhere() -> None:
+    """The small one's three times the latency is little beside the mean; so is its energy."""
+
+    def both(share: float) -> list[VariantProfile]:
+        return [
+            candidate("quick", Device.GPU, 40.0 * share, power_w=70.0),
+            candidate("thrifty", Device.NEURAL_ENGINE, 120.0 * share, wait_ms=1.0, power_w=8.0),
+        ]
+
+    policy = weights(latency_weight="1", resource_weight="1")
+    pick(policy, both(1.0))
+    small = both(0.01)
+    pick(policy, small)
+    quick, thrifty = small
+    assert thrifty.cost - quick.cost == pytest.approx(1.8 - 0.01 * 40.0 * (70 - 24) / 70, rel=0.02)
 
 
 def test_what_a_model_is_not_known_for_counts_for_nobody() -> None:
@@ -175,7 +193,7 @@ def test_the_balance_is_told_in_ms() -> None:
     quick = candidate("quick", Device.GPU, 4.0, power_w=70.0)
     slow = candidate("slow", Device.CPU, 16.0, power_w=70.0)
     assert pick(weights(latency_weight="1", resource_weight="1"), [slow, quick]) == "quick"
-    assert (quick.cost, slow.cost) == (pytest.approx(4.0), pytest.approx(16.0))
+    assert (quick.cost, slow.cost) == (pytest.approx(8.0), pytest.approx(32.0)), "latency and as much energy"
 
 
 @pytest.mark.parametrize(
