@@ -128,7 +128,7 @@ class AdaptiveRoutingPolicy(Policy):
 
     def _fit_of(self, variant: Variant) -> float:
         """The product of the marks of model and device, which do not change."""
-        fit = _quantization(variant) ** self._share["quantization_weight"]
+        fit: float = _quantization(variant) ** self._share["quantization_weight"]
         fit *= _dynamic_shape(variant) ** self._share["dynamic_shape_weight"]
         self._fits[variant.name] = fit
         return fit
