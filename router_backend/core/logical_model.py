@@ -4,6 +4,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from router_backend.core.capacity import UNLIMITED, Capacity
 from router_backend.core.decision import RoutingDecision
@@ -101,6 +102,8 @@ class LogicalModel:
         deadline_ms = self._max_latency_ms if context.max_latency_ms is None else context.max_latency_ms
         if deadline_ms is not None:
             candidates = self._in_time(candidates, out, deadline_ms)
+            if context.max_latency_ms is None:
+                context = replace(context, max_latency_ms=deadline_ms)  # policies know of no configuration
         policy, arm = self._chooser(context, now_s, rng)
         choice = policy.choose(candidates, context, now_s, rng)
         place = choice.candidate.dispatched(now_s)

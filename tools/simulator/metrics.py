@@ -33,7 +33,9 @@ class RunMetrics:
         energy_j: energy of an answer: power times service time, by what the world says of power, failed
             attempts left out; of requests that a device serves together, each counts in full.
         energy_ratio: the same / the oracle's.
+        energy_in_time_j: energy of all answers / answers in time: what a late one took was spent for nothing.
         balanced: geometric mean of mean_ratio and energy_ratio, so that a percent of either counts the same.
+        balanced_in_time: the same with the energy per answer in time.
         shares: by variant, its share of the answers.
         calibration: how well the router predicted.
         decisions_per_s: decisions per second of real time spent in them; this machine's, indicative.
@@ -53,7 +55,9 @@ class RunMetrics:
     makespan_s: float
     energy_j: float
     energy_ratio: float
+    energy_in_time_j: float
     balanced: float
+    balanced_in_time: float
     shares: dict[str, float]
     calibration: Calibration
     decisions_per_s: float
@@ -69,12 +73,14 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
     in_time = _in_time(run)
     mean_ms, p99_ms = _mean_and_p99_ms(run)
     oracle_mean_ms, oracle_p99_ms = _mean_and_p99_ms(oracle)
+    mean_ratio = mean_ms / oracle_mean_ms
     energy_ratio = _energy_j(run) / _energy_j(oracle)
+    energy_in_time_j = _energy_in_time_j(run)
     lost_ms = run.latency_ms - oracle.latency_ms
     return RunMetrics(
         mean_ms=mean_ms,
         p99_ms=p99_ms,
-        mean_ratio=mean_ms / oracle_mean_ms,
+        mean_ratio=mean_ratio,
         p99_ratio=p99_ms / oracle_p99_ms,
         in_time=in_time,
         goodput_per_s=in_time * len(run.latency_ms) / float(run.arrival_s[-1]),
@@ -86,7 +92,9 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
         makespan_s=float(np.nanmax(run.arrival_s + run.latency_ms / 1e3, initial=0.0)),
         energy_j=_energy_j(run),
         energy_ratio=energy_ratio,
-        balanced=math.sqrt(mean_ms / oracle_mean_ms * energy_ratio),
+        energy_in_time_j=energy_in_time_j,
+        balanced=math.sqrt(mean_ratio * energy_ratio),
+        balanced_in_time=math.sqrt(mean_ratio * energy_in_time_j / _energy_in_time_j(oracle)),
         shares={name: _mean(run.executions["variant"] == number) for number, name in enumerate(run.variants)},
         calibration=calibrate(run),
         decisions_per_s=run.decisions_per_s,
@@ -94,8 +102,18 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
 
 
 def _energy_j(run: RunRecord) -> float:
+    return _mean_of_all(_energies_j(run))
+
+
+def _energy_in_time_j(run: RunRecord) -> float:
+    in_time = int((run.latency_ms <= run.deadline_ms).sum())
+    return float(_energies_j(run).sum()) / in_time if in_time else float("nan")
+
+
+def _energies_j(run: RunRecord) -> Array:
     power_w = np.array(run.power_w)[run.executions["variant"]]
-    return _mean_of_all(power_w * run.executions["service_ms"] / 1e3)
+    energies_j: Array = power_w * run.executions["service_ms"] / 1e3
+    return energies_j
 
 
 def _mean_of_all(values: Array) -> float:

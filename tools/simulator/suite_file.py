@@ -12,7 +12,7 @@ from tools.simulator.suite import SuiteCase, Target
 from tools.simulator.workload_file import read_workload
 from tools.simulator.world_file import read_world
 
-_NUMBERS = ("load", "requests")
+_OF_THE_WORKLOAD = ("load", "requests", "told_deadline")
 
 
 def read_suite(path: Path) -> list[SuiteCase]:
@@ -38,7 +38,7 @@ def _case(document: Document, index: int, entry: dict[str, Any]) -> SuiteCase:
     folder = document.path.parent
     world = read_world(find("worlds", entry["world"], folder))
     workload = read_workload(find("workloads", entry["workload"], folder))
-    workload = replace(workload, **{name: entry[name] for name in _NUMBERS if name in entry})
+    workload = replace(workload, **{name: entry[name] for name in _OF_THE_WORKLOAD if name in entry})
     if "warm_up_batch_sizes" in entry:
         workload = replace(workload, warm_up_batch_sizes=tuple(entry["warm_up_batch_sizes"]))
     if entry.get("calm", False):

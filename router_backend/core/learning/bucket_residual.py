@@ -22,7 +22,7 @@ class BucketResidual:
     Examples:
         >>> residual = BucketResidual()
         >>> for _ in range(30):
-        ...     residual.update(16, 2.0)
+        ...     factor = residual.update(16, 2.0)
         >>> round(residual.get(16), 1), residual.get(8)
         (1.9, 1.0)
     """

@@ -15,7 +15,5 @@ the order of what powermetrics shows for Apple's Neural Engine and GPU."""
 
 def energy_mj(candidate: VariantProfile) -> float:
     """Energy of the request being routed, power times service time, in mJ."""
-    power_w = candidate.power_w
-    if power_w is None:
-        power_w = NOMINAL_POWER_W[candidate.variant.device]
+    power_w = candidate.power.predict(candidate.size) or NOMINAL_POWER_W[candidate.variant.device]
     return power_w * candidate.service_ms

@@ -162,3 +162,10 @@ def test_a_variant_on_a_device_that_cannot_run_the_model_is_out_with_the_reason(
         "ane": "it has a Loop",
         "gpu": "the model is stated not to run on gpu",
     }
+
+
+def test_a_policy_is_told_the_deadline_of_the_model():
+    router = router_of(RouterConfig(policy="power"))
+    assert chosen(router) == "ane"
+    router.reconfigure("resnet50", RouterConfig(policy="power", max_latency_ms=10.2))
+    assert chosen(router) == "gpu", "10 ms are in time, but not with the margin that the policy wants"

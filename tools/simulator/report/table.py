@@ -34,6 +34,7 @@ def comparison_table(comparison: Comparison) -> Table:
 def columns_of(comparison: Comparison) -> list[Column]:
     """The columns that say something: not everywhere are requests refused or left without an answer."""
     refusing = comparison.case.workload.refuse_late
+    told = comparison.case.workload.told_deadline
     unanswered = any(metrics.answered < 1.0 for runs in comparison.metrics.values() for metrics in runs)
     unmetered = any(variant.power_w is None for variant in comparison.case.world.variants)
     hidden = {
@@ -42,7 +43,9 @@ def columns_of(comparison: Comparison) -> list[Column]:
         "answered": not unanswered,
         "makespan_s": offered_load(comparison.case.world, comparison.case.workload) < 1.0,
         "energy_j": unmetered,
+        "energy_in_time_j": unmetered or not told,
         "balanced": unmetered,
+        "balanced_in_time": unmetered or not told,
     }
     return [column for column in COLUMNS if not hidden.get(column.figure, False)]
 

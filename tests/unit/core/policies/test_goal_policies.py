@@ -76,7 +76,7 @@ def test_least_energy_is_chosen_among_those_that_are_fast_enough() -> None:
     quick = candidate("quick", Device.GPU, 5.0, power_w=70.0)
     both = [quick, thrifty]
     assert pick(PowerEfficientPolicy(), both) == "thrifty"
-    assert pick(PowerEfficientPolicy(), both, RoutingContext(max_latency_ms=21.0)) == "quick"
+    assert pick(PowerEfficientPolicy(), both, RoutingContext(max_latency_ms=20.5)) == "quick"
     assert thrifty.cost > quick.cost, "what is late ranks behind"
 
 
@@ -85,10 +85,34 @@ def test_without_a_deadline_nobody_waits_for_the_thriftiest_without_an_end() -> 
     assert pick(PowerEfficientPolicy(), [crowded, candidate("free", Device.GPU, 5.0, power_w=70.0)]) == "free"
 
 
-def test_where_none_is_fast_enough_the_first_answer_counts() -> None:
-    thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 20.0, power_w=8.0)
-    quick = candidate("quick", Device.GPU, 10.0, power_w=70.0)
-    assert pick(PowerEfficientPolicy(), [thrifty, quick], RoutingContext(max_latency_ms=1.0)) == "quick"
+@pytest.mark.parametrize(("wait_ms", "picked"), [(0.0, "thrifty"), (79.0, "thrifty"), (81.0, "quick")])
+def test_what_is_late_anyway_is_served_by_the_least_product_of_energy_and_delay(
+    wait_ms: float, picked: str
+) -> None:
+    thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 20.0, wait_ms=wait_ms, power_w=8.0)
+    quick = candidate("quick", Device.GPU, 10.0, power_w=80.0)  # five times the energy, a bound of 20 ms
+    assert pick(PowerEfficientPolicy(), [thrifty, quick], RoutingContext(max_latency_ms=1.0)) == picked
+
+
+def test_a_little_less_of_a_wait_is_not_worth_a_hungry_device() -> None:
+    thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 10.0, wait_ms=30.0, power_w=8.0)
+    assert pick(PowerEfficientPolicy(), [thrifty, candidate("hungry", Device.CPU, 15.0, power_w=65.0)]) == (
+        "thrifty"
+    )
+
+
+def test_the_time_of_a_busy_thrifty_device_is_kept_for_those_who_save_most_there() -> None:
+    def both(quick_ms: float, utilisation: float) -> list[VariantProfile]:
+        return [
+            candidate("thrifty", Device.NEURAL_ENGINE, 10.0, utilisation=utilisation, power_w=8.0),
+            candidate("quick", Device.GPU, quick_ms, power_w=70.0),
+        ]
+
+    policy = PowerEfficientPolicy()
+    for _ in range(30):
+        assert pick(policy, both(10.0, 0.9)) == "thrifty"  # saves 620 mJ in 10 ms
+    assert pick(policy, both(5.0, 0.0)) == "thrifty", "270 mJ, and nobody else is there"
+    assert pick(policy, both(5.0, 0.9)) == "quick", "270 mJ, less than what its time is worth"
 
 
 def test_power_that_was_never_measured_is_that_of_the_kind_of_device() -> None:
@@ -136,8 +160,40 @@ def test_each_weight_decides_by_its_own_term() -> None:
 def test_the_balance_shifts_with_the_weights() -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
     quick = candidate("quick", Device.GPU, 4.0, power_w=40.0)
-    assert pick(weights(latency_weight="1", resource_weight="1"), [quick, thrifty]) == "thrifty"
-    assert pick(weights(latency_weight="9", resource_weight="1"), [quick, thrifty]) == "quick"
+    # Against the quick one, the thrifty one takes 100 % more latency and 60 % less energy.
+    assert pick(weights(latency_weight="1", resource_weight="1.6"), [quick, thrifty]) == "quick"
+    assert pick(weights(latency_weight="1", resource_weight="1.8"), [quick, thrifty]) == "thrifty"
+
+
+def test_large_requests_decide_where_small_ones_may_go_anywhere() -> None:
+    """The small one's three times the latency is little beside the mean; so is its energy."""
+
+    def both(share: float) -> list[VariantProfile]:
+        return [
+            candidate("quick", Device.GPU, 40.0 * share, power_w=70.0),
+            candidate("thrifty", Device.NEURAL_ENGINE, 120.0 * share, wait_ms=1.0, power_w=8.0),
+        ]
+
+    policy = weights(latency_weight="1", resource_weight="1")
+    pick(policy, both(1.0))
+    small = both(0.01)
+    pick(policy, small)
+    quick, thrifty = small
+    assert thrifty.cost - quick.cost == pytest.approx(1.8 - 0.01 * 40.0 * (70 - 24) / 70, rel=0.02)
+
+
+def test_what_a_model_is_not_known_for_counts_for_nobody() -> None:
+    stated = candidate("stated", Device.GPU, 4.0, suitability=Suitability(fixed_ms=9.0, per_item_ms=0.0))
+    unknown = candidate("unknown", Device.CPU, 4.0)
+    pick(weights(complexity_weight="1"), [unknown, stated])
+    assert stated.cost == pytest.approx(unknown.cost)
+
+
+def test_the_balance_is_told_in_ms() -> None:
+    quick = candidate("quick", Device.GPU, 4.0, power_w=70.0)
+    slow = candidate("slow", Device.CPU, 16.0, power_w=70.0)
+    assert pick(weights(latency_weight="1", resource_weight="1"), [slow, quick]) == "quick"
+    assert (quick.cost, slow.cost) == (pytest.approx(8.0), pytest.approx(32.0)), "latency and as much energy"
 
 
 @pytest.mark.parametrize(

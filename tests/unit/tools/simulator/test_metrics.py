@@ -111,6 +111,14 @@ def test_energy_is_power_times_true_service_time_of_the_answers() -> None:
     assert metrics.balanced == pytest.approx(math.sqrt(2.0 * 6.0))
 
 
+def test_the_energy_of_late_answers_is_spent_for_those_in_time() -> None:
+    oracle = record([4.0] * 4, service_ms=[1.0] * 4)
+    metrics = measure(record([8.0, 8.0, 8.0, 16.0], service_ms=[3.0] * 4), oracle)
+    assert metrics.energy_in_time_j == pytest.approx(4 * 2.0 * 3e-3 / 3)
+    assert metrics.balanced_in_time == pytest.approx(math.sqrt(2.5 * (8e-3 / 2e-3)))
+    assert math.isnan(measure(record([11.0]), oracle).energy_in_time_j), "none was in time"
+
+
 def test_the_run_is_over_with_the_last_answer() -> None:
     metrics = measure(record([9_000.0, 1.0, 1.0]), record([1.0] * 3))
     assert metrics.makespan_s == pytest.approx(1.0 + 9.0)

@@ -57,10 +57,12 @@ def write(folder: Path, *cases: dict[str, Any]) -> Path:
 
 
 def test_a_case_changes_its_world_and_workload(tmp_path: Path) -> None:
-    changes = {"load": 0.7, "requests": 10, "calm": True, "warm_up_batch_sizes": [2], "coverage": 0.95}
+    changes = {"load": 0.7, "requests": 10, "told_deadline": True, "warm_up_batch_sizes": [2]}
+    changes |= {"calm": True, "coverage": 0.95}
     ((entry),) = read_suite(write(tmp_path, ENTRY | changes | {"policies": ["p2c"]}))
     case = entry.case
-    assert (case.workload.load, case.workload.requests, case.workload.warm_up_batch_sizes) == (0.7, 10, (2,))
+    assert (case.workload.load, case.workload.requests, case.workload.told_deadline) == (0.7, 10, True)
+    assert case.workload.warm_up_batch_sizes == (2,)
     assert (case.world.drifts, case.world.outages, case.coverage, case.policies) == ((), (), 0.95, ("p2c",))
 
 
