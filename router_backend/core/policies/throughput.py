@@ -13,7 +13,7 @@ from router_backend.core.request import RoutingContext
 
 
 class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
-    """Least W + S + price with a price of η = 2; where all are saturated, least priced work.
+    """Least W + E + price, the price with η = 2 alone; where all are saturated, least priced work.
 
     A device's time is what throughput is made of. The higher price keeps the fast devices free for the
     requests that gain most there. When every candidate's utilisation is above 0.9, each request goes to
@@ -32,7 +32,7 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
 
     name: ClassVar[str] = "throughput"
 
-    PRICE = CongestionPrice(elsewhere=2.0)
+    PRICE = CongestionPrice(idle=2.0, shared=0.0, own=0.0)
     SATURATED = 0.9
     PRICE_PER_WORK = 0.3
 
