@@ -10,8 +10,8 @@ from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.variant import Device
 
-Standing = tuple[VariantProfile, float, float, float]
-"""A candidate's profile, cost, predicted wait and predicted service time, in ms."""
+Standing = tuple[VariantProfile, float, float, float, float]
+"""A candidate's profile, cost, predicted wait and predicted service time, in ms, and the variance of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class RoutingDecision:
 
     __slots__ = (
         "_abandon",
+        "_half_width",
         "_out",
         "_place",
         "_standings",
@@ -100,7 +101,10 @@ class RoutingDecision:
         self.probe = choice.probe
         self.expected_service_ms = profile.service_ms
         self.expected_latency_ms = profile.wait_ms + profile.service_ms
-        self._standings: list[Standing] = [(c, c.cost, c.wait_ms, c.service_ms) for c in candidates]
+        self._half_width = profile.interval.half_width
+        self._standings: list[Standing] = [
+            (c, c.cost, c.wait_ms, c.service_ms, c.variance) for c in candidates
+        ]
         self._out = out
         self._place: Place | None = place
         self.deadline_ms = deadline_ms
@@ -137,6 +141,12 @@ class RoutingDecision:
         return self.profile.power.predict(self.size) or None
 
     @property
+    def expected_interval_ms(self) -> tuple[float, float]:
+        """Between what and what the latency is expected, at the configured coverage."""
+        factor = math.exp(self._half_width)
+        return self.expected_latency_ms / factor, self.expected_latency_ms * factor
+
+    @property
     def fallbacks(self) -> tuple[str, ...]:
         """The other variants that can serve the request, the next best first."""
         others = [standing for standing in self._standings if standing[0] is not self.profile]
@@ -163,10 +173,7 @@ class RoutingDecision:
             return 1.0
         (chosen,) = (standing for standing in self._standings if standing[0] is self.profile)
         rival = min(others, key=_cost)
-        variance = sum(
-            profile.uncertainty_ms(service_ms, self.now_s) ** 2
-            for profile, _, _, service_ms in (chosen, rival)
-        )
+        variance = sum(service_ms**2 * relative for _, _, _, service_ms, relative in (chosen, rival))
         lead = rival[1] - chosen[1]
         if variance == 0.0:
             return 0.5 if lead == 0.0 else float(lead > 0.0)
@@ -178,7 +185,7 @@ class RoutingDecision:
         best = min(map(_cost, self._standings))
         inside = (
             Candidate(p.variant.name, p.variant.device, _score(best, cost), wait_ms + service_ms, None)
-            for p, cost, wait_ms, service_ms in self._standings
+            for p, cost, wait_ms, service_ms, _ in self._standings
         )
         outside = (Candidate(p.variant.name, p.variant.device, 0.0, None, reason) for p, reason in self._out)
         return (*inside, *outside)

@@ -157,9 +157,7 @@ class LogicalModel:
         self._capacity.free(place)
         profile = decision.profile
         if counted:
-            profile.sums.ended(decision, latency_ms, error)
-            if decision.arm is not None:
-                self._tell_arm(decision.arm, decision, latency_ms, error)
+            self.count(decision, latency_ms, error)
         if error is None and latency_ms is not None:
             if not self._profiling:
                 profile.answered(place, now_s)
@@ -172,6 +170,12 @@ class LogicalModel:
         profile.ignored(place, now_s)
         if error is not None:
             profile.failed(error, now_s)
+
+    def count(self, decision: RoutingDecision, latency_ms: float | None, error: Fault | None) -> None:
+        """Count how a decision ended, for the metrics and for its experiment."""
+        decision.profile.sums.ended(decision, latency_ms, error)
+        if decision.arm is not None:
+            self._tell_arm(decision.arm, decision, latency_ms, error)
 
     def _configure(self, config: RouterConfig) -> None:
         self._refuse_late = config.refuse_late

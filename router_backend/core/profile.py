@@ -154,10 +154,6 @@ class VariantProfile:
             return f"expected to draw {power_w:.4g} W, above the request's {context.max_power_w:g} W"
         return None
 
-    def uncertainty_ms(self, service_ms: float, now_s: float) -> float:
-        """Standard deviation of a predicted service time."""
-        return service_ms * math.sqrt(self.latency.relative_variance(now_s))
-
     def dispatched(self, now_s: float) -> Place:
         """The request being routed is sent here: reserve its place."""
         self.breaker.dispatched()

@@ -266,23 +266,29 @@ class ModelRouter:
             memory_mb: memory that the request was seen to take; None: nobody looked.
             power_w: power that was seen to be drawn for it; None: nobody looked.
             error: how the variant failed; None: it did not.
-            counted: whether the metrics count it; a request that nobody sent, such as a warm-up, is not.
+            counted: whether the metrics count it now; not one that nobody sent, such as a warm-up, nor one
+                that failed for a reason that is not known yet: `report_fault` or `report_ignored` counts it.
         """
         model = self._model(decision.model_name)
         with self._lock:
             model.record(decision, latency_ms, error, self._clock(), memory_mb, power_w, counted=counted)
 
     def report_fault(self, decision: RoutingDecision, fault: Fault) -> None:
-        """Count a failure against the variant of a decision that was recorded without one.
+        """Count a failure against the variant of a decision that was recorded uncounted.
 
         For failures that turn out to be the variant's own only when another variant has answered the
         same request.
         """
+        model = self._model(decision.model_name)
         with self._lock:
             decision.profile.failed(fault, self._clock())
-            arm = decision.arm
-            if arm is not None:
-                arm.running.failed(arm, decision.variant, decision.now_s)
+            model.count(decision, None, fault)
+
+    def report_ignored(self, decision: RoutingDecision) -> None:
+        """Count the end of a decision that was recorded uncounted, and says nothing about the variant."""
+        model = self._model(decision.model_name)
+        with self._lock:
+            model.count(decision, None, None)
 
     def report_retry(self, decision: RoutingDecision) -> None:
         """Count that a request went on to another variant after a decision's had failed it."""

@@ -24,6 +24,7 @@ def explain(
         "experiment": arm.experiment_id if arm is not None else None,
         "arm": arm.name if arm is not None else None,
         "predicted_ms": _rounded(decision.expected_latency_ms),
+        "interval_ms": [_rounded(bound) for bound in decision.expected_interval_ms],
         "observed_ms": _rounded(observed_ms),
         "confidence": round(decision.confidence, 3),
         "propensity": decision.propensity,

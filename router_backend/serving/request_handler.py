@@ -95,6 +95,7 @@ class RequestHandler:
             failures.append((decision, response.error().message()))
             self._failed(*failures[-1])
             if request.is_cancelled():
+                self._settle(failures, answered=False)
                 return cancelled_response()
             context = replace(
                 context,
@@ -119,8 +120,9 @@ class RequestHandler:
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:
             return self._router.route_request(self._name, context)
-        except NoVariantError:
-            if all(is_not_ready(message) for _, message in failures):
+        except RouterError as error:
+            self._settle(failures, answered=False)
+            if not isinstance(error, NoVariantError) or all(is_not_ready(message) for _, message in failures):
                 raise
             tried = "; ".join(f"{decision.variant}: {message}" for decision, message in failures)
             raise VariantsFailedError(
@@ -129,16 +131,25 @@ class RequestHandler:
 
     def _succeeded(self, decision: RoutingDecision, latency_ms: float, failures: Failures) -> None:
         self._router.record_execution(decision, latency_ms=latency_ms)
-        for failed, message in failures:
-            # What another variant could answer was not the request's fault.
-            if not is_not_ready(message) and not is_dead(message):
-                self._router.report_fault(failed, Fault.ERROR)
+        if failures:
+            self._settle(failures, answered=True)
 
     def _failed(self, decision: RoutingDecision, message: str) -> None:
-        # That a process has ended is no request's fault; any other error may be.
-        self._router.record_execution(decision, error=Fault.DEAD if is_dead(message) else None)
+        # That a process has ended is no request's fault; any other error may be: `_settle` counts it.
+        dead = is_dead(message)
+        self._router.record_execution(decision, error=Fault.DEAD if dead else None, counted=dead)
         if is_not_ready(message):
             self._readiness.missing(decision.variant)
+
+    def _settle(self, failures: Failures, *, answered: bool) -> None:
+        """Count the failures of a request that has ended; what another variant answered was not its fault."""
+        for failed, message in failures:
+            if is_dead(message):
+                continue
+            if answered and not is_not_ready(message):
+                self._router.report_fault(failed, Fault.ERROR)
+            else:
+                self._router.report_ignored(failed)
 
     def _dry_run(self, context: RoutingContext) -> pb_utils.InferenceResponse:
         decision = self._decide(context, [])

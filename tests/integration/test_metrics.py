@@ -98,6 +98,8 @@ def test_a_failure_and_the_retry_count_at_the_variant_that_failed(
         failed += len(client.decision("half_broken", items(1))["failed"])
     expect(server, failed, "model_router_retries_total", model="half_broken", variant="no_paper")
     expect(server, failed, "model_router_faults_total", variant="no_paper", fault="error")
+    expect(server, failed, REQUESTS.name, model="half_broken", variant="no_paper", outcome="failure")
+    assert Scrape(server).total(REQUESTS.name, model="half_broken", outcome="ignored") == 0.0
     assert Scrape(server).total("model_router_retries_total", model="half_broken", variant="slow") == 0.0
 
 

@@ -147,6 +147,8 @@ def test_the_decision_says_what_was_chosen_what_was_expected_and_what_came_of_it
     devices = {"recorder": "cpu", "recorder_gpu": "gpu"}
     assert decision["device"] == devices[decision["variant"]]
     assert decision["predicted_ms"] > 0
+    low_ms, high_ms = decision["interval_ms"]
+    assert 0 < low_ms < decision["predicted_ms"] < high_ms
     assert decision["observed_ms"] > 0
     assert 0 <= decision["confidence"] <= 1
     assert {candidate["variant"]: candidate["device"] for candidate in decision["candidates"]} == devices

@@ -141,7 +141,7 @@ class Simulation:
         """A variant failed: it is excluded, another one tried."""
         decision = job.decision
         assert decision is not None
-        self._router.record_execution(decision)
+        self._router.record_execution(decision, counted=False)
         job.failures = [*(job.failures or ()), (decision, fault)]
         job.context = replace(
             job.context, excluded_variants=job.context.excluded_variants | {decision.variant}
@@ -155,6 +155,8 @@ class Simulation:
         try:
             job.decision = decision = self._router.route_request(self._model_name, job.context)
         except NoVariantError:
+            for failed, _ in job.failures or ():
+                self._router.report_ignored(failed)
             if job.index != job.WARM_UP:
                 self._recorder.refused[job.index] = job.failures is None
             return

@@ -39,7 +39,24 @@ def test_the_expected_latency_holds_the_wait(make_model):
     assert first.expected_latency_ms == pytest.approx(8.0)
 
 
+def test_the_interval_is_around_the_expected_latency_and_stays_as_it_was_decided(make_model):
+    model = make_model("a", learned_ms={"a": 8.0})
+    decision = route(model)
+    low_ms, high_ms = decided = decision.expected_interval_ms
+    assert low_ms * high_ms == pytest.approx(8.0**2)
+    assert low_ms < 8.0 < high_ms
+    model.record(decision, 80.0, None, NOW_S + 0.08)
+    assert decision.expected_interval_ms == decided
+
+
 class TestConfidence:
+    def test_stays_as_it_was_decided_whatever_is_learned_afterwards(self, make_model):
+        model = make_model("a", "b", learned_ms={"a": 10.0, "b": 10.5})
+        decision = route(model, wanted="a")
+        decided = decision.confidence
+        model.record(decision, 30.0, None, NOW_S + 0.03)
+        assert decision.confidence == decided
+
     def test_is_one_where_there_was_no_other(self, make_model):
         assert route(make_model("a")).confidence == 1.0
 

@@ -88,12 +88,14 @@ class TestPrediction:
         assert profile.latency_ms == pytest.approx(16.0)
         assert profile.utilisation == pytest.approx(20.0 / 2000.0, rel=0.01)
 
-    def test_the_uncertainty_is_a_share_of_the_predicted_service_time(self):
+    def test_the_variance_is_that_of_a_share_of_the_predicted_service_time(self):
         profile = profile_of()
-        assert profile.uncertainty_ms(8.0, now_s=0.0) == pytest.approx(8.0)
+        profile.predict(8.0, now_s=0.0)
+        assert profile.variance == 1.0
         for i in range(100):
             answer(profile, send(profile, float(i)), latency_ms=10.0)
-        assert 0.0 < profile.uncertainty_ms(8.0, now_s=99.0) < 0.08 * 8.0
+        profile.predict(8.0, now_s=99.0)
+        assert 0.0 < profile.variance < 0.08**2
 
 
 class TestLatencyThatNoClockCanShow:

@@ -259,7 +259,7 @@ class TestFaults:
             decision = router.route_request(
                 "resnet50", RoutingContext(allowed_variants=frozenset({GPU.name}))
             )
-            router.record_execution(decision)
+            router.record_execution(decision, counted=False)
             router.report_fault(decision, Fault.ERROR)
         profile = router.profile("resnet50", GPU.name)
         assert profile.failures == 2

@@ -73,12 +73,25 @@ def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
 
 def test_retries_count_at_the_variant_that_failed(router: ModelRouter) -> None:
     decision = router.route_request("m", GPU_ONLY)
-    router.record_execution(decision)
+    router.record_execution(decision, counted=False)
     router.report_fault(decision, Fault.DEAD)
     router.report_retry(decision)
     variants = router.get_metrics().get_model_metrics("m").variants
     assert (variants["m_gpu"].retries, variants["m_cpu"].retries) == (1, 0)
     assert variants["m_gpu"].faults == {Fault.ERROR: 0, Fault.DEAD: 1}
+
+
+@pytest.mark.parametrize("blamed", [True, False])
+def test_a_failure_whose_reason_shows_later_is_counted_once_as_what_it_was(router, blamed) -> None:
+    decision = router.route_request("m", GPU_ONLY)
+    router.record_execution(decision, counted=False)
+    assert router.get_metrics().get_model_metrics("m").variants["m_gpu"].ends == {}
+    if blamed:
+        router.report_fault(decision, Fault.ERROR)
+    else:
+        router.report_ignored(decision)
+    (ends,) = router.get_metrics().get_model_metrics("m").variants["m_gpu"].ends.values()
+    assert ends == {Outcome.SUCCESS: 0, Outcome.FAILURE: int(blamed), Outcome.IGNORED: int(not blamed)}
 
 
 def test_changes_of_the_settings_are_counted_by_their_end(router: ModelRouter) -> None:

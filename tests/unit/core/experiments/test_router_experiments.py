@@ -90,7 +90,7 @@ def test_failures_count_when_they_are_known_to_be_the_variants_own(router):
     router.enable_ab_testing(*V2, 1.0)
     serve(router, 1, error=Fault.ERROR)
     decision = router.route_request("resnet50", RoutingContext(allowed_variants=frozenset({"gpu"})))
-    router.record_execution(decision)
+    router.record_execution(decision, counted=False)
     treatment = router.get_experiment_report("v2").models["resnet50"].treatment
     assert (treatment.failures, treatment.error_rate) == (1, 1.0)
     router.report_fault(decision, Fault.ERROR)
