@@ -15,11 +15,12 @@ from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, RouterError, VariantsFailedError
 from router_backend.serving.explanation import explain
-from router_backend.serving.forwarding import Forwarder, is_dead, is_not_ready
+from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.report import report
 from router_backend.serving.request_options import NO_OPTIONS, RequestOptions, read_options
 from router_backend.serving.responses import cancelled_response, error_response, explained_response
+from router_backend.serving.symptoms import Symptoms
 from router_backend.serving.tensors import context_of
 from router_backend.serving.trace_writer import TraceWriter
 
@@ -48,6 +49,7 @@ class RequestHandler:
         self._readiness = readiness
         self._trace = trace
         self._variants = [variant.name for variant in model.variants]
+        self._symptoms = {name: Symptoms.of(name, model.repository) for name in self._variants}
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
 
@@ -120,7 +122,7 @@ class RequestHandler:
         try:
             return self._router.route_request(self._name, context)
         except NoVariantError:
-            if all(is_not_ready(message) for _, message in failures):
+            if all(self._is_not_ready(*failure) for failure in failures):
                 raise
             tried = "; ".join(f"{decision.variant}: {message}" for decision, message in failures)
             raise VariantsFailedError(
@@ -131,14 +133,22 @@ class RequestHandler:
         self._router.record_execution(decision, latency_ms=latency_ms)
         for failed, message in failures:
             # What another variant could answer was not the request's fault.
-            if not is_not_ready(message) and not is_dead(message):
+            if not self._is_not_ready(failed, message) and not self._is_dead(failed, message):
                 self._router.report_fault(failed, Fault.ERROR)
 
     def _failed(self, decision: RoutingDecision, message: str) -> None:
         # That a process has ended is no request's fault; any other error may be.
-        self._router.record_execution(decision, error=Fault.DEAD if is_dead(message) else None)
-        if is_not_ready(message):
+        self._router.record_execution(
+            decision, error=Fault.DEAD if self._is_dead(decision, message) else None
+        )
+        if self._is_not_ready(decision, message):
             self._readiness.missing(decision.variant)
+
+    def _is_not_ready(self, decision: RoutingDecision, message: str) -> bool:
+        return self._symptoms[decision.variant].is_not_ready(message)
+
+    def _is_dead(self, decision: RoutingDecision, message: str) -> bool:
+        return self._symptoms[decision.variant].is_dead(message)
 
     def _dry_run(self, context: RoutingContext) -> pb_utils.InferenceResponse:
         decision = self._decide(context, [])
