@@ -18,7 +18,7 @@ from router_backend.serving.explanation import explain
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.report import report
-from router_backend.serving.request_options import NO_OPTIONS, RequestOptions, read_options
+from router_backend.serving.request_options import RequestOptions, read_options
 from router_backend.serving.responses import cancelled_response, error_response, explained_response
 from router_backend.serving.symptoms import Symptoms
 from router_backend.serving.tensors import context_of
@@ -101,7 +101,7 @@ class RequestHandler:
             context = replace(
                 context,
                 excluded_variants=context.excluded_variants | {decision.variant},
-                max_latency_ms=_left_ms(options, arrived_s),
+                max_latency_ms=self._left_ms(options, arrived_s),
             )
 
     def _context(
@@ -114,9 +114,17 @@ class RequestHandler:
         context = context_of(inputs, self._batched)
         if self._router.has_experiments:
             context.unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
-        if options is NO_OPTIONS:
-            return context
-        return replace(context, max_latency_ms=_left_ms(options, arrived_s), **options.context)
+        context.max_latency_ms = self._left_ms(options, arrived_s)
+        return replace(context, **options.context) if options.context else context
+
+    def _left_ms(self, options: RequestOptions, arrived_s: float) -> float | None:
+        """What is left of the request's deadline, its own or the model's; below 0 when it is over."""
+        deadline_ms = options.max_latency_ms
+        if deadline_ms is None:
+            deadline_ms = self._router.default_max_latency_ms(self._name)
+            if deadline_ms is None:
+                return None
+        return deadline_ms - (time.monotonic() - arrived_s) * 1e3
 
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:
@@ -174,10 +182,3 @@ class RequestHandler:
 
     def _is_late(self, arrived_s: float) -> bool:
         return time.monotonic() - arrived_s > self.CANCELLATION_WORTH_ASKING_S
-
-
-def _left_ms(options: RequestOptions, arrived_s: float) -> float | None:
-    """What is left of the deadline that a request names; below 0 when it is over."""
-    if options.max_latency_ms is None:
-        return None
-    return options.max_latency_ms - (time.monotonic() - arrived_s) * 1e3
