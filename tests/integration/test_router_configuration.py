@@ -54,11 +54,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no_number": (
         {"variants": "double", "worker_threads": "many"},
-        "parameter 'worker_threads': expected a whole number, at least 1, found 'many'",
+        "parameter 'worker_threads': expected a whole number from 1 to 10000, found 'many'",
     ),
     "number_too_small": (
         {"variants": "double", "max_in_flight": 0},
-        "parameter 'max_in_flight': expected a whole number, at least 1, found '0'",
+        "parameter 'max_in_flight': expected a whole number from 1 to 1000000, found '0'",
+    ),
+    "number_too_large": (
+        {"variants": "double", "metrics_interval_ms": "9" * 20},
+        "parameter 'metrics_interval_ms': expected a whole number from 1 to 86400000, found '9999",
     ),
     "share_too_large": (
         {"variants": "double", "coverage": "1.5"},
