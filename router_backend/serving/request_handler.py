@@ -13,13 +13,18 @@ from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.errors import NoVariantError, RouterError, VariantsFailedError
+from router_backend.errors import InvalidRequestError, NoVariantError, RouterError, VariantsFailedError
 from router_backend.serving.explanation import explain
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.report import report
-from router_backend.serving.request_options import RequestOptions, read_options
-from router_backend.serving.responses import cancelled_response, error_response, explained_response
+from router_backend.serving.request_options import NO_OPTIONS, RequestOptions, read_options
+from router_backend.serving.responses import (
+    cancelled_response,
+    error_response,
+    explained_response,
+    has_response_parameters,
+)
 from router_backend.serving.symptoms import Symptoms
 from router_backend.serving.tensors import context_of
 from router_backend.serving.trace_writer import TraceWriter
@@ -57,6 +62,8 @@ class RequestHandler:
         """The response to a request that arrived at `arrived_s` of the monotonic clock."""
         try:
             options = read_options(request.parameters(), self._variants)
+            if options is not NO_OPTIONS and options.told_by is not None:
+                _check_can_be_told(options.told_by, request)
             inputs = request.inputs()
             if options.report:
                 return explained_response([], report(self._router), self._batched)
@@ -182,3 +189,18 @@ class RequestHandler:
 
     def _is_late(self, arrived_s: float) -> bool:
         return time.monotonic() - arrived_s > self.CANCELLATION_WORTH_ASKING_S
+
+
+def _check_can_be_told(parameter: str, request: pb_utils.InferenceRequest) -> None:
+    """Refuse a request that asks to be told, and wants no output in which it could be.
+
+    Raises:
+        InvalidRequestError: it names its outputs, but not the decision, and responses have no parameters.
+    """
+    named = request.requested_output_names()  # of a client that names none: all of them
+    if DECISION_OUTPUT.name not in named and not has_response_parameters():
+        raise InvalidRequestError(
+            f"request parameter '{parameter}': expected '{DECISION_OUTPUT.name}' among the requested "
+            f"outputs, found {', '.join(sorted(named))}: add '{DECISION_OUTPUT.name}' to the requested outputs, or "
+            f"request none by name"
+        )
