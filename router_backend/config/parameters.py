@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingSettings
 from router_backend.config.settings import read_settings, setting
@@ -23,6 +24,9 @@ class VariantEntry:
     device: Device | None
 
 
+MOST_THREADS = 10_000
+MOST_IN_FLIGHT = 1_000_000
+DAY_MS = 24 * 60 * 60 * 1000
 SWITCH = {"true": True, "false": False}
 
 
@@ -31,6 +35,18 @@ def _count(text: str) -> int:
     if value < 1:
         raise ValueError(text)
     return value
+
+
+def _up_to(most: int, default: int) -> Any:
+    """A whole number within bounds: one far beyond any use is a mistake, and the system has limits, too."""
+
+    def read(text: str) -> int:
+        value = _count(text)
+        if value > most:
+            raise ValueError(text)
+        return value
+
+    return setting(read, f"a whole number from 1 to {most}", default=default)
 
 
 def _counts(text: str) -> tuple[int, ...]:
@@ -133,15 +149,15 @@ class RouterParameters:
     max_latency_ms: float | None = setting(_above_zero, "a number above 0", default=None)
     routing_config: Path | None = setting(_path, "the path of a file", default=None)
     coverage: float = setting(float, "a number between 0 and 1", default=DEFAULTS.coverage)
-    worker_threads: int = setting(_count, "a whole number, at least 1", default=32)
-    max_in_flight: int = setting(_count, "a whole number, at least 1", default=1024)
-    readiness_interval_ms: int = setting(_count, "a whole number, at least 1", default=500)
+    worker_threads: int = _up_to(MOST_THREADS, default=32)
+    max_in_flight: int = _up_to(MOST_IN_FLIGHT, default=1024)
+    readiness_interval_ms: int = _up_to(DAY_MS, default=500)
     warmup_batch_sizes: tuple[int, ...] = setting(
         _counts, "whole numbers with commas between, or none", default=(1, 1, 8, 8)
     )
     trace_file: Path | None = setting(_path, "the path of a file", default=None)
     metrics: bool = setting(_switch, "true or false", default=True)
-    metrics_interval_ms: int = setting(_count, "a whole number, at least 1", default=1000)
+    metrics_interval_ms: int = _up_to(DAY_MS, default=1000)
 
     def decision(self, model_name: str, routing: RoutingConfig) -> RouterConfig:
         """The settings of the deciding part.

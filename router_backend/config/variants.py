@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from router_backend.config.model_config import CONFIG_FILE, read_model_config
+from router_backend.config.nesting import check_no_cycle, is_model_name
 from router_backend.config.parameters import DEVICES, VariantEntry
 from router_backend.config.signature import Signature
 from router_backend.core.variant import Device, Variant
@@ -35,13 +36,21 @@ def find_variants(
         repository: the folder that holds the router model and its variants.
 
     Raises:
-        ConfigurationError: a variant is not there, is the router itself, or leaves its device open.
+        ConfigurationError: a variant is not there, is the router itself or calls it in turn, or leaves its
+            device open.
     """
-    return [_find(model_name, entry, repository) for entry in entries]
+    found = [_find(model_name, entry, repository) for entry in entries]
+    check_no_cycle(model_name, [entry.name for entry in entries], repository)
+    return found
 
 
 def _find(model_name: str, entry: VariantEntry, repository: Path) -> RepositoryVariant:
     where = f"model '{model_name}', config.pbtxt, parameter 'variants'"
+    if not is_model_name(entry.name):
+        raise ConfigurationError(
+            f"{where}: expected the plain name of a model, found '{entry.name}': "
+            f"write the name of its folder in the repository alone, without slashes"
+        )
     if entry.name == model_name:
         raise ConfigurationError(f"{where}: '{model_name}' is the router itself: name the models behind it")
     if not (repository / entry.name / CONFIG_FILE).is_file():

@@ -124,6 +124,11 @@ class LogicalModel:
         )
 
     @property
+    def default_max_latency_ms(self) -> float | None:
+        """The deadline of requests that name none; None: they have none."""
+        return self._max_latency_ms
+
+    @property
     def running_experiments(self) -> Mapping[str, RunningExperiment]:
         """The model's experiments by name."""
         return self.experiments.running if self.experiments is not None else {}

@@ -2,15 +2,11 @@
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
-import re
 from collections.abc import Sequence
 
 import triton_python_backend_utils as pb_utils
 
 from router_backend.serving.request_options import ParameterValue
-
-NOT_READY = re.compile(r"Model '.*' is not ready|unknown model|Request for unknown model")
-DEAD = re.compile(r"Stub process '.*' is not healthy")
 
 
 class Forwarder:
@@ -54,13 +50,3 @@ class Forwarder:
             trace=request.trace(),
             parameters=self._parameters,
         ).exec()
-
-
-def is_not_ready(message: str) -> bool:
-    """Whether a variant's error says that Triton has not loaded it."""
-    return NOT_READY.search(message) is not None
-
-
-def is_dead(message: str) -> bool:
-    """Whether a variant's error says that its process has ended."""
-    return DEAD.search(message) is not None

@@ -9,7 +9,7 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel
 from router_backend.core.router import ModelRouter
-from router_backend.serving.forwarding import is_not_ready
+from router_backend.serving.symptoms import Symptoms
 
 NOT_LOADED = "not ready: Triton has not loaded it"
 
@@ -34,6 +34,7 @@ class Readiness:
         self._router = router
         self._interval_s = model.parameters.readiness_interval_ms / 1e3
         self._out = {variant.name for variant in model.variants}
+        self._symptoms = {name: Symptoms(name) for name in self._out}
         self._next_look_s = 0.0
         self._lock = threading.Lock()
 
@@ -57,7 +58,7 @@ class Readiness:
         """Call the variants that are out; the names of those that are in now."""
         found = []
         for variant in sorted(self._out):
-            if _is_loaded(variant):
+            if self._is_loaded(variant):
                 self._out.discard(variant)
                 self._router.set_ready(self._name, variant, None)
                 found.append(variant)
@@ -65,8 +66,9 @@ class Readiness:
                 self.missing(variant)
         return found
 
-
-def _is_loaded(variant: str) -> bool:
-    request = pb_utils.InferenceRequest(model_name=variant, inputs=[], requested_output_names=[])
-    response = request.exec()
-    return not response.has_error() or not is_not_ready(response.error().message())
+    def _is_loaded(self, variant: str) -> bool:
+        request = pb_utils.InferenceRequest(model_name=variant, inputs=[], requested_output_names=[])
+        response = request.exec()
+        if not response.has_error():
+            return True
+        return not self._symptoms[variant].is_not_ready(response.error().message())

@@ -13,13 +13,19 @@ from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.errors import NoVariantError, RouterError, VariantsFailedError
+from router_backend.errors import InvalidRequestError, NoVariantError, RouterError, VariantsFailedError
 from router_backend.serving.explanation import explain
-from router_backend.serving.forwarding import Forwarder, is_dead, is_not_ready
+from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.report import report
 from router_backend.serving.request_options import NO_OPTIONS, RequestOptions, read_options
-from router_backend.serving.responses import cancelled_response, error_response, explained_response
+from router_backend.serving.responses import (
+    cancelled_response,
+    error_response,
+    explained_response,
+    has_response_parameters,
+)
+from router_backend.serving.symptoms import Symptoms
 from router_backend.serving.tensors import context_of
 from router_backend.serving.trace_writer import TraceWriter
 
@@ -48,6 +54,7 @@ class RequestHandler:
         self._readiness = readiness
         self._trace = trace
         self._variants = [variant.name for variant in model.variants]
+        self._symptoms = {name: Symptoms.of(name, model.repository) for name in self._variants}
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
 
@@ -55,6 +62,8 @@ class RequestHandler:
         """The response to a request that arrived at `arrived_s` of the monotonic clock."""
         try:
             options = read_options(request.parameters(), self._variants)
+            if options is not NO_OPTIONS and options.told_by is not None:
+                _check_can_be_told(options.told_by, request)
             inputs = request.inputs()
             if options.report:
                 return explained_response([], report(self._router), self._batched)
@@ -100,7 +109,7 @@ class RequestHandler:
             context = replace(
                 context,
                 excluded_variants=context.excluded_variants | {decision.variant},
-                max_latency_ms=_left_ms(options, arrived_s),
+                max_latency_ms=self._left_ms(options, arrived_s),
             )
 
     def _context(
@@ -113,16 +122,24 @@ class RequestHandler:
         context = context_of(inputs, self._batched)
         if self._router.has_experiments:
             context.unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
-        if options is NO_OPTIONS:
-            return context
-        return replace(context, max_latency_ms=_left_ms(options, arrived_s), **options.context)
+        context.max_latency_ms = self._left_ms(options, arrived_s)
+        return replace(context, **options.context) if options.context else context
+
+    def _left_ms(self, options: RequestOptions, arrived_s: float) -> float | None:
+        """What is left of the request's deadline, its own or the model's; below 0 when it is over."""
+        deadline_ms = options.max_latency_ms
+        if deadline_ms is None:
+            deadline_ms = self._router.default_max_latency_ms(self._name)
+            if deadline_ms is None:
+                return None
+        return deadline_ms - (time.monotonic() - arrived_s) * 1e3
 
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:
             return self._router.route_request(self._name, context)
         except RouterError as error:
             self._settle(failures, answered=False)
-            if not isinstance(error, NoVariantError) or all(is_not_ready(message) for _, message in failures):
+            if not isinstance(error, NoVariantError) or all(self._is_not_ready(*each) for each in failures):
                 raise
             tried = "; ".join(f"{decision.variant}: {message}" for decision, message in failures)
             raise VariantsFailedError(
@@ -136,20 +153,26 @@ class RequestHandler:
 
     def _failed(self, decision: RoutingDecision, message: str) -> None:
         # That a process has ended is no request's fault; any other error may be: `_settle` counts it.
-        dead = is_dead(message)
+        dead = self._is_dead(decision, message)
         self._router.record_execution(decision, error=Fault.DEAD if dead else None, counted=dead)
-        if is_not_ready(message):
+        if self._is_not_ready(decision, message):
             self._readiness.missing(decision.variant)
 
     def _settle(self, failures: Failures, *, answered: bool) -> None:
         """Count the failures of a request that has ended; what another variant answered was not its fault."""
         for failed, message in failures:
-            if is_dead(message):
+            if self._is_dead(failed, message):
                 continue
-            if answered and not is_not_ready(message):
+            if answered and not self._is_not_ready(failed, message):
                 self._router.report_fault(failed, Fault.ERROR)
             else:
                 self._router.report_ignored(failed)
+
+    def _is_not_ready(self, decision: RoutingDecision, message: str) -> bool:
+        return self._symptoms[decision.variant].is_not_ready(message)
+
+    def _is_dead(self, decision: RoutingDecision, message: str) -> bool:
+        return self._symptoms[decision.variant].is_dead(message)
 
     def _dry_run(self, context: RoutingContext) -> pb_utils.InferenceResponse:
         decision = self._decide(context, [])
@@ -177,8 +200,16 @@ class RequestHandler:
         return time.monotonic() - arrived_s > self.CANCELLATION_WORTH_ASKING_S
 
 
-def _left_ms(options: RequestOptions, arrived_s: float) -> float | None:
-    """What is left of the deadline that a request names; below 0 when it is over."""
-    if options.max_latency_ms is None:
-        return None
-    return options.max_latency_ms - (time.monotonic() - arrived_s) * 1e3
+def _check_can_be_told(parameter: str, request: pb_utils.InferenceRequest) -> None:
+    """Refuse a request that asks to be told, and wants no output in which it could be.
+
+    Raises:
+        InvalidRequestError: it names its outputs, but not the decision, and responses have no parameters.
+    """
+    named = request.requested_output_names()  # of a client that names none: all of them
+    if DECISION_OUTPUT.name not in named and not has_response_parameters():
+        raise InvalidRequestError(
+            f"request parameter '{parameter}': expected '{DECISION_OUTPUT.name}' among the requested "
+            f"outputs, found {', '.join(sorted(named))}: add '{DECISION_OUTPUT.name}' to the requested outputs, or "
+            f"request none by name"
+        )

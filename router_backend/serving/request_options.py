@@ -65,6 +65,15 @@ class RequestOptions:
     context: dict[str, Any] = field(default_factory=dict)
     forwarded: dict[str, ParameterValue] = field(default_factory=dict)
 
+    @property
+    def told_by(self) -> str | None:
+        """The parameter that asks for the decision or the report; None: none does."""
+        if self.report:
+            return "router_report"
+        if self.dry_run:
+            return "router_dry_run"
+        return "router_explain" if self.explain else None
+
 
 NOTHING = ("{}", "")
 NO_OPTIONS = RequestOptions()

@@ -43,6 +43,11 @@ def cancelled_response() -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(error=error)
 
 
+def has_response_parameters() -> bool:
+    """Whether this Triton has parameters of responses: from 25.02 on."""
+    return hasattr(pb_utils.InferenceResponse, "parameters")
+
+
 def explained_response(
     output_tensors: Sequence[pb_utils.Tensor], explanation: dict[str, Any], batched: bool
 ) -> pb_utils.InferenceResponse:
@@ -54,7 +59,7 @@ def explained_response(
     shape = (1, 1) if batched else (1,)
     array = np.array([text.encode()], dtype=np.object_).reshape(shape)
     tensors = [*output_tensors, pb_utils.Tensor(DECISION_OUTPUT.name, array)]
-    if not hasattr(pb_utils.InferenceResponse, "parameters"):  # before 25.02
+    if not has_response_parameters():
         return pb_utils.InferenceResponse(output_tensors=tensors)
     return pb_utils.InferenceResponse(output_tensors=tensors, parameters={DECISION_OUTPUT.name: text})
 

@@ -26,6 +26,7 @@ SLOTS_USED = 1
 SIZE = WORD * (HEADER_WORDS + 2 * len(DEVICES) * SLOTS)
 KIB_PER_MB = 1024
 FILE_LOCK = 0
+TO_THE_END = 0
 
 
 def shared_file(repository: Path) -> Path:
@@ -33,6 +34,23 @@ def shared_file(repository: Path) -> Path:
     folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
     key = hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:16]
     return folder / f"triton-model-router-{os.getuid()}-{key}"
+
+
+def remove_unused(path: Path) -> None:
+    """Remove the file if no process has it: those that were killed, or hung, could not take it along.
+
+    What cannot be opened, such as a link or the file of another user, is left alone: no router uses it.
+    """
+    try:
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        # Whoever has the file holds the lock on one of its bytes, a slot's or that of the whole.
+        if _try_lock(file, FILE_LOCK, TO_THE_END) and _is_at(file, path):
+            path.unlink()
+    finally:
+        os.close(file)
 
 
 class SharedCapacity:
@@ -199,10 +217,10 @@ def _lock(file: int, byte: int) -> None:
     fcntl.fcntl(file, fcntl.F_OFD_SETLKW, _flock(fcntl.F_WRLCK, byte))
 
 
-def _try_lock(file: int, byte: int) -> bool:
-    """Whether the lock on a byte could be had at once."""
+def _try_lock(file: int, byte: int, length: int = 1) -> bool:
+    """Whether the lock on a byte, or on more of them, could be had at once."""
     try:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, byte))
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, byte, length))
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
@@ -214,10 +232,10 @@ def _unlock(file: int, byte: int) -> None:
     fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, byte))
 
 
-def _flock(kind: int, byte: int) -> bytes:
-    """The system's record of a lock on one byte.
+def _flock(kind: int, byte: int, length: int = 1) -> bytes:
+    """The system's record of a lock on one byte, or on `length` of them.
 
     Its locks of open files, rather than of processes: those would be lost as soon as the process closed the
     file anywhere, and would not keep two routers of one process apart.
     """
-    return struct.pack("hhqqi", kind, os.SEEK_SET, byte, 1, 0)
+    return struct.pack("hhqqi", kind, os.SEEK_SET, byte, length, 0)

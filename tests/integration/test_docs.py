@@ -184,6 +184,15 @@ def test_the_dry_run_of_the_readme_tells_a_decision(site: Site) -> None:
     assert len(decision["candidates"]) == len(variant_names("squeezenet"))
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_client_that_names_the_outputs_that_are_shown_gets_the_answer_and_the_decision(site: Site) -> None:
+    (example,) = (each for each in examples("sh") if "routing_decision" in each.text)
+    outputs = {output["name"]: output for output in json.loads(TestShell.run(site, example))["outputs"]}
+    assert set(outputs) == {"probabilities", "routing_decision"}
+    assert len(outputs["probabilities"]["data"]) == 1000
+    assert json.loads(outputs["routing_decision"]["data"][0])["observed_ms"] > 0
+
+
 @pytest.mark.parametrize("example", examples("python server"), ids=str)
 def test_a_program_that_starts_a_server_runs(site: Site, example: Example, tmp_path: Path) -> None:
     (tmp_path / "model_repository").symlink_to(site.repository, target_is_directory=True)

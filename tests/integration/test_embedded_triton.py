@@ -17,6 +17,8 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
+from router_backend.serving.shared_capacity import shared_file
+from tests.integration.model_repository import ModelRepository
 from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, SLEEPER, add_model
 from tools.embedded_triton import EmbeddedTriton, ModelStatus
 from tools.embedded_triton.session import session_members
@@ -170,6 +172,42 @@ def test_after_a_kill_not_even_a_busy_stub_and_its_shared_memory_stay(tmp_path: 
     assert session_members(server.pid) == []
     assert own_regions() == before
     client.join()
+
+
+def test_the_file_that_routers_share_is_gone_after_a_failed_start(tmp_path: Path) -> None:
+    add_routed(tmp_path)
+    add_model(tmp_path, "endless", ENDLESS)
+    server = EmbeddedTriton(tmp_path)
+    with ExitStack() as undo:
+        undo.callback(server.stop)
+        server.start()
+        wait_until(shared_file(tmp_path).exists)
+        with pytest.raises(ToolError, match="not ready within"):
+            server.wait_ready(timeout_s=0.5)
+    assert not shared_file(tmp_path).exists()
+
+
+def test_the_file_that_routers_share_is_gone_after_a_kill_but_not_while_another_server_has_it(
+    tmp_path: Path,
+) -> None:
+    add_routed(tmp_path)
+    with EmbeddedTriton(tmp_path):
+        with EmbeddedTriton(tmp_path) as server:
+            os.kill(server.pid, signal.SIGKILL)
+            server.wait_end()
+        assert shared_file(tmp_path).exists()
+    with EmbeddedTriton(tmp_path) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait_end()
+        assert shared_file(tmp_path).exists()
+    assert not shared_file(tmp_path).exists()
+
+
+def add_routed(repository: Path) -> None:
+    """Add a router and its variant."""
+    models = ModelRepository(repository)
+    models.variant("double", "scaling", factor=2)
+    models.router("router", "double")
 
 
 def ask_sleeper(grpc_url: str) -> None:

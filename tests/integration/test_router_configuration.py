@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integration.client import Client, items
+from tests.integration.client import Client, decision_of, items
 from tests.integration.model_repository import ModelRepository
 from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 
-DECLARED = """
-max_batch_size: 4
+TENSORS = """
 input { name: "INPUT" data_type: TYPE_FP32 dims: 4 }
 output { name: "OUTPUT" data_type: TYPE_FP32 dims: 4 }
 """
+DECLARED = f"max_batch_size: 4 {TENSORS}"
+NESTED = f"max_batch_size: 8 {TENSORS} instance_group {{ kind: KIND_CPU }}"
 WRONG_TYPE = 'input { name: "INPUT" data_type: TYPE_INT32 dims: 4 }'
 WRONG_OUTPUT = 'output { name: "OUT" data_type: TYPE_FP32 dims: 4 }'
 
@@ -35,17 +36,33 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "variant_twice": ({"variants": "double, double"}, "every variant may stand once, found double, double"),
     "itself": ({"variants": "double, itself"}, "'itself' is the router itself: name the models behind it"),
+    "a_path": (
+        {"variants": "double, ./double"},
+        "parameter 'variants': expected the plain name of a model, found './double'",
+    ),
+    "circle": (
+        {"variants": "double, round", "declared": NESTED},
+        "expected models that do not call 'circle' in turn, found circle -> round -> circle",
+    ),
+    "round": (
+        {"variants": "circle, double", "declared": NESTED},
+        "expected models that do not call 'round' in turn, found round -> circle -> round",
+    ),
     "unknown_policy": (
         {"variants": "double", "policy": "latncy"},
         "policy: expected one of latency",
     ),
     "no_number": (
         {"variants": "double", "worker_threads": "many"},
-        "parameter 'worker_threads': expected a whole number, at least 1, found 'many'",
+        "parameter 'worker_threads': expected a whole number from 1 to 10000, found 'many'",
     ),
     "number_too_small": (
         {"variants": "double", "max_in_flight": 0},
-        "parameter 'max_in_flight': expected a whole number, at least 1, found '0'",
+        "parameter 'max_in_flight': expected a whole number from 1 to 1000000, found '0'",
+    ),
+    "number_too_large": (
+        {"variants": "double", "metrics_interval_ms": "9" * 20},
+        "parameter 'metrics_interval_ms': expected a whole number from 1 to 86400000, found '9999",
     ),
     "share_too_large": (
         {"variants": "double", "coverage": "1.5"},
@@ -106,6 +123,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.router("completed", "double, large")
     repository.router("declared", "double, large", DECLARED)
     repository.router("given_device", "homeless=mps")
+    repository.router("inner", "double", NESTED)
+    repository.router("outer", "inner, double", policy="static:inner")
     for name, (settings, _) in REFUSED.items():
         repository.router(name, **settings)
     return repository
@@ -157,6 +176,12 @@ def test_what_the_router_declares_itself_is_kept(client: Client) -> None:
 
 def test_a_device_can_be_given_in_the_list_of_variants(client: Client) -> None:
     assert client.decision("given_device", items(1))["device"] == "mps"
+
+
+def test_a_router_may_have_a_router_as_a_variant(client: Client) -> None:
+    answer = client.ask("outer", items(2), parameters={"router_explain": True})
+    assert decision_of(answer)["variant"] == "inner"
+    np.testing.assert_array_equal(answer.as_numpy("OUTPUT"), items(4))
 
 
 def test_the_other_models_of_the_server_answer(client: Client) -> None:

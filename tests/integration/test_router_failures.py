@@ -13,6 +13,13 @@ from tools.embedded_triton import EmbeddedTriton
 pytestmark = pytest.mark.integration
 
 MAGIC = 666  # kills the process of a `mortal`
+GROUP = 'max_batch_size: 8 instance_group { name: "gang" kind: KIND_CPU }'
+MISLEADING = {
+    "talkative": "unknown model size 7",
+    "gossip": "Model 'gossip' is not ready",
+    "alarmist": "Stub process 'x' is not healthy",
+}
+"""Variants whose own message reads as if it were Triton's word on them."""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +33,9 @@ def server(
     repository.variant("choosy", "refusing", refuses="negatives", message="nothing below zero")
     repository.variant("mortal", "mortal")
     repository.variant("mortal_alone", "mortal")
+    repository.variant("mortal_gang", "mortal", {"max_batch_size: 8": GROUP})
+    for name, message in MISLEADING.items():
+        repository.variant(name, "refusing", refuses="negatives", message=message)
     repository.variant("absent", "gated", gate="nowhere")
     repository.variant("missing", "gated", gate="nowhere")
     repository.variant("double", "scaling", factor=2)
@@ -37,6 +47,9 @@ def server(
     repository.router("doomed", "mortal_alone")
     repository.router("deserted", "absent, missing")
     repository.router("half_deserted", "absent, double")
+    repository.router("doomed_gang", "mortal_gang")
+    for name in MISLEADING:
+        repository.router(f"only_{name}", name)
     repository.router("steady", "double")
     # Triton does not get done with unloading a model whose process has died: when it ends, it waits 30 s.
     return triton_server(repository.folder, extra_arguments=["--exit-timeout-secs=1"])
@@ -135,3 +148,23 @@ def test_when_the_only_variant_is_killed_the_client_is_told_and_the_server_goes_
     assert "is not healthy" in refusal.message
     assert client.refusal("doomed", items(1)).status == "UNAVAILABLE"
     np.testing.assert_array_equal(client.output("steady", items(1)), items(2))
+
+
+@pytest.mark.parametrize("variant", MISLEADING)
+def test_a_variants_own_message_reaches_the_client_whatever_it_reads_like_and_it_goes_on_serving(
+    client: Client, variant: str
+) -> None:
+    for _ in range(3):
+        refusal = client.refusal(f"only_{variant}", items(-1))
+        assert refusal.status == "INTERNAL"
+        assert MISLEADING[variant] in refusal.message
+        np.testing.assert_array_equal(client.output(f"only_{variant}", items(1)), items(1))
+
+
+def test_a_killed_variant_whose_instances_have_a_name_of_their_own_is_known_to_be_dead(
+    client: Client,
+) -> None:
+    assert "Stub process 'gang_0' is not healthy" in client.refusal("doomed_gang", items(MAGIC)).message
+    refusal = client.refusal("doomed_gang", items(1))
+    assert refusal.status == "UNAVAILABLE"
+    assert "its process has ended" in refusal.message

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from types import ModuleType
 from typing import Any
 
 import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
+from tritonclient.utils import InferenceServerException
 
 from tests.integration.client import Client, decision_of, items, output_names
 from tests.integration.model_repository import ModelRepository
@@ -54,6 +56,11 @@ def test_a_bare_request_reaches_the_variant_bare(client: Client) -> None:
 
 def test_the_request_id_reaches_the_variant(client: Client) -> None:
     assert received(client.ask("record", items(1), request_id="order 66"))["request_id"] == "order 66"
+
+
+def test_no_request_id_has_a_meaning_of_its_own(client: Client) -> None:
+    request_id = "the router's own request"
+    assert received(client.ask("record", items(1), request_id=request_id))["request_id"] == request_id
 
 
 @pytest.mark.parametrize("correlation_id", [42, "conversation"])
@@ -176,6 +183,35 @@ def test_a_client_that_asks_why_and_names_outputs_gets_those_and_the_decision(cl
     outputs = [triton_grpc.InferRequestedOutput(name) for name in ("OUTPUT", "routing_decision")]
     answer = client.ask("record", items(1), outputs=outputs, parameters={"router_explain": True})
     assert output_names(answer) == ["OUTPUT", "routing_decision"]
+    assert decision_of(answer)["variant"] == "recorder"
+
+
+@pytest.mark.parametrize("parameter", ["router_explain", "router_dry_run", "router_report"])
+@pytest.mark.parametrize("protocol", [triton_grpc, triton_http])
+def test_a_client_that_asks_to_be_told_and_names_only_other_outputs_is_told_to_name_the_decision(
+    server: EmbeddedTriton, client: Client, parameter: str, protocol: ModuleType
+) -> None:
+    executions_before = client.executions("recorder")
+    tensor = protocol.InferInput("INPUT", [1, 4], "FP32").set_data_from_numpy(items(1))
+    outputs = [protocol.InferRequestedOutput(name) for name in ("RECEIVED", "OUTPUT")]
+    url = server.grpc_url if protocol is triton_grpc else server.http_url
+    with (
+        closing(protocol.InferenceServerClient(url)) as asking,
+        pytest.raises(InferenceServerException) as error,
+    ):
+        asking.infer("record", [tensor], outputs=outputs, parameters={parameter: True})
+    assert error.value.status() in ("StatusCode.INVALID_ARGUMENT", "400")
+    assert error.value.message() == (
+        f"request parameter '{parameter}': expected 'routing_decision' among the requested outputs, "
+        "found OUTPUT, RECEIVED: add 'routing_decision' to the requested outputs, or request none by name"
+    )
+    assert client.executions("recorder") == executions_before
+
+
+def test_a_dry_run_that_names_the_decision_alone_is_answered(client: Client) -> None:
+    outputs = [triton_grpc.InferRequestedOutput("routing_decision")]
+    answer = client.ask("record", items(1), outputs=outputs, parameters={"router_dry_run": True})
+    assert output_names(answer) == ["routing_decision"]
     assert decision_of(answer)["variant"] == "recorder"
 
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
+from router_backend.serving.shared_capacity import remove_unused, shared_file
 from tools.embedded_triton.backend_directory import assemble_backends
 from tools.embedded_triton.command import BackendSettings, ServerOptions, server_environment
 from tools.embedded_triton.models import ModelStatus
@@ -135,6 +136,7 @@ class EmbeddedTriton:
             undo.callback(self._close_log)
             backends = Path(undo.enter_context(TemporaryDirectory(prefix="model-router-"))) / "backends"
             assemble_backends(wheel, backends)
+            undo.callback(remove_unused, shared_file(self._options.model_repository))
             undo.callback(remove_regions, self._options.shared_memory_prefix)
             self._process = self._spawn(wheel, backends, log)
             undo.callback(end_session, self._process.pid)

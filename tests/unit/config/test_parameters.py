@@ -10,7 +10,13 @@ from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
 
 DEFAULT = RoutingConfig()
-WHOLE_NUMBERS = ("worker_threads", "max_in_flight", "readiness_interval_ms")
+WHOLE_NUMBERS = {
+    "worker_threads": 10_000,
+    "max_in_flight": 1_000_000,
+    "readiness_interval_ms": 86_400_000,
+    "metrics_interval_ms": 86_400_000,
+}
+"""The largest value of each."""
 
 
 def refusal(**parameters: str) -> str:
@@ -58,11 +64,21 @@ class TestValues:
         assert getattr(read_parameters("resnet50", {"variants": "a", key: " 7 "}), key) == 7
 
     @pytest.mark.parametrize("key", WHOLE_NUMBERS)
+    def test_the_largest_whole_number_is_read_and_a_larger_one_is_refused(self, key):
+        largest = WHOLE_NUMBERS[key]
+        assert getattr(read_parameters("resnet50", {"variants": "a", key: str(largest)}), key) == largest
+        for text in (str(largest + 1), "9" * 20, "9" * 5000):
+            assert refusal(variants="a", **{key: text}) == (
+                f"model 'resnet50', config.pbtxt, parameter '{key}': "
+                f"expected a whole number from 1 to {largest}, found '{text}'"
+            )
+
+    @pytest.mark.parametrize("key", WHOLE_NUMBERS)
     @pytest.mark.parametrize("text", ["0", "-1", "2.5", "many", ""])
     def test_what_is_no_whole_number_above_zero_is_refused(self, key, text):
         assert refusal(variants="a", **{key: text}) == (
             f"model 'resnet50', config.pbtxt, parameter '{key}': "
-            f"expected a whole number, at least 1, found '{text}'"
+            f"expected a whole number from 1 to {WHOLE_NUMBERS[key]}, found '{text}'"
         )
 
     @pytest.mark.parametrize(("text", "sizes"), [("4", (4,)), ("1, 2,16", (1, 2, 16)), ("none", ())])

@@ -114,6 +114,14 @@ class TestRefusals:
         message = refusal(repository, "resnet50")
         assert "parameter 'variants': 'resnet50' is the router itself" in message
 
+    @pytest.mark.parametrize("name", ["c/", "./c", "../repository/c", "/c", ".", ".."])
+    def test_a_path_is_no_name_of_a_variant(self, repository, write_model, name):
+        write_model("c", STATED_CPU)
+        assert refusal(repository, name) == (
+            "model 'resnet50', config.pbtxt, parameter 'variants': expected the plain name of a model, "
+            f"found '{name}': write the name of its folder in the repository alone, without slashes"
+        )
+
     @pytest.mark.parametrize(
         "tensors",
         [

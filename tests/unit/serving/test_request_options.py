@@ -112,3 +112,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(key, value, near):
 def test_a_priority_that_is_no_whole_number_is_refused(value):
     expected = f"request parameter 'router_priority': expected a whole number, found {value!r}"
     assert refusal(router_priority=value) == expected
+
+
+@pytest.mark.parametrize("key", ["router_explain", "router_dry_run", "router_report"])
+def test_it_is_known_by_which_parameter_a_request_asks_to_be_told(key):
+    assert read_options(json.dumps({key: True}), VARIANTS).told_by == key
+    assert read_options(json.dumps({key: False}), VARIANTS).told_by is None

@@ -13,7 +13,7 @@ from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device, Variant
 from router_backend.errors import ConfigurationError, NoVariantError
 from router_backend.serving import shared_capacity
-from router_backend.serving.shared_capacity import MAGIC, SIZE, SharedCapacity, shared_file
+from router_backend.serving.shared_capacity import MAGIC, SIZE, SharedCapacity, remove_unused, shared_file
 
 HOLD_THREE = """
 import sys
@@ -176,3 +176,24 @@ def test_routers_of_one_repository_share_a_file_and_others_do_not(tmp_path: Path
     (tmp_path / "link").symlink_to(tmp_path)
     assert shared_file(tmp_path / "link") == shared_file(tmp_path)
     assert shared_file(tmp_path / "other") != shared_file(tmp_path)
+
+
+class TestRemoveUnused:
+    def test_takes_the_file_that_killed_processes_left(self, path: Path, holder: subprocess.Popen[str]):
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        assert path.exists()
+        remove_unused(path)
+        assert not path.exists()
+
+    def test_leaves_the_file_that_a_process_has(self, path: Path, holder: subprocess.Popen[str]):
+        remove_unused(path)
+        assert SharedCapacity(path).others(Device.GPU) == Taken(3, 1.5)
+
+    def test_does_nothing_where_there_is_no_such_file_or_a_link(self, path: Path, tmp_path: Path):
+        remove_unused(path)
+        (tmp_path / "elsewhere").touch()
+        path.symlink_to(tmp_path / "elsewhere")
+        remove_unused(path)
+        assert path.is_symlink()
+        assert (tmp_path / "elsewhere").exists()
