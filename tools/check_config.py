@@ -124,6 +124,7 @@ def _settings(config: RouterConfig) -> dict[str, Any]:
             for device, limits in config.device_limits.items()
         },
         "max_latency_ms": config.max_latency_ms,
+        "refuse_late": config.refuse_late,
     }
 
 
@@ -147,8 +148,13 @@ def _cells(config: RouterConfig) -> tuple[str, ...]:
         "\n".join(_lines(settings["backend_weights"])) or "none",
         "\n".join(f"{device}: {', '.join(_lines(held))}" for device, held in limits.items() if held)
         or "none",
-        "none" if config.max_latency_ms is None else f"{config.max_latency_ms:g} ms",
+        _deadline(config),
     )
+
+
+def _deadline(config: RouterConfig) -> str:
+    deadline = "none" if config.max_latency_ms is None else f"{config.max_latency_ms:g} ms"
+    return f"{deadline}\nlate ones refused" if config.refuse_late else deadline
 
 
 def _lines(values: Mapping[str, Any]) -> list[str]:

@@ -51,6 +51,7 @@ class RoutingSettings:
         goal: what the choice is to be good at, which says what chooses, too.
         preferred_devices: variants elsewhere are chosen only where these cost twice as much.
         max_latency_ms: the deadline of requests that name none.
+        refuse_late: whether a request that no variant can answer in time is refused at once.
         device_weights: how much the variants on a device are preferred; 1 is neutral.
 
     Raises:
@@ -61,6 +62,7 @@ class RoutingSettings:
     goal: OptimizationGoal | None = None
     preferred_devices: tuple[Device, ...] | None = None
     max_latency_ms: float | None = None
+    refuse_late: bool | None = None
     device_weights: Mapping[Device, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -170,6 +172,7 @@ class RoutingConfig:
             device_weights={**self.device_weights, **own.device_weights},
             device_limits=self.device_limits,
             max_latency_ms=_first(own.max_latency_ms, ruled.max_latency_ms),
+            refuse_late=_first(own.refuse_late, ruled.refuse_late) or False,
             profiling=self.profiling,
         )
 

@@ -21,8 +21,9 @@ FULL: dict[str, Any] = {
             "policy": {"name": "p2c"},
             "preferred_backends": ["gpu", "neural_engine"],
             "max_latency_ms": 50,
+            "refuse_late": True,
         },
-        {"model_name_pattern": "bert_?", "goal": "minimize_latency"},
+        {"model_name_pattern": "bert_?", "goal": "minimize_latency", "refuse_late": False},
         {"model_name_pattern": "*"},
     ],
     "backend_weights": {"neural_engine": 1.5, "gpu": 1.2, "cpu": 0.8, "mps": 1},
@@ -119,7 +120,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a rule that is a text": (
         {"routing_rules": [RULE, "resnet*"]},
         "routing_rules[1]: expected an object with model_name_pattern, policy, goal, preferred_backends, "
-        "max_latency_ms, found 'resnet*'",
+        "max_latency_ms, refuse_late, found 'resnet*'",
     ),
     "a rule without a pattern": (
         {"routing_rules": [{"goal": "balanced"}]},
@@ -132,7 +133,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown key of a rule": (
         {"routing_rules": [{**RULE, "max_latency": 50}]},
         "routing_rules[0]: unknown key 'max_latency' (did you mean 'max_latency_ms'?): expected one of "
-        "model_name_pattern, policy, goal, preferred_backends, max_latency_ms",
+        "model_name_pattern, policy, goal, preferred_backends, max_latency_ms, refuse_late",
     ),
     "an unknown goal": (
         {"routing_rules": [{**RULE, "goal": "minimise_latency"}]},
@@ -172,6 +173,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "a deadline that is true": (
         {"routing_rules": [{**RULE, "max_latency_ms": True}]},
         f"routing_rules[0].max_latency_ms: expected {MILLISECONDS}, found true",
+    ),
+    "a refusal that is a text": (
+        {"routing_rules": [{**RULE, "refuse_late": "true"}]},
+        "routing_rules[0].refuse_late: expected true or false, found 'true'",
     ),
     "weights that are a list": (
         {"backend_weights": [1.5]},

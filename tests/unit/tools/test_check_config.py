@@ -65,6 +65,7 @@ class TestFile:
         first = {line.split()[0]: line.split() for line in lines if line.strip() and "─" not in line}
         assert first["resnet*"][:3] == ["resnet*", "p2c", "gpu"]
         assert first["resnet*"][-2:] == ["50", "ms"]
+        assert sum(line.rstrip().endswith("late ones refused") for line in lines) == 1
         assert first["bert_?"][1] == "latency"
         assert first["*"][1] == first["any"][3] == "c3"
 
@@ -82,6 +83,7 @@ class TestFile:
                 "cpu": {"max_in_flight": None, "max_memory_mb": None},
             },
             "max_latency_ms": 50.0,
+            "refuse_late": True,
         }
 
     def test_that_is_wrong_is_refused_with_the_place(self, file):
