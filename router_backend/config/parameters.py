@@ -156,10 +156,15 @@ class RouterParameters:
         Raises:
             ConfigurationError: they do not go together.
         """
-        return replace(routing.router_config(model_name, self._own), coverage=self.coverage)
+        return replace(routing.router_config(model_name, self.own), coverage=self.coverage)
 
     @property
-    def _own(self) -> RoutingSettings:
+    def own(self) -> RoutingSettings:
+        """What it says of its requests itself.
+
+        Raises:
+            ConfigurationError: it does not go together.
+        """
         if self.policy is None and self.policy_parameters is not None:
             raise ConfigurationError(
                 "policy_parameters: expected the parameter 'policy' beside it, found none: name the policy"

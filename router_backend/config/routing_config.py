@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import combinations
 from types import MappingProxyType
 from typing import TypeVar
 
+from router_backend.config.name_patterns import common_name
 from router_backend.core.capacity import DeviceLimits
 from router_backend.core.experiments.experiment import Experiment, check_experiments
 from router_backend.core.policies.goals import POLICY_OF_GOAL
@@ -175,6 +177,27 @@ class RoutingConfig:
             refuse_late=_first(own.refuse_late, ruled.refuse_late) or False,
             profiling=self.profiling,
         )
+
+    def chooser_for(self, model_name: str) -> tuple[PolicyChoice, str]:
+        """What chooses for a model that says nothing of it, and which place says so, as in a file."""
+        for index, rule in enumerate(self.rules):
+            if rule.matches(model_name):
+                if rule.settings.chooser is not None:
+                    return rule.settings.chooser, f"routing_rules[{index}].policy"
+                break
+        return self.default_policy, "default_policy"
+
+    def possible_overlaps(self) -> list[tuple[Experiment, Experiment, str]]:
+        """Pairs of experiments that want the same requests of a model, if it has a name that both match.
+
+        With each pair goes such a name.
+        """
+        named = [
+            (one, other, common_name(one.model_name_pattern, other.model_name_pattern))
+            for one, other in combinations(self.experiments, 2)
+            if one.overlaps(other)
+        ]
+        return [(one, other, name) for one, other, name in named if name is not None]
 
     def unused_patterns(self, model_names: Iterable[str]) -> list[str]:
         """The patterns of rules and experiments that match none of these models."""

@@ -109,8 +109,8 @@ def parse_routing(source: str, content: bytes) -> RoutingConfig:
     more["device_limits"] = _limits(members.get("backend_limits"))
     try:
         return RoutingConfig(**more)
-    except ConfigurationError as error:
-        raise node.about(error) from None
+    except ConfigurationError as error:  # each value was right: what is wrong is how experiments go together
+        raise members.get("experiments", node).about(error) from None
 
 
 def to_json(config: RoutingConfig) -> str:

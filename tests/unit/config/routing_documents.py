@@ -285,12 +285,12 @@ TWO = [EXPERIMENT, {**EXPERIMENT, "experiment_id": "newer", "model_name_pattern"
 BEYOND_THE_SCHEMA: dict[str, tuple[str, str]] = {
     "experiments that want the same requests": (
         json.dumps({"experiments": TWO}),
-        "at its top: model 'bert': expected experiments whose unit_ranges do not overlap, fractions of the "
-        "requests of 1 in all, found 'new' on 0 to 1 and 'newer' on 0 to 1",
+        "at experiments: model 'bert': expected experiments whose unit_ranges do not overlap, fractions of "
+        "the requests of 1 in all, found 'new' on 0 to 1 and 'newer' on 0 to 1",
     ),
     "an experiment twice": (
         json.dumps({"experiments": [EXPERIMENT, EXPERIMENT]}),
-        "at its top: every experiment_id may stand once, found new, new",
+        "at experiments: every experiment_id may stand once, found new, new",
     ),
     "a range that ends before it begins": (
         json.dumps({"experiments": [{**EXPERIMENT, "unit_range": [0.5, 0.5]}]}),
