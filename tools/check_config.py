@@ -17,7 +17,6 @@ from router_backend.config.model_config import CONFIG_FILE, read_model_config
 from router_backend.config.router_model import RouterModel, read_router_model
 from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import read_routing_file
-from router_backend.core.router import ModelRouter
 from router_backend.core.router_config import RouterConfig
 from router_backend.errors import ConfigurationError
 from tools.errors import ToolError
@@ -31,7 +30,7 @@ class Checked:
 
     Args:
         settings: by the name of a router model, or by the pattern of a rule.
-        warnings: what is right, but useless.
+        warnings: what is right, but useless, or would be wrong for a model that is not there.
     """
 
     settings: Mapping[str, RouterConfig]
@@ -61,15 +60,13 @@ def _check_file(path: Path) -> Checked:
     settings: dict[str, RouterConfig] = {}
     for rule in config.rules:  # of two rules for the same pattern the first counts
         settings.setdefault(rule.model_name_pattern, config.resolve(rule))
-    return Checked({**settings, ANY_OTHER: config.resolve(None)}, ())
+    return Checked({**settings, ANY_OTHER: config.resolve(None)}, tuple(_overlaps(path, config)))
 
 
 def _check_repository(repository: Path) -> Checked:
     routers = list(filter(None, map(_read_router, sorted(repository.glob(f"*/{CONFIG_FILE}")))))
     if not routers:
         raise ToolError(f"{repository}: expected a model repository with a router, found none: name another")
-    for router in routers:
-        _try(router)
     return Checked({router.name: router.decision for router in routers}, tuple(_warnings(routers)))
 
 
@@ -83,25 +80,29 @@ def _read_router(config_file: Path) -> RouterModel | None:
     return read_router_model({**config, "name": folder.name}, folder.parent)
 
 
-def _try(model: RouterModel) -> None:
-    """Set a router up as the server does, which also holds policies and experiments against its variants."""
-    router = ModelRouter(model.decision)
-    router.register_model(model.name, variants=model.variants)
-    router.set_experiments(model.routing.experiments)
-
-
 def _warnings(routers: list[RouterModel]) -> list[str]:
-    """A rule that is for none of the routers which follow its file."""
+    """Rules for none of the routers that follow their file, and what other models could not take."""
     names: dict[Path, list[str]] = {}
     configs: dict[Path, RoutingConfig] = {}
     for router in routers:
         if router.routing_file is not None:
             names.setdefault(router.routing_file.path, []).append(router.name)
             configs[router.routing_file.path] = router.routing_file.config
-    return [
+    unused = [
         f"{path}: the pattern '{pattern}' matches no router that follows it ({', '.join(names[path])})"
         for path, config in configs.items()
         for pattern in config.unused_patterns(names[path])
+    ]
+    return unused + [each for path, config in configs.items() for each in _overlaps(path, config)]
+
+
+def _overlaps(path: Path, config: RoutingConfig) -> list[str]:
+    """Experiments that may want the same requests: it takes a model to know."""
+    return [
+        f"{path}, at experiments: '{one.experiment_id}' for '{one.model_name_pattern}' and "
+        f"'{other.experiment_id}' for '{other.model_name_pattern}' would want the same requests of a model "
+        f"that both match, such as '{name}', which is refused: give each a unit_range of its own"
+        for one, other, name in config.possible_overlaps()
     ]
 
 
@@ -124,6 +125,7 @@ def _settings(config: RouterConfig) -> dict[str, Any]:
             for device, limits in config.device_limits.items()
         },
         "max_latency_ms": config.max_latency_ms,
+        "refuse_late": config.refuse_late,
     }
 
 
@@ -147,8 +149,13 @@ def _cells(config: RouterConfig) -> tuple[str, ...]:
         "\n".join(_lines(settings["backend_weights"])) or "none",
         "\n".join(f"{device}: {', '.join(_lines(held))}" for device, held in limits.items() if held)
         or "none",
-        "none" if config.max_latency_ms is None else f"{config.max_latency_ms:g} ms",
+        _deadline(config),
     )
+
+
+def _deadline(config: RouterConfig) -> str:
+    deadline = "none" if config.max_latency_ms is None else f"{config.max_latency_ms:g} ms"
+    return f"{deadline}\nlate ones refused" if config.refuse_late else deadline
 
 
 def _lines(values: Mapping[str, Any]) -> list[str]:

@@ -52,6 +52,7 @@ class ModelRouterConfigBuilder:
         goal: OptimizationGoal | None = None,
         preferred_backends: Sequence[str] | None = None,
         max_latency_ms: float | None = None,
+        refuse_late: bool | None = None,
     ) -> ModelRouterConfigBuilder:
         """Add a rule; the first whose pattern matches a model's name counts.
 
@@ -62,6 +63,7 @@ class ModelRouterConfigBuilder:
             goal: what the choice is to be good at, instead of a policy.
             preferred_backends: variants on other devices are chosen only where these cost twice as much.
             max_latency_ms: the deadline of requests that name none.
+            refuse_late: whether a request that no variant can answer in time is refused at once.
 
         Raises:
             ConfigurationError: an unknown policy, parameter or device, both a policy and a goal, or a
@@ -72,6 +74,7 @@ class ModelRouterConfigBuilder:
             goal=goal,
             preferred_devices=None if preferred_backends is None else tuple(map(_device, preferred_backends)),
             max_latency_ms=max_latency_ms,
+            refuse_late=refuse_late,
         )
         return self._with(rules=(*self._config.rules, RoutingRule(model_name_pattern, settings)))
 

@@ -26,7 +26,7 @@ def check_no_cycle(model_name: str, variants: Sequence[str], repository: Path) -
     Raises:
         ConfigurationError: there is such a way back; the text tells it.
     """
-    ways = [(variant,) for variant in variants]
+    ways: list[tuple[str, ...]] = [(variant,) for variant in variants]
     seen = set(variants)
     while ways:
         way = ways.pop(0)

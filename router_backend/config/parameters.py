@@ -118,6 +118,8 @@ class RouterParameters:
         preferred_backends: variants on other devices are chosen only where these cost twice as much.
         backend_weights: how much the variants on a device are preferred, before what the file says.
         max_latency_ms: the deadline of requests that name none; None: what the file says, if it does.
+        refuse_late: whether a request that no variant can answer in time is refused at once; None: what the
+            file says, if it does.
         routing_config: the file with the routing configuration, from the model's folder; None: there is none.
         coverage: the share of latencies that a prediction interval is to hold.
         worker_threads: how many requests are forwarded at a time; the server has a limit of its own for
@@ -147,6 +149,7 @@ class RouterParameters:
         default=None,
     )
     max_latency_ms: float | None = setting(_above_zero, "a number above 0", default=None)
+    refuse_late: bool | None = setting(_switch, "true or false", default=None)
     routing_config: Path | None = setting(_path, "the path of a file", default=None)
     coverage: float = setting(float, "a number between 0 and 1", default=DEFAULTS.coverage)
     worker_threads: int = _up_to(MOST_THREADS, default=32)
@@ -169,10 +172,15 @@ class RouterParameters:
         Raises:
             ConfigurationError: they do not go together.
         """
-        return replace(routing.router_config(model_name, self._own), coverage=self.coverage)
+        return replace(routing.router_config(model_name, self.own), coverage=self.coverage)
 
     @property
-    def _own(self) -> RoutingSettings:
+    def own(self) -> RoutingSettings:
+        """What it says of its requests itself.
+
+        Raises:
+            ConfigurationError: it does not go together.
+        """
         if self.policy is None and self.policy_parameters is not None:
             raise ConfigurationError(
                 "policy_parameters: expected the parameter 'policy' beside it, found none: name the policy"
@@ -183,6 +191,7 @@ class RouterParameters:
             goal=self.goal,
             preferred_devices=self.preferred_backends,
             max_latency_ms=self.max_latency_ms,
+            refuse_late=self.refuse_late,
             device_weights=self.backend_weights or NO_WEIGHTS,
         )
 

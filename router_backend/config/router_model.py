@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from router_backend.config.fit import check_fit
 from router_backend.config.parameters import RouterParameters, read_parameters
 from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import RoutingFile, read_routing_file
@@ -49,6 +50,20 @@ class RouterModel:
         """The settings of the deciding part."""
         return self.parameters.decision(self.name, self.routing)
 
+    def check_fit(self, routing: RoutingConfig) -> None:
+        """Hold what its settings, or else a routing configuration, choose by against its variants.
+
+        Args:
+            routing: what its routing file holds, or is about to.
+
+        Raises:
+            ConfigurationError: a policy is for a variant that it has not, or two experiments want the same
+                requests.
+        """
+        source = "" if self.routing_file is None else str(self.routing_file.path)
+        names = [variant.name for variant in self.variants]
+        check_fit(self.name, names, self.parameters, routing, source)
+
 
 def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterModel:
     """Validate a router model's configuration against its parameters and its variants.
@@ -67,9 +82,11 @@ def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterMode
     found = find_variants(name, parameters.variants, repository)
     signature = common_signature({each.variant.name: each.signature for each in found})
     _check_own(name, Signature.of(config).without_output(DECISION_OUTPUT.name), found[0].variant, signature)
-    return RouterModel(
+    model = RouterModel(
         name, repository, parameters, tuple(each.variant for each in found), signature, routing_file
     )
+    model.check_fit(model.routing)
+    return model
 
 
 def check_completed(config: Mapping[str, Any], model: RouterModel) -> None:

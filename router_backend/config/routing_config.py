@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import combinations
 from types import MappingProxyType
 from typing import TypeVar
 
+from router_backend.config.name_patterns import common_name
 from router_backend.core.capacity import DeviceLimits
 from router_backend.core.experiments.experiment import Experiment, check_experiments
 from router_backend.core.policies.goals import POLICY_OF_GOAL
@@ -51,6 +53,7 @@ class RoutingSettings:
         goal: what the choice is to be good at, which says what chooses, too.
         preferred_devices: variants elsewhere are chosen only where these cost twice as much.
         max_latency_ms: the deadline of requests that name none.
+        refuse_late: whether a request that no variant can answer in time is refused at once.
         device_weights: how much the variants on a device are preferred; 1 is neutral.
 
     Raises:
@@ -61,6 +64,7 @@ class RoutingSettings:
     goal: OptimizationGoal | None = None
     preferred_devices: tuple[Device, ...] | None = None
     max_latency_ms: float | None = None
+    refuse_late: bool | None = None
     device_weights: Mapping[Device, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -170,8 +174,30 @@ class RoutingConfig:
             device_weights={**self.device_weights, **own.device_weights},
             device_limits=self.device_limits,
             max_latency_ms=_first(own.max_latency_ms, ruled.max_latency_ms),
+            refuse_late=_first(own.refuse_late, ruled.refuse_late) or False,
             profiling=self.profiling,
         )
+
+    def chooser_for(self, model_name: str) -> tuple[PolicyChoice, str]:
+        """What chooses for a model that says nothing of it, and which place says so, as in a file."""
+        for index, rule in enumerate(self.rules):
+            if rule.matches(model_name):
+                if rule.settings.chooser is not None:
+                    return rule.settings.chooser, f"routing_rules[{index}].policy"
+                break
+        return self.default_policy, "default_policy"
+
+    def possible_overlaps(self) -> list[tuple[Experiment, Experiment, str]]:
+        """Pairs of experiments that want the same requests of a model, if it has a name that both match.
+
+        With each pair goes such a name.
+        """
+        named = [
+            (one, other, common_name(one.model_name_pattern, other.model_name_pattern))
+            for one, other in combinations(self.experiments, 2)
+            if one.overlaps(other)
+        ]
+        return [(one, other, name) for one, other, name in named if name is not None]
 
     def unused_patterns(self, model_names: Iterable[str]) -> list[str]:
         """The patterns of rules and experiments that match none of these models."""

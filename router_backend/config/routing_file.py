@@ -28,7 +28,14 @@ KEYS = (
     "profiling",
     "experiments",
 )
-KEYS_OF_A_RULE = ("model_name_pattern", "policy", "goal", "preferred_backends", "max_latency_ms")
+KEYS_OF_A_RULE = (
+    "model_name_pattern",
+    "policy",
+    "goal",
+    "preferred_backends",
+    "max_latency_ms",
+    "refuse_late",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +109,8 @@ def parse_routing(source: str, content: bytes) -> RoutingConfig:
     more["device_limits"] = _limits(members.get("backend_limits"))
     try:
         return RoutingConfig(**more)
-    except ConfigurationError as error:
-        raise node.about(error) from None
+    except ConfigurationError as error:  # each value was right: what is wrong is how experiments go together
+        raise members.get("experiments", node).about(error) from None
 
 
 def to_json(config: RoutingConfig) -> str:
@@ -140,6 +147,8 @@ def _rule(node: JsonNode) -> RoutingRule:
         settings["preferred_devices"] = _devices(members["preferred_backends"])
     if "max_latency_ms" in members:
         settings["max_latency_ms"] = members["max_latency_ms"].above_zero(A_NUMBER_OF_MS)
+    if "refuse_late" in members:
+        settings["refuse_late"] = members["refuse_late"].switch()
     try:
         return RoutingRule(pattern, RoutingSettings(**settings))
     except ConfigurationError as error:
@@ -187,6 +196,7 @@ def _rule_document(rule: RoutingRule) -> dict[str, Any]:
             else [device.value for device in settings.preferred_devices]
         ),
         max_latency_ms=settings.max_latency_ms,
+        refuse_late=settings.refuse_late,
     )
 
 

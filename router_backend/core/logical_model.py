@@ -101,7 +101,8 @@ class LogicalModel:
             candidates = self._with_room(candidates, out, context)
         deadline_ms = self._max_latency_ms if context.max_latency_ms is None else context.max_latency_ms
         if deadline_ms is not None:
-            candidates = self._in_time(candidates, out, deadline_ms)
+            refuse_late = self._refuse_late if context.refuse_late is None else context.refuse_late
+            candidates = self._in_time(candidates, out, deadline_ms, refuse_late)
             if context.max_latency_ms is None:
                 context = replace(context, max_latency_ms=deadline_ms)  # policies know of no configuration
         policy, arm = self._chooser(context, now_s, rng)
@@ -306,7 +307,7 @@ class LogicalModel:
         return resting, [entry for entry in out if entry[0] not in resting]
 
     def _in_time(
-        self, candidates: list[VariantProfile], out: Out, deadline_ms: float
+        self, candidates: list[VariantProfile], out: Out, deadline_ms: float, refuse_late: bool
     ) -> list[VariantProfile]:
         """Those that would answer within the deadline; where none would, all of them, or those that might.
 
@@ -322,7 +323,7 @@ class LogicalModel:
         if not late:
             return candidates
         if len(late) == len(candidates):
-            if not self._refuse_late:
+            if not refuse_late:
                 return candidates
             late = [candidate for candidate in candidates if candidate.hoped_ms > deadline_ms]
             if len(late) == len(candidates):

@@ -27,6 +27,7 @@ class RoutingContext:
         batch_size: how many items it holds.
         elements: how many tensor elements its inputs hold in all; None: the batch size says enough.
         max_latency_ms: the deadline, from now; None: the model's own, if it has one.
+        refuse_late: whether it is refused at once where no variant would be in time; None: as is configured.
         optimization_goal: what the choice is to be good at; None: what the model's policy is for.
         policy: the name of the policy that chooses, before any goal; None: the model's own.
         allowed_devices: only variants on these may serve it; None: every one may.
@@ -41,6 +42,7 @@ class RoutingContext:
     batch_size: int = 1
     elements: int | None = None
     max_latency_ms: float | None = None
+    refuse_late: bool | None = None
     optimization_goal: OptimizationGoal | None = None
     policy: str | None = None
     allowed_devices: frozenset[Device] | None = None

@@ -101,6 +101,7 @@ class ConfigWatcher:
             raise ConfigurationError(found)
         config = parse_routing(str(self._file.path), found)
         decision = self._model.parameters.decision(self._model.name, config)
+        self._model.check_fit(config)
         self._router.configure(lambda _: decision, config.experiments)
         self._warn_of_unused(config)
 

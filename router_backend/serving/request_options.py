@@ -208,6 +208,7 @@ ABOVE_ZERO = "a number above 0"
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
     {
         "router_max_latency_ms": Parameter("max_latency_ms", _above_zero, ABOVE_ZERO),
+        "router_refuse_late": Parameter("refuse_late", _switch, SWITCH),
         "router_goal": Parameter("optimization_goal", _goal, f"one of {', '.join(GOALS)}"),
         "router_policy": Parameter("policy", _text, "the name of a policy"),
         "router_allowed_variants": Parameter(

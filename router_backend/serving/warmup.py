@@ -72,7 +72,10 @@ class Warmup:
     def _call(self, variant: Variant, batch_size: int, *, recorded: bool) -> None:
         """Route one made-up batch to the variant, the others excluded."""
         inputs = made_up_inputs(self._model.signature, batch_size)
-        context = replace(context_of(inputs, self._batched), allowed_variants=frozenset({variant.name}))
+        own_alone = frozenset({variant.name})
+        context = replace(  # whatever the deadline: a variant that is too slow must be timed to be known
+            context_of(inputs, self._batched), allowed_variants=own_alone, refuse_late=False
+        )
         decision = self._router.route_request(self._model.name, context)
         started_s = time.monotonic()
         response = pb_utils.InferenceRequest(

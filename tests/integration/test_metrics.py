@@ -30,6 +30,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.router("counted", "fast, slow", metrics_interval_ms=SOON)
     repository.router("half_broken", "no_paper, slow", metrics_interval_ms=SOON)
     repository.router("deserted", "absent", metrics_interval_ms=SOON)
+    refusing = {"max_latency_ms": 1, "refuse_late": "true"}
+    repository.router("punctual", "slow", metrics_interval_ms=SOON, **refusing)
     repository.router("twofold", "fast, slow", TWO_INSTANCES, metrics_interval_ms=SOON)
     repository.router("reloaded", "fast", metrics_interval_ms=SOON)
     repository.router("silent", "fast", metrics="false")
@@ -108,6 +110,21 @@ def test_refusals_are_counted_by_their_reason(server: EmbeddedTriton, client: Cl
         client.refusal("deserted", items(1))
     expect(server, 3, "model_router_refusals_total", model="deserted", reason="no_variant")
     assert Scrape(server).total("model_router_variant_ready", model="deserted", variant="absent") == 0.0
+
+
+def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_where_that_is_configured(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    confidence = "model_router_prediction_confidence_ratio"
+    until(lambda: Scrape(server).total(confidence, model="punctual", variant="slow") > 0.0)
+    refusal = client.refusal("punctual", items(1))
+    assert refusal.status == "UNAVAILABLE"
+    assert "model 'punctual': no variant can answer within 1 ms, the soonest is expected" in refusal.message
+    expect(server, 1, "model_router_refusals_total", model="punctual", reason="deadline")
+    assert Scrape(server).total(REQUESTS.name, model="punctual") == 0.0
+    client.ask("punctual", items(1), parameters={"router_refuse_late": False})
+    asked = {"router_allowed_variants": "slow", "router_max_latency_ms": 2, "router_refuse_late": True}
+    assert "no variant can answer within " in client.refusal("counted", items(1), parameters=asked).message
 
 
 def test_an_answer_after_its_deadline_is_counted(server: EmbeddedTriton, client: Client) -> None:

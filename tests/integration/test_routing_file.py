@@ -91,6 +91,8 @@ def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.
     (folder / "current").symlink_to("version_0")
     repository.router("linked", VARIANTS, routing_config=str(folder / "current" / "routing.json"))
     repository.router("lost", VARIANTS, routing_config="../nowhere.json")
+    (repository.folder / "misspelt.json").write_text(routing(rule("vgg", "double"), rule("mis*", "tripel")))
+    repository.router("misspelt", VARIANTS, routing_config="../misspelt.json")
     log_file = folder / "server.log"
     return Site(triton_server(repository.folder, log_file=log_file), repository.folder, log_file)
 
@@ -172,7 +174,11 @@ def test_a_bad_edit_is_told_once_and_changes_nothing_until_it_is_mended(client: 
     until(lambda: site.reloads("broken", "accepted") == 1)
     assert site.reloads("broken", "refused") == 2
     assert len(site.log_lines(reason)) == 1
-    assert len(site.log_lines("expected 'static:' and one of double, triple, found 'static:tripel'")) == 1
+    misspelt = (
+        f"{site.repository}/broken.json, at routing_rules[0].policy: model 'broken', policy: expected "
+        f"'static:' and one of double, triple, found 'static:tripel'"
+    )
+    assert len(site.log_lines(misspelt)) == 1
 
 
 def test_a_file_that_is_gone_changes_nothing_until_it_is_back(client: Client, site: Site) -> None:
@@ -187,6 +193,12 @@ def test_a_file_that_is_not_there_at_load_is_the_reason_why_the_router_is_unavai
     reasons = {model.name: model.reason for model in site.server.models()}
     expected = f"{site.repository}/nowhere.json: expected a routing configuration, found no such file"
     assert expected in reasons["lost"]
+
+
+def test_a_policy_that_does_not_fit_at_load_is_the_reason_with_file_and_rule(site: Site) -> None:
+    reasons = {model.name: model.reason for model in site.server.models()}
+    place = f"{site.repository}/misspelt.json, at routing_rules[1].policy: model 'misspelt', policy: expected"
+    assert place in reasons["misspelt"]
 
 
 def test_a_pattern_that_matches_no_model_is_told_at_load(site: Site) -> None:

@@ -71,6 +71,10 @@ class Experiment:
         """Whether it is for a model."""
         return fnmatchcase(model_name, self.model_name_pattern)
 
+    def overlaps(self, other: "Experiment") -> bool:
+        """Whether both want the same units, where both are for one model."""
+        return self.unit_range[0] < other.unit_range[1] and other.unit_range[0] < self.unit_range[1]
+
     def compares_as(self, other: "Experiment") -> bool:
         """Whether what was counted for the other says as much of this one: both compare the same."""
         return _compared(self) == _compared(other)

@@ -21,8 +21,9 @@ FULL: dict[str, Any] = {
             "policy": {"name": "p2c"},
             "preferred_backends": ["gpu", "neural_engine"],
             "max_latency_ms": 50,
+            "refuse_late": True,
         },
-        {"model_name_pattern": "bert_?", "goal": "minimize_latency"},
+        {"model_name_pattern": "bert_?", "goal": "minimize_latency", "refuse_late": False},
         {"model_name_pattern": "*"},
     ],
     "backend_weights": {"neural_engine": 1.5, "gpu": 1.2, "cpu": 0.8, "mps": 1},
@@ -119,7 +120,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a rule that is a text": (
         {"routing_rules": [RULE, "resnet*"]},
         "routing_rules[1]: expected an object with model_name_pattern, policy, goal, preferred_backends, "
-        "max_latency_ms, found 'resnet*'",
+        "max_latency_ms, refuse_late, found 'resnet*'",
     ),
     "a rule without a pattern": (
         {"routing_rules": [{"goal": "balanced"}]},
@@ -132,7 +133,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown key of a rule": (
         {"routing_rules": [{**RULE, "max_latency": 50}]},
         "routing_rules[0]: unknown key 'max_latency' (did you mean 'max_latency_ms'?): expected one of "
-        "model_name_pattern, policy, goal, preferred_backends, max_latency_ms",
+        "model_name_pattern, policy, goal, preferred_backends, max_latency_ms, refuse_late",
     ),
     "an unknown goal": (
         {"routing_rules": [{**RULE, "goal": "minimise_latency"}]},
@@ -172,6 +173,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "a deadline that is true": (
         {"routing_rules": [{**RULE, "max_latency_ms": True}]},
         f"routing_rules[0].max_latency_ms: expected {MILLISECONDS}, found true",
+    ),
+    "a refusal that is a text": (
+        {"routing_rules": [{**RULE, "refuse_late": "true"}]},
+        "routing_rules[0].refuse_late: expected true or false, found 'true'",
     ),
     "weights that are a list": (
         {"backend_weights": [1.5]},
@@ -280,12 +285,12 @@ TWO = [EXPERIMENT, {**EXPERIMENT, "experiment_id": "newer", "model_name_pattern"
 BEYOND_THE_SCHEMA: dict[str, tuple[str, str]] = {
     "experiments that want the same requests": (
         json.dumps({"experiments": TWO}),
-        "at its top: model 'bert': expected experiments whose unit_ranges do not overlap, fractions of the "
-        "requests of 1 in all, found 'new' on 0 to 1 and 'newer' on 0 to 1",
+        "at experiments: model 'bert': expected experiments whose unit_ranges do not overlap, fractions of "
+        "the requests of 1 in all, found 'new' on 0 to 1 and 'newer' on 0 to 1",
     ),
     "an experiment twice": (
         json.dumps({"experiments": [EXPERIMENT, EXPERIMENT]}),
-        "at its top: every experiment_id may stand once, found new, new",
+        "at experiments: every experiment_id may stand once, found new, new",
     ),
     "a range that ends before it begins": (
         json.dumps({"experiments": [{**EXPERIMENT, "unit_range": [0.5, 0.5]}]}),

@@ -11,7 +11,7 @@ FILE = b"""{
   "default_policy": {"name": "c3"},
   "routing_rules": [
     {"model_name_pattern": "resnet*", "policy": {"name": "p2c"}, "preferred_backends": ["gpu"],
-     "max_latency_ms": 50},
+     "max_latency_ms": 50, "refuse_late": true},
     {"model_name_pattern": "bert_*", "goal": "minimize_latency"},
     {"model_name_pattern": "*_mobile"}
   ],
@@ -29,7 +29,7 @@ def full() -> ModelRouterConfigBuilder:
     return (
         ModelRouterConfigBuilder()
         .set_default_policy("c3")
-        .add_routing_rule("resnet*", "p2c", preferred_backends=["gpu"], max_latency_ms=50)
+        .add_routing_rule("resnet*", "p2c", preferred_backends=["gpu"], max_latency_ms=50, refuse_late=True)
         .add_routing_rule("bert_*", goal=OptimizationGoal.MINIMIZE_LATENCY)
         .add_routing_rule("*_mobile")
         .set_backend_weight("neural_engine", 1.5)

@@ -157,12 +157,14 @@ class TestRouting:
             policy="p2c",
             preferred_backends="gpu, mps",
             max_latency_ms="50",
+            refuse_late="true",
             backend_weights="gpu=1.2,cpu=0.8",
         )
         assert decision == RouterConfig(
             policy="p2c",
             preferred_devices=frozenset({Device.GPU, Device.MPS}),
             max_latency_ms=50.0,
+            refuse_late=True,
             device_weights={Device.GPU: 1.2, Device.CPU: 0.8},
         )
 
@@ -202,6 +204,7 @@ class TestRouting:
             ("preferred_backends", "", "devices with commas between (cpu, gpu, neural_engine, mps)"),
             ("max_latency_ms", "-5", "a number above 0"),
             ("max_latency_ms", "nan", "a number above 0"),
+            ("refuse_late", "yes", "true or false"),
             ("routing_config", "", "the path of a file"),
         ],
     )

@@ -102,6 +102,16 @@ class TestPrecedence:
         assert (config.policy, config.preferred_devices, config.max_latency_ms) == ("p2c", {GPU}, 5.0)
         assert config.device_weights == {GPU: 3.0, CPU: 0.8}
 
+    @pytest.mark.parametrize(
+        ("own", "ruled", "refuses"),
+        [(None, None, False), (None, True, True), (False, True, False), (True, False, True)],
+    )
+    def test_whether_late_requests_are_refused_is_said_by_the_model_then_by_the_rule(
+        self, own, ruled, refuses
+    ):
+        config = RoutingConfig(rules=(rule("a", refuse_late=ruled),))
+        assert config.router_config("a", RoutingSettings(refuse_late=own)).refuse_late is refuses
+
     def test_a_goal_of_the_models_own_comes_before_a_policy_of_the_rule(self):
         own = RoutingSettings(goal=OptimizationGoal.MINIMIZE_LATENCY, preferred_devices=(CPU,))
         config = self.CONFIG.router_config("full", own)

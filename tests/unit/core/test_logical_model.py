@@ -217,6 +217,14 @@ class TestDeadline:
         assert all(profile.load.in_flight == 0 for profile in model.profiles.values())
         assert route(model, max_latency_ms=50.0).variant == "slow"
 
+    @pytest.mark.parametrize("configured", [False, True])
+    def test_a_request_says_itself_whether_it_is_to_be_refused_when_late(self, make_model, configured):
+        config = RouterConfig(refuse_late=configured)
+        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, config=config)
+        assert route(model, max_latency_ms=4.0, refuse_late=False).variant == "slow"
+        with pytest.raises(DeadlineError):
+            route(model, max_latency_ms=4.0, refuse_late=True)
+
     def test_before_a_refusal_an_idle_variant_gets_the_benefit_of_the_doubt_one_request_at_a_time(
         self, make_model
     ):

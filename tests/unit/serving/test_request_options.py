@@ -77,6 +77,7 @@ def test_a_number_that_is_not_above_zero_is_refused(key, value):
 
 def test_what_the_router_is_to_know_is_read_into_the_fields_of_its_context():
     sent = {
+        "router_refuse_late": "true",
         "router_goal": "minimize_power",
         "router_policy": "latency",
         "router_allowed_variants": "m_cpu, m_gpu",
@@ -86,6 +87,7 @@ def test_what_the_router_is_to_know_is_read_into_the_fields_of_its_context():
         "router_priority": -1,
     }
     assert RoutingContext(**read_options(json.dumps(sent), VARIANTS).context) == RoutingContext(
+        refuse_late=True,
         optimization_goal=OptimizationGoal.MINIMIZE_POWER,
         policy="latency",
         allowed_variants=frozenset(VARIANTS),

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -65,6 +66,7 @@ class TestFile:
         first = {line.split()[0]: line.split() for line in lines if line.strip() and "─" not in line}
         assert first["resnet*"][:3] == ["resnet*", "p2c", "gpu"]
         assert first["resnet*"][-2:] == ["50", "ms"]
+        assert sum(line.rstrip().endswith("late ones refused") for line in lines) == 1
         assert first["bert_?"][1] == "latency"
         assert first["*"][1] == first["any"][3] == "c3"
 
@@ -82,6 +84,7 @@ class TestFile:
                 "cpu": {"max_in_flight": None, "max_memory_mb": None},
             },
             "max_latency_ms": 50.0,
+            "refuse_late": True,
         }
 
     def test_that_is_wrong_is_refused_with_the_place(self, file):
@@ -128,7 +131,13 @@ class TestRepository:
         [
             (
                 {"routing_rules": [{"model_name_pattern": "res*", "policy": {"name": "static:a_gpu"}}]},
-                "policy: expected 'static:' and one of a_cpu, found 'static:a_gpu'",
+                "at routing_rules[0].policy: model 'resnet50', policy: expected 'static:' and one of a_cpu, "
+                "found 'static:a_gpu'",
+            ),
+            (
+                {"experiments": [{**EXPERIMENT, "treatment": {"name": "static:zzz"}}]},
+                "at experiments[0].treatment: model 'resnet50', policy: expected 'static:' and one of a_cpu, "
+                "found 'static:zzz'",
             ),
             (
                 {
@@ -137,10 +146,54 @@ class TestRepository:
                         for pattern in ("res*", "resnet*")
                     ]
                 },
-                "model 'resnet50': expected experiments whose unit_ranges do not overlap",
+                "at experiments: model 'resnet50': expected experiments whose unit_ranges do not overlap",
             ),
         ],
     )
     def test_whose_file_does_not_go_with_a_router_is_refused(self, repository, file, rules, message):
         file.write_text(json.dumps(rules))
-        assert message in refusal(str(repository))
+        assert refusal(str(repository)).startswith(f"{file}, {message}")
+
+    def test_whose_routers_policy_is_for_no_variant_of_its_own_is_refused_with_the_parameter(
+        self, repository
+    ):
+        text = parameter("variants", "a_cpu") + parameter("policy", "static:zzz")
+        add_model(repository, "bad", 'backend: "router_backend"\n' + text)
+        assert refusal(str(repository)) == (
+            "model 'bad', config.pbtxt, parameter policy: expected 'static:' and one of a_cpu, "
+            "found 'static:zzz'"
+        )
+
+
+class TestExperimentsThatMayOverlap:
+    def of(self, **patterns: Any) -> str:
+        experiments = [
+            {**EXPERIMENT, "experiment_id": name, "fraction": 0.7, "model_name_pattern": pattern, **more}
+            for name, (pattern, more) in patterns.items()
+        ]
+        return json.dumps({"experiments": experiments})
+
+    def test_are_told_with_a_name_that_both_match_as_long_as_there_is_no_such_model(self, file, repository):
+        file.write_text(self.of(one=("bert*", {}), two=("*50", {"unit_range": [0, 0.5]})))
+        warning = (
+            f"{file}, at experiments: 'one' for 'bert*' and 'two' for '*50' would want the same requests of "
+            "a model that both match, such as 'bert50', which is refused: give each a unit_range of its own"
+        )
+        assert json.loads(run(str(file), "--json"))["warnings"] == [warning]
+        assert warning in json.loads(run(str(repository), "--json"))["warnings"]
+        assert f"warning: {warning}" in run(str(file))
+
+    def test_are_refused_where_there_is_one(self, file, repository):
+        file.write_text(self.of(one=("res*", {}), two=("*50", {})))
+        assert refusal(str(repository)).startswith(f"{file}, at experiments: model 'resnet50': expected exp")
+
+    @pytest.mark.parametrize(
+        "patterns",
+        [
+            {"one": ("res*", {}), "two": ("bert*", {})},
+            {"one": ("res*", {"unit_range": [0, 0.5]}), "two": ("*50", {"unit_range": [0.5, 1]})},
+        ],
+    )
+    def test_are_not_told_where_no_name_or_no_request_is_common_to_both(self, file, patterns):
+        file.write_text(self.of(**patterns))
+        assert json.loads(run(str(file), "--json"))["warnings"] == []

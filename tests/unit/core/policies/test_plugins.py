@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from router_backend.core.policies.plugins import GROUP, find_plugins
-from router_backend.core.policies.registry import create_policy
+from router_backend.core.policies.registry import POLICIES, create_policy
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.core.router_config import RouterConfig
@@ -64,7 +64,9 @@ def test_the_documented_policy_is_found_by_its_entry_point_and_chooses(site: Pat
 def test_an_unknown_policy_is_refused_with_those_of_other_packages_among_the_known(site: Path) -> None:
     install(site, "mine", {"frugal": "frugal:Frugal"})
     message = refusal("frugl")
-    assert "offline_profile, frugal, found 'frugl' (did you mean 'frugal'?)" in message
+    assert message == (
+        f"policy: expected one of {', '.join(POLICIES)}, frugal, found 'frugl' (did you mean 'frugal'?)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router_backend.config.name_patterns import common_name
+
+PATTERNS = st.text(alphabet="ab*?[]!-", max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "name"),
+    [
+        ("*", "*", ""),
+        ("res*", "*50", "res50"),
+        ("resnet50", "res*", "resnet50"),
+        ("a?c", "ab*", "abc"),
+        ("[ab]x", "[bc]?", "bx"),
+        ("[!ab]", "[a-c]", "c"),
+        ("[", "[[]", "["),
+        ("[]]", "*", "]"),
+    ],
+)
+def test_a_name_that_both_match_is_found(one: str, other: str, name: str):
+    assert common_name(one, other) == common_name(other, one) == name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("res*", "bert*"), ("a", "b"), ("a?", "a"), ("[ab]", "[cd]"), ("A*", "a*"), ("a*b", "*c")],
+)
+def test_where_there_is_none_none_is_found(one: str, other: str):
+    assert common_name(one, other) is None
+
+
+@given(PATTERNS, PATTERNS)
+@settings(max_examples=400, derandomize=True, deadline=None)
+def test_what_is_found_is_matched_by_both(one: str, other: str):
+    name = common_name(one, other)
+    assert name is None or (fnmatchcase(name, one) and fnmatchcase(name, other))
+
+
+@given(PATTERNS, PATTERNS, st.text(alphabet="ab!-[]", max_size=4))
+@settings(max_examples=400, derandomize=True, deadline=None)
+def test_a_name_is_found_wherever_some_name_is_matched_by_both(one: str, other: str, name: str):
+    if fnmatchcase(name, one) and fnmatchcase(name, other):
+        assert common_name(one, other) is not None
