@@ -210,6 +210,6 @@ def _check_can_be_told(parameter: str, request: pb_utils.InferenceRequest) -> No
     if DECISION_OUTPUT.name not in named and not has_response_parameters():
         raise InvalidRequestError(
             f"request parameter '{parameter}': expected '{DECISION_OUTPUT.name}' among the requested "
-            f"outputs, found {', '.join(sorted(named))}: add '{DECISION_OUTPUT.name}' to the requested outputs, "
-            f"or request none by name"
+            f"outputs, found {', '.join(sorted(named))}: "
+            f"add '{DECISION_OUTPUT.name}' to the requested outputs, or request none by name"
         )
