@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
-import secrets
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +11,8 @@ import triton_python_backend_utils as pb_utils
 from router_backend.config.router_model import RouterModel
 from router_backend.serving.responses import empty_response, send
 from router_backend.serving.tensors import made_up_inputs
+
+REQUEST_ID = "the router's own request"
 
 
 class OwnRequest:
@@ -37,7 +38,6 @@ class OwnRequest:
 
     def __init__(self, model: RouterModel, work: Callable[[], None]) -> None:
         self._name = model.name
-        self._request_id = secrets.token_hex(16)  # one that no client can know
         self._inputs = made_up_inputs(model.signature, batch_size=1)
         self._work = work
         self._arrived = threading.Event()
@@ -65,7 +65,7 @@ class OwnRequest:
 
     def take(self, request: pb_utils.InferenceRequest) -> bool:
         """Whether a request is the router's own; if so, it is answered when the work is done."""
-        if request.request_id() != self._request_id:
+        if request.request_id() != REQUEST_ID:
             return False
         sender = request.get_response_sender()
         threading.Thread(target=self._do, args=(sender,), name="router-own-work", daemon=True).start()
@@ -81,10 +81,7 @@ class OwnRequest:
     def _call(self) -> None:
         """Returns when the work is done, or at once where the server takes no requests."""
         request = pb_utils.InferenceRequest(
-            model_name=self._name,
-            inputs=self._inputs,
-            requested_output_names=[],
-            request_id=self._request_id,
+            model_name=self._name, inputs=self._inputs, requested_output_names=[], request_id=REQUEST_ID
         )
         with suppress(pb_utils.TritonModelException):  # the model is being finalized
             request.exec()

@@ -58,11 +58,6 @@ def test_the_request_id_reaches_the_variant(client: Client) -> None:
     assert received(client.ask("record", items(1), request_id="order 66"))["request_id"] == "order 66"
 
 
-def test_no_request_id_has_a_meaning_of_its_own(client: Client) -> None:
-    request_id = "the router's own request"
-    assert received(client.ask("record", items(1), request_id=request_id))["request_id"] == request_id
-
-
 @pytest.mark.parametrize("correlation_id", [42, "conversation"])
 def test_the_correlation_id_reaches_the_variant(client: Client, correlation_id: int | str) -> None:
     answer = client.ask("record", items(1), sequence_id=correlation_id)
