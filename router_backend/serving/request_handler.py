@@ -13,7 +13,13 @@ from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.errors import NoVariantError, RouterError, VariantsFailedError
+from router_backend.errors import (
+    InvalidRequestError,
+    NoVariantError,
+    RequestPolicyError,
+    RouterError,
+    VariantsFailedError,
+)
 from router_backend.serving.explanation import explain
 from router_backend.serving.forwarding import Forwarder, is_dead, is_not_ready
 from router_backend.serving.readiness import Readiness
@@ -119,6 +125,8 @@ class RequestHandler:
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:
             return self._router.route_request(self._name, context)
+        except RequestPolicyError as error:
+            raise InvalidRequestError(f"request parameter 'router_policy': {error.reason}") from None
         except NoVariantError:
             if all(is_not_ready(message) for _, message in failures):
                 raise
