@@ -71,6 +71,8 @@ class RequestHandler:
                 return cancelled_response()
             forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
             return self._serve(request, forwarder, context, options, arrived_s)
+        except RequestPolicyError as error:
+            return error_response(InvalidRequestError(f"request parameter 'router_policy': {error.reason}"))
         except RouterError as error:
             return error_response(error)
 
@@ -125,8 +127,6 @@ class RequestHandler:
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:
             return self._router.route_request(self._name, context)
-        except RequestPolicyError as error:
-            raise InvalidRequestError(f"request parameter 'router_policy': {error.reason}") from None
         except NoVariantError:
             if all(is_not_ready(message) for _, message in failures):
                 raise
