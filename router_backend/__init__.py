@@ -1,5 +1,7 @@
 """The model router: a library that chooses (`core`), and the Triton backend around it (`serving`)."""
 
+from typing import TYPE_CHECKING, Any
+
 from router_backend.core.backends import BackendCapabilities
 from router_backend.core.capacity import Capacity, DeviceLimits
 from router_backend.core.characteristics import ModelCharacteristics, Quantization
@@ -9,13 +11,21 @@ from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.report import ExperimentReport
 from router_backend.core.experiments.rollout import RolloutStep
 from router_backend.core.health import Fault
+from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
+from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.power import PowerEfficientPolicy
+from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
 from router_backend.core.request import OptimizationGoal, RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.core.router_config import RouterConfig
 from router_backend.core.suitability import Suitability
 from router_backend.core.variant import Device, Variant
 
+if TYPE_CHECKING:
+    from router_backend.config.builder import ModelRouterConfigBuilder
+
 __all__ = [
+    "AdaptiveRoutingPolicy",
     "AssignBy",
     "BackendCapabilities",
     "Candidate",
@@ -26,14 +36,28 @@ __all__ = [
     "ExperimentReport",
     "Fault",
     "Guardrails",
+    "LatencyOptimizedPolicy",
     "ModelCharacteristics",
     "ModelRouter",
+    "ModelRouterConfigBuilder",
     "OptimizationGoal",
+    "PowerEfficientPolicy",
     "Quantization",
     "RolloutStep",
     "RouterConfig",
     "RoutingContext",
     "RoutingDecision",
     "Suitability",
+    "ThroughputOptimizedPolicy",
     "Variant",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What belongs to the configuration is imported when it is asked for: the deciding part does without."""
+    if name == "ModelRouterConfigBuilder":
+        from router_backend.config.builder import ModelRouterConfigBuilder
+
+        return ModelRouterConfigBuilder
+    missing = f"module '{__name__}' has no attribute '{name}'"
+    raise AttributeError(missing)

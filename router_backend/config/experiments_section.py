@@ -1,5 +1,6 @@
 """Reads and writes the experiments in `routing.json`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from router_backend.config.json_node import JsonNode
@@ -8,6 +9,7 @@ from router_backend.config.routing_config import PolicyChoice
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.rollout import RolloutStep
+from router_backend.core.policies.registry import PolicySource
 from router_backend.errors import ConfigurationError
 
 REQUIRED = ("experiment_id", "control", "treatment", "fraction")
@@ -26,12 +28,16 @@ def read_experiments(node: JsonNode) -> tuple[Experiment, ...]:
 
 
 def experiment_document(experiment: Experiment) -> dict[str, Any]:
-    """What is read as this experiment."""
+    """What is read as this experiment.
+
+    Raises:
+        ConfigurationError: an arm is a class or a function.
+    """
     guardrails = experiment.guardrails
     return {
         "experiment_id": experiment.experiment_id,
-        "control": policy_document(PolicyChoice(experiment.control, experiment.control_parameters)),
-        "treatment": policy_document(PolicyChoice(experiment.treatment, experiment.treatment_parameters)),
+        "control": _arm_document(experiment, experiment.control, experiment.control_parameters),
+        "treatment": _arm_document(experiment, experiment.treatment, experiment.treatment_parameters),
         "fraction": experiment.fraction,
         "model_name_pattern": experiment.model_name_pattern,
         "assign_by": experiment.assign_by.value,
@@ -58,6 +64,17 @@ def _experiment(node: JsonNode) -> Experiment:
         )
     except ConfigurationError as error:
         raise node.about(error) from None
+
+
+def _arm_document(
+    experiment: Experiment, policy: PolicySource, parameters: Mapping[str, str]
+) -> dict[str, Any]:
+    if not isinstance(policy, str):
+        raise ConfigurationError(
+            f"experiment '{experiment.experiment_id}': expected the names of policies, which are all that a "
+            f"file can hold, found {policy!r}: name it"
+        )
+    return policy_document(PolicyChoice(policy, parameters))
 
 
 def _optional(members: dict[str, JsonNode]) -> dict[str, Any]:

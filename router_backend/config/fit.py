@@ -1,11 +1,11 @@
 """Holds policies and experiments against the variants of a model, and says which place names a wrong one."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from router_backend.config.parameters import RouterParameters
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig
 from router_backend.core.experiments.experiment import Experiment, check_experiments
-from router_backend.core.policies.registry import create_policy
+from router_backend.core.policies.base import Policy
 from router_backend.errors import ConfigurationError
 
 
@@ -29,14 +29,15 @@ def check_fit(
         ConfigurationError: the place, the model, and what is wrong.
     """
     own = parameters.own.chooser
-    choices = list(_arms(routing.experiments, model_name))
+    makers = list(_arms(routing.experiments, model_name))
     if own is None:
-        choices.insert(0, routing.chooser_for(model_name))
+        chooser, place = routing.chooser_for(model_name)
+        makers.insert(0, (chooser.new_policy, place))
     else:
         _check_own(model_name, own, variants)
-    for choice, place in choices:
+    for make, place in makers:
         try:
-            _check(choice, variants)
+            make().check(variants)
         except ConfigurationError as error:
             raise ConfigurationError(f"{source}, at {place}: model '{model_name}', {error}") from None
     try:
@@ -48,20 +49,14 @@ def check_fit(
 
 def _check_own(model_name: str, own: PolicyChoice, variants: Collection[str]) -> None:
     try:
-        _check(own, variants)
+        own.new_policy().check(variants)
     except ConfigurationError as error:
         raise ConfigurationError(f"model '{model_name}', config.pbtxt, parameter {error}") from None
 
 
-def _arms(experiments: Sequence[Experiment], model_name: str) -> Iterator[tuple[PolicyChoice, str]]:
-    """The policies of the experiments that are for a model, and the place of each."""
+def _arms(experiments: Sequence[Experiment], model_name: str) -> Iterator[tuple[Callable[[], Policy], str]]:
+    """What makes the policies of the experiments that are for a model, and the place of each."""
     for index, experiment in enumerate(experiments):
         if experiment.matches(model_name):
-            control = PolicyChoice(experiment.control, experiment.control_parameters)
-            treatment = PolicyChoice(experiment.treatment, experiment.treatment_parameters)
-            yield control, f"experiments[{index}].control"
-            yield treatment, f"experiments[{index}].treatment"
-
-
-def _check(choice: PolicyChoice, variants: Collection[str]) -> None:
-    create_policy(choice.name, choice.parameters).check(variants)
+            yield experiment.new_control, f"experiments[{index}].control"
+            yield experiment.new_treatment, f"experiments[{index}].treatment"

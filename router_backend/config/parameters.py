@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingSettings
-from router_backend.config.settings import read_settings, setting
+from router_backend.config.settings import one_of, read_settings, setting
 from router_backend.core.policies.registry import NO_PARAMETERS
 from router_backend.core.request import OptimizationGoal
 from router_backend.core.router_config import RouterConfig
@@ -28,6 +28,7 @@ MOST_THREADS = 10_000
 MOST_IN_FLIGHT = 1_000_000
 DAY_MS = 24 * 60 * 60 * 1000
 SWITCH = {"true": True, "false": False}
+_device = one_of(Device)
 
 
 def _count(text: str) -> int:
@@ -77,11 +78,11 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _weights(text: str) -> dict[Device, float]:
-    return {Device(device): _above_zero(weight) for device, weight in _pairs(text).items()}
+    return {_device(device): _above_zero(weight) for device, weight in _pairs(text).items()}
 
 
 def _devices(text: str) -> tuple[Device, ...]:
-    return tuple(Device(part.strip()) for part in text.split(","))
+    return tuple(_device(part.strip()) for part in text.split(","))
 
 
 def _path(text: str) -> Path:
@@ -96,7 +97,7 @@ def _entries(text: str) -> tuple[VariantEntry, ...]:
         name, separator, device = part.strip().partition("=")
         if not name:
             raise ValueError(text)
-        entries.append(VariantEntry(name, Device(device) if separator else None))
+        entries.append(VariantEntry(name, _device(device) if separator else None))
     return tuple(entries)
 
 
@@ -139,7 +140,7 @@ class RouterParameters:
     policy_parameters: Mapping[str, str] | None = setting(
         _pairs, "name=value with commas between, each name once", default=None
     )
-    goal: OptimizationGoal | None = setting(OptimizationGoal, f"one of {GOALS}", default=None)
+    goal: OptimizationGoal | None = setting(one_of(OptimizationGoal), f"one of {GOALS}", default=None)
     preferred_backends: tuple[Device, ...] | None = setting(
         _devices, f"devices with commas between ({DEVICES})", default=None
     )

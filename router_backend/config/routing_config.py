@@ -12,6 +12,7 @@ from typing import TypeVar
 from router_backend.config.name_patterns import common_name
 from router_backend.core.capacity import DeviceLimits
 from router_backend.core.experiments.experiment import Experiment, check_experiments
+from router_backend.core.policies.base import Policy
 from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
@@ -41,7 +42,11 @@ class PolicyChoice:
 
     def __post_init__(self) -> None:
         """Refuse what no policy can be made of."""
-        create_policy(self.name, self.parameters)
+        self.new_policy()
+
+    def new_policy(self) -> Policy:
+        """A new policy of that name with these settings, for one model."""
+        return create_policy(self.name, self.parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

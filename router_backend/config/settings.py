@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields
+from enum import Enum
 from typing import Any, TypeVar
 
-from router_backend.errors import ConfigurationError, nearest
+from router_backend.errors import ConfigurationError, UnknownNameError, nearest
 
 Record = TypeVar("Record")
+Choice = TypeVar("Choice", bound=Enum)
 
 # These belong to Triton's Python backend, which reads them from the parameters of every model that it runs.
 KEYS_OF_TRITON = frozenset({"EXECUTION_ENV_PATH", "FORCE_CPU_ONLY_INPUT_TENSORS"})
@@ -16,11 +18,24 @@ def setting(read: Callable[[str], Any], expected: str, **default: Any) -> Any:
     """A field of a record that is read from the text of its name.
 
     Args:
-        read: makes the value of a text without space around it; raises ValueError where it cannot.
+        read: makes the value of a text without space around it; raises ValueError where it cannot, an
+            UnknownNameError where a name may be misspelt.
         expected: what a text must be, for the messages.
         default: `default=` what it is where there is no text; without it there must be one.
     """
     return field(metadata={"read": read, "expected": expected}, **default)
+
+
+def one_of(kind: type[Choice]) -> Callable[[str], Choice]:
+    """Reads the member of an enumeration that a text names."""
+    known = [str(member.value) for member in kind]
+
+    def read(text: str) -> Choice:
+        if text not in known:
+            raise UnknownNameError(text, known)
+        return kind(text)
+
+    return read
 
 
 def read_settings(kind: type[Record], where: str, texts: Mapping[str, str]) -> Record:
@@ -53,7 +68,8 @@ def read_settings(kind: type[Record], where: str, texts: Mapping[str, str]) -> R
 def _read(where: str, known: Field[Any], text: str) -> Any:
     try:
         return known.metadata["read"](text.strip())
-    except ValueError:
+    except ValueError as error:
+        hint = error.hint if isinstance(error, UnknownNameError) else ""
         raise ConfigurationError(
-            f"{where}, parameter '{known.name}': expected {known.metadata['expected']}, found '{text}'"
+            f"{where}, parameter '{known.name}': expected {known.metadata['expected']}, found '{text}'{hint}"
         ) from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from router_backend.config.settings import read_settings, setting
+from router_backend.config.settings import one_of, read_settings, setting
 from router_backend.core.characteristics import Quantization
 
 
@@ -22,7 +22,7 @@ def _switch(text: str) -> bool:
 
 
 def _kinds(text: str) -> frozenset[Quantization]:
-    return frozenset(Quantization(part.strip()) for part in text.split(","))
+    return frozenset(map(one_of(Quantization), (part.strip() for part in text.split(","))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from google.protobuf import json_format
 from router_backend.config.model_config import CONFIG_FILE, read_model_config
 from router_backend.config.nesting import check_no_cycle, is_model_name
 from router_backend.config.parameters import DEVICES, VariantEntry
+from router_backend.config.settings import one_of
 from router_backend.config.signature import Signature
 from router_backend.core.variant import Device, Variant
-from router_backend.errors import ConfigurationError, nearest
+from router_backend.errors import ConfigurationError, UnknownNameError, nearest
 
 DEVICE_OF_KIND = {"KIND_CPU": Device.CPU, "KIND_GPU": Device.GPU}
 
@@ -82,11 +83,11 @@ def _device(entry: VariantEntry, config: Mapping[str, Any]) -> Device:
     if "device" in parameters:
         stated = parameters["device"].get("string_value", "")  # an empty string leaves no trace in the JSON
         try:
-            return Device(stated)
-        except ValueError:
+            return one_of(Device)(stated)
+        except UnknownNameError as error:
             raise ConfigurationError(
                 f"model '{entry.name}', {CONFIG_FILE}, parameter 'device': "
-                f"expected one of {DEVICES}, found '{stated}'"
+                f"expected one of {DEVICES}, found '{stated}'{error.hint}"
             ) from None
     for group in config.get("instance_group", ()):
         if group.get("kind") in DEVICE_OF_KIND:

@@ -22,7 +22,13 @@ from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
 from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Variant
-from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
+from router_backend.errors import (
+    ConfigurationError,
+    DeadlineError,
+    InvalidRequestError,
+    NoVariantError,
+    RequestPolicyError,
+)
 
 Out = list[tuple[VariantProfile, str]]
 
@@ -222,7 +228,7 @@ class LogicalModel:
         """The model's own policy where it has that name; else one for all requests that ask for it.
 
         Raises:
-            InvalidRequestError: no policy has that name.
+            RequestPolicyError: no policy has that name, or it is for a variant that the model has not.
         """
         if name == self.policy.name:
             return self.policy
@@ -232,7 +238,7 @@ class LogicalModel:
                 self._policies_by_name[name].check(self.profiles)
             except ConfigurationError as error:
                 self._policies_by_name.pop(name, None)
-                raise InvalidRequestError(f"{self.name}, parameter {error}") from None
+                raise RequestPolicyError(self.name, str(error)) from None
         return self._policies_by_name[name]
 
     def _within_limits(

@@ -18,7 +18,7 @@ from router_backend.core.health import Fault
 from router_backend.core.logical_model import LogicalModel
 from router_backend.core.metrics import Refusal
 from router_backend.core.policies.base import Policy
-from router_backend.core.policies.registry import create_policy
+from router_backend.core.policies.registry import PolicySource, new_policy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
 from router_backend.core.router_config import RouterConfig
@@ -86,8 +86,8 @@ class ModelRouter:
         """
         own = variants if characteristics is None else [_described(v, characteristics) for v in variants]
         settings = config or self._config_of(model_name)
-        new_policy = settings.new_policy if config or not self._new_policy else self._new_policy
-        model = LogicalModel(model_name, own, new_policy(), settings, self._capacity)
+        make = settings.new_policy if config or not self._new_policy else self._new_policy
+        model = LogicalModel(model_name, own, make(), settings, self._capacity)
         with self._lock:
             if model_name in self._models:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
@@ -97,25 +97,25 @@ class ModelRouter:
             self._models[model_name] = model
             model.sums.configured_s = self._clock()
 
-    def set_routing_policy(self, policy: str | Callable[[], Policy]) -> None:
+    def set_routing_policy(self, policy: PolicySource) -> None:
         """Choose by another policy from now on; what the profiles learned stays.
 
         Args:
-            policy: a name of the registry, or a function that makes a policy; each model gets its own.
+            policy: a name, a class of `Policy`, or a function that makes one; each model gets its own.
 
         Raises:
-            ConfigurationError: no policy has that name, or it is for a variant that a model has not; then
-                nothing has changed.
+            ConfigurationError: no policy has that name, it is an object, or it is for a variant that a model
+                has not; then nothing has changed.
         """
-        new_policy = partial(create_policy, policy) if isinstance(policy, str) else policy
-        new_policy()  # an unknown name is refused, models or none
+        make = partial(new_policy, policy)
+        make()  # what is no policy is refused, models or none
         with self._lock:
-            policies = [(model, new_policy()) for model in self._models.values()]
+            policies = [(model, make()) for model in self._models.values()]
             for model, made in policies:
                 made.check(model.profiles)
             for model, made in policies:
                 model.policy = made
-            self._new_policy = new_policy
+            self._new_policy = make
 
     def configure(
         self, config_of: Callable[[str], RouterConfig], experiments: Iterable[Experiment] | None = None
@@ -156,19 +156,26 @@ class ModelRouter:
         with self._lock:
             self._reconfigure(model, policy, config)
 
-    def enable_ab_testing(self, experiment_id: str, control: str, treatment: str, fraction: float) -> None:
+    def enable_ab_testing(
+        self,
+        experiment_id: str,
+        control: PolicySource,
+        treatment: PolicySource,
+        treatment_fraction: float,
+    ) -> None:
         """Compare two policies on every model, from now on; change that comparison, if it runs already.
 
         Args:
             experiment_id: its name.
-            control: the name of the policy that the treatment is compared with.
-            treatment: the name of the policy that is tried.
-            fraction: the share of the requests' units that gets the treatment.
+            control: what the treatment is compared with: the name of a policy, a class of `Policy`, or a
+                function that makes one; a function that is not the same starts the comparison anew.
+            treatment: what is tried, told the same way.
+            treatment_fraction: the share of the requests' units that gets the treatment.
 
         Raises:
             ConfigurationError: as `set_experiments`.
         """
-        experiment = Experiment(experiment_id, control, treatment, fraction)
+        experiment = Experiment(experiment_id, control, treatment, treatment_fraction)
         with self._lock:
             self._run_experiments(self._experiments | {experiment_id: experiment})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from router_backend.config.settings import read_settings, setting
+from router_backend.config.settings import one_of, read_settings, setting
 from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
 
@@ -55,7 +55,7 @@ class EmulatedSettings:
         seed: what the noise depends on, beside the instance's name.
     """
 
-    device: Device | None = setting(Device, _DEVICE, default=None)
+    device: Device | None = setting(one_of(Device), _DEVICE, default=None)
     base_ms: float | None = setting(_number, MS, default=None)
     per_item_ms: float | None = setting(_number, MS, default=None)
     ms_by_batch: Mapping[int, float] | None = setting(_table, _TABLE, default=None)

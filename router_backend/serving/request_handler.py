@@ -13,7 +13,13 @@ from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import Fault
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.errors import InvalidRequestError, NoVariantError, RouterError, VariantsFailedError
+from router_backend.errors import (
+    InvalidRequestError,
+    NoVariantError,
+    RequestPolicyError,
+    RouterError,
+    VariantsFailedError,
+)
 from router_backend.serving.explanation import explain
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
@@ -74,6 +80,8 @@ class RequestHandler:
                 return cancelled_response()
             forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
             return self._serve(request, forwarder, context, options, arrived_s)
+        except RequestPolicyError as error:
+            return error_response(InvalidRequestError(f"request parameter 'router_policy': {error.reason}"))
         except RouterError as error:
             return error_response(error)
 

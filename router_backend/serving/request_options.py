@@ -7,26 +7,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from router_backend.config.settings import one_of
 from router_backend.core.request import OptimizationGoal
 from router_backend.core.variant import Device
-from router_backend.errors import InvalidRequestError, nearest
+from router_backend.errors import InvalidRequestError, UnknownNameError, nearest
 
 PREFIX = "router_"
 
 ParameterValue = str | int | float | bool
-
-
-class UnknownNameError(ValueError):
-    """A name that is none of the known ones.
-
-    Args:
-        name: what was found.
-        known: what could have been.
-    """
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(name)
-        self.hint = nearest(name, known)
 
 
 class Parameter(NamedTuple):
@@ -185,19 +173,11 @@ def _names(value: ParameterValue) -> frozenset[str]:
 
 
 def _devices(value: ParameterValue) -> frozenset[Device]:
-    return frozenset(map(_device, _names(value)))
-
-
-def _device(name: str) -> Device:
-    if name not in DEVICES:
-        raise UnknownNameError(name, DEVICES)
-    return Device(name)
+    return frozenset(map(one_of(Device), _names(value)))
 
 
 def _goal(value: ParameterValue) -> OptimizationGoal:
-    if value not in GOALS:
-        raise UnknownNameError(str(value), GOALS)
-    return OptimizationGoal(value)
+    return one_of(OptimizationGoal)(str(value))
 
 
 DEVICES = [device.value for device in Device]

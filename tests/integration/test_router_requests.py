@@ -119,6 +119,23 @@ def test_an_unknown_parameter_of_the_router_is_refused_with_the_nearest_name(cli
     )
 
 
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ("latncy", "expected one of latency, "),
+        ("static:nobody", "expected 'static:' and one of recorder"),
+        ("latency:gpu", "expected 'latency' alone, found 'latency:gpu'"),
+    ],
+)
+def test_a_policy_that_cannot_choose_is_refused_as_any_other_parameter_is(
+    client: Client, policy: str, reason: str
+) -> None:
+    refusal = client.refusal("record", items(1), parameters={"router_policy": policy})
+    assert refusal.status == "INVALID_ARGUMENT"
+    assert refusal.message.startswith(f"request parameter 'router_policy': {reason}")
+    assert policy != "latncy" or refusal.message.endswith("found 'latncy' (did you mean 'latency'?)")
+
+
 def test_a_request_may_name_its_variants_and_devices(client: Client) -> None:
     for asked in ({"router_allowed_variants": "recorder_gpu"}, {"router_allowed_devices": "gpu"}):
         told = client.ask("record_either", items(1), parameters={"router_explain": True, **asked})

@@ -104,6 +104,14 @@ def test_the_readme_shows_no_less_than_the_library_a_request_and_a_configuration
     assert kinds == {"python", "python model.py", "sh", "sh checked", "protobuf"}
 
 
+def test_the_readme_says_that_the_tests_fetch_a_package_that_is_not_from_pypi():
+    sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "tests" / "integration").glob("*.py")]
+    fetching = any("obtain_prometheus()" in source for source in sources)
+    _, _, commands_of_readme = README.read_text(encoding="utf-8").partition("## Two commands")
+    said = commands_of_readme.partition("\n## ")[0]
+    assert not fetching or ("`prometheus`" in said and "`apt-get`" in said)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_what_a_document_links_to_is_there(document: Path):
     for link in links(document):

@@ -48,6 +48,14 @@ def test_the_members_that_are_named_are_there() -> None:
             assert hasattr(getattr(public, kind), member), (kind, member)
 
 
+@pytest.mark.parametrize("row", table(PAGE, "in the specification"), ids=lambda row: row[0])
+def test_a_name_that_differs_is_there_under_the_other_one(row: list[str]) -> None:
+    kind, _, member = row[1].partition(".")
+    named = getattr(importlib.import_module("router_backend"), kind)
+    assert not member or hasattr(named, member)
+    assert all(cell.strip() for cell in row)
+
+
 def test_nothing_is_claimed_that_is_not_there() -> None:
     (cell,) = [row[1] for row in ROWS if row[0] == FUTURE]
     assert "nothing of it is claimed" in cell

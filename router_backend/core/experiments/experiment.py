@@ -9,7 +9,7 @@ from itertools import pairwise
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.rollout import RolloutStep, check_fraction, check_rollout
 from router_backend.core.policies.base import Policy
-from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
+from router_backend.core.policies.registry import NO_PARAMETERS, PolicySource, new_policy
 from router_backend.errors import ConfigurationError
 
 
@@ -26,8 +26,9 @@ class Experiment:
 
     Args:
         experiment_id: its name; an arm depends on it, so a name used again assigns as it did before.
-        control: the name of the policy that the treatment is compared with.
-        treatment: the name of the policy that is tried.
+        control: the policy that the treatment is compared with: its name, its class, or a function that makes
+            it.
+        treatment: the policy that is tried, told the same way.
         fraction: the share, of the units that take part, that gets the treatment.
         control_parameters: the control's own settings, as texts by name.
         treatment_parameters: the treatment's own settings, as texts by name.
@@ -42,8 +43,8 @@ class Experiment:
     """
 
     experiment_id: str
-    control: str
-    treatment: str
+    control: PolicySource
+    treatment: PolicySource
     fraction: float
     control_parameters: Mapping[str, str] = field(default_factory=lambda: NO_PARAMETERS)
     treatment_parameters: Mapping[str, str] = field(default_factory=lambda: NO_PARAMETERS)
@@ -81,18 +82,18 @@ class Experiment:
 
     def new_control(self) -> Policy:
         """A new policy for the control, of one model."""
-        return create_policy(self.control, self.control_parameters)
+        return new_policy(self.control, self.control_parameters)
 
     def new_treatment(self) -> Policy:
         """A new policy for the treatment, of one model."""
-        return create_policy(self.treatment, self.treatment_parameters)
+        return new_policy(self.treatment, self.treatment_parameters)
 
     def _check(self) -> None:
         check_fraction(self.fraction)
         check_rollout(self.fraction, self.rollout)
-        for arm, new_policy in (("control", self.new_control), ("treatment", self.new_treatment)):
+        for arm, make in (("control", self.new_control), ("treatment", self.new_treatment)):
             try:
-                new_policy()
+                make()
             except ConfigurationError as error:
                 raise ConfigurationError(f"arm '{arm}', {error}") from None
         low, high = self.unit_range

@@ -1,6 +1,6 @@
 """The policies by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
@@ -47,6 +47,44 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
 
 
 NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
+
+
+PolicySource = str | Callable[[], Policy]
+"""What policies are made from: a name, a class of `Policy`, or a function that makes one."""
+
+
+def new_policy(source: PolicySource, parameters: Mapping[str, str] = NO_PARAMETERS) -> Policy:
+    """A new policy, for one model.
+
+    Args:
+        source: a name as `create_policy` takes it, a class, or a function that makes one.
+        parameters: the policy's own settings, as texts by name; a function has its own.
+
+    Raises:
+        ConfigurationError: as `create_policy`; a policy itself, of which all models would share the state, or
+            something that makes none.
+    """
+    if isinstance(source, str):
+        return create_policy(source, parameters)
+    if isinstance(source, type) and issubclass(source, Policy):
+        return source.create("", parameters)
+    if isinstance(source, Policy):
+        kind = type(source).__name__
+        raise ConfigurationError(
+            f"policy: expected a name, a class or a function that makes one, since each model needs its own, "
+            f"found an object: hand over its class, {kind}"
+        )
+    if parameters:
+        raise ConfigurationError(
+            f"policy: expected no parameters beside a function that makes one, found "
+            f"{', '.join(map(repr, parameters))}: give them to the policy there"
+        )
+    made = source() if callable(source) else source
+    if not isinstance(made, Policy):
+        raise ConfigurationError(
+            f"policy: expected a name, a class or a function that makes one, found {made!r}: hand over such"
+        )
+    return made
 
 
 def create_policy(name: str, parameters: Mapping[str, str] = NO_PARAMETERS) -> Policy:

@@ -47,7 +47,7 @@ class TestVariants:
             "model 'resnet50', config.pbtxt, parameter 'variants': expected model names"
         )
         assert "each as name or name=device (device: cpu, gpu, neural_engine, mps)" in message
-        assert message.endswith(f"found '{text}'")
+        assert f", found '{text}'" in message
 
 
 class TestDefaults:
@@ -200,7 +200,7 @@ class TestRouting:
                 "fast",
                 "one of minimize_latency, maximize_throughput, minimize_power, balanced",
             ),
-            ("preferred_backends", "gup", "devices with commas between (cpu, gpu, neural_engine, mps)"),
+            ("preferred_backends", "zzz", "devices with commas between (cpu, gpu, neural_engine, mps)"),
             ("preferred_backends", "", "devices with commas between (cpu, gpu, neural_engine, mps)"),
             ("max_latency_ms", "-5", "a number above 0"),
             ("max_latency_ms", "nan", "a number above 0"),
@@ -213,7 +213,20 @@ class TestRouting:
             f"model 'resnet50', config.pbtxt, parameter '{key}': expected {expected}, found '{text}'"
         )
 
-    @pytest.mark.parametrize("text", ["gpu", "gpu=", "gup=1", "gpu=0", "gpu=-1", "gpu=nan", "gpu=1,gpu=2"])
+    @pytest.mark.parametrize(
+        ("key", "text", "near"),
+        [
+            ("goal", "minimise_power", "minimize_power"),
+            ("policy", "static_gpu", "static"),
+            ("preferred_backends", "cpu, gup", "gpu"),
+            ("backend_weights", "GPU=2", "gpu"),
+            ("variants", "a=metal_mps", "mps"),
+        ],
+    )
+    def test_a_name_that_is_none_is_refused_with_the_nearest(self, key, text, near):
+        assert refusal(**{"variants": "a", key: text}).endswith(f"found '{text}' (did you mean '{near}'?)")
+
+    @pytest.mark.parametrize("text", ["gpu", "gpu=", "zzz=1", "gpu=0", "gpu=-1", "gpu=nan", "gpu=1,gpu=2"])
     def test_wrong_weights_are_refused(self, text):
         assert refusal(variants="a", backend_weights=text) == (
             "model 'resnet50', config.pbtxt, parameter 'backend_weights': expected device=weight with commas "

@@ -11,6 +11,7 @@ from router_backend.config.routing_file import parse_routing, read_routing_file,
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.rollout import RolloutStep
+from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.errors import ConfigurationError
 from tests.unit.config.routing_documents import BAD, BEYOND_THE_SCHEMA, FULL, GOOD
 
@@ -72,6 +73,12 @@ def test_what_is_left_out_is_the_default():
 def test_what_is_written_is_read_as_the_same(name: str):
     config = parse(GOOD[name])
     assert parse_routing(SOURCE, to_json(config).encode()) == config
+
+
+def test_an_experiment_with_a_class_which_no_file_can_hold_is_not_written():
+    config = RoutingConfig(experiments=(Experiment("v2", "latency", PowerEfficientPolicy, 0.1),))
+    with pytest.raises(ConfigurationError, match="experiment 'v2': expected the names of policies"):
+        to_json(config)
 
 
 def test_what_is_written_is_text_that_people_read():

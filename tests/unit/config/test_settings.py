@@ -47,4 +47,9 @@ def test_names_that_belong_to_triton_are_left_alone():
 def test_the_nearest_name_is_offered_only_where_one_is_near():
     assert nearest("resnet50_cpuu", ["resnet50_gpu", "resnet50_cpu"]) == " (did you mean 'resnet50_cpu'?)"
     assert nearest("bert", ["resnet50_cpu"]) == ""
+
+
+@pytest.mark.parametrize("name", ["metal_mps", "METAL_MPS", "MPS", "mp"])
+def test_a_name_in_other_letters_or_with_a_word_more_is_near(name: str):
+    assert nearest(name, ["cpu", "mps"]) == " (did you mean 'mps'?)"
     assert nearest("bert", []) == ""

@@ -66,14 +66,24 @@ class TestDevice:
         for way in ("parameter 'device'", "KIND_CPU or KIND_GPU", "'variant=<device>'", "neural_engine"):
             assert way in message
 
-    @pytest.mark.parametrize("stated", ["tpu", "CPU", ""])
-    def test_that_does_not_exist_is_refused_with_the_ones_that_do(self, repository, write_model, stated):
+    @pytest.mark.parametrize(
+        ("stated", "hint"),
+        [
+            ("asic", ""),
+            ("", ""),
+            ("CPU", " (did you mean 'cpu'?)"),
+            ("metal_mps", " (did you mean 'mps'?)"),
+        ],
+    )
+    def test_that_does_not_exist_is_refused_with_the_ones_that_do(
+        self, repository, write_model, stated, hint
+    ):
         write_model(
             "variant", f'parameters {{ key: "device" value {{ string_value: "{stated}" }} }}', GROUP_GPU
         )
         assert refusal(repository, "variant") == (
             "model 'variant', config.pbtxt, parameter 'device': "
-            f"expected one of cpu, gpu, neural_engine, mps, found '{stated}'"
+            f"expected one of cpu, gpu, neural_engine, mps, found '{stated}'{hint}"
         )
 
 

@@ -11,6 +11,7 @@ from router_backend.core.decision import RoutingDecision
 from router_backend.core.health import BreakerState, Fault
 from router_backend.core.policies.base import Choice
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
@@ -244,6 +245,22 @@ class TestPolicy:
         for model_name in ("resnet50", "bert", "bert"):
             router.route_request(model_name, RoutingContext())
         assert sorted(policy.choices for policy in made if policy.choices) == [1, 2]
+
+    def test_it_may_be_a_class_of_which_each_model_gets_an_object(self, router):
+        router.register_model("bert", variants=[GPU])
+        router.set_routing_policy(PowerEfficientPolicy)
+        policies = [router.route_request(name, RoutingContext()).policy for name in ("resnet50", "bert")]
+        assert policies == ["power", "power"]
+
+    def test_an_object_is_refused_with_its_class_since_each_model_needs_its_own(self, router):
+        with pytest.raises(ConfigurationError, match="hand over its class, LatencyOptimizedPolicy"):
+            router.set_routing_policy(LatencyOptimizedPolicy())
+
+    @pytest.mark.parametrize("policy", [3, None, lambda: "latency"])
+    def test_what_makes_no_policy_is_refused(self, router, policy):
+        with pytest.raises(ConfigurationError, match="policy: expected a name, a class or a function"):
+            router.set_routing_policy(policy)
+        assert router.route_request("resnet50", RoutingContext()).policy == "latency"
 
     def test_an_unknown_name_is_refused_and_changes_nothing(self, router):
         with pytest.raises(ConfigurationError, match=r"policy: expected one of .*latency.*, found 'latancy'"):

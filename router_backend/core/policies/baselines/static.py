@@ -9,7 +9,7 @@ from typing import ClassVar
 from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.profile import VariantProfile
 from router_backend.core.request import RoutingContext
-from router_backend.errors import ConfigurationError
+from router_backend.errors import ConfigurationError, nearest
 
 
 class StaticPolicy(Policy):
@@ -47,7 +47,7 @@ class StaticPolicy(Policy):
         if self._variant not in variants:
             raise ConfigurationError(
                 f"policy: expected '{self.name}:' and one of {', '.join(variants)}, "
-                f"found '{self.name}:{self._variant}'"
+                f"found '{self.name}:{self._variant}'{nearest(self._variant, list(variants))}"
             )
 
     def choose(

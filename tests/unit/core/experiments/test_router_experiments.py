@@ -6,6 +6,8 @@ import pytest
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.health import Fault
 from router_backend.core.metrics import Outcome
+from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.request import OptimizationGoal, RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.core.variant import Device, Variant
@@ -40,6 +42,42 @@ def test_the_arms_decide_by_their_own_policies(router):
         decision = router.route_request("resnet50", RoutingContext(unit=unit))
         assert decision.arm.experiment_id == "v2"
         assert decision.variant == {"control": "cpu", "treatment": "gpu"}[decision.arm.name]
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment"),
+    [
+        ("latency", "power"),
+        (LatencyOptimizedPolicy, PowerEfficientPolicy),
+        (lambda: LatencyOptimizedPolicy(), lambda: PowerEfficientPolicy()),
+    ],
+)
+def test_the_arms_are_told_by_name_by_class_or_by_a_function(router, control, treatment):
+    router.enable_ab_testing("v2", control=control, treatment=treatment, treatment_fraction=0.5)
+    decided = {router.route_request("resnet50", RoutingContext(unit=unit)).policy for unit in "abcdefgh"}
+    assert decided == {"latency", "power"}
+
+
+def test_the_same_classes_go_on_with_what_they_counted(router):
+    for fraction in (0.5, 0.6):
+        router.enable_ab_testing("v2", LatencyOptimizedPolicy, PowerEfficientPolicy, fraction)
+        serve(router, 10)
+    found = router.get_experiment_report("v2").models["resnet50"]
+    assert found.control.answers + found.treatment.answers == 20
+
+
+def test_an_arm_that_is_an_object_is_refused_with_its_class(router):
+    with pytest.raises(
+        ConfigurationError, match=r"'v2', arm 'treatment', .* its class, PowerEfficientPolicy"
+    ):
+        router.enable_ab_testing("v2", LatencyOptimizedPolicy, PowerEfficientPolicy(), 0.5)
+
+
+def test_parameters_beside_a_function_are_refused():
+    with pytest.raises(
+        ConfigurationError, match=r"expected no parameters beside a function .* found 'speed'"
+    ):
+        Experiment("v2", lambda: PowerEfficientPolicy(), "latency", 0.5, control_parameters={"speed": "1"})
 
 
 def test_the_report_tells_what_was_found(router):
