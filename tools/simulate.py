@@ -50,7 +50,7 @@ def simulate(
     load: Annotated[
         float | None, typer.Option(min=0.01, max=1000, help="Share of the world's capacity.")
     ] = None,
-    requests: Annotated[int | None, typer.Option(min=1, help="How many requests.")] = None,
+    requests: Annotated[int | None, typer.Option(min=1, max=10**8, help="How many requests.")] = None,
     calm: Annotated[bool, typer.Option("--calm", help="Leave out drift, outages and stalls.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Warm nothing up before the run.")] = False,
     suite: Annotated[str, typer.Option(help="A suite of cases instead: its name, or path of its file.")] = "",

@@ -149,7 +149,7 @@ def _expected(error: ValidationError) -> str:
         case "minProperties" | "minItems" | "minLength":
             return "something in it"
         case "pattern":
-            return "a whole number above 0 as a name"
+            return "a whole number above 0, of 9 digits at most, as a name"
         case _:
             return f"{keyword} {value}"
 

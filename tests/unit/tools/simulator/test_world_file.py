@@ -88,8 +88,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"variants": [GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"one": 3}}]}}}]},
-        "line 11: variants[0].service.table.rows[0].ms_by_batch: expected a whole number above 0 as a name, "
-        'found "one"',
+        "line 11: variants[0].service.table.rows[0].ms_by_batch: expected a whole number above 0, of 9 "
+        'digits at most, as a name, found "one"',
     ),
     (
         {"variants": [GPU | {"noise_sigma": float("nan")}]},
