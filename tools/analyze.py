@@ -17,6 +17,7 @@ from router_backend.analysis.onnx_analysis import analyze_onnx
 from router_backend.core.characteristics import ModelCharacteristics
 from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.path_kind import FOLDER, path_kind
 from tools.errors import ToolError
 
 UNKNOWN = "?"
@@ -49,9 +50,9 @@ def analyze(
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
+    if path_kind(path) != FOLDER:
         return [path]
-    files = sorted(path.rglob("*.onnx"))
+    files = sorted(file for file in path.rglob("*.onnx") if path_kind(file) != FOLDER)
     if not files:
         raise ToolError(f"{path}: expected ONNX files in this folder, found none: name another")
     return files

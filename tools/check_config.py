@@ -19,6 +19,7 @@ from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import read_routing_file
 from router_backend.core.router_config import RouterConfig
 from router_backend.errors import ConfigurationError
+from router_backend.path_kind import FOLDER, path_kind
 from tools.errors import ToolError
 
 ANY_OTHER = "any other model"
@@ -46,7 +47,7 @@ def check_config(
     Exit status: 0; 1 when something is wrong.
     """
     try:
-        checked = _check_repository(path) if path.is_dir() else _check_file(path)
+        checked = _check_repository(path) if path_kind(path) == FOLDER else _check_file(path)
     except ConfigurationError as error:
         raise ToolError(str(error)) from error
     if as_json:

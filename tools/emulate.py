@@ -9,6 +9,7 @@ from rich.console import Console
 
 from router_backend.core.policies.registry import create_policy
 from router_backend.errors import ConfigurationError
+from tools.emulation.model_config import LARGEST_BATCH, emulated_name
 from tools.emulation.repository import write_repository
 from tools.errors import ToolError
 from tools.simulator.catalog import find
@@ -20,7 +21,7 @@ def emulate(
     world: Annotated[str, typer.Option(help="Name of a world, or path of its file.")] = "resnet50",
     policy: Annotated[str, typer.Option(help="How the router chooses.")] = "latency",
     largest_batch: Annotated[
-        int, typer.Option(min=1, help="The largest batch, where the world says any.")
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="The largest batch, where the world says any.")
     ] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -31,7 +32,7 @@ def emulate(
     """
     read = read_world(find("worlds", world))
     try:
-        create_policy(policy)
+        create_policy(policy).check([emulated_name(variant.name) for variant in read.variants])
     except ConfigurationError as error:
         raise ToolError(str(error)) from error
     models = write_repository(output, read, {read.name: {"policy": policy}}, largest_batch)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from router_backend.core.policies.registry import POLICIES
+from router_backend.path_kind import FOLDER, path_kind
 from tools.errors import ToolError
 from tools.simulator.catalog import find, names
 from tools.simulator.comparison import Case, Comparison, compare
@@ -46,8 +47,10 @@ def simulate(
         typer.Option(help="Repeat the requests of a trace, in a world fitted to it unless one is named."),
     ] = None,
     policies: Annotated[str, typer.Option(help="Policies, with commas between; all if left out.")] = "",
-    load: Annotated[float | None, typer.Option(min=0.01, help="Share of the world's capacity.")] = None,
-    requests: Annotated[int | None, typer.Option(min=1, help="How many requests.")] = None,
+    load: Annotated[
+        float | None, typer.Option(min=0.01, max=1000, help="Share of the world's capacity.")
+    ] = None,
+    requests: Annotated[int | None, typer.Option(min=1, max=10**8, help="How many requests.")] = None,
     calm: Annotated[bool, typer.Option("--calm", help="Leave out drift, outages and stalls.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Warm nothing up before the run.")] = False,
     suite: Annotated[str, typer.Option(help="A suite of cases instead: its name, or path of its file.")] = "",
@@ -94,7 +97,7 @@ def _check_options(context: typer.Context) -> None:
         if idle:
             raise ToolError(f"--{name} says what --{idle[0]} would: leave --{idle[0]} out")
     html = context.params["html"]
-    if html is not None and not html.parent.is_dir():
+    if html is not None and path_kind(html.parent) != FOLDER:
         raise ToolError(f"--html: expected a file in a folder that exists, found {html}")
 
 

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from router_backend.analysis.graph import graphs, nodes
-from router_backend.analysis.onnx_file import tensors
+from router_backend.analysis.broken_content import BrokenNodeError
+from router_backend.analysis.graph import graphs, nodes, tensors
 
 BITS = {
     TensorProto.FLOAT: 32,
@@ -48,6 +49,9 @@ def learned(graph: onnx.GraphProto) -> list[Constant]:
 
     The running means and variances of batch normalisation are observed, not learned: published figures leave
     them out, and so does this one.
+
+    Raises:
+        BrokenNodeError: the shape of a ConstantOfShape node is none.
     """
     observed = {
         name for node in nodes(graph) if node.op_type == "BatchNormalization" for name in node.input[3:5]
@@ -81,8 +85,20 @@ def _filled(graph: onnx.GraphProto) -> Iterator[Constant]:
         shape = shapes.get(node.input[0]) if node.op_type == "ConstantOfShape" else None
         if shape is not None and not shape.external_data:
             data_type = next((each.t.data_type for each in node.attribute), int(TensorProto.FLOAT))
-            elements = math.prod(int(size) for size in numpy_helper.to_array(shape))
-            yield Constant(node.output[0], data_type, elements)
+            yield Constant(node.output[0], data_type, math.prod(_sizes(node, shape)))
+
+
+def _sizes(node: onnx.NodeProto, shape: onnx.TensorProto) -> list[int]:
+    """The shape that a tensor holds."""
+    sizes: list[int] | None = None
+    if shape.data_type == TensorProto.INT64 and len(shape.dims) == 1:
+        with suppress(ValueError):  # fewer or more numbers than it says
+            sizes = numpy_helper.to_array(shape).tolist()
+    if sizes is None or min(sizes, default=0) < 0:
+        raise BrokenNodeError(
+            node, f"expected '{shape.name}' to be a list of whole numbers of 0 or more, found another tensor"
+        )
+    return sizes
 
 
 def _constant_nodes(graph: onnx.GraphProto) -> Iterator[tuple[str, onnx.TensorProto]]:

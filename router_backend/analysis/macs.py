@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 import onnx
 
-from router_backend.analysis.graph import inner_graphs, integer, text
+from router_backend.analysis.broken_content import BrokenNodeError
+from router_backend.analysis.graph import STANDARD_DOMAINS, inner_graphs, integer, text
 from router_backend.analysis.shapes import Value
 
 Values = Mapping[str, Value]
@@ -22,7 +23,11 @@ class OpenShapeError(Exception):
 
 
 def macs(graph: onnx.GraphProto, values: Values) -> int | None:
-    """Those of a graph; None: a shape that decides is open, or a loop runs nobody knows how often."""
+    """Those of a graph; None: a shape that decides is open, or a loop runs nobody knows how often.
+
+    Raises:
+        BrokenNodeError: a node has inputs that its operator does not take.
+    """
     try:
         return sum(_of_node(node, values) for node in graph.node)
     except OpenShapeError:
@@ -40,6 +45,30 @@ def _of_node(node: onnx.NodeProto, values: Values) -> int:
     return most if count is None else count(node, values)
 
 
+def _input(node: onnx.NodeProto, index: int, values: Values, rank: int | None = None) -> tuple[int, ...]:
+    """The shape of an input; with a rank: of that many dimensions, else of one at least.
+
+    Raises:
+        OpenShapeError: its shape is open, or the operator is not a standard one and takes another.
+        BrokenNodeError: a standard operator has no such input, or one of another rank.
+    """
+    if index >= len(node.input):
+        raise _unfit(node, f"expected an input {index}, found {len(node.input)} inputs")
+    shape = _shape(values, node.input[index])
+    if not shape if rank is None else len(shape) != rank:
+        needed = "some" if rank is None else rank
+        raise _unfit(node, f"expected input {index} with {needed} dimensions, found {len(shape)}")
+    return shape
+
+
+def _unfit(node: onnx.NodeProto, problem: str) -> Exception:
+    return BrokenNodeError(node, problem) if node.domain in STANDARD_DOMAINS else OpenShapeError()
+
+
+def _output(node: onnx.NodeProto, values: Values) -> tuple[int, ...]:
+    return _shape(values, node.output[0] if node.output else "")
+
+
 def _shape(values: Values, name: str) -> tuple[int, ...]:
     value = values.get(name)
     if value is None:
@@ -54,36 +83,39 @@ def _convolution(weight: int) -> Callable[[onnx.NodeProto, Values], int]:
     """Each number of the output is a sum over the kernel and the input channels of its group."""
 
     def count(node: onnx.NodeProto, values: Values) -> int:
-        _, *window = _shape(values, node.input[weight])
-        return math.prod(_shape(values, node.output[0])) * math.prod(window)
+        _, *window = _input(node, weight, values)
+        return math.prod(_output(node, values)) * math.prod(window)
 
     return count
 
 
 def _transposed_convolution(node: onnx.NodeProto, values: Values) -> int:
     """Each number of the input goes to the kernel of each output channel of its group."""
-    _, *window = _shape(values, node.input[1])
-    return math.prod(_shape(values, node.input[0])) * math.prod(window)
+    _, *window = _input(node, 1, values)
+    return math.prod(_input(node, 0, values)) * math.prod(window)
 
 
 def _matrix_product(node: onnx.NodeProto, values: Values) -> int:
-    return math.prod(_shape(values, node.output[0])) * _shape(values, node.input[0])[-1]
+    return math.prod(_output(node, values)) * _input(node, 0, values)[-1]
 
 
 def _gemm(node: onnx.NodeProto, values: Values) -> int:
     rows_first = integer(node, "transA", 0) == 1
-    return math.prod(_shape(values, node.output[0])) * _shape(values, node.input[0])[0 if rows_first else -1]
+    return math.prod(_output(node, values)) * _input(node, 0, values)[0 if rows_first else -1]
 
 
 def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
     """MatMulNBits of ONNX Runtime, whose weights are packed: it says their true size itself."""
-    return math.prod(_shape(values, node.output[0])) * integer(node, "K", 0)
+    width = integer(node, "K", 0)
+    if width < 0:
+        raise OpenShapeError
+    return math.prod(_output(node, values)) * width
 
 
 def _recurrent(node: onnx.NodeProto, values: Values) -> int:
     """At each step of each item, the input's weights and the state's, once."""
-    length, batch, _ = _shape(values, node.input[0])
-    weights = sum(math.prod(_shape(values, name)) for name in node.input[1:3])
+    length, batch, _ = _input(node, 0, values, rank=3)
+    weights = sum(math.prod(_input(node, index, values)) for index in (1, 2))
     return length * batch * weights
 
 
@@ -93,8 +125,9 @@ def _einstein_sum(node: onnx.NodeProto, values: Values) -> int:
     if "..." in "".join(terms) or len(terms) != len(node.input):
         raise OpenShapeError
     sizes: dict[str, int] = {}
-    for term, name in zip(terms, node.input, strict=True):
-        sizes |= dict(zip(term, _shape(values, name), strict=True))
+    for index, term in enumerate(terms):
+        if term:  # an empty one is for a scalar
+            sizes |= dict(zip(term, _input(node, index, values, rank=len(term)), strict=True))
     return math.prod(sizes.values()) if len(terms) > 1 else 0
 
 

@@ -1,23 +1,27 @@
 """`analyze_onnx`: an ONNX file -> `ModelCharacteristics`, without running it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import onnx
 from onnx.inliner import inline_local_functions
 
-from router_backend.analysis.constants import BITS, learned, strip
-from router_backend.analysis.graph import graphs, nodes
+from router_backend.analysis.broken_content import reading
+from router_backend.analysis.constants import BITS, Constant, learned, strip
+from router_backend.analysis.graph import STANDARD_DOMAINS, graphs, nodes, opset_of
 from router_backend.analysis.macs import macs
-from router_backend.analysis.onnx_file import STANDARD_DOMAINS, opset_of, read_onnx
+from router_backend.analysis.onnx_file import read_onnx
 from router_backend.analysis.quantization import quantization
 from router_backend.analysis.shapes import Value, dynamic_dimensions, infer
 from router_backend.core.characteristics import ModelCharacteristics
+from router_backend.errors import ConfigurationError
 
 CONTROL_FLOW = ("If", "Loop", "Scan")
 CONSTANTS = ("Constant", "ConstantOfShape")
+LARGEST_COUNT = 10**18
+"""A million times what the largest models have."""
 
 
 def analyze_onnx(path: Path, model_name: str = "") -> ModelCharacteristics:
@@ -33,16 +37,33 @@ def analyze_onnx(path: Path, model_name: str = "") -> ModelCharacteristics:
     Raises:
         ConfigurationError: there is no such file, or it holds no model that could run.
     """
-    model = read_onnx(path)
-    constants = learned(model.graph)
-    strip(model.graph)
-    if model.functions:
-        model = inline_local_functions(model)
-    dynamic = dynamic_dimensions(model.graph)
+    with reading(path, "reading the graph"):
+        model = read_onnx(path)
+    with reading(path, "looking for its constants"):
+        constants = learned(model.graph)
+        strip(model.graph)
+    with reading(path, "inlining its functions"):
+        if model.functions:
+            model = inline_local_functions(model)
+    with reading(path, "inferring shapes"):
+        dynamic = dynamic_dimensions(model.graph)
+        values = infer(model)
+    with reading(path, "counting its work"):
+        found = _characteristics(model_name or path.stem, model, constants, values, dynamic)
+    _check_counts(path, found)
+    return found
+
+
+def _characteristics(
+    name: str,
+    model: onnx.ModelProto,
+    constants: Sequence[Constant],
+    values: Mapping[str, Value],
+    dynamic: tuple[str, ...],
+) -> ModelCharacteristics:
     operators = Counter(map(_operator, nodes(model.graph)))
-    values = infer(model)
     return ModelCharacteristics(
-        model_name=model_name or path.stem,
+        model_name=name,
         parameter_count=sum(constant.elements for constant in constants),
         parameter_bytes=sum(-(-constant.elements * BITS[constant.data_type] // 8) for constant in constants),
         macs=macs(model.graph, values),
@@ -53,6 +74,17 @@ def analyze_onnx(path: Path, model_name: str = "") -> ModelCharacteristics:
         quantization=quantization(operators, {each.data_type for each in constants if each.elements > 1}),
         opset=opset_of(model),
     )
+
+
+def _check_counts(path: Path, found: ModelCharacteristics) -> None:
+    """Shapes are only stated: broken ones multiply to numbers that no calculation takes."""
+    for name in ("parameter_bytes", "macs", "activation_bytes"):
+        count = getattr(found, name)
+        if count is not None and count > LARGEST_COUNT:
+            raise ConfigurationError(
+                f"{path}: expected shapes of a model, found ones that come to {name} of more than "
+                f"{LARGEST_COUNT}: export the model again"
+            )
 
 
 def _operator(node: onnx.NodeProto) -> str:

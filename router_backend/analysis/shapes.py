@@ -1,5 +1,6 @@
 """The shapes of all values of a model, for one item."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -7,10 +8,13 @@ import onnx
 from onnx import TensorProto
 from onnx.shape_inference import InferenceError, infer_shapes
 
+from router_backend.analysis.broken_content import BrokenNodeError
 from router_backend.analysis.constants import BITS
-from router_backend.analysis.graph import graphs
+from router_backend.analysis.graph import graphs, nodes
 
 BITS_OF_OTHERS = {TensorProto.INT64: 64, TensorProto.UINT64: 64, TensorProto.UINT32: 32, TensorProto.BOOL: 8}
+
+EQUATION = re.compile(r"[A-Za-z., ]*(->[A-Za-z., ]*)?")
 
 
 class Value(NamedTuple):
@@ -56,7 +60,12 @@ def infer(model: onnx.ModelProto) -> Mapping[str, Value]:
     """The tensors of the graph and of those inside it, by name; an open first dimension counts as 1.
 
     What shape inference does not find out has open dimensions, or is not there at all.
+
+    Raises:
+        BrokenNodeError: the equation of an Einsum is none.
     """
+    for node in nodes(model.graph):
+        _check_equation(node)
     for value in inputs(model.graph):
         dimensions = value.type.tensor_type.shape.dim
         if dimensions and not dimensions[0].HasField("dim_value"):
@@ -75,6 +84,16 @@ def infer(model: onnx.ModelProto) -> Mapping[str, Value]:
         (t.name, Value(tuple(t.dims), t.data_type)) for each in graphs(graph) for t in each.initializer
     )
     return found | dict(constants)
+
+
+def _check_equation(node: onnx.NodeProto) -> None:
+    """Shape inference never comes back from an equation with other characters."""
+    for attribute in node.attribute:
+        equation = attribute.s.decode("ascii", "backslashreplace")
+        if node.op_type == "Einsum" and not EQUATION.fullmatch(equation):
+            raise BrokenNodeError(
+                node, f"expected an equation of letters, dots, commas and an arrow, found '{equation}'"
+            )
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:

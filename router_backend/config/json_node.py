@@ -15,6 +15,7 @@ Choice = TypeVar("Choice", bound=Enum)
 
 LONGEST_SHOWN = 60
 LONGEST_WHOLE_NUMBER = 18
+OF_CHARACTERS = "of whole characters (an escape from \\ud800 to \\udfff alone is half of one)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ class JsonNode:
             raise self.refusal("an object")
         entries: dict[str, JsonNode] = {}
         for key, value in self.value.pairs:
+            if _is_broken(key):
+                raise JsonNode(self.source, self.path, key).refusal(f"a key {OF_CHARACTERS}")
             if key in entries:
                 raise ConfigurationError(
                     f"{self.source}, at {self.place}: expected every key once, found '{key}' twice: "
@@ -121,6 +124,8 @@ class JsonNode:
         """A text that is not empty."""
         if not isinstance(self.value, str) or not self.value:
             raise self.refusal(expected)
+        if _is_broken(self.value):
+            raise self.refusal(f"text {OF_CHARACTERS}")
         return self.value
 
     def one_of(self, kind: type[Choice]) -> Choice:
@@ -201,5 +206,14 @@ def _shown(value: object) -> str:
         return "a list" if value else "an empty list"
     if isinstance(value, _NoNumber):
         return value.text
-    text = f"'{value}'" if isinstance(value, str) else json.dumps(value)
+    text = f"'{_printable(value)}'" if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _printable(text: str) -> str:
+    """A text with its halves of characters as they are escaped: as such they could not be printed."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _is_broken(text: str) -> bool:
+    return _printable(text) != text

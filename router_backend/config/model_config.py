@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf import text_format
 
 from router_backend.errors import ConfigurationError
+from router_backend.path_kind import REGULAR_FILE, path_kind
 
 CONFIG_FILE = "config.pbtxt"
 
@@ -17,17 +18,27 @@ def read_model_config(model_folder: Path) -> Any:
     """The `inference.ModelConfig` message in a model's folder.
 
     Raises:
-        ConfigurationError: there is no config.pbtxt, or it does not follow the schema.
+        ConfigurationError: there is no config.pbtxt that can be read, or it does not follow the schema.
     """
     path = model_folder / CONFIG_FILE
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path}: expected a model configuration, found no such file") from None
-    try:
-        return text_format.Parse(text, _schema().ModelConfig())
+        return text_format.Parse(_text(path), _schema().ModelConfig())
     except text_format.ParseError as error:
         raise ConfigurationError(f"{path}: not a valid model configuration: {error}") from None
+
+
+def _text(path: Path) -> str:
+    kind = path_kind(path)
+    if kind != REGULAR_FILE:
+        raise ConfigurationError(f"{path}: expected a model configuration, found {kind}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: expected a readable file, found {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{path}: expected text in UTF-8, found byte {error.start} that is not: save it as UTF-8"
+        ) from None
 
 
 @cache

@@ -13,6 +13,7 @@ from router_backend.core.capacity import DeviceLimits
 from router_backend.core.request import OptimizationGoal
 from router_backend.core.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.path_kind import REGULAR_FILE, path_kind
 
 SCHEMA = Path(__file__).parent / "routing.schema.json"
 
@@ -69,8 +70,9 @@ def read_content(path: Path) -> bytes:
     Raises:
         ConfigurationError: there is no file, or it cannot be read.
     """
-    if not path.is_file():  # reading a pipe would wait for good
-        raise ConfigurationError(f"{path}: expected a routing configuration, found no such file")
+    kind = path_kind(path)
+    if kind != REGULAR_FILE:  # reading a pipe would wait for good
+        raise ConfigurationError(f"{path}: expected a routing configuration, found {kind}")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -14,6 +14,7 @@ from router_backend.config.settings import one_of
 from router_backend.config.signature import Signature
 from router_backend.core.variant import Device, Variant
 from router_backend.errors import ConfigurationError, UnknownNameError, nearest
+from router_backend.path_kind import REGULAR_FILE, path_kind
 
 DEVICE_OF_KIND = {"KIND_CPU": Device.CPU, "KIND_GPU": Device.GPU}
 
@@ -54,7 +55,7 @@ def _find(model_name: str, entry: VariantEntry, repository: Path) -> RepositoryV
         )
     if entry.name == model_name:
         raise ConfigurationError(f"{where}: '{model_name}' is the router itself: name the models behind it")
-    if not (repository / entry.name / CONFIG_FILE).is_file():
+    if path_kind(repository / entry.name / CONFIG_FILE) != REGULAR_FILE:
         models = sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_FILE}"))
         raise ConfigurationError(
             f"{where}: expected a model of the repository {repository}, found '{entry.name}'"

@@ -339,8 +339,9 @@ class LogicalModel:
 
     def _too_late(self, candidates: list[VariantProfile], deadline_ms: float) -> DeadlineError:
         soonest_ms = min(candidate.latency_ms for candidate in candidates)
+        left_ms = max(deadline_ms, 0.0)
         return DeadlineError(
-            f"model '{self.name}': no variant can answer within {max(deadline_ms, 0.0):.4g} ms, the soonest is "
+            f"model '{self.name}': no variant can answer within {left_ms:.4g} ms, the soonest is "
             f"expected in {soonest_ms:.4g} ms: allow more time, or send less"
         )
 

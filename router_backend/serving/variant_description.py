@@ -13,6 +13,7 @@ from router_backend.config.stated_characteristics import read_stated
 from router_backend.core.characteristics import ModelCharacteristics
 from router_backend.core.variant import Variant
 from router_backend.errors import ConfigurationError
+from router_backend.path_kind import REGULAR_FILE, path_kind
 
 LARGEST_BYTES = 512 * 1024 * 1024
 """Larger files would hold up the load; a model with its weights in other files is small."""
@@ -48,7 +49,9 @@ def _describe(variant: Variant, folder: Path, log_warn: Callable[[str], None]) -
 
 def _analyze(name: str, folder: Path, log_warn: Callable[[str], None]) -> ModelCharacteristics | None:
     file = _onnx_file(folder)
-    if file is None or file.stat().st_size > LARGEST_BYTES or find_spec("onnx") is None:
+    if file is None or find_spec("onnx") is None:
+        return None
+    if path_kind(file) == REGULAR_FILE and file.stat().st_size > LARGEST_BYTES:
         return None
     from router_backend.analysis.onnx_analysis import analyze_onnx  # imports onnx, which is large
 

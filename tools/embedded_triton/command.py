@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.embedded_triton.backend_directory import PYTHON_BACKEND
-from tools.embedded_triton.ports import check_port
+from tools.embedded_triton.ports import check_different, check_port
 from tools.embedded_triton.repository import check_repository
 from tools.embedded_triton.shared_memory import SETTING
 from tools.embedded_triton.wheel import ServerWheel
@@ -32,17 +32,15 @@ class ServerOptions:
     extra_arguments: Sequence[str]
 
     def check(self) -> None:
-        """Refuse a repository without models and ports that are taken, before a server is started.
+        """Refuse a repository without models, and ports that are taken or the same.
 
         Raises:
             ToolError: says what is wrong.
         """
         check_repository(self.model_repository)
-        for purpose, port in (
-            ("HTTP", self.http_port),
-            ("gRPC", self.grpc_port),
-            ("metrics", self.metrics_port),
-        ):
+        ports = {"HTTP": self.http_port, "gRPC": self.grpc_port, "metrics": self.metrics_port}
+        check_different(ports)
+        for purpose, port in ports.items():
             check_port(self.host, port, purpose)
 
     def arguments(self, backends: Path) -> list[str]:

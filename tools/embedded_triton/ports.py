@@ -1,6 +1,7 @@
 """Ports to listen on: free ones chosen, wanted ones checked before the server starts."""
 
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import psutil
@@ -30,6 +31,25 @@ def _free_port(host: str, reserved: ExitStack) -> int:
     listener.bind((host, 0))
     port: int = listener.getsockname()[1]
     return port
+
+
+def check_different(ports: Mapping[str, int]) -> None:
+    """Refuse one port for two endpoints; Triton itself does not say what is wrong with it.
+
+    Args:
+        ports: by what each is for, such as "HTTP"; the message names it.
+
+    Raises:
+        ToolError: two are the same.
+    """
+    purposes: dict[int, str] = {}
+    for purpose, port in ports.items():
+        if port in purposes:
+            raise ToolError(
+                f"{purpose} port: expected another one than the {purposes[port]} port, found {port} for "
+                f"both: choose another one with --{purpose.lower()}-port"
+            )
+        purposes[port] = purpose
 
 
 def check_port(host: str, port: int, purpose: str) -> None:

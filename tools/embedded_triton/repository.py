@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from router_backend.path_kind import FOLDER, path_kind
 from tools.errors import ToolError
 
 
 def check_repository(repository: Path) -> None:
     """Refuse a repository that is not there or holds no model: Triton would start and serve nothing."""
-    if not repository.is_dir():
+    if path_kind(repository) != FOLDER:
         raise ToolError(
             f"model repository {repository} is not a folder: create it, with one folder for each model, "
             "or name another one with --model-repository"

@@ -13,6 +13,9 @@ INPUT, OUTPUT = "INPUT", "OUTPUT"
 ITEM_ELEMENTS = 4
 """Elements of one item; few, so that the time of a request is the one that is emulated."""
 
+LARGEST_BATCH = 65536
+"""A service time is written for every size up to the largest, where the law is not affine."""
+
 
 def emulated_name(variant: str) -> str:
     """What the emulated variant of the world's variant is called in the repository."""

@@ -43,9 +43,9 @@ def write_repository(
     texts = {name: variant_config(variant, largest_batch) for name, variant in variants.items()}
     listed = {"variants": ", ".join(variants)}
     texts |= {name: router_config({**listed, **parameters}) for name, parameters in routers.items()}
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ToolError(f"{folder}: expected no such folder or an empty one, found something there")
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ToolError(f"{folder}: expected no such folder or an empty one, found something there")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".emulate-", dir=folder.parent) as parent:
             unfinished = Path(parent) / "repository"

@@ -1,8 +1,13 @@
 """Which worlds the real server can be given emulated devices of."""
 
+import re
+
 from tools.errors import ToolError
 from tools.simulator.service_law import TableServiceLaw
 from tools.simulator.world import World, WorldVariant
+
+_NAME = re.compile(r"[\w-][\w.-]*")
+"""What can be a folder, and stand between commas."""
 
 
 def check_world(world: World) -> None:
@@ -22,6 +27,7 @@ def check_world(world: World) -> None:
 def _traits(variant: WorldVariant) -> list[str]:
     """What the variant has that an emulated device has not."""
     traits = {
+        "a name that no model can have": _NAME.fullmatch(variant.name) is None,
         "service times by sequence length": isinstance(variant.law, TableServiceLaw)
         and len(variant.law.rows) > 1,
         "a processor that others share": variant.processor is not None,

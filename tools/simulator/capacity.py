@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.optimize import linprog
 
+from tools.errors import ToolError
 from tools.simulator.workload import Recorded, Workload
 from tools.simulator.world import World, WorldVariant
 
@@ -13,6 +14,9 @@ def capacity_per_s(world: World, workload: Workload) -> float:
     The greatest λ for which rates r of each size j at each variant k exist with Σ_k r_jk = p_j λ, all
     requests served, and Σ_j r_jk S_jk <= c_k, no variant overloaded: a linear programme. Undisturbed: no
     event, nothing merged by a dynamic batcher, no processor shared.
+
+    Raises:
+        ToolError: the service times are so far apart that no answer can be computed.
     """
     sizes, shares = zip(*workload.sizes.items(), strict=True)
     service_s = np.array([[variant.law.mean_ms(*size) / 1e3 for variant in world.variants] for size in sizes])
@@ -26,6 +30,11 @@ def capacity_per_s(world: World, workload: Workload) -> float:
         A_ub=busy,
         b_ub=[variant.concurrency for variant in world.variants],
     )
+    if solution.x is None or solution.x[-1] <= 0.0:
+        raise ToolError(
+            f"world '{world.name}': expected service times that can be weighed against each other, found "
+            f"{service_s.min():g} s to {service_s.max():g} s: correct those that are not meant"
+        )
     return float(solution.x[-1])
 
 

@@ -1,8 +1,7 @@
 """Reads a data file: JSON that a schema describes; whatever is wrong is told with file, line and field."""
 
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,8 +9,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 
+from router_backend.path_kind import REGULAR_FILE, path_kind
 from tools.errors import ToolError
+from tools.simulator.json_flaws import decode, find_flaw
 from tools.simulator.json_position import line_of
 
 _KINDS = {
@@ -27,6 +29,13 @@ _BOUNDS = {
     "exclusiveMaximum": "less than",
 }
 _LONGEST_FOUND = 60
+_VALIDATOR: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    # JSON Schema takes 1e30 and 2.0 for whole numbers; who counts with them does not.
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 _SCHEMAS = Path(__file__).parent / "schemas"
 
 
@@ -62,13 +71,15 @@ def read_document(path: Path, schema: str) -> Document:
     """
     text = read_text(path)
     try:
-        content = json.loads(text)
+        content: Any = decode(text)
+        problem = find_problem(content, schema)
     except json.JSONDecodeError as error:
         raise ToolError(
             f"{path}, line {error.lineno}, column {error.colno}: expected JSON, found {error.msg}"
         ) from error
+    except RecursionError:
+        raise ToolError(f"{path}: expected JSON, found it nested too deep to be read") from None
     document = Document(path, text, content)
-    problem = find_problem(content, schema)
     if problem is not None:
         raise document.error(*problem)
     return document
@@ -78,8 +89,11 @@ def read_text(path: Path) -> str:
     """The text of a file.
 
     Raises:
-        ToolError: it cannot be read, or is not UTF-8.
+        ToolError: it cannot be read, is no regular file, or is not UTF-8.
     """
+    kind = path_kind(path)
+    if kind != REGULAR_FILE:
+        raise ToolError(f"{path}: expected a file, found {kind}")
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -88,11 +102,15 @@ def read_text(path: Path) -> str:
         raise ToolError(f"{path}: expected UTF-8 text, found byte {error.start} that is not") from error
 
 
-def find_problem(content: object, schema: str) -> tuple[list[str | int], str] | None:
-    """The field that breaks a schema worst, and what was expected and found there; None: it is valid."""
-    where = _find_endless(content)
-    if where is not None:
-        return where, "expected a finite number, found one that is not"
+def find_problem(content: Any, schema: str) -> tuple[list[str | int], str] | None:
+    """The field that breaks a schema worst, and what was expected and found there; None: it is valid.
+
+    Raises:
+        RecursionError: it is nested too deep.
+    """
+    flaw = find_flaw(content)
+    if flaw is not None:
+        return flaw
     error = best_match(_validator(schema).iter_errors(content))
     return None if error is None else (list(error.absolute_path), _explain(error))
 
@@ -105,23 +123,7 @@ def field_name(where: Sequence[str | int]) -> str:
 
 @cache
 def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads((_SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8")))
-
-
-def _find_endless(content: object) -> list[str | int] | None:
-    """Where the first number stands that is infinite or none (Python reads them, JSON has no such thing)."""
-    if isinstance(content, float) and not math.isfinite(content):
-        return []
-    members: Iterable[tuple[str | int, object]] = ()
-    if isinstance(content, dict):
-        members = content.items()
-    elif isinstance(content, list):
-        members = enumerate(content)
-    for step, member in members:
-        where = _find_endless(member)
-        if where is not None:
-            return [step, *where]
-    return None
+    return _VALIDATOR(json.loads((_SCHEMAS / f"{schema}.schema.json").read_text(encoding="utf-8")))
 
 
 def _explain(error: ValidationError) -> str:
@@ -147,7 +149,7 @@ def _expected(error: ValidationError) -> str:
         case "minProperties" | "minItems" | "minLength":
             return "something in it"
         case "pattern":
-            return "a whole number above 0 as a name"
+            return "a whole number above 0, of 9 digits at most, as a name"
         case _:
             return f"{keyword} {value}"
 

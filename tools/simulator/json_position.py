@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from json import JSONDecoder
 
-_DECODER = JSONDecoder()
+_DECODER = JSONDecoder(parse_int=float)  # which takes numbers of any length
 _BETWEEN = re.compile(r"[\s,:]*")
 
 

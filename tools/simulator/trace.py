@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from router_backend.core.variant import Device
 from tools.errors import ToolError
 from tools.simulator.document import field_name, find_problem, read_text
+from tools.simulator.json_flaws import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,14 @@ def _requests(path: Path) -> Iterator[TracedRequest]:
 
 def _request(path: Path, number: int, line: str) -> TracedRequest:
     try:
-        entry = json.loads(line)
+        entry: Any = decode(line)
+        problem = find_problem(entry, "trace")
     except json.JSONDecodeError as error:
         raise ToolError(f"{path}, line {number}: expected JSON, found {error.msg}") from error
-    problem = find_problem(entry, "trace")
+    except RecursionError:
+        raise ToolError(
+            f"{path}, line {number}: expected JSON, found it nested too deep to be read"
+        ) from None
     if problem is not None:
         where, message = problem
         raise ToolError(f"{path}, line {number}: {field_name(where)}: {message}")

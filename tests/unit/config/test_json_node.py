@@ -41,6 +41,26 @@ class TestText:
         )
 
 
+class TestHalvesOfCharacters:
+    def test_are_no_text(self):
+        assert refusal(lambda: member(r'"a\ud800"').text("a name")) == (
+            r"tea.json, at cup: expected text of whole characters (an escape from \ud800 to \udfff alone is "
+            r"half of one), found 'a\ud800'"
+        )
+
+    def test_are_no_keys(self):
+        assert refusal(lambda: node(r'{"a\udfff": 1}').members(["cup"])) == (
+            r"tea.json, at its top: expected a key of whole characters (an escape from \ud800 to \udfff "
+            r"alone is half of one), found 'a\udfff'"
+        )
+
+    def test_are_shown_as_they_are_written(self):
+        assert r"found '\ud800'" in refusal(lambda: member(r'"\ud800"').one_of(Colour))
+
+    def test_that_belong_together_are_a_character(self):
+        assert member(r'"\ud83c\udf75"').text("a name") == "\N{TEACUP WITHOUT HANDLE}"
+
+
 class TestObjects:
     def test_give_their_members_with_the_place_of_each(self):
         inner = node('{"tray": {"cup": 1}}').members(["tray"])["tray"].members(["cup"])["cup"]

@@ -57,6 +57,23 @@ def test_a_folder_without_configuration_is_refused_with_its_path(repository):
     assert str(error.value) == f"{path}: expected a model configuration, found no such file"
 
 
+def test_a_configuration_that_is_a_folder_is_refused_with_its_path(write_model):
+    path = write_model("resnet50_cpu") / "config.pbtxt"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigurationError) as error:
+        read_model_config(path.parent)
+    assert str(error.value) == f"{path}: expected a model configuration, found a folder"
+
+
+def test_a_configuration_in_another_encoding_is_refused_with_path_and_byte(write_model):
+    path = write_model("resnet50_cpu") / "config.pbtxt"
+    path.write_bytes("# für die CPU".encode("latin-1"))
+    with pytest.raises(ConfigurationError) as error:
+        read_model_config(path.parent)
+    assert str(error.value) == f"{path}: expected text in UTF-8, found byte 3 that is not: save it as UTF-8"
+
+
 def test_text_that_does_not_follow_the_schema_is_refused_with_path_line_and_field(write_model):
     folder = write_model("resnet50_cpu", "max_batch: 4")
     with pytest.raises(ConfigurationError) as error:

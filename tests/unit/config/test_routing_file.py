@@ -139,7 +139,7 @@ class TestFile:
 
     def test_that_is_a_pipe_is_refused_rather_than_waited_for(self, tmp_path: Path):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(ConfigurationError, match="found no such file"):
+        with pytest.raises(ConfigurationError, match="found something that is not a regular file"):
             read_routing_file(tmp_path / "pipe")
 
     def test_that_cannot_be_read_is_refused_with_the_reason(

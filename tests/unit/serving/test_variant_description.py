@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import onnx
 import pytest
 
 from router_backend.analysis.device_fit import fit
@@ -58,6 +59,25 @@ def test_a_broken_file_costs_the_analysis_and_one_warning(tmp_path: Path) -> Non
     variant, (warning,) = described(tmp_path)
     assert variant.characteristics is None
     assert warning.startswith("variant 'm' is not analysed: ")
+
+
+def test_a_broken_node_costs_the_analysis_and_one_warning(tmp_path: Path) -> None:
+    path = write_doubler(tmp_path / "m" / "1" / "model.onnx")
+    model = onnx.load(path)
+    model.graph.node[0].op_type = "LSTM"
+    onnx.save(model, path)
+    variant, (warning,) = described(tmp_path)
+    assert variant.characteristics is None
+    assert "expected at least 3 inputs, found 2" in warning
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "nowhere"])
+def test_a_link_to_no_regular_file_costs_the_analysis_and_one_warning(tmp_path: Path, target: str) -> None:
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    (tmp_path / "m" / "1" / "model.onnx").symlink_to(target)
+    variant, (warning,) = described(tmp_path)
+    assert variant.characteristics is None
+    assert "model.onnx: expected an ONNX file, found " in warning
 
 
 def test_a_file_that_would_hold_up_the_load_is_left_alone(

@@ -43,3 +43,14 @@ def test_a_broken_file_ends_it_with_the_message(tmp_path: Path) -> None:
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="expected ONNX files in this folder, found none"):
         run(str(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "m" * 5000], ids=["device", "too long"])
+def test_what_is_no_regular_file_is_refused(path: str) -> None:
+    with pytest.raises(ToolError, match=": expected an ONNX file, found "):
+        run(path)
+
+
+def test_a_folder_that_is_called_like_a_file_is_looked_through(tmp_path: Path) -> None:
+    file = write_doubler(tmp_path / "models.onnx" / "doubler.onnx")
+    assert list(json.loads(run(str(tmp_path), "--json"))) == [str(file)]

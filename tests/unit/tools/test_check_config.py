@@ -92,9 +92,26 @@ class TestFile:
         message = refusal(str(file), "--json")
         assert message.startswith(f"{file}, at backend_weights.gpu: expected a number above 0")
 
+    def test_whose_experiment_could_not_be_reported_is_refused(self, file):
+        file.write_text(json.dumps({"experiments": [{**EXPERIMENT, "experiment_id": "\ud800"}]}))
+        assert f"{file}, at experiments[0].experiment_id: expected text of whole characters" in refusal(
+            str(file)
+        )
+
     def test_that_is_not_there_is_refused(self, tmp_path):
         path = tmp_path / "nowhere.json"
         assert refusal(str(path)) == f"{path}: expected a routing configuration, found no such file"
+
+    @pytest.mark.parametrize(
+        ("path", "found"),
+        [
+            ("/dev/null", "something that is not a regular file"),
+            ("r" * 5000, "none that can be read (File name too long)"),
+        ],
+        ids=["device", "too long"],
+    )
+    def test_that_is_no_regular_file_is_refused(self, path, found):
+        assert refusal(path) == f"{path}: expected a routing configuration, found {found}"
 
     def test_of_two_rules_for_one_pattern_the_first_is_shown(self, file):
         rules = [{"model_name_pattern": "a", "max_latency_ms": ms} for ms in (1, 2)]
@@ -120,6 +137,21 @@ class TestRepository:
     def test_whose_router_is_wrong_is_refused_with_its_name(self, repository):
         add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
         assert "model 'bad', config.pbtxt, parameter 'variants'" in refusal(str(repository))
+
+    @pytest.mark.parametrize(
+        ("path", "found"),
+        [("..", "a folder"), ("r" * 300, "none that can be read (File name too long)")],
+        ids=["folder", "too long"],
+    )
+    def test_whose_router_follows_no_regular_file_is_refused(self, repository, path, found):
+        rules = parameter("variants", "a_cpu") + parameter("routing_config", path)
+        (repository / "vgg" / "config.pbtxt").write_text('backend: "router_backend"\n' + rules)
+        assert f": expected a routing configuration, found {found}" in refusal(str(repository))
+
+    def test_whose_router_names_a_variant_that_is_too_long_is_refused(self, repository):
+        rules = parameter("variants", "a" * 300)
+        (repository / "vgg" / "config.pbtxt").write_text('backend: "router_backend"\n' + rules)
+        assert "model 'vgg', config.pbtxt, parameter 'variants': expected a model" in refusal(str(repository))
 
     def test_without_a_router_is_refused(self, tmp_path):
         assert refusal(str(tmp_path)) == (

@@ -123,12 +123,20 @@ def test_a_trace_is_repeated_in_the_world_that_is_named(tmp_path: Path) -> None:
             ("--html", "nowhere/at/all.html"),
             "expected a file in a folder that exists, found nowhere/at/all.html",
         ),
+        (("--trace", "/dev/zero"), "/dev/zero: expected a file, found something that is not a regular file"),
         (("--policies", "latncy"), "found 'latncy'"),
         (("--world", "resnet5"), "did you mean 'resnet50'?"),
-        (("--trace", "none.jsonl"), "none.jsonl: cannot be read: No such file or directory"),
+        (("--trace", "none.jsonl"), "none.jsonl: expected a file, found no such file"),
     ],
 )
 def test_options_that_cannot_be_are_refused_in_one_sentence(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(ToolError) as caught:
         run(*arguments)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("load", ["inf", "nan", "0", "1e300"])
+def test_a_load_that_no_run_would_end_with_is_refused(load: str) -> None:
+    result = CliRunner().invoke(app, ["simulate", "--load", load])
+    assert result.exit_code == 2
+    assert "Invalid value for '--load'" in result.stderr

@@ -9,6 +9,7 @@ import pytest
 
 from tools.embedded_triton.command import ServerOptions, server_environment
 from tools.embedded_triton.wheel import ServerWheel
+from tools.errors import ToolError
 
 OPTIONS = ServerOptions(
     model_repository=Path("models"),
@@ -38,6 +39,22 @@ def test_each_option_becomes_the_argument_of_its_name() -> None:
         "--metrics-port=3",
         "--model-control-mode=explicit",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ports", "message"),
+    [
+        (
+            {"grpc_port": 1},
+            "gRPC port: expected another one than the HTTP port, found 1 for both: .*--grpc-port",
+        ),
+        ({"metrics_port": 2}, "metrics port: .* the gRPC port, found 2 for both: .*--metrics-port"),
+    ],
+)
+def test_one_port_for_two_endpoints_is_refused(tmp_path: Path, ports: dict[str, int], message: str) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ToolError, match=message):
+        replace(OPTIONS, model_repository=tmp_path, **ports).check()
 
 
 @pytest.mark.parametrize(("exit_on_error", "word"), [(True, "true"), (False, "false")])

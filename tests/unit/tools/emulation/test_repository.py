@@ -60,6 +60,8 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ToolError, match=r"file/repository: cannot be written: "):
         write_repository(tmp_path / "file" / "repository", three_devices(), {}, 32)
+    with pytest.raises(ToolError, match=r"cannot be written: File name too long"):
+        write_repository(tmp_path / ("r" * 300), three_devices(), {}, 32)
 
 
 BY_LENGTH = TableServiceLaw({128: {1: 2.0}, 384: {1: 4.0}})
@@ -84,4 +86,11 @@ def test_a_world_that_emulated_devices_cannot_be_like_is_refused_and_nothing_wri
         "world 'odd': expected variants that emulated devices can be like, but 'gpu' has "
         f"{trait}: name another world"
     )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../gpu", "a, b", ".."])
+def test_a_variant_whose_name_no_model_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ToolError, match="has a name that no model can have"):
+        write_repository(tmp_path / "new", World("odd", "", (variant(name),)), {}, 32)
     assert list(tmp_path.iterdir()) == []

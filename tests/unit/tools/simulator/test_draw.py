@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.unit.tools.simulator.builders import three_devices, variant, workload
+from tools.errors import ToolError
 from tools.simulator.capacity import arrivals_per_s, capacity_per_s, offered_load, variant_capacity_per_s
 from tools.simulator.draw import draw
 from tools.simulator.workload import Bursty, Recorded
@@ -44,6 +45,13 @@ def test_capacity_adds_up_what_each_variant_can_serve() -> None:
     world = World("w", "", (variant("a", 5.0, 0.0), variant("b", 20.0, 0.0, concurrency=2)))
     assert capacity_per_s(world, workload()) == pytest.approx(200.0 + 100.0)
     assert arrivals_per_s(world, workload(load=0.5)) == pytest.approx(150.0)
+
+
+@pytest.mark.parametrize("base_ms", [1e-300, 1e300])
+def test_service_times_too_far_apart_for_a_capacity_are_told(base_ms: float) -> None:
+    world = World("w", "", (variant("a", base_ms, 0.0), variant("b", 20.0, 0.0)))
+    with pytest.raises(ToolError, match="world 'w': expected service times that can be weighed"):
+        capacity_per_s(world, workload())
 
 
 @pytest.mark.parametrize("arrivals", [None, Bursty(4.0, 0.2, 0.6)])

@@ -54,6 +54,16 @@ def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
             REQUEST | {"arrival_s": float("-inf")},
             "line 2: arrival_s: expected a finite number, found one that is not",
         ),
+        (
+            '{"arrival_s": 1, "batch_size": ' + "9" * 5000 + "}",
+            "line 2: batch_size: expected a finite number, found one that is not",
+        ),
+        ("[" * 100_000, "line 2: expected JSON, found it nested too deep to be read"),
+        (
+            '{"arrival_s": 1, "batch_size": 1, "batch_size": 2}',
+            "line 2: batch_size: expected every key once, found 'batch_size' twice",
+        ),
+        (REQUEST | {"batch_size": 2.0}, "line 2: batch_size: expected a whole number, found 2.0"),
         (REQUEST | {"propensity": 1.5}, "line 2: propensity: expected at most 1, found 1.5"),
         (
             REQUEST | {"device": "tpu"},

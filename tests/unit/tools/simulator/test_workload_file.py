@@ -95,6 +95,20 @@ def test_a_recorded_workload_has_the_arrivals_and_sizes_of_its_trace(tmp_path: P
             "line 9: batch_sizes.log_uniform.to: expected at least 'from' (8), found 4",
         ),
         (
+            {"batch_sizes": {"log_uniform": {"from": 1, "to": 10**12}}},
+            "line 9: batch_sizes.log_uniform.to: expected at most 65536, found 1000000000000",
+        ),
+        ({"requests": 10**12}, "line 6: requests: expected at most 100000000, found 1000000000000"),
+        (
+            {"sequence_lengths": {"9" * 30: 1}},
+            "line 6: sequence_lengths: expected a whole number above 0, of 9 digits at most, as a name, "
+            f'found "{"9" * 30}"',
+        ),
+        (
+            {"sequence_lengths": {"1": 1e300}},
+            "line 7: sequence_lengths.1: expected at most 1000000000, found 1e+300",
+        ),
+        (
             {"batch_sizes": {"weights": {}}},
             "line 7: batch_sizes.weights: expected something in it, found none",
         ),

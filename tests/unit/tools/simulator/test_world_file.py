@@ -88,8 +88,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"variants": [GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"one": 3}}]}}}]},
-        "line 11: variants[0].service.table.rows[0].ms_by_batch: expected a whole number above 0 as a name, "
-        'found "one"',
+        "line 11: variants[0].service.table.rows[0].ms_by_batch: expected a whole number above 0, of 9 "
+        'digits at most, as a name, found "one"',
     ),
     (
         {"variants": [GPU | {"noise_sigma": float("nan")}]},
@@ -146,8 +146,72 @@ def test_text_that_is_no_json_is_told_with_its_place(tmp_path: Path) -> None:
         read_world(path)
 
 
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"description": "Mine."',
+            f'"description": {DIGITS}',
+            "line 2: description: expected a finite number, found one that is not",
+        ),
+        (
+            '"base_ms": 2',
+            f'"base_ms": {DIGITS[:400]}',
+            "line 9: variants[0].service.affine.base_ms: expected a finite number, found one that is not",
+        ),
+        (
+            '"base_ms": 2',
+            '"base_ms": 1e300',
+            "line 9: variants[0].service.affine.base_ms: expected at most 1000000000, found 1e+300",
+        ),
+        (
+            '"name": "gpu"',
+            '"concurrency": 1e30, "name": "gpu"',
+            "line 5: variants[0].concurrency: expected a whole number, found 1e+30",
+        ),
+        (
+            '"name": "gpu"',
+            '"concurrency": 10000000, "name": "gpu"',
+            "line 5: variants[0].concurrency: expected at most 10000, found 10000000",
+        ),
+        (
+            '"name": "gpu"',
+            '"name": "cpu", "name": "gpu"',
+            "line 5: variants[0].name: expected every key once, found 'name' twice",
+        ),
+        (
+            '"name": "gpu"',
+            r'"name": "\ud800"',
+            r"line 5: variants[0].name: expected text of whole characters, found '\ud800'",
+        ),
+    ],
+    ids=["5000 digits", "400 digits", "ages", "fraction", "instances", "key twice", "half a character"],
+)
+def test_what_json_can_say_but_no_world_is_told_with_line_and_field(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = write(tmp_path, variants=[GPU])
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ToolError) as caught:
+        read_world(path)
+    assert str(caught.value) == f"{path}, {message}"
+
+
+@pytest.mark.parametrize("depth", [400, 900, 100_000])
+def test_a_document_that_is_nested_without_sense_is_refused(tmp_path: Path, depth: int) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text('{"variants": ' + "[" * depth + "]" * depth + "}")
+    with pytest.raises(ToolError, match=r"mine\.json"):
+        read_world(path)
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"none\.json: cannot be read: No such file or directory"):
+    with pytest.raises(ToolError, match=r"none\.json: expected a file, found no such file"):
         read_world(tmp_path / "none.json")
 
 

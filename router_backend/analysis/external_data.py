@@ -1,0 +1,58 @@
+"""Whether the data that a model stores in other files is there; it is not read."""
+
+from pathlib import Path
+
+import onnx
+from onnx import external_data_helper
+
+from router_backend.analysis.graph import tensors
+from router_backend.errors import ConfigurationError
+from router_backend.path_kind import REGULAR_FILE, path_kind
+
+NUMBERS = ("offset", "length")
+
+
+def check_external_data(path: Path, graph: onnx.GraphProto) -> None:
+    """Hold what the tensors of a graph say of their files against these.
+
+    Args:
+        path: the model's own file.
+        graph: the model's.
+
+    Raises:
+        ConfigurationError: an entry cannot be, or a file is elsewhere, missing or too short.
+    """
+    for tensor in tensors(graph):
+        if external_data_helper.uses_external_data(tensor):
+            where = f"{path}, tensor '{tensor.name}'"
+            _check_numbers(where, tensor)
+            _check_file(where, path.parent, external_data_helper.ExternalDataInfo(tensor))
+
+
+def _check_numbers(where: str, tensor: onnx.TensorProto) -> None:
+    for entry in tensor.external_data:
+        if entry.key in NUMBERS and not (entry.value.isascii() and entry.value.isdecimal()):
+            raise ConfigurationError(
+                f"{where}: expected a whole number as the {entry.key} of its external data, found "
+                f"'{entry.value}': save the model again"
+            )
+
+
+def _check_file(where: str, folder: Path, stored: external_data_helper.ExternalDataInfo) -> None:
+    if "\0" in stored.location:
+        raise ConfigurationError(
+            f"{where}: expected the name of a file with external data, found one with a NUL character: "
+            f"save the model again"
+        )
+    file = (folder / stored.location).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise ConfigurationError(
+            f"{where}: expected data in the file's own folder, found "
+            f"'{stored.location}': move it there and save the model again"
+        )
+    needed_bytes = (stored.offset or 0) + (stored.length or 0)
+    if path_kind(file) != REGULAR_FILE or file.stat().st_size < needed_bytes:
+        raise ConfigurationError(
+            f"{where}: expected {needed_bytes} bytes of external data in "
+            f"'{stored.location}', found fewer or no such file: copy it along with the model"
+        )

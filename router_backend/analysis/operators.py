@@ -1,0 +1,43 @@
+"""Whether a model's operators are ones that its opset has, with the inputs and outputs that they need."""
+
+from pathlib import Path
+
+import onnx
+
+from router_backend.analysis.broken_content import BrokenNodeError
+from router_backend.analysis.graph import STANDARD_DOMAINS, nodes, opset_of
+from router_backend.errors import ConfigurationError
+
+
+def check_operators(path: Path, model: onnx.ModelProto) -> None:
+    """Hold the nodes against the definitions of the standard operators.
+
+    Raises:
+        ConfigurationError: the opset is too new or lacks an operator.
+        BrokenNodeError: a node lacks an input or output.
+    """
+    opset, newest = opset_of(model), onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise ConfigurationError(
+            f"{path}: expected opset {newest} at the most, found {opset}: update the package 'onnx'"
+        )
+    functions = {(function.domain, function.name) for function in model.functions}
+    for node in nodes(model.graph):
+        if node.domain in STANDARD_DOMAINS and (node.domain, node.op_type) not in functions:
+            _check(path, node, opset)
+
+
+def _check(path: Path, node: onnx.NodeProto, opset: int) -> None:
+    version = max(1, opset)
+    if not onnx.defs.has(node.op_type, max_inclusive_version=version, domain=""):
+        raise ConfigurationError(
+            f"{path}, node '{node.name}': expected an operator of opset {opset}, found '{node.op_type}': "
+            f"export the model for an opset that has it"
+        )
+    operator = onnx.defs.get_schema(node.op_type, max_inclusive_version=version, domain="")
+    for kind, needed, found in (
+        ("inputs", operator.min_input, len(node.input)),
+        ("outputs", operator.min_output, len(node.output)),
+    ):
+        if found < needed:
+            raise BrokenNodeError(node, f"expected at least {needed} {kind}, found {found}")
