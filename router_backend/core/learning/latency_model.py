@@ -6,7 +6,13 @@ from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.change import ChangeDetector
 from router_backend.core.learning.level import LevelFilter
-from router_backend.core.learning.predictor import LEAST, MOST, VARIANCE_UNKNOWN, variance_of, widened
+from router_backend.core.learning.predictor import (
+    LEAST,
+    MOST,
+    VARIANCE_GROWTH_PER_S,
+    VARIANCE_UNKNOWN,
+    variance_of,
+)
 
 ABSURD = 1000.0
 ABSURD_PASSED_OVER = 2
@@ -101,9 +107,13 @@ class LatencyModel:
         """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
         if not self.known:
             return VARIANCE_UNKNOWN
-        if self._learned_variance is None:
-            self._learned_variance = variance_of(self.law)
-        return widened(self._learned_variance, now_s - self.updated_s)
+        variance = self._learned_variance
+        if variance is None:
+            variance = self._learned_variance = variance_of(self.law)
+        unseen_s = now_s - self.updated_s
+        if unseen_s > 0.0:  # as in `widened`, without a call for each candidate of each decision
+            variance += VARIANCE_GROWTH_PER_S * unseen_s
+        return variance if variance < VARIANCE_UNKNOWN else VARIANCE_UNKNOWN
 
     def _is_absurd(self, service_ms: float, most_ms: float) -> bool:
         """Whether an observation is a thousand times its prediction, unless it is the third such in a row."""
