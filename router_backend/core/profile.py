@@ -12,6 +12,8 @@ from router_backend.core.metrics import VariantSums
 from router_backend.core.request import RoutingContext
 from router_backend.core.variant import Device, Variant
 
+CLOCKS_AGREE_WITHIN = 1.1
+
 
 class VariantProfile:
     """Learning, load and health of one variant, and what they say of the request being routed.
@@ -113,6 +115,11 @@ class VariantProfile:
         return self.power.predict(self.size) or None
 
     @property
+    def measurements_rejected(self) -> int:
+        """How much of what it was told cannot be, or was timed by a clock that stood still or jumped back."""
+        return self.latency.rejected + self.memory.rejected + self.power.rejected
+
+    @property
     def prior_ms(self) -> float:
         """Prior of the service time of the request being routed; 0: there is none."""
         return self._prior_fixed_ms + self._prior_per_item_ms * self.size
@@ -165,11 +172,12 @@ class VariantProfile:
         """A request was answered after `latency_ms`; `expected_ms` was predicted for it.
 
         Returns:
-            Whether it taught anything: a latency that no clock can show is counted, no more.
+            Whether it taught anything: a latency that cannot be, or that a clock which stands still or jumps
+            back bears witness of, is counted, no more.
         """
         self.breaker.succeeded()
         self.successes += 1
-        if not LEAST <= latency_ms <= MOST:
+        if not _can_be(place, latency_ms, now_s):
             self.latency.rejected += 1
             self.load.leave(place, now_s, answered=False)
             return False
@@ -178,10 +186,10 @@ class VariantProfile:
         self.load.leave(place, min(finished_s, now_s), answered=True)
         if started_s is None or finished_s <= started_s:
             started_s = place.dispatched_s  # it overtook the queue: it cannot have waited there
-        self.latency.update(size, (finished_s - started_s) * 1e3, finished_s)
-        if expected_ms > 0.0:
+        learned = self.latency.update(size, (finished_s - started_s) * 1e3, finished_s)
+        if learned and expected_ms > 0.0:
             self.interval.update(math.log(latency_ms / expected_ms))
-        return True
+        return learned
 
     def answered(self, place: Place, now_s: float) -> None:
         """A request was answered, and nothing is to be learned from it."""
@@ -206,6 +214,18 @@ class VariantProfile:
         """A request ended in a way that teaches nothing."""
         self.load.leave(place, now_s, answered=False)
         self.breaker.ignored()
+
+
+def _can_be(place: Place, latency_ms: float, now_s: float) -> bool:
+    """Whether the clock allows that a request took so long.
+
+    One that was alone needs only a clock that runs. The service of one that waited is told from the departure
+    before it, which this clock has timed: there it must have seen the whole latency pass.
+    """
+    elapsed_ms = (now_s - place.dispatched_s) * 1e3
+    if not (LEAST <= latency_ms <= MOST and elapsed_ms > 0.0):
+        return False
+    return place.started_s == place.dispatched_s or latency_ms <= CLOCKS_AGREE_WITHIN * elapsed_ms
 
 
 def _stated_out(variant: Variant) -> str | None:

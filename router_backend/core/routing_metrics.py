@@ -26,6 +26,7 @@ class VariantMetrics:
         deadline_misses: answers above their deadline.
         faults: failures of its own.
         retries: requests that went on to another variant.
+        measurements_rejected: latencies, memory and power that cannot be: nothing was learned from them.
         drift_alarms: how often its service time was seen to have changed for good.
         in_flight: requests routed to it and not finished.
         utilisation: service time sent to it in the last seconds per second and instance.
@@ -43,6 +44,7 @@ class VariantMetrics:
     deadline_misses: int
     faults: Mapping[Fault, int]
     retries: int
+    measurements_rejected: int
     drift_alarms: int
     in_flight: int
     utilisation: float
@@ -196,6 +198,7 @@ def _of_variant(profile: VariantProfile, now_s: float) -> VariantMetrics:
         deadline_misses=sums.deadline_misses,
         faults=dict(sums.faults),
         retries=sums.retries,
+        measurements_rejected=profile.measurements_rejected,
         drift_alarms=profile.latency.change.alarms,
         in_flight=profile.load.in_flight,
         utilisation=profile.load.utilisation(now_s),

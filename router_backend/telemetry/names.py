@@ -81,6 +81,12 @@ FAULTS = Metric(
     Kind.COUNTER,
     (*VARIANT, "fault"),
 )
+MEASUREMENTS_REJECTED = Metric(
+    "model_router_measurements_rejected_total",
+    "Latencies, memory and power that cannot be, or were timed by a faulty clock: nothing is learned from them.",
+    Kind.COUNTER,
+    VARIANT,
+)
 DRIFT_ALARMS = Metric(
     "model_router_drift_alarms_total",
     "Times that a variant's service time was seen to have changed for good.",
@@ -178,6 +184,7 @@ METRICS = (
     PREDICTION_ERROR,
     DEADLINE_MISSES,
     FAULTS,
+    MEASUREMENTS_REJECTED,
     DRIFT_ALARMS,
     RETRIES,
     REFUSALS,

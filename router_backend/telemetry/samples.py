@@ -71,6 +71,7 @@ def _counts(variant: VariantMetrics, labels: tuple[str, str, str]) -> Iterator[S
     yield Sample(names.DEADLINE_MISSES, labels, variant.deadline_misses)
     for fault, count in variant.faults.items():
         yield Sample(names.FAULTS, (*labels, fault.value), count)
+    yield Sample(names.MEASUREMENTS_REJECTED, labels, variant.measurements_rejected)
     yield Sample(names.DRIFT_ALARMS, labels, variant.drift_alarms)
     yield Sample(names.RETRIES, labels, variant.retries)
 

@@ -40,7 +40,7 @@ class LatencyModel:
     Examples:
         >>> model = LatencyModel()
         >>> for second, x in enumerate([1, 8] * 10):
-        ...     model.update(x, 2.0 + x, now_s=second)
+        ...     learned = model.update(x, 2.0 + x, now_s=second)
         >>> round(model.predict(4))
         6
 
@@ -71,11 +71,15 @@ class LatencyModel:
         self._learned_variance: float | None = None  # made when it is asked for: not every answer needs it
         self.updated_s = 0.0
 
-    def update(self, x: float, service_ms: float, now_s: float) -> None:
-        """Learn that a request of size x was served in `service_ms`, seen at `now_s`."""
+    def update(self, x: float, service_ms: float, now_s: float) -> bool:
+        """Learn that a request of size x was served in `service_ms`, seen at `now_s`.
+
+        Returns:
+            Whether it was learned, not rejected.
+        """
         if not (LEAST <= service_ms <= MOST and LEAST <= x <= MOST):
             self.rejected += 1
-            return
+            return False
         law = self.law
         changed = False
         if self.known:
@@ -85,7 +89,7 @@ class LatencyModel:
                 self._absurd_in_a_row = 0
             elif self._is_absurd(service_ms, most_ms):
                 self.rejected += 1
-                return
+                return False
             else:
                 service_ms = most_ms
             changed = self.change.update(math.log(service_ms / usual_ms))
@@ -97,6 +101,7 @@ class LatencyModel:
         self._learned_variance = None
         self.updated_s = now_s
         self.known = True
+        return True
 
     def predict(self, x: float) -> float:
         """Predicted service time in ms of a request of size x; 0 before the first observation."""

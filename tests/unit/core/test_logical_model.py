@@ -315,16 +315,16 @@ class TestRecording:
     def test_the_policy_is_told_of_every_answer(self, make_model):
         model = make_model("a", "b")
         for i, latency_ms in enumerate((7.0, 9.0)):
-            model.record(route(model, batch_size=4), latency_ms, None, NOW_S + i)
-        assert model.policy.told == [("a", 4.0, 0.5, 7.0, NOW_S), ("b", 4.0, 0.5, 9.0, NOW_S + 1)]
+            model.record(route(model, batch_size=4), latency_ms, None, NOW_S + 1 + i)
+        assert model.policy.told == [("a", 4.0, 0.5, 7.0, NOW_S + 1), ("b", 4.0, 0.5, 9.0, NOW_S + 2)]
 
     def test_the_policy_is_told_of_nothing_else(self, make_model):
         model = make_model("a")
         for latency_ms, error in ((7.0, Fault.ERROR), (None, None), (math.nan, None), (0.0, None)):
-            model.record(route(model), latency_ms, error, NOW_S)
+            model.record(route(model), latency_ms, error, NOW_S + 1)
         answered = route(model)
         for _ in range(2):
-            model.record(answered, 7.0, None, NOW_S)
+            model.record(answered, 7.0, None, NOW_S + 1)
         assert len(model.policy.told) == 1
 
     def test_recording_twice_does_nothing_the_second_time(self, make_model):

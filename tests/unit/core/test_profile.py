@@ -127,6 +127,41 @@ class TestLatencyThatNoClockCanShow:
         assert profile.load.wait_ms(1.014) == pytest.approx(6.0)
 
 
+class TestFaultyClock:
+    @pytest.mark.parametrize("elapsed_s", [0.0, -1e-6, -50.0])
+    def test_an_answer_on_a_clock_that_stands_still_or_jumps_back_teaches_nothing(self, elapsed_s):
+        profile = profile_of()
+        for i in range(10):
+            answer(profile, send(profile, float(i)), latency_ms=10.0)
+        before = profile.latency.predict(1.0), profile.interval.get()
+        place = send(profile, 100.0)
+        assert not profile.succeeded(place, 1.0, 10.0, 3.0, 100.0 + elapsed_s)
+        assert (profile.latency.predict(1.0), profile.interval.get()) == before
+        assert profile.measurements_rejected == 1
+        assert profile.load.in_flight == 0
+
+    def test_what_waited_is_not_told_apart_from_its_wait_by_a_clock_that_stood_still(self):
+        profile = profile_of()
+        first, second = send(profile, 1.0), send(profile, 1.0)
+        assert profile.succeeded(first, 1.0, 10.0, 10.0, now_s=1.001)
+        assert not profile.succeeded(second, 1.0, 20.0, 20.0, now_s=1.001)
+        assert profile.latency.predict(1.0) == pytest.approx(10.0)
+        assert profile.measurements_rejected == 1
+
+    def test_a_caller_that_times_by_another_clock_is_believed(self):
+        profile = profile_of()
+        assert profile.succeeded(send(profile, 1.0), 1.0, 0.0, 10.0, now_s=1.0001)
+        assert profile.latency.predict(1.0) == pytest.approx(10.0)
+
+    def test_a_latency_a_thousand_times_too_large_widens_no_interval(self):
+        profile = profile_of()
+        for i in range(50):
+            answer(profile, send(profile, float(i)), latency_ms=10.0)
+        before = profile.interval.get()
+        assert not profile.succeeded(send(profile, 100.0), 1.0, 10.0, 20_000.0, now_s=120.0)
+        assert profile.interval.get() == before
+
+
 class TestReasonOut:
     def test_a_healthy_variant_takes_any_request(self):
         assert profile_of().reason_out(RoutingContext(batch_size=1000), now_s=0.0) is None

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from router_backend import Device, Fault, ModelRouter, RouterConfig, RoutingContext, Variant
@@ -6,7 +8,8 @@ from router_backend import Device, Fault, ModelRouter, RouterConfig, RoutingCont
 @pytest.fixture
 def router() -> ModelRouter:
     """One model with one variant, which was measured once at 4 ms."""
-    router = ModelRouter(clock=lambda: 0.0)
+    seconds = itertools.count()  # each reading of the clock is a second later
+    router = ModelRouter(clock=lambda: float(next(seconds)))
     router.register_model("m", variants=[Variant("cpu", Device.CPU)])
     answer(router, 4.0)
     return router

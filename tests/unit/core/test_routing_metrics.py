@@ -1,5 +1,7 @@
 """What a router counts, under the names of the specification."""
 
+import itertools
+
 import pytest
 
 from router_backend.core.health import Fault
@@ -15,7 +17,8 @@ GPU_ONLY = RoutingContext(allowed_variants=frozenset({"m_gpu"}))
 
 @pytest.fixture
 def router() -> ModelRouter:
-    router = ModelRouter(RouterConfig(refuse_late=True), clock=lambda: 0.0)
+    seconds = itertools.count()  # each reading of the clock is a second later
+    router = ModelRouter(RouterConfig(refuse_late=True), clock=lambda: float(next(seconds)))
     router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
     return router
 
@@ -43,6 +46,15 @@ def test_a_latency_that_no_clock_can_show_is_an_answer_without_a_time(router: Mo
     router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=float("nan"))
     variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
     assert (variant.count(Outcome.SUCCESS), variant.answers, variant.avg_latency_ms) == (1, 0, 0.0)
+    assert variant.measurements_rejected == 1
+
+
+def test_memory_and_power_that_cannot_be_are_counted(router: ModelRouter) -> None:
+    router.record_execution(
+        router.route_request("m", GPU_ONLY), latency_ms=4.0, memory_mb=-1.0, power_w=float("inf")
+    )
+    variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
+    assert (variant.answers, variant.measurements_rejected) == (1, 2)
 
 
 def test_what_is_in_flight_is_seen_until_it_ends(router: ModelRouter) -> None:
@@ -98,7 +110,7 @@ def test_changes_of_the_settings_are_counted_by_their_end(router: ModelRouter) -
     router.reconfigure("m", RouterConfig())
     router.report_refused_config("m")
     metrics = router.get_metrics().get_model_metrics("m")
-    assert (metrics.configs_accepted, metrics.configs_refused, metrics.config_age_s) == (1, 1, 0.0)
+    assert (metrics.configs_accepted, metrics.configs_refused, metrics.config_age_s) == (1, 1, 1.0)
 
 
 def test_what_was_read_does_not_change_afterwards(router: ModelRouter) -> None:
