@@ -83,7 +83,7 @@ FAULTS = Metric(
 )
 MEASUREMENTS_REJECTED = Metric(
     "model_router_measurements_rejected_total",
-    "Latencies, memory and power that cannot be, or were timed by a faulty clock: nothing is learned from them.",
+    "Latencies, memory and power that cannot be, or that a faulty clock timed: nothing is learned from them.",
     Kind.COUNTER,
     VARIANT,
 )
