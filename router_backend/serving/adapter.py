@@ -21,7 +21,7 @@ from router_backend.serving.config_watcher import watch_config
 from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
-from router_backend.serving.request_handler import RequestHandler
+from router_backend.serving.request_handler import Answer, RequestHandler
 from router_backend.serving.responses import error_response, send
 from router_backend.serving.shared_capacity import SharedCapacity, shared_file
 from router_backend.serving.trace_writer import open_trace
@@ -110,22 +110,35 @@ class TritonPythonModel:
 
     def _answer(self, arrival: Arrival) -> None:
         try:
-            response = self._handler.answer(arrival.request, arrival.at_s)
+            answer = self._handler.answer(arrival.request, arrival.at_s)
         except Exception as defect:  # noqa: BLE001 - whatever went wrong, a client waits for an answer
             pb_utils.Logger.log_error(traceback.format_exc())
-            response = error_response(RouterError(f"defect in the router: {defect!r}; its log has the place"))
+            told = RouterError(f"defect in the router: {defect!r}; its log has the place")
+            answer = Answer(error_response(told))
+        if not self._readiness.due():
+            send(arrival.sender, answer.response)
+            self._learn(answer)  # while the answer is on its way
+            return
+        self._learn(answer)
         try:
-            self._look_if_due()
+            self._look_while_a_client_waits()
         finally:
-            send(arrival.sender, response)
+            send(arrival.sender, answer.response)
 
-    def _look_if_due(self) -> None:
-        """Call other models while a client's request is in flight, which is when it is safe."""
-        if self._readiness.due():
-            self._own_request.client_came()
-            self._look()
-            if self._warmup.waiting:
-                self._own_request.send()
+    def _learn(self, answer: Answer) -> None:
+        if answer.execution is None:
+            return
+        try:
+            self._handler.learn(answer.execution)
+        except Exception:  # noqa: BLE001 - the client has its answer, and the thread has others to give
+            pb_utils.Logger.log_error(traceback.format_exc())
+
+    def _look_while_a_client_waits(self) -> None:
+        """Call other models: that is safe while a client's request is in flight."""
+        self._own_request.client_came()
+        self._look()
+        if self._warmup.waiting:
+            self._own_request.send()
 
     def _look(self) -> None:
         for variant in self._readiness.look():

@@ -5,6 +5,7 @@ from __future__ import annotations  # while Triton completes a configuration, it
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
@@ -38,6 +39,23 @@ from router_backend.serving.trace_writer import TraceWriter
 Failures = list[tuple[RoutingDecision, str]]
 
 
+class Execution(NamedTuple):
+    """What a variant was seen to do for a request."""
+
+    context: RoutingContext
+    decision: RoutingDecision
+    arrived_s: float
+    latency_ms: float
+    failures: Failures
+
+
+class Answer(NamedTuple):
+    """What a client is sent, and what is to be learned from it; None: nothing, or that was done already."""
+
+    response: pb_utils.InferenceResponse
+    execution: Execution | None = None
+
+
 class RequestHandler:
     """Answers the requests of one router model, from any number of threads.
 
@@ -64,26 +82,37 @@ class RequestHandler:
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
 
-    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
-        """The response to a request that arrived at `arrived_s` of the monotonic clock."""
+    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> Answer:
+        """The answer to a request that arrived at `arrived_s` of the monotonic clock; `learn` is to follow."""
         try:
             options = read_options(request.parameters(), self._variants)
             if options is not NO_OPTIONS and options.told_by is not None:
                 _check_can_be_told(options.told_by, request)
             inputs = request.inputs()
             if options.report:
-                return explained_response([], report(self._router), self._batched)
+                return Answer(explained_response([], report(self._router), self._batched))
             context = self._context(request, inputs, options, arrived_s)
             if options.dry_run:
-                return self._dry_run(context)
+                return Answer(self._dry_run(context))
             if self._is_late(arrived_s) and request.is_cancelled():
-                return cancelled_response()
+                return Answer(cancelled_response())
             forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
             return self._serve(request, forwarder, context, options, arrived_s)
         except RequestPolicyError as error:
-            return error_response(InvalidRequestError(f"request parameter 'router_policy': {error.reason}"))
+            told = InvalidRequestError(f"request parameter 'router_policy': {error.reason}")
+            return Answer(error_response(told))
         except RouterError as error:
-            return error_response(error)
+            return Answer(error_response(error))
+
+    def learn(self, execution: Execution) -> None:
+        """Learn from a request that a variant has answered: what only later requests gain by."""
+        self._router.record_execution(execution.decision, latency_ms=execution.latency_ms)
+        if execution.failures:
+            self._settle(execution.failures, answered=True)
+        if self._trace is not None:
+            self._trace.record(
+                execution.context, execution.decision, execution.arrived_s, execution.latency_ms
+            )
 
     def _serve(
         self,
@@ -92,7 +121,7 @@ class RequestHandler:
         context: RoutingContext,
         options: RequestOptions,
         arrived_s: float,
-    ) -> pb_utils.InferenceResponse:
+    ) -> Answer:
         """Forward until a variant answers; each that fails is excluded from the next choice."""
         failures: Failures = []
         while True:
@@ -103,17 +132,14 @@ class RequestHandler:
             response = forwarder.call(decision.variant)
             latency_ms = (time.monotonic() - dispatched_s) * 1e3
             if not response.has_error():
-                self._succeeded(decision, latency_ms, failures)
-                if self._trace is not None:
-                    self._trace.record(context, decision, arrived_s, latency_ms)
-                if not options.explain:
-                    return response
-                return self._explained(decision, response.output_tensors(), latency_ms, failures)
+                if options.explain:
+                    response = self._explained(decision, response.output_tensors(), latency_ms, failures)
+                return Answer(response, Execution(context, decision, arrived_s, latency_ms, failures))
             failures.append((decision, response.error().message()))
             self._failed(*failures[-1])
             if request.is_cancelled():
                 self._settle(failures, answered=False)
-                return cancelled_response()
+                return Answer(cancelled_response())
             context = replace(
                 context,
                 excluded_variants=context.excluded_variants | {decision.variant},
@@ -153,11 +179,6 @@ class RequestHandler:
             raise VariantsFailedError(
                 f"model '{self._name}': no variant could answer the request ({tried})"
             ) from None
-
-    def _succeeded(self, decision: RoutingDecision, latency_ms: float, failures: Failures) -> None:
-        self._router.record_execution(decision, latency_ms=latency_ms)
-        if failures:
-            self._settle(failures, answered=True)
 
     def _failed(self, decision: RoutingDecision, message: str) -> None:
         # That a process has ended is no request's fault; any other error may be: `_settle` counts it.
