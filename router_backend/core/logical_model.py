@@ -1,16 +1,17 @@
 """One logical model: its variants' profiles, and the choice among them."""
 
-import math
 import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from router_backend.core.capacity import UNLIMITED, Capacity
+from router_backend.core.capacity import Capacity
+from router_backend.core.cold_start import ColdStart
 from router_backend.core.decision import RoutingDecision
 from router_backend.core.experiments.arm import Arm
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.experiments.running_experiment import RunningExperiment
+from router_backend.core.filters import Out, Profiles, able, in_time, with_room, within_limits
 from router_backend.core.health import Fault
 from router_backend.core.learning.predictor import LEAST, MOST
 from router_backend.core.load import Place
@@ -30,8 +31,6 @@ from router_backend.errors import (
     RequestPolicyError,
 )
 
-Out = list[tuple[VariantProfile, str]]
-
 
 class LogicalModel:
     """Routes the requests of one logical model. Not thread-safe: the router guards it.
@@ -46,13 +45,6 @@ class LogicalModel:
     Raises:
         ConfigurationError: no variants, one twice, or a policy for a variant that is not among them.
     """
-
-    UNTRIED_SHARE_OF_BEST = 0.5
-    DEFERRED_SHARE_OF_BEST = 4.0
-    UNKNOWN_SERVICE_MS = 1.0
-    TYPICAL_STEP = 0.1
-    TYPICAL_SPREAD = 0.5
-    LATE = "would be late"
 
     def __init__(
         self,
@@ -79,7 +71,7 @@ class LogicalModel:
         self.experiments: ModelExperiments | None = None
         self._configure(config)
         self._reference_elements = 0.0
-        self._typical_log_size: float | None = None
+        self._cold_start = ColdStart()
         self._abandoned: deque[tuple[VariantProfile, Place]] = deque()
 
     def route(self, context: RoutingContext, now_s: float, rng: random.Random) -> RoutingDecision:
@@ -93,22 +85,15 @@ class LogicalModel:
         if self._abandoned:
             self._free_abandoned(now_s)
         size = self._size(context)
-        candidates, out = self._filter(context, now_s)
-        unknown = False
-        for candidate in candidates:
-            candidate.predict(size, now_s)
-            if candidate.service_ms == 0.0:
-                unknown = True
-        if unknown:
-            self._guess_unknown(candidates, size)
-        if context.max_memory_mb is not None or context.max_power_w is not None:
-            candidates = self._within_limits(candidates, out, context)
-        if self.limits:
-            candidates = self._with_room(candidates, out, context)
+        out: Out = []
+        candidates = self._candidates(context, size, now_s, out)
         deadline_ms = self._max_latency_ms if context.max_latency_ms is None else context.max_latency_ms
         if deadline_ms is not None:
             refuse_late = self._refuse_late if context.refuse_late is None else context.refuse_late
-            candidates = self._in_time(candidates, out, deadline_ms, refuse_late)
+            timely = in_time(candidates, deadline_ms, refuse_late, out)
+            if not timely:
+                raise self._too_late(candidates, deadline_ms)
+            candidates = timely
             if context.max_latency_ms is None:
                 context = replace(context, max_latency_ms=deadline_ms)  # policies know of no configuration
         policy, arm = self._chooser(context, now_s, rng)
@@ -197,6 +182,28 @@ class LogicalModel:
         for profile in self.profiles.values():
             profile.weight = config.weight(profile.variant.device)
 
+    def _candidates(self, context: RoutingContext, size: float, now_s: float, out: Out) -> Profiles:
+        """Those that can serve a request and may, with what it would meet there.
+
+        Raises:
+            InvalidRequestError, NoVariantError: there are none.
+        """
+        candidates = able(self.profiles.values(), context, now_s, out)
+        unknown = False
+        for candidate in candidates:
+            candidate.predict(size, now_s)
+            if candidate.service_ms == 0.0:
+                unknown = True
+        if unknown:
+            self._cold_start.guess(candidates, size)
+        if context.max_memory_mb is not None or context.max_power_w is not None:
+            candidates = within_limits(candidates, context, out)
+        if self.limits:
+            candidates = with_room(candidates, self._capacity, self.limits, out)
+        if not candidates:
+            raise self._nobody(context, out)
+        return candidates
+
     def _chooser(
         self, context: RoutingContext, now_s: float, rng: random.Random
     ) -> tuple[Policy, Arm | None]:
@@ -241,46 +248,6 @@ class LogicalModel:
                 raise RequestPolicyError(self.name, str(error)) from None
         return self._policies_by_name[name]
 
-    def _within_limits(
-        self, candidates: list[VariantProfile], out: Out, context: RoutingContext
-    ) -> list[VariantProfile]:
-        """Those that are not expected to take more than the request allows.
-
-        Raises:
-            NoVariantError: there are none.
-        """
-        within: list[VariantProfile] = []
-        for candidate in candidates:
-            reason = candidate.above_limit(context)
-            if reason is None:
-                within.append(candidate)
-            else:
-                out.append((candidate, reason))
-        if not within:
-            raise self._nobody(context, out)
-        return within
-
-    def _with_room(
-        self, candidates: list[VariantProfile], out: Out, context: RoutingContext
-    ) -> list[VariantProfile]:
-        """Those on a device that can hold one more request.
-
-        Raises:
-            NoVariantError: there are none.
-        """
-        with_room: list[VariantProfile] = []
-        for candidate in candidates:
-            device = candidate.variant.device
-            limits = self.limits.get(device, UNLIMITED)
-            reason = self._capacity.reason_out(device, limits, candidate.memory_mb)
-            if reason is None:
-                with_room.append(candidate)
-            else:
-                out.append((candidate, reason))
-        if not with_room:
-            raise self._nobody(context, out)
-        return with_room
-
     def _take_room(self, candidate: VariantProfile, place: Place) -> None:
         device = candidate.variant.device
         if device in self.limits:
@@ -294,49 +261,6 @@ class LogicalModel:
             self._reference_elements = context.elements / context.batch_size
         return context.elements / self._reference_elements
 
-    def _filter(self, context: RoutingContext, now_s: float) -> tuple[list[VariantProfile], Out]:
-        candidates: list[VariantProfile] = []
-        out: Out = []
-        for profile in self.profiles.values():
-            reason = profile.reason_out(context, now_s)
-            if reason is None:
-                candidates.append(profile)
-            else:
-                out.append((profile, reason))
-        return (candidates, out) if candidates else self._last_resort(context, out)
-
-    def _last_resort(self, context: RoutingContext, out: Out) -> tuple[list[VariantProfile], Out]:
-        """Better a variant that failed a moment ago than no answer; a dead process gives none anyway."""
-        resting = [p for p, reason in out if reason is p.RESTING]
-        if not resting:
-            raise self._nobody(context, out)
-        return resting, [entry for entry in out if entry[0] not in resting]
-
-    def _in_time(
-        self, candidates: list[VariantProfile], out: Out, deadline_ms: float, refuse_late: bool
-    ) -> list[VariantProfile]:
-        """Those that would answer within the deadline; where none would, all of them, or those that might.
-
-        No margin: one of 10 % lost 7 % of what was answered in time under overload, since it keeps requests
-        from the slower variants that would just do.
-
-        Raises:
-            DeadlineError: none would, and such requests are refused.
-        """
-        late = [
-            candidate for candidate in candidates if candidate.wait_ms + candidate.service_ms > deadline_ms
-        ]
-        if not late:
-            return candidates
-        if len(late) == len(candidates):
-            if not refuse_late:
-                return candidates
-            late = [candidate for candidate in candidates if candidate.hoped_ms > deadline_ms]
-            if len(late) == len(candidates):
-                raise self._too_late(candidates, deadline_ms)
-        out += [(candidate, self.LATE) for candidate in late]
-        return [candidate for candidate in candidates if candidate not in late]
-
     def _too_late(self, candidates: list[VariantProfile], deadline_ms: float) -> DeadlineError:
         soonest_ms = min(candidate.latency_ms for candidate in candidates)
         left_ms = max(deadline_ms, 0.0)
@@ -344,34 +268,6 @@ class LogicalModel:
             f"model '{self.name}': no variant can answer within {left_ms:.4g} ms, the soonest is "
             f"expected in {soonest_ms:.4g} ms: allow more time, or send less"
         )
-
-    def _guess_unknown(self, candidates: list[VariantProfile], size: float) -> None:
-        """Guess what was never measured: by its prior, else fast enough to be tried by a small request.
-
-        Those without a prior are tried one at a time. A large request, and one that comes while an unknown
-        variant is being tried, takes it for slow.
-        """
-        known = [candidate.service_ms for candidate in candidates if candidate.latency.known]
-        unknown = [candidate for candidate in candidates if not candidate.latency.known]
-        best_ms = min(known, default=self.UNKNOWN_SERVICE_MS)
-        tried = any(candidate.load.in_flight for candidate in unknown)
-        small = self._is_small(size)
-        share = self.UNTRIED_SHARE_OF_BEST if small and not tried else self.DEFERRED_SHARE_OF_BEST
-        for candidate in unknown:
-            prior_ms = candidate.prior_ms
-            candidate.service_ms = prior_ms or share * best_ms
-            candidate.wait_ms = (prior_ms or best_ms) * candidate.load.in_flight
-
-    def _is_small(self, size: float) -> bool:
-        """Whether a request is no larger than is typical; the typical size is a geometric mean.
-
-        A mean that was once below a steady size never quite reaches it: within √2 counts as typical.
-        """
-        log_size = math.log2(size)
-        if self._typical_log_size is None:
-            self._typical_log_size = log_size
-        self._typical_log_size += self.TYPICAL_STEP * (log_size - self._typical_log_size)
-        return log_size <= self._typical_log_size + self.TYPICAL_SPREAD
 
     def _nobody(self, context: RoutingContext, out: Out) -> InvalidRequestError | NoVariantError:
         reasons = "; ".join(f"{profile.variant.name}: {reason}" for profile, reason in out)

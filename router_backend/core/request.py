@@ -60,9 +60,9 @@ class RoutingContext:
             InvalidRequestError: a batch below 1, a negative count of elements, a deadline that is no number,
                 a limit that is not above 0.
         """
-        if self.batch_size < 1:
+        if not 1 <= self.batch_size < math.inf:
             raise InvalidRequestError(f"batch_size must be at least 1, found {self.batch_size}")
-        if self.elements is not None and self.elements < 0:
+        if self.elements is not None and not 0 <= self.elements < math.inf:
             raise InvalidRequestError(f"elements must be 0 or more, found {self.elements}")
         if self.max_latency_ms is not None and not math.isfinite(self.max_latency_ms):
             raise InvalidRequestError(f"max_latency_ms must be a finite number, found {self.max_latency_ms}")

@@ -273,7 +273,8 @@ class ModelRouter:
 
         Args:
             decision: what `route_request` returned.
-            latency_ms: from sending to answer; None without an error: the end says nothing (ignored).
+            latency_ms: from sending to answer; None without an error: the end says nothing (ignored). One
+                that cannot be, or during which the clock stood still or jumped back, is counted, no more.
             memory_mb: memory that the request was seen to take; None: nobody looked.
             power_w: power that was seen to be drawn for it; None: nobody looked.
             error: how the variant failed; None: it did not.

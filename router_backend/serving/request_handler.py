@@ -15,6 +15,7 @@ from router_backend.core.health import Fault
 from router_backend.core.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import (
+    DeadlineError,
     InvalidRequestError,
     NoVariantError,
     RequestPolicyError,
@@ -83,7 +84,7 @@ class RequestHandler:
         self._output_names = [output.name for output in model.signature.outputs]
 
     def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> Answer:
-        """The answer to a request that arrived at `arrived_s` of the monotonic clock; `learn` is to follow."""
+        """The answer to a request that came at `arrived_s` of the monotonic clock; `learn` is to follow."""
         try:
             options = read_options(request.parameters(), self._variants)
             if options is not NO_OPTIONS and options.told_by is not None:
@@ -173,7 +174,9 @@ class RequestHandler:
             return self._router.route_request(self._name, context)
         except RouterError as error:
             self._settle(failures, answered=False)
-            if not isinstance(error, NoVariantError) or all(self._is_not_ready(*each) for each in failures):
+            late = isinstance(error, DeadlineError)  # it may be sent again, with more time, like any other
+            nobody = isinstance(error, NoVariantError) and not late
+            if not nobody or all(self._is_not_ready(*each) for each in failures):
                 raise
             tried = "; ".join(f"{decision.variant}: {message}" for decision, message in failures)
             raise VariantsFailedError(

@@ -59,7 +59,7 @@ def run(
     policies: Annotated[str, typer.Option(help="Policies, with commas between.")] = POLICIES,
     load: Annotated[float, typer.Option(help="Share of the world's capacity.")] = 0.45,
     requests: Annotated[int, typer.Option(help="Requests of one run.")] = 1000,
-    slow_motion: Annotated[float, typer.Option(help="How many times longer everything takes.")] = 2.0,
+    slow_motion: Annotated[float, typer.Option(help="How many times longer everything takes.")] = 3.0,
     seeds: Annotated[int, typer.Option(help="Runs of each policy.")] = 1,
     events: Annotated[bool, typer.Option("--events", help="With the world's drift and outage.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,

@@ -29,6 +29,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.variant("absent", "gated", gate="nowhere")
     repository.router("counted", "fast, slow", metrics_interval_ms=SOON)
     repository.router("half_broken", "no_paper, slow", metrics_interval_ms=SOON)
+    repository.router("hasty", "no_paper, slow", metrics_interval_ms=SOON)
     repository.router("deserted", "absent", metrics_interval_ms=SOON)
     refusing = {"max_latency_ms": 1, "refuse_late": "true"}
     repository.router("punctual", "slow", metrics_interval_ms=SOON, **refusing)
@@ -126,6 +127,22 @@ def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_where_t
     client.ask("punctual", items(1), parameters={"router_refuse_late": False})
     asked = {"router_allowed_variants": "slow", "router_max_latency_ms": 2, "router_refuse_late": True}
     assert "no variant can answer within " in client.refusal("counted", items(1), parameters=asked).message
+
+
+def test_a_request_that_is_late_for_all_others_once_a_variant_has_failed_is_refused_like_any_late_one(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    confidence = "model_router_prediction_confidence_ratio"
+    until(lambda: Scrape(server).total(confidence, model="hasty", variant="slow") > 0.0)
+    asked = {"router_max_latency_ms": 20, "router_refuse_late": True}
+
+    def refused_after_a_failure() -> bool:  # none is sent to the broken one while its breaker is open
+        refusal = client.refusal("hasty", items(1), parameters=asked)
+        assert refusal.status == "UNAVAILABLE"
+        assert "model 'hasty': no variant can answer within " in refusal.message
+        return Scrape(server).total(REQUESTS.name, model="hasty", variant="no_paper", outcome="ignored") > 0.0
+
+    until(refused_after_a_failure)
 
 
 def test_an_answer_after_its_deadline_is_counted(server: EmbeddedTriton, client: Client) -> None:

@@ -19,7 +19,11 @@ def test_the_default_is_one_item_that_any_variant_may_serve_with_no_deadline():
     [
         ("batch_size", 0, "at least 1"),
         ("batch_size", -8, "at least 1"),
+        ("batch_size", math.nan, "at least 1"),
+        ("batch_size", math.inf, "at least 1"),
         ("elements", -1, "0 or more"),
+        ("elements", math.nan, "0 or more"),
+        ("elements", math.inf, "0 or more"),
         ("max_latency_ms", math.nan, "a finite number"),
         ("max_latency_ms", math.inf, "a finite number"),
     ],
