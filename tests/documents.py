@@ -14,6 +14,7 @@ README = CHECKOUT / "README.md"
 MONITORING = CHECKOUT / "docs" / "monitoring.md"
 OPERATING = CHECKOUT / "docs" / "operating.md"
 ALGORITHM = CHECKOUT / "docs" / "algorithm.md"
+APPLE_NODES = CHECKOUT / "docs" / "apple-nodes.md"
 DOCUMENTS = (README, CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs").glob("*.md")))
 
 Table = list[list[str]]

@@ -46,6 +46,8 @@ SERVED = ("sh", "protobuf", "protobuf executor", "python model.py", "python serv
 """The kinds of examples that tests/integration/test_docs.py runs against a server."""
 PLUGIN = ("python plugin", "toml plugin")
 """The kinds that tests/unit/core/policies/test_plugins.py installs."""
+FORWARDING = ("protobuf remote", "python remote")
+"""The kinds that tests/integration/test_another_machine.py runs between two servers."""
 NOT_RUN = ("sh container", "dockerfile container")
 """There is no container here."""
 NO_EXAMPLE = ("text", "json")
@@ -59,7 +61,17 @@ FRAME = re.compile("(…, parameter |…, at …: )?…")
 
 
 def test_every_example_is_of_a_kind_that_some_test_treats():
-    treated = ("python", *PLUGIN, "json routing", "sh checked", "sh pytest", *SERVED, *NOT_RUN, *NO_EXAMPLE)
+    treated = (
+        "python",
+        *PLUGIN,
+        "json routing",
+        "sh checked",
+        "sh pytest",
+        *SERVED,
+        *FORWARDING,
+        *NOT_RUN,
+        *NO_EXAMPLE,
+    )
     assert [(str(example), example.kind) for example in examples() if example.kind not in treated] == []
 
 
