@@ -12,14 +12,23 @@ class Place:
     Args:
         predicted_ms: the service time expected of it.
         dispatched_s: when it was sent to the variant.
+
+    Attributes:
+        queued: whether others were served when it was sent, so that it had to wait.
+        started_s: when the variant began to serve it, as far as can be told; None: it has not.
+        left_s: when it left; None: it is in flight.
+        service_ms: how long it was seen to be served; None: that is not known.
     """
 
-    __slots__ = ("dispatched_s", "predicted_ms", "started_s")
+    __slots__ = ("dispatched_s", "left_s", "predicted_ms", "queued", "service_ms", "started_s")
 
     def __init__(self, predicted_ms: float, dispatched_s: float) -> None:
         self.predicted_ms = predicted_ms
         self.dispatched_s = dispatched_s
+        self.queued = False
         self.started_s: float | None = None
+        self.left_s: float | None = None
+        self.service_ms: float | None = None
 
 
 WINDOW_S = 2.0
@@ -112,6 +121,7 @@ class Load:
             place.started_s = now_s
             self.running.append(place)
         else:
+            place.queued = True
             self.waiting.append(place)
             self._waiting_ms += predicted_ms
         return place
@@ -124,6 +134,7 @@ class Load:
             now_s: the time.
             answered: whether the variant served the request to its end.
         """
+        place.left_s = now_s
         if place.started_s is None:
             self.waiting.remove(place)
             self._waiting_ms -= place.predicted_ms

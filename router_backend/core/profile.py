@@ -166,36 +166,35 @@ class VariantProfile:
         self.breaker.dispatched()
         return self.load.enter(self.service_ms, now_s)
 
-    def succeeded(
-        self, place: Place, size: float, expected_ms: float, latency_ms: float, now_s: float
-    ) -> bool:
-        """A request was answered after `latency_ms`; `expected_ms` was predicted for it.
-
-        Returns:
-            Whether it taught anything: a latency that cannot be, or that a clock which stands still or jumps
-            back bears witness of, is counted, no more.
-        """
+    def answered(self, place: Place, latency_ms: float, now_s: float) -> None:
+        """A request was answered after `latency_ms`: its place is free."""
         self.breaker.succeeded()
         self.successes += 1
         if not _can_be(place, latency_ms, now_s):
-            self.latency.rejected += 1
             self.load.leave(place, now_s, answered=False)
-            return False
+            return
         started_s = place.started_s
         finished_s = place.dispatched_s + latency_ms / 1e3
         self.load.leave(place, min(finished_s, now_s), answered=True)
         if started_s is None or finished_s <= started_s:
             started_s = place.dispatched_s  # it overtook the queue: it cannot have waited there
-        learned = self.latency.update(size, (finished_s - started_s) * 1e3, finished_s)
+        place.service_ms = (finished_s - started_s) * 1e3
+
+    def learn(self, place: Place, size: float, expected_ms: float, latency_ms: float) -> bool:
+        """Learn from a request that was answered; `expected_ms` was predicted for it.
+
+        Returns:
+            Whether it taught anything: a latency that cannot be, or that a clock which stands still or jumps
+            back bears witness of, is counted, no more.
+        """
+        if place.service_ms is None:
+            self.latency.rejected += 1
+            return False
+        finished_s = place.dispatched_s + latency_ms / 1e3
+        learned = self.latency.update(size, place.service_ms, finished_s)
         if learned and expected_ms > 0.0:
             self.interval.update(math.log(latency_ms / expected_ms))
         return learned
-
-    def answered(self, place: Place, now_s: float) -> None:
-        """A request was answered, and nothing is to be learned from it."""
-        self.breaker.succeeded()
-        self.successes += 1
-        self.load.leave(place, now_s, answered=True)
 
     def measured(self, size: float, memory_mb: float | None, power_w: float | None, now_s: float) -> None:
         """A request of `size` was seen to take this much; None: nobody looked."""
@@ -225,7 +224,7 @@ def _can_be(place: Place, latency_ms: float, now_s: float) -> bool:
     elapsed_ms = (now_s - place.dispatched_s) * 1e3
     if not (LEAST <= latency_ms <= MOST and elapsed_ms > 0.0):
         return False
-    return place.started_s == place.dispatched_s or latency_ms <= CLOCKS_AGREE_WITHIN * elapsed_ms
+    return not place.queued or latency_ms <= CLOCKS_AGREE_WITHIN * elapsed_ms
 
 
 def _stated_out(variant: Variant) -> str | None:

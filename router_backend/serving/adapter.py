@@ -115,15 +115,17 @@ class TritonPythonModel:
             pb_utils.Logger.log_error(traceback.format_exc())
             told = RouterError(f"defect in the router: {defect!r}; its log has the place")
             answer = Answer(error_response(told))
-        if not self._readiness.due():
-            send(arrival.sender, answer.response)
-            self._learn(answer)  # while the answer is on its way
-            return
-        self._learn(answer)
         try:
-            self._look_while_a_client_waits()
+            self._look_if_due()
         finally:
+            self._send(arrival, answer)
+
+    def _send(self, arrival: Arrival, answer: Answer) -> None:
+        """Send an answer, then learn from it: no client waits for what only later requests gain by."""
+        try:
             send(arrival.sender, answer.response)
+        finally:
+            self._learn(answer)
 
     def _learn(self, answer: Answer) -> None:
         if answer.execution is None:
@@ -133,12 +135,13 @@ class TritonPythonModel:
         except Exception:  # noqa: BLE001 - the client has its answer, and the thread has others to give
             pb_utils.Logger.log_error(traceback.format_exc())
 
-    def _look_while_a_client_waits(self) -> None:
-        """Call other models: that is safe while a client's request is in flight."""
-        self._own_request.client_came()
-        self._look()
-        if self._warmup.waiting:
-            self._own_request.send()
+    def _look_if_due(self) -> None:
+        """Call other models while a client's request is in flight, which is when it is safe."""
+        if self._readiness.due():
+            self._own_request.client_came()
+            self._look()
+            if self._warmup.waiting:
+                self._own_request.send()
 
     def _look(self) -> None:
         for variant in self._readiness.look():

@@ -47,7 +47,6 @@ class Execution(NamedTuple):
     decision: RoutingDecision
     arrived_s: float
     latency_ms: float
-    failures: Failures
 
 
 class Answer(NamedTuple):
@@ -106,10 +105,8 @@ class RequestHandler:
             return Answer(error_response(error))
 
     def learn(self, execution: Execution) -> None:
-        """Learn from a request that a variant has answered: what only later requests gain by."""
+        """Learn from a request that a variant has answered; its place in flight is free already."""
         self._router.record_execution(execution.decision, latency_ms=execution.latency_ms)
-        if execution.failures:
-            self._settle(execution.failures, answered=True)
         if self._trace is not None:
             self._trace.record(
                 execution.context, execution.decision, execution.arrived_s, execution.latency_ms
@@ -133,9 +130,12 @@ class RequestHandler:
             response = forwarder.call(decision.variant)
             latency_ms = (time.monotonic() - dispatched_s) * 1e3
             if not response.has_error():
+                self._router.free_place(decision, latency_ms=latency_ms)
+                if failures:
+                    self._settle(failures, answered=True)
                 if options.explain:
                     response = self._explained(decision, response.output_tensors(), latency_ms, failures)
-                return Answer(response, Execution(context, decision, arrived_s, latency_ms, failures))
+                return Answer(response, Execution(context, decision, arrived_s, latency_ms))
             failures.append((decision, response.error().message()))
             self._failed(*failures[-1])
             if request.is_cancelled():

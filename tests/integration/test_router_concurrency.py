@@ -4,6 +4,7 @@ No test measures time: a `gathering` variant holds requests with a positive valu
 wants, so what is answered, and in which order, shows what was in flight together.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
@@ -41,6 +42,9 @@ def server(
     repository.router("single_file", "gather_two", worker_threads=1, **only_clients)
     repository.router("left", "double", **only_clients)
     repository.router("right", "triple", **only_clients)
+    limits = {"backend_limits": {"cpu": {"max_in_flight": 1}}}
+    (repository.folder / "one_place.json").write_text(json.dumps(limits))
+    repository.router("turnstile", "double", routing_config="../one_place.json", **only_clients)
     # The server carries calls between models by threads of its own, of which it has 32 for each instance.
     settings = {"python": {"thread-pool-size": THREADS}}
     return triton_server(repository.folder, backend_settings=settings)
@@ -56,6 +60,11 @@ def test_400_requests_can_be_in_flight_at_once(client: Client) -> None:
     calls = [client.submit("crowded", items(number + 1)) for number in range(CROWD)]
     for number, call in enumerate(calls):
         np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(number + 1))
+
+
+def test_a_place_is_free_by_the_time_at_which_the_client_has_its_answer(client: Client) -> None:
+    for value in range(300):
+        np.testing.assert_array_equal(client.output("turnstile", items(value)), items(2 * value))
 
 
 def test_a_fast_request_is_answered_before_the_slow_ones_that_came_first(client: Client) -> None:

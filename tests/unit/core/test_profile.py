@@ -19,9 +19,17 @@ def send(profile: VariantProfile, now_s: float) -> Place:
     return profile.dispatched(now_s)
 
 
+def succeed(
+    profile: VariantProfile, place: Place, size: float, expected_ms: float, latency_ms: float, now_s: float
+) -> bool:
+    """The request of this place is answered; whether that taught anything."""
+    profile.answered(place, latency_ms, now_s)
+    return profile.learn(place, size, expected_ms, latency_ms)
+
+
 def answer(profile: VariantProfile, place: Place, latency_ms: float, size: float = 1.0) -> None:
     """The request of this place, predicted as 10 ms, is answered after `latency_ms`."""
-    profile.succeeded(place, size, 10.0, latency_ms, place.dispatched_s + latency_ms / 1e3)
+    succeed(profile, place, size, 10.0, latency_ms, place.dispatched_s + latency_ms / 1e3)
 
 
 class TestServiceTime:
@@ -110,7 +118,7 @@ class TestLatencyThatNoClockCanShow:
             if latency_ms is None:
                 each.ignored(first, now_s=100.010)
             else:
-                each.succeeded(first, 1.0, 10.0, latency_ms, 100.010)
+                succeed(each, first, 1.0, 10.0, latency_ms, 100.010)
             assert each.load.wait_ms(100.014) == pytest.approx(6.0)
             answer(each, second, latency_ms=19.0)
         assert profile.latency.rejected == 1
@@ -123,7 +131,7 @@ class TestLatencyThatNoClockCanShow:
         profile = profile_of()
         first = send(profile, 1.0)
         send(profile, 1.0)
-        profile.succeeded(first, 1.0, 10.0, 1e10, now_s=1.010)
+        succeed(profile, first, 1.0, 10.0, 1e10, now_s=1.010)
         assert profile.load.wait_ms(1.014) == pytest.approx(6.0)
 
 
@@ -135,7 +143,7 @@ class TestFaultyClock:
             answer(profile, send(profile, float(i)), latency_ms=10.0)
         before = profile.latency.predict(1.0), profile.interval.get()
         place = send(profile, 100.0)
-        assert not profile.succeeded(place, 1.0, 10.0, 3.0, 100.0 + elapsed_s)
+        assert not succeed(profile, place, 1.0, 10.0, 3.0, 100.0 + elapsed_s)
         assert (profile.latency.predict(1.0), profile.interval.get()) == before
         assert profile.measurements_rejected == 1
         assert profile.load.in_flight == 0
@@ -143,14 +151,21 @@ class TestFaultyClock:
     def test_what_waited_is_not_told_apart_from_its_wait_by_a_clock_that_stood_still(self):
         profile = profile_of()
         first, second = send(profile, 1.0), send(profile, 1.0)
-        assert profile.succeeded(first, 1.0, 10.0, 10.0, now_s=1.001)
-        assert not profile.succeeded(second, 1.0, 20.0, 20.0, now_s=1.001)
+        assert succeed(profile, first, 1.0, 10.0, 10.0, now_s=1.001)
+        assert not succeed(profile, second, 1.0, 20.0, 20.0, now_s=1.001)
         assert profile.latency.predict(1.0) == pytest.approx(10.0)
         assert profile.measurements_rejected == 1
 
+    def test_what_waited_is_not_taken_for_alone_because_the_clock_jumped_back_while_it_did(self):
+        profile = profile_of()
+        first, second = send(profile, 20.0), send(profile, 20.0)
+        assert not succeed(profile, first, 1.0, 10.0, 10.0, now_s=19.995)
+        assert not succeed(profile, second, 1.0, 20.0, 20.0, now_s=20.005)
+        assert not profile.latency.known
+
     def test_a_caller_that_times_by_another_clock_is_believed(self):
         profile = profile_of()
-        assert profile.succeeded(send(profile, 1.0), 1.0, 0.0, 10.0, now_s=1.0001)
+        assert succeed(profile, send(profile, 1.0), 1.0, 0.0, 10.0, now_s=1.0001)
         assert profile.latency.predict(1.0) == pytest.approx(10.0)
 
     def test_a_latency_a_thousand_times_too_large_widens_no_interval(self):
@@ -158,7 +173,7 @@ class TestFaultyClock:
         for i in range(50):
             answer(profile, send(profile, float(i)), latency_ms=10.0)
         before = profile.interval.get()
-        assert not profile.succeeded(send(profile, 100.0), 1.0, 10.0, 20_000.0, now_s=120.0)
+        assert not succeed(profile, send(profile, 100.0), 1.0, 10.0, 20_000.0, now_s=120.0)
         assert profile.interval.get() == before
 
 
@@ -202,7 +217,7 @@ class TestHiddenConcurrency:
             if end == "answer":
                 answer(profile, short, latency_ms=10.0)
             elif end == "bad latency":
-                profile.succeeded(short, 1.0, 10.0, math.nan, second + 0.01)
+                succeed(profile, short, 1.0, 10.0, math.nan, second + 0.01)
             else:
                 profile.ignored(short, second + 0.01)
             answer(profile, long, latency_ms=100.0)
@@ -232,7 +247,7 @@ class TestEnds:
 
     def test_the_interval_learns_nothing_where_nothing_was_predicted(self):
         profile = profile_of()
-        profile.succeeded(send(profile, 1.0), 1.0, 0.0, 10.0, now_s=1.010)
+        succeed(profile, send(profile, 1.0), 1.0, 0.0, 10.0, now_s=1.010)
         assert profile.interval.get() == 0.5
 
     def test_the_interval_learns_from_the_latency_as_a_whole(self):
