@@ -62,7 +62,7 @@ def test_400_requests_can_be_in_flight_at_once(client: Client) -> None:
         np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(number + 1))
 
 
-def test_a_place_is_free_by_the_time_at_which_the_client_has_its_answer(client: Client) -> None:
+def test_a_device_with_one_place_serves_requests_in_turn(client: Client) -> None:
     for value in range(300):
         np.testing.assert_array_equal(client.output("turnstile", items(value)), items(2 * value))
 
