@@ -21,6 +21,7 @@ from router_backend.serving.shared_capacity import shared_file
 from tests.integration.model_repository import ModelRepository
 from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, SLEEPER, add_model
 from tools.embedded_triton import EmbeddedTriton, ModelStatus
+from tools.embedded_triton.ports import choose_ports
 from tools.embedded_triton.session import session_members
 from tools.embedded_triton.shared_memory import find_regions
 from tools.errors import ToolError
@@ -46,6 +47,11 @@ def servers(triton_server: Callable[..., EmbeddedTriton], repository: Path) -> l
 def own_regions() -> list[Path]:
     """The shared memory of all servers that this process has started."""
     return find_regions(f"model_router_{os.getpid()}_")
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def echo(client_module: ModuleType, url: str, values: list[float]) -> list[float]:
@@ -92,6 +98,26 @@ def test_stopping_lets_models_finish_and_keeps_a_log_file_of_ones_own(
     ]
     server.stop()
     assert "identity is finalised" in (tmp_path / "log").read_text()
+
+
+def test_a_server_without_metrics_is_not_waited_for_longer(
+    triton_server: Callable[..., EmbeddedTriton], repository: Path
+) -> None:
+    server = triton_server(repository, extra_arguments=["--allow-metrics=false"])
+    assert echo(tritonclient.grpc, server.grpc_url, [1.0]) == [1.0]
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(server.metrics_url)
+
+
+def test_a_server_is_not_ready_before_its_metrics_page_is_there(repository: Path) -> None:
+    elsewhere = choose_ports("127.0.0.1", None)[0]
+    server = EmbeddedTriton(repository, extra_arguments=[f"--metrics-port={elsewhere}"])
+    with ExitStack() as undo:
+        undo.callback(server.stop)
+        server.start()
+        wait_until(lambda: listens(elsewhere))  # which Triton does last
+        with pytest.raises(ToolError, match=r"the server was not ready within 0\.5 s"):
+            server.wait_ready(timeout_s=0.5)
 
 
 def test_a_failed_model_ends_the_start_if_that_is_wanted_and_what_was_printed_stays_readable(

@@ -1,6 +1,7 @@
 """The server's command line and environment."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tools.embedded_triton.wheel import ServerWheel
 
 BackendSettings = Mapping[str, Mapping[str, str | int]]
 """Settings of each backend by its name, such as `{"python": {"thread-pool-size": 512}}`."""
+_NOT_SERVED = re.compile(r"--allow-(grpc|metrics)[= ](?:false|0)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,13 @@ class ServerOptions:
         check_different(ports)
         for purpose, port in ports.items():
             check_port(self.host, port, purpose)
+
+    @property
+    def further_ports(self) -> list[int]:
+        """Where the server listens beside HTTP, unless the extra arguments turn the endpoint off."""
+        ports = {"grpc": self.grpc_port, "metrics": self.metrics_port}
+        off = _NOT_SERVED.findall(" ".join(self.extra_arguments))
+        return [port for purpose, port in ports.items() if purpose not in off]
 
     def arguments(self, backends: Path) -> list[str]:
         """The arguments of `tritonserver`; the extra ones last, so that they win."""

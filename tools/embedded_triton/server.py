@@ -149,7 +149,8 @@ class EmbeddedTriton:
         Raises:
             ToolError: the server ended, cannot get ready, or was not ready in time; says why.
         """
-        return wait_until_settled(self._started(), self.http_url, self.log_text, timeout_s)
+        others = [(self._host, port) for port in self._options.further_ports]
+        return wait_until_settled(self._started(), self.http_url, others, self.log_text, timeout_s)
 
     def wait_end(self) -> int:
         """Wait until the server ends, for whatever reason; its exit status, or minus the signal's number."""
@@ -197,9 +198,13 @@ class EmbeddedTriton:
         if not self._keeps_log_file:
             self._log_file.unlink(missing_ok=True)
 
+    @property
+    def _host(self) -> str:
+        """Where this process reaches the server."""
+        return "127.0.0.1" if self._options.host == "0.0.0.0" else self._options.host
+
     def _address(self, port: int) -> str:
-        host = self._options.host
-        return f"{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+        return f"{self._host}:{port}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -79,6 +79,22 @@ def test_extra_arguments_come_last_so_that_they_win() -> None:
     assert OPTIONS.arguments(Path("backends"))[-1] == "--log-verbose=1"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "ports"),
+    [
+        ((), [2, 3]),
+        (("--allow-metrics=true", "--log-info=false"), [2, 3]),
+        (("--allow-metrics=false",), [2]),
+        (("--allow-metrics", "0"), [2]),
+        (("--allow-grpc=False", "--allow-metrics=false"), []),
+    ],
+)
+def test_an_endpoint_that_is_turned_off_is_not_waited_for(
+    arguments: tuple[str, ...], ports: list[int]
+) -> None:
+    assert replace(OPTIONS, extra_arguments=arguments).further_ports == ports
+
+
 def test_the_environment_puts_this_python_and_the_wheels_libraries_in_front(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
