@@ -16,19 +16,15 @@ class Place:
     Attributes:
         queued: whether others were served when it was sent, so that it had to wait.
         started_s: when the variant began to serve it, as far as can be told; None: it has not.
-        left_s: when it left; None: it is in flight.
-        service_ms: how long it was seen to be served; None: that is not known.
     """
 
-    __slots__ = ("dispatched_s", "left_s", "predicted_ms", "queued", "service_ms", "started_s")
+    __slots__ = ("dispatched_s", "predicted_ms", "queued", "started_s")
 
     def __init__(self, predicted_ms: float, dispatched_s: float) -> None:
         self.predicted_ms = predicted_ms
         self.dispatched_s = dispatched_s
         self.queued = False
         self.started_s: float | None = None
-        self.left_s: float | None = None
-        self.service_ms: float | None = None
 
 
 WINDOW_S = 2.0
@@ -134,18 +130,18 @@ class Load:
             now_s: the time.
             answered: whether the variant served the request to its end.
         """
-        place.left_s = now_s
         if place.started_s is None:
             self.waiting.remove(place)
             self._waiting_ms -= place.predicted_ms
             if answered:
                 self._overtaking.overtook(now_s, place.predicted_ms)
             return
-        oldest = place is self.running[0]
-        self.running.remove(place)
+        running = self.running
+        oldest = place is running[0]
+        running.remove(place)
         if oldest and self._overtaking.oldest_left(now_s):
             self.concurrency += 1
-        while self.waiting and len(self.running) < self.concurrency:
+        while self.waiting and len(running) < self.concurrency:
             self._start_next(now_s)
 
     def _start_next(self, now_s: float) -> None:

@@ -160,24 +160,14 @@ class LogicalModel:
             if error is not None:
                 profile.failed(error, now_s)
             return
-        if place.left_s is None:
-            self._capacity.free(place)
-            profile.answered(place, latency_ms, now_s)
-        else:
-            now_s = place.left_s
+        self._capacity.free(place)
+        service_ms = profile.answered(place, latency_ms, now_s)
         if not self._profiling:
             return
-        if profile.learn(place, decision.size, decision.expected_latency_ms, latency_ms):
+        if profile.learn(decision.size, service_ms, decision.expected_latency_ms, latency_ms, now_s):
             decision.chooser.observe(profile, decision.size, decision.propensity, latency_ms, now_s)
         if memory_mb is not None or power_w is not None:
             profile.measured(decision.size, memory_mb, power_w, now_s)
-
-    def free(self, decision: RoutingDecision, latency_ms: float, now_s: float) -> None:
-        """Free the place of a decision whose variant has answered; what it teaches is recorded later."""
-        place = decision.place
-        if place is not None and place.left_s is None:
-            self._capacity.free(place)
-            decision.profile.answered(place, latency_ms, now_s)
 
     def count(self, decision: RoutingDecision, latency_ms: float | None, error: Fault | None) -> None:
         """Count how a decision ended, for the metrics and for its experiment."""
@@ -293,6 +283,5 @@ class LogicalModel:
     def _free_abandoned(self, now_s: float) -> None:
         while self._abandoned:
             profile, place = self._abandoned.popleft()
-            if place.left_s is None:
-                self._capacity.free(place)
-                profile.ignored(place, now_s)
+            self._capacity.free(place)
+            profile.ignored(place, now_s)

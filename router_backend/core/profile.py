@@ -5,6 +5,7 @@ import math
 from router_backend.core.health import Breaker, Fault
 from router_backend.core.learning.interval import ConformalInterval
 from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.learning.pace import LearningPace
 from router_backend.core.learning.predictor import LEAST, MOST
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.load import Load, Place
@@ -46,6 +47,7 @@ class VariantProfile:
     MOST_DOUBT = 0.5
 
     __slots__ = (
+        "_pace",
         "_prior_fixed_ms",
         "_prior_per_item_ms",
         "breaker",
@@ -72,6 +74,7 @@ class VariantProfile:
     def __init__(self, variant: Variant, coverage: float) -> None:
         self.variant = variant
         self.latency = LatencyModel()
+        self._pace = LearningPace()
         suitability = variant.suitability
         self.memory = ResourceModel(suitability.memory_mb or 0.0)
         self.power = ResourceModel(suitability.power_w or 0.0)
@@ -166,32 +169,46 @@ class VariantProfile:
         self.breaker.dispatched()
         return self.load.enter(self.service_ms, now_s)
 
-    def answered(self, place: Place, latency_ms: float, now_s: float) -> None:
-        """A request was answered after `latency_ms`: its place is free."""
+    def answered(self, place: Place, latency_ms: float, now_s: float) -> float | None:
+        """A request was answered after `latency_ms`: its place is free.
+
+        Returns:
+            How long it was served, in ms; None: the latency cannot be, or a clock that stands still or jumps
+            back bears witness of it.
+        """
         self.breaker.succeeded()
         self.successes += 1
         if not _can_be(place, latency_ms, now_s):
             self.load.leave(place, now_s, answered=False)
-            return
+            return None
         started_s = place.started_s
         finished_s = place.dispatched_s + latency_ms / 1e3
-        self.load.leave(place, min(finished_s, now_s), answered=True)
+        self.load.leave(place, finished_s if finished_s < now_s else now_s, answered=True)
         if started_s is None or finished_s <= started_s:
             started_s = place.dispatched_s  # it overtook the queue: it cannot have waited there
-        place.service_ms = (finished_s - started_s) * 1e3
+        return (finished_s - started_s) * 1e3
 
-    def learn(self, place: Place, size: float, expected_ms: float, latency_ms: float) -> bool:
-        """Learn from a request that was answered; `expected_ms` was predicted for it.
+    def learn(
+        self, size: float, service_ms: float | None, expected_ms: float, latency_ms: float, now_s: float
+    ) -> bool:
+        """Learn from a request that was answered after `latency_ms`; `expected_ms` was predicted for it.
+
+        Args:
+            size: its size x.
+            service_ms: how long it was served; None: that cannot be told, which is counted, no more.
+            expected_ms: the latency that was predicted for it; 0: none was.
+            latency_ms: from sending to answer.
+            now_s: the time.
 
         Returns:
-            Whether it taught anything: a latency that cannot be, or that a clock which stands still or jumps
-            back bears witness of, is counted, no more.
+            Whether it was credible.
         """
-        if place.service_ms is None:
+        if service_ms is None:
             self.latency.rejected += 1
             return False
-        finished_s = place.dispatched_s + latency_ms / 1e3
-        learned = self.latency.update(size, place.service_ms, finished_s)
+        if not self._pace.takes(now_s):
+            return True
+        learned = self.latency.update(size, service_ms, now_s)
         if learned and expected_ms > 0.0:
             self.interval.update(math.log(latency_ms / expected_ms))
         return learned

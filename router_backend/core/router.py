@@ -285,16 +285,6 @@ class ModelRouter:
         with self._lock:
             model.record(decision, latency_ms, error, self._clock(), memory_mb, power_w, counted=counted)
 
-    def free_place(self, decision: RoutingDecision, *, latency_ms: float) -> None:
-        """Free the place of a decision whose variant has answered; `record_execution` is to follow at once.
-
-        For whoever has an answer to send first: the next decisions must know what is in flight, and need not
-        know yet what the answer teaches. Freeing it again does nothing.
-        """
-        model = self._model(decision.model_name)
-        with self._lock:
-            model.free(decision, latency_ms, self._clock())
-
     def report_fault(self, decision: RoutingDecision, fault: Fault) -> None:
         """Count a failure against the variant of a decision that was recorded uncounted.
 

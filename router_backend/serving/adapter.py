@@ -21,7 +21,7 @@ from router_backend.serving.config_watcher import watch_config
 from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
-from router_backend.serving.request_handler import Answer, RequestHandler
+from router_backend.serving.request_handler import RequestHandler
 from router_backend.serving.responses import error_response, send
 from router_backend.serving.shared_capacity import SharedCapacity, shared_file
 from router_backend.serving.trace_writer import open_trace
@@ -110,30 +110,15 @@ class TritonPythonModel:
 
     def _answer(self, arrival: Arrival) -> None:
         try:
-            answer = self._handler.answer(arrival.request, arrival.at_s)
+            response = self._handler.answer(arrival.request, arrival.at_s)
         except Exception as defect:  # noqa: BLE001 - whatever went wrong, a client waits for an answer
             pb_utils.Logger.log_error(traceback.format_exc())
             told = RouterError(f"defect in the router: {defect!r}; its log has the place")
-            answer = Answer(error_response(told))
+            response = error_response(told)
         try:
             self._look_if_due()
         finally:
-            self._send(arrival, answer)
-
-    def _send(self, arrival: Arrival, answer: Answer) -> None:
-        """Send an answer, then learn from it: no client waits for what only later requests gain by."""
-        try:
-            send(arrival.sender, answer.response)
-        finally:
-            self._learn(answer)
-
-    def _learn(self, answer: Answer) -> None:
-        if answer.execution is None:
-            return
-        try:
-            self._handler.learn(answer.execution)
-        except Exception:  # noqa: BLE001 - the client has its answer, and the thread has others to give
-            pb_utils.Logger.log_error(traceback.format_exc())
+            send(arrival.sender, response)
 
     def _look_if_due(self) -> None:
         """Call other models while a client's request is in flight, which is when it is safe."""

@@ -3,9 +3,9 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
@@ -40,22 +40,6 @@ from router_backend.serving.trace_writer import TraceWriter
 Failures = list[tuple[RoutingDecision, str]]
 
 
-class Execution(NamedTuple):
-    """What a variant was seen to do for a request."""
-
-    context: RoutingContext
-    decision: RoutingDecision
-    arrived_s: float
-    latency_ms: float
-
-
-class Answer(NamedTuple):
-    """What a client is sent, and what is to be learned from it; None: nothing, or that was done already."""
-
-    response: pb_utils.InferenceResponse
-    execution: Execution | None = None
-
-
 class RequestHandler:
     """Answers the requests of one router model, from any number of threads.
 
@@ -82,35 +66,27 @@ class RequestHandler:
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
 
-    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> Answer:
-        """The answer to a request that came at `arrived_s` of the monotonic clock; `learn` is to follow."""
+    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
+        """The answer to a request that came at `arrived_s` of the monotonic clock."""
         try:
             options = read_options(request.parameters(), self._variants)
             if options is not NO_OPTIONS and options.told_by is not None:
                 _check_can_be_told(options.told_by, request)
             inputs = request.inputs()
             if options.report:
-                return Answer(explained_response([], report(self._router), self._batched))
+                return explained_response([], report(self._router), self._batched)
             context = self._context(request, inputs, options, arrived_s)
             if options.dry_run:
-                return Answer(self._dry_run(context))
+                return self._dry_run(context)
             if self._is_late(arrived_s) and request.is_cancelled():
-                return Answer(cancelled_response())
+                return cancelled_response()
             forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
             return self._serve(request, forwarder, context, options, arrived_s)
         except RequestPolicyError as error:
             told = InvalidRequestError(f"request parameter 'router_policy': {error.reason}")
-            return Answer(error_response(told))
+            return error_response(told)
         except RouterError as error:
-            return Answer(error_response(error))
-
-    def learn(self, execution: Execution) -> None:
-        """Learn from a request that a variant has answered; its place in flight is free already."""
-        self._router.record_execution(execution.decision, latency_ms=execution.latency_ms)
-        if self._trace is not None:
-            self._trace.record(
-                execution.context, execution.decision, execution.arrived_s, execution.latency_ms
-            )
+            return error_response(error)
 
     def _serve(
         self,
@@ -119,7 +95,7 @@ class RequestHandler:
         context: RoutingContext,
         options: RequestOptions,
         arrived_s: float,
-    ) -> Answer:
+    ) -> pb_utils.InferenceResponse:
         """Forward until a variant answers; each that fails is excluded from the next choice."""
         failures: Failures = []
         while True:
@@ -130,17 +106,17 @@ class RequestHandler:
             response = forwarder.call(decision.variant)
             latency_ms = (time.monotonic() - dispatched_s) * 1e3
             if not response.has_error():
-                self._router.free_place(decision, latency_ms=latency_ms)
+                self._record(context, decision, arrived_s, latency_ms)
                 if failures:
                     self._settle(failures, answered=True)
                 if options.explain:
                     response = self._explained(decision, response.output_tensors(), latency_ms, failures)
-                return Answer(response, Execution(context, decision, arrived_s, latency_ms))
+                return response
             failures.append((decision, response.error().message()))
             self._failed(*failures[-1])
             if request.is_cancelled():
                 self._settle(failures, answered=False)
-                return Answer(cancelled_response())
+                return cancelled_response()
             context = replace(
                 context,
                 excluded_variants=context.excluded_variants | {decision.variant},
@@ -182,6 +158,16 @@ class RequestHandler:
             raise VariantsFailedError(
                 f"model '{self._name}': no variant could answer the request ({tried})"
             ) from None
+
+    def _record(
+        self, context: RoutingContext, decision: RoutingDecision, arrived_s: float, latency_ms: float
+    ) -> None:
+        try:
+            self._router.record_execution(decision, latency_ms=latency_ms)
+            if self._trace is not None:
+                self._trace.record(context, decision, arrived_s, latency_ms)
+        except Exception:  # noqa: BLE001 - the variant has answered: a defect in learning is not the client's
+            pb_utils.Logger.log_error(traceback.format_exc())
 
     def _failed(self, decision: RoutingDecision, message: str) -> None:
         # That a process has ended is no request's fault; any other error may be: `_settle` counts it.

@@ -1,11 +1,15 @@
 """What a decision and what it learns cost, by pytest-benchmark: `pytest tests/benchmarks/test_decision.py`.
 
-The router knows every variant, as it does after warm-up, and its variants have requests in flight.
+The router knows every variant, as it does after warm-up, and its variants have requests in flight. Sizes
+change from request to request: of one size, predictions would be known already.
 """
 
 import random
 import time
 import tracemalloc
+from collections.abc import Callable
+from itertools import count, cycle
+from typing import Any
 
 import pytest
 
@@ -17,20 +21,63 @@ from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device, Variant
 
 SIZES = (1, 2, 4, 8, 16, 32)
+NEXT_SIZE = cycle(SIZES)
+ELEMENTS = 150_528
 EXPERIMENT = Experiment("v2", "latency", "latency", 0.5)
 
 
-def warm_router(variants: int, policy: str = "latency") -> ModelRouter:
-    router = ModelRouter(RouterConfig(policy=policy), clock=time.monotonic, rng=random.Random(0))
+def request(**more: Any) -> RoutingContext:
+    """The next one, of another size than the last."""
+    batch_size = next(NEXT_SIZE)
+    return RoutingContext(batch_size, batch_size * ELEMENTS, **more)
+
+
+EVERY_ANSWER = 0.01
+"""Steps of a clock, read four times for each request, at which each answer is learned from."""
+ONE_IN_TEN = 0.0001
+"""Steps at which 2500 come in a second."""
+
+
+def steps(step_s: float) -> Callable[[], float]:
+    """A clock that goes on by `step_s` whenever it is read."""
+    return count(0.0, step_s).__next__
+
+
+def law_ms(variant: str, batch_size: int) -> float:
+    """How long a variant takes."""
+    return (2.0 + batch_size) * (1.0 + int(variant[-1]))
+
+
+def warm_router(
+    variants: int, policy: str = "latency", clock: Callable[[], float] = time.monotonic
+) -> ModelRouter:
+    router = ModelRouter(RouterConfig(policy=policy), clock=clock, rng=random.Random(0))
     router.register_model("model", variants=described(variants))
     rng = random.Random(0)
     for _ in range(50):
         for number in range(variants):
-            context = RoutingContext(rng.choice(SIZES), allowed_variants=frozenset({f"variant_{number}"}))
+            context = request(allowed_variants=frozenset({f"variant_{number}"}))
             decision = router.route_request("model", context)
-            law_ms = (2.0 + context.batch_size) * (1.0 + number)
-            router.record_execution(decision, latency_ms=law_ms * rng.lognormvariate(0.0, 0.05))
+            latency_ms = law_ms(decision.variant, context.batch_size)
+            router.record_execution(decision, latency_ms=latency_ms * rng.lognormvariate(0.0, 0.05))
     return router
+
+
+def measure_record(benchmark: Any, router: ModelRouter) -> None:
+    """What it takes to record an answer that came about when it was expected."""
+    rng = random.Random(0)
+    held: list[tuple[RoutingDecision, float]] = []
+
+    def route() -> None:
+        context = request()
+        decision = router.route_request("model", context)
+        held.append((decision, law_ms(decision.variant, context.batch_size) * rng.lognormvariate(0.0, 0.05)))
+
+    def record() -> None:
+        decision, latency_ms = held.pop()
+        router.record_execution(decision, latency_ms=latency_ms)
+
+    benchmark.pedantic(record, setup=route, rounds=20_000, iterations=1, warmup_rounds=500)
 
 
 def described(variants: int) -> list[Variant]:
@@ -46,15 +93,14 @@ def described(variants: int) -> list[Variant]:
 def test_route_request(benchmark, variants, deadline):
     """Filters, predictions, costs, exploration, propensity, record of the candidates, place in flight."""
     router = warm_router(variants)
-    context = RoutingContext(batch_size=8, elements=1204224, max_latency_ms=deadline)
-
     held: list[RoutingDecision] = []
 
-    def release() -> None:
+    def release() -> tuple[tuple[RoutingContext], dict[str, object]]:
         while held:
             router.record_execution(held.pop())
+        return (request(max_latency_ms=deadline),), {}
 
-    def route() -> None:
+    def route(context: RoutingContext) -> None:
         held.append(router.route_request("model", context))
 
     benchmark.pedantic(route, setup=release, rounds=20_000, iterations=1, warmup_rounds=500)
@@ -65,14 +111,14 @@ def test_route_request_with_an_experiment(benchmark, variants):
     """Hashes the unit into an arm, whose policy decides."""
     router = warm_router(variants)
     router.set_experiments([EXPERIMENT])
-    context = RoutingContext(batch_size=8, elements=1204224, unit="correlation-1234567")
     held: list[RoutingDecision] = []
 
-    def release() -> None:
+    def release() -> tuple[tuple[RoutingContext], dict[str, object]]:
         while held:
             router.record_execution(held.pop())
+        return (request(unit="correlation-1234567"),), {}
 
-    def route() -> None:
+    def route(context: RoutingContext) -> None:
         held.append(router.route_request("model", context))
 
     benchmark.pedantic(route, setup=release, rounds=20_000, iterations=1, warmup_rounds=500)
@@ -81,34 +127,23 @@ def test_route_request_with_an_experiment(benchmark, variants):
 @pytest.mark.parametrize("variants", [4])
 def test_record_execution_with_an_experiment(benchmark, variants):
     """Frees the place, learns, and counts for the arm: histogram, difference, guardrails."""
-    router = warm_router(variants)
+    router = warm_router(variants, clock=steps(EVERY_ANSWER))
     router.set_experiments([EXPERIMENT])
-    rng = random.Random(0)
-    held: list[tuple[RoutingDecision, float]] = []
-
-    def route() -> None:
-        context = RoutingContext(batch_size=8, elements=1204224)
-        held.append((router.route_request("model", context), rng.lognormvariate(2.3, 0.3)))
-
-    def record() -> None:
-        decision, latency_ms = held.pop()
-        router.record_execution(decision, latency_ms=latency_ms)
-
-    benchmark.pedantic(record, setup=route, rounds=20_000, iterations=1, warmup_rounds=500)
+    measure_record(benchmark, router)
 
 
 @pytest.mark.parametrize("policy", ["throughput", "power", "adaptive"])
 def test_route_request_of_other_goals(benchmark, policy):
     """The same, with four variants, by the policies of the other goals."""
     router = warm_router(4, policy)
-    context = RoutingContext(batch_size=8, elements=1204224)
     held: list[RoutingDecision] = []
 
-    def release() -> None:
+    def release() -> tuple[tuple[RoutingContext], dict[str, object]]:
         while held:
-            router.record_execution(held.pop(), latency_ms=10.0)
+            router.record_execution(held.pop())
+        return (request(),), {}
 
-    def route() -> None:
+    def route(context: RoutingContext) -> None:
         held.append(router.route_request("model", context))
 
     benchmark.pedantic(route, setup=release, rounds=20_000, iterations=1, warmup_rounds=500)
@@ -118,10 +153,9 @@ def test_route_request_of_other_goals(benchmark, policy):
 def test_route_request_and_explain(benchmark, variants):
     """The same, and what the output `routing_decision` is made of: interval, confidence, scores."""
     router = warm_router(variants)
-    context = RoutingContext(batch_size=8, elements=1204224)
 
     def explained() -> None:
-        decision = router.route_request("model", context)
+        decision = router.route_request("model", request())
         assert decision.candidates
         assert 0.0 <= decision.confidence <= 1.0
         router.record_execution(decision)
@@ -130,19 +164,11 @@ def test_route_request_and_explain(benchmark, variants):
 
 
 @pytest.mark.parametrize("variants", [2, 4, 8])
-def test_record_execution(benchmark, variants):
-    """Frees the place and learns."""
-    router = warm_router(variants)
-    context = RoutingContext(batch_size=8, elements=1204224)
-    held: list[RoutingDecision] = []
-
-    def route() -> None:
-        held.append(router.route_request("model", context))
-
-    def record() -> None:
-        router.record_execution(held.pop(), latency_ms=10.0)
-
-    benchmark.pedantic(record, setup=route, rounds=20_000, iterations=1, warmup_rounds=500)
+@pytest.mark.parametrize("step_s", [EVERY_ANSWER, ONE_IN_TEN], ids=["every_answer", "one_in_ten"])
+def test_record_execution(benchmark, variants, step_s):
+    """Frees the place and learns, from every answer or from one in ten."""
+    router = warm_router(variants, clock=steps(step_s))
+    measure_record(benchmark, router)
 
 
 def test_memory_per_variant(benchmark):

@@ -37,14 +37,14 @@ class AffineLaw:
         weight = 1.0 / (expected * expected) if expected > 0.0 else 1.0 / (y * y)
         weight_x = weight * x
         weight_y = weight * y
-        self.n = self.n * DECAY + 1.0
-        self.w = self.w * DECAY + weight
-        self.wx = self.wx * DECAY + weight_x
-        self.wxx = self.wxx * DECAY + weight_x * x
-        self.wy = self.wy * DECAY + weight_y
-        self.wxy = self.wxy * DECAY + weight_x * y
+        self.n = n = self.n * DECAY + 1.0
+        self.w = w = self.w * DECAY + weight
+        self.wx = wx = self.wx * DECAY + weight_x
+        self.wxx = wxx = self.wxx * DECAY + weight_x * x
+        self.wy = wy = self.wy * DECAY + weight_y
+        self.wxy = wxy = self.wxy * DECAY + weight_x * y
         self.wyy = self.wyy * DECAY + weight_y * y
-        self._solve()
+        self.a, self.c = _solved(n, w, wx, wxx, wy, wxy)
 
     def predict(self, x: float) -> float:
         """The law's value at size x; 0 before the first observation."""
@@ -74,23 +74,21 @@ class AffineLaw:
         self.wxy *= kept
         self.wyy *= kept
 
-    def _solve(self) -> None:
-        """Solve the 2×2 normal equations with the prior; clip to a, c >= 0."""
-        w, wx, wy = self.w, self.wx, self.wy
-        prior = PRIOR_WEIGHT * w / self.n
-        mean_x = wx / w
-        half_mean_y = 0.5 * wy / w
-        m11 = w + prior
-        m12 = wx
-        m22 = self.wxx + prior * mean_x * mean_x
-        r1 = wy + prior * half_mean_y
-        r2 = self.wxy + prior * mean_x * half_mean_y
-        determinant = m11 * m22 - m12 * m12
-        a = (r1 * m22 - r2 * m12) / determinant
-        c = (m11 * r2 - m12 * r1) / determinant
-        if a < 0.0:
-            a, c = 0.0, r2 / m22
-        elif c < 0.0:
-            a, c = r1 / m11, 0.0
-        self.a = a
-        self.c = c
+
+def _solved(n: float, w: float, wx: float, wxx: float, wy: float, wxy: float) -> tuple[float, float]:
+    """The 2×2 normal equations with the prior, solved; clipped to a, c >= 0."""
+    prior = PRIOR_WEIGHT * w / n
+    mean_x = wx / w
+    half_mean_y = 0.5 * wy / w
+    m11 = w + prior
+    m22 = wxx + prior * mean_x * mean_x
+    r1 = wy + prior * half_mean_y
+    r2 = wxy + prior * mean_x * half_mean_y
+    determinant = m11 * m22 - wx * wx
+    a = (r1 * m22 - r2 * wx) / determinant
+    if a < 0.0:
+        return 0.0, r2 / m22
+    c = (m11 * r2 - wx * r1) / determinant
+    if c < 0.0:
+        return r1 / m11, 0.0
+    return a, c

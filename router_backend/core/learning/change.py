@@ -41,20 +41,17 @@ class ChangeDetector:
         sigma = math.sqrt(self._variance)
         if sigma < SIGMA_FLOOR:
             sigma = SIGMA_FLOOR
-        if abs(log_ratio) <= SLACK * sigma and self._above == 0.0 == self._below:
-            self._widen(log_ratio)  # no surprise, as most of the time
-            return False
-        self._widen(min(abs(log_ratio), HELD_AT_SIGMAS * sigma))
-        self._accumulate(max(-HELD_AT, min(HELD_AT, log_ratio / sigma)))
-        if self._above <= THRESHOLD and self._below <= THRESHOLD:
+        size = abs(log_ratio)  # comparisons instead of min and max: every answer passes here
+        held = size if size < HELD_AT_SIGMAS * sigma else HELD_AT_SIGMAS * sigma
+        self._variance = self._variance * DECAY + held * held * (1.0 - DECAY)
+        if size <= SLACK * sigma and self._above == 0.0 == self._below:
+            return False  # no surprise, as most of the time
+        z = log_ratio / sigma if size < HELD_AT * sigma else math.copysign(HELD_AT, log_ratio)
+        above, below = self._above + z - SLACK, self._below - z - SLACK
+        self._above = above if above > 0.0 else 0.0
+        self._below = below if below > 0.0 else 0.0
+        if above <= THRESHOLD and below <= THRESHOLD:
             return False
         self._above = self._below = 0.0
         self.alarms += 1
         return True
-
-    def _widen(self, held: float) -> None:
-        self._variance = self._variance * DECAY + held * held * (1.0 - DECAY)
-
-    def _accumulate(self, z: float) -> None:
-        self._above = max(0.0, self._above + z - SLACK)
-        self._below = max(0.0, self._below - z - SLACK)

@@ -51,6 +51,8 @@ class LatencyModel:
     __slots__ = (
         "_absurd_in_a_row",
         "_learned_variance",
+        "_predicted_at",
+        "_predicted_ms",
         "change",
         "cliffs",
         "known",
@@ -68,7 +70,10 @@ class LatencyModel:
         self.known = False
         self.rejected = 0
         self._absurd_in_a_row = 0
-        self._learned_variance: float | None = None  # made when it is asked for: not every answer needs it
+        # Made when they are asked for, and kept until something is learned.
+        self._learned_variance: float | None = None
+        self._predicted_at: float | None = None
+        self._predicted_ms = 0.0
         self.updated_s = 0.0
 
     def update(self, x: float, service_ms: float, now_s: float) -> bool:
@@ -83,7 +88,8 @@ class LatencyModel:
         law = self.law
         changed = False
         if self.known:
-            usual_ms = (law.a + law.c * x) * self.cliffs.get(x)  # without the level
+            cliff = self.cliffs.factors.get(math.frexp(x)[1], 1.0)
+            usual_ms = (law.a + law.c * x) * cliff  # without the level
             most_ms = HELD_AT * usual_ms * self.level.value
             if service_ms <= most_ms or law.n < HELD_FROM:
                 self._absurd_in_a_row = 0
@@ -96,17 +102,26 @@ class LatencyModel:
         if changed:
             self._start_anew()
         law.update(x, service_ms)
-        if not changed:
-            self._explain(x, service_ms / law.predict(x), now_s)
-        self._learned_variance = None
+        if not changed:  # let each factor learn what those before it leave unexplained
+            level = self.level
+            ratio = service_ms / (law.a + law.c * x)
+            level.update(ratio / self.cliffs.update(x, ratio / level.value), now_s)
+        self._learned_variance = self._predicted_at = None
         self.updated_s = now_s
         self.known = True
         return True
 
     def predict(self, x: float) -> float:
         """Predicted service time in ms of a request of size x; 0 before the first observation."""
+        if (
+            x == self._predicted_at
+        ):  # requests of one size are usual, and most variants learn from few of them
+            return self._predicted_ms
         law = self.law
-        return (law.a + law.c * x) * self.level.value * self.cliffs.factors.get(math.frexp(x)[1], 1.0)
+        factor = self.level.value * self.cliffs.factors.get(math.frexp(x)[1], 1.0)
+        self._predicted_at = x
+        self._predicted_ms = predicted_ms = (law.a + law.c * x) * factor
+        return predicted_ms
 
     def relative_variance(self, now_s: float) -> float:
         """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
@@ -127,11 +142,6 @@ class LatencyModel:
             return False
         self._absurd_in_a_row += 1
         return self._absurd_in_a_row <= ABSURD_PASSED_OVER
-
-    def _explain(self, x: float, ratio: float, now_s: float) -> None:
-        """Let each factor learn what those before it leave unexplained of observed / law."""
-        cliff = self.cliffs.update(x, ratio / self.level.value)
-        self.level.update(ratio / cliff, now_s)
 
     def _start_anew(self) -> None:
         self.law.forget(KEPT_AFTER_CHANGE)

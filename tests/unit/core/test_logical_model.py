@@ -318,6 +318,18 @@ class TestRecording:
             model.record(route(model, batch_size=4), latency_ms, None, NOW_S + 1 + i)
         assert model.policy.told == [("a", 4.0, 0.5, 7.0, NOW_S + 1), ("b", 4.0, 0.5, 9.0, NOW_S + 2)]
 
+    def test_of_thousands_a_second_some_are_learned_from_and_the_policy_is_told_of_all(self, make_model):
+        model = make_model("a")
+        for number in range(4_000):
+            now_s = NOW_S + number / 2_000.0
+            decision = route(model, now_s)
+            model.record(decision, 0.4 if number < 3_000 else 0.2, None, now_s + 0.0004)
+        profile = model.profiles["a"]
+        assert len(model.policy.told) == profile.successes == 4_000
+        assert profile.latency.predict(1.0) == pytest.approx(
+            0.2, rel=0.01
+        )  # all is known after half a second
+
     def test_the_policy_is_told_of_nothing_else(self, make_model):
         model = make_model("a")
         for latency_ms, error in ((7.0, Fault.ERROR), (None, None), (math.nan, None), (0.0, None)):
@@ -340,44 +352,6 @@ class TestRecording:
         assert profile.latency.predict(1.0) == pytest.approx(7.0)
         assert profile.breaker.state is BreakerState.CLOSED
         model.record(other, None, None, NOW_S + 1.0)
-
-    def test_a_place_may_be_free_before_what_the_answer_teaches_is_recorded(self, make_model):
-        model, at_once = make_model("a"), make_model("a")
-        first, second = route(model), route(model)
-        model.free(first, 7.0, NOW_S + 0.007)
-        profile = model.profiles["a"]
-        assert (profile.load.in_flight, profile.successes, profile.latency.known) == (1, 1, False)
-        model.free(second, 12.0, NOW_S + 0.012)
-        for decision, latency_ms in ((first, 7.0), (second, 12.0)):
-            model.record(decision, latency_ms, None, NOW_S + 0.5)
-        first, second = route(at_once), route(at_once)
-        at_once.record(first, 7.0, None, NOW_S + 0.007)
-        at_once.record(second, 12.0, None, NOW_S + 0.012)
-        assert profile.latency.predict(1.0) == at_once.profiles["a"].latency.predict(1.0)
-        assert model.policy.told == at_once.policy.told
-        assert (profile.load.in_flight, profile.successes) == (0, 2)
-
-    def test_freeing_again_or_after_the_record_does_nothing(self, make_model):
-        model = make_model("a")
-        decision, other = route(model), route(model)
-        for _ in range(2):
-            model.free(decision, 7.0, NOW_S + 0.007)
-        model.record(decision, 7.0, None, NOW_S + 0.01)
-        model.free(decision, 7.0, NOW_S + 0.01)
-        profile = model.profiles["a"]
-        assert (profile.load.in_flight, profile.successes) == (1, 1)
-        model.record(other, None, None, NOW_S + 1.0)
-
-    def test_a_decision_dropped_after_its_place_was_freed_leaves_the_others_theirs(self, make_model):
-        model = make_model("a")
-        decision, other = route(model), route(model)
-        model.free(decision, 7.0, NOW_S + 0.007)
-        del decision
-        gc.collect()
-        third = route(model, NOW_S + 1.0)
-        assert model.profiles["a"].load.in_flight == 2
-        for each in (other, third):
-            model.record(each, None, None, NOW_S + 1.0)
 
     def test_a_decision_dropped_unrecorded_gives_its_place_back(self, make_model):
         model = make_model("a")

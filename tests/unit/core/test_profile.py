@@ -23,8 +23,8 @@ def succeed(
     profile: VariantProfile, place: Place, size: float, expected_ms: float, latency_ms: float, now_s: float
 ) -> bool:
     """The request of this place is answered; whether that taught anything."""
-    profile.answered(place, latency_ms, now_s)
-    return profile.learn(place, size, expected_ms, latency_ms)
+    service_ms = profile.answered(place, latency_ms, now_s)
+    return profile.learn(size, service_ms, expected_ms, latency_ms, now_s)
 
 
 def answer(profile: VariantProfile, place: Place, latency_ms: float, size: float = 1.0) -> None:

@@ -36,6 +36,14 @@ def test_the_first_observation_is_taken_as_it_is():
     assert model.predict(8) == pytest.approx(9.0)
 
 
+def test_what_is_asked_again_is_answered_by_what_was_learned_meanwhile():
+    model = trained()
+    before = model.predict(8), model.predict(4), model.predict(8)
+    model.update(8, 2.0 * law_ms(8), now_s=30.1)
+    assert before[0] == before[2] < model.predict(8)
+    assert model.predict(8) == model.predict(8)
+
+
 def test_predicts_within_six_percent_after_fifty_observations():
     model = trained(noise=0.05, count=50)
     for x in (1, 3, 8, 12, 16):
