@@ -92,7 +92,7 @@ class LogicalModel:
             refuse_late = self._refuse_late if context.refuse_late is None else context.refuse_late
             timely = in_time(candidates, deadline_ms, refuse_late, out)
             if not timely:
-                raise self._too_late(candidates, deadline_ms)
+                raise self._turn_away(candidates, deadline_ms)
             candidates = timely
             if context.max_latency_ms is None:
                 context = replace(context, max_latency_ms=deadline_ms)  # policies know of no configuration
@@ -262,7 +262,9 @@ class LogicalModel:
             self._reference_elements = context.elements / context.batch_size
         return context.elements / self._reference_elements
 
-    def _too_late(self, candidates: list[VariantProfile], deadline_ms: float) -> DeadlineError:
+    def _turn_away(self, candidates: list[VariantProfile], deadline_ms: float) -> DeadlineError:
+        for candidate in candidates:
+            candidate.turned_away += 1
         soonest_ms = min(candidate.latency_ms for candidate in candidates)
         left_ms = max(deadline_ms, 0.0)
         return DeadlineError(

@@ -33,6 +33,7 @@ class VariantProfile:
         not_ready_reason: why it cannot take requests; None: it can.
         unsuitable_reason: why its device cannot run the model; None: it can.
         sums: what is counted of it for the metrics.
+        turned_away: requests that were refused as late everywhere since it was sent the last.
         weight: how much it is preferred; a policy divides its cost by that.
         size: the size x of the request being routed.
         service_ms: predicted service time S of the request being routed; 0: nothing was learned.
@@ -45,6 +46,7 @@ class VariantProfile:
     RESTING = "breaker open after failures"
     DEAD = "breaker open: its process has ended, load the model again"
     MOST_DOUBT = 0.5
+    MOST_TURNED_AWAY = 100
 
     __slots__ = (
         "_pace",
@@ -63,6 +65,7 @@ class VariantProfile:
         "size",
         "successes",
         "sums",
+        "turned_away",
         "unsuitable_reason",
         "utilisation",
         "variance",
@@ -89,6 +92,7 @@ class VariantProfile:
         self.successes = 0
         self.failures = 0
         self.sums = VariantSums()
+        self.turned_away = 0
         self.size = self.service_ms = self.wait_ms = self.utilisation = self.variance = self.cost = 0.0
 
     @property
@@ -100,11 +104,14 @@ class VariantProfile:
     def hoped_ms(self) -> float:
         """The latency of the request being routed with the benefit of the doubt, which idle variants have.
 
-        That is one standard deviation less, by half at the most. Without it, a variant that is predicted a
-        little too slow for its deadlines would be refused all requests, and never be known better.
+        That is one standard deviation less, by half at the most; nothing where it was never measured, or
+        where a hundred requests were turned away since it was sent the last. Without it, a variant that is
+        predicted too slow for its deadlines would be refused all requests, and never be known better.
         """
         if self.load.in_flight:
             return self.latency_ms
+        if not self.latency.known or self.turned_away >= self.MOST_TURNED_AWAY:
+            return 0.0
         return self.service_ms * (1.0 - min(math.sqrt(self.variance), self.MOST_DOUBT))
 
     @property
@@ -167,6 +174,7 @@ class VariantProfile:
     def dispatched(self, now_s: float) -> Place:
         """The request being routed is sent here: reserve its place."""
         self.breaker.dispatched()
+        self.turned_away = 0
         return self.load.enter(self.service_ms, now_s)
 
     def answered(self, place: Place, latency_ms: float, now_s: float) -> float | None:

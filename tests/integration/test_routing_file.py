@@ -137,7 +137,7 @@ def test_an_edit_is_taken_up_without_a_restart(client: Client, site: Site) -> No
     until(lambda: factor(client, "edited") == 3)
     until(lambda: site.reloads("edited", "accepted") == 1)
     assert site.reloads("edited", "refused") == 0
-    assert len(site.log_lines("model 'edited' has taken up the change of ")) == 1
+    until(lambda: len(site.log_lines("model 'edited' has taken up the change of ")) == 1)
 
 
 def test_an_experiment_is_started_and_stopped_by_an_edit(client: Client, site: Site) -> None:

@@ -235,6 +235,23 @@ class TestDeadline:
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=9.5)
 
+    def test_a_variant_that_was_measured_far_too_slow_is_tried_again_in_the_end(self, make_model):
+        model = make_model("a", learned_ms={"a": 90.0}, config=RouterConfig(refuse_late=True))
+        for _ in range(VariantProfile.MOST_TURNED_AWAY):
+            with pytest.raises(DeadlineError):
+                route(model, max_latency_ms=20.0)
+        again = route(model, max_latency_ms=20.0)
+        with pytest.raises(DeadlineError):
+            route(model, max_latency_ms=20.0)  # while it is tried
+        model.record(again, None, None, NOW_S)
+        with pytest.raises(DeadlineError):
+            route(model, max_latency_ms=20.0)
+
+    def test_a_variant_that_was_never_measured_is_tried_before_a_request_is_refused(self, make_model):
+        config = RouterConfig(refuse_late=True)
+        model = make_model("unknown", "slow", learned_ms={"slow": 90.0}, config=config)
+        assert route(model, max_latency_ms=20.0).variant == "unknown"
+
 
 class TestBreakers:
     def test_when_all_are_open_a_failing_variant_is_better_than_no_answer(self, make_model):
