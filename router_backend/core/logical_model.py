@@ -89,13 +89,14 @@ class LogicalModel:
         candidates = self._candidates(context, size, now_s, out)
         deadline_ms = self._max_latency_ms if context.max_latency_ms is None else context.max_latency_ms
         if deadline_ms is not None:
+            deadline_ms -= context.spent_ms
             refuse_late = self._refuse_late if context.refuse_late is None else context.refuse_late
             timely = in_time(candidates, deadline_ms, refuse_late, out)
             if not timely:
                 raise self._turn_away(candidates, deadline_ms)
             candidates = timely
-            if context.max_latency_ms is None:
-                context = replace(context, max_latency_ms=deadline_ms)  # policies know of no configuration
+            if deadline_ms != context.max_latency_ms:  # policies know of no configuration
+                context = replace(context, max_latency_ms=deadline_ms, spent_ms=0.0)
         policy, arm = self._chooser(context, now_s, rng)
         choice = policy.choose(candidates, context, now_s, rng)
         place = choice.candidate.dispatched(now_s)
@@ -114,11 +115,6 @@ class LogicalModel:
             self._abandoned.append,
             arm,
         )
-
-    @property
-    def default_max_latency_ms(self) -> float | None:
-        """The deadline of requests that name none; None: they have none."""
-        return self._max_latency_ms
 
     @property
     def running_experiments(self) -> Mapping[str, RunningExperiment]:

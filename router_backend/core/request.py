@@ -26,7 +26,9 @@ class RoutingContext:
     Args:
         batch_size: how many items it holds.
         elements: how many tensor elements its inputs hold in all; None: the batch size says enough.
-        max_latency_ms: the deadline, from now; None: the model's own, if it has one.
+        max_latency_ms: the deadline, from its arrival; None: the model's own, if it has one. Policies see
+            what is left of it.
+        spent_ms: how long ago it arrived.
         refuse_late: whether it is refused at once where no variant would be in time; None: as is configured.
         optimization_goal: what the choice is to be good at; None: what the model's policy is for.
         policy: the name of the policy that chooses, before any goal; None: the model's own.
@@ -42,6 +44,7 @@ class RoutingContext:
     batch_size: int = 1
     elements: int | None = None
     max_latency_ms: float | None = None
+    spent_ms: float = 0.0
     refuse_late: bool | None = None
     optimization_goal: OptimizationGoal | None = None
     policy: str | None = None
@@ -58,7 +61,7 @@ class RoutingContext:
 
         Raises:
             InvalidRequestError: a batch below 1, a negative count of elements, a deadline that is no number,
-                a limit that is not above 0.
+                a negative time, a limit that is not above 0.
         """
         if not 1 <= self.batch_size < math.inf:
             raise InvalidRequestError(f"batch_size must be at least 1, found {self.batch_size}")
@@ -66,6 +69,8 @@ class RoutingContext:
             raise InvalidRequestError(f"elements must be 0 or more, found {self.elements}")
         if self.max_latency_ms is not None and not math.isfinite(self.max_latency_ms):
             raise InvalidRequestError(f"max_latency_ms must be a finite number, found {self.max_latency_ms}")
+        if not 0.0 <= self.spent_ms < math.inf:
+            raise InvalidRequestError(f"spent_ms must be 0 or more, found {self.spent_ms}")
         if self.max_memory_mb is not None and not 0.0 < self.max_memory_mb < math.inf:
             raise InvalidRequestError(f"max_memory_mb must be a number above 0, found {self.max_memory_mb}")
         if self.max_power_w is not None and not 0.0 < self.max_power_w < math.inf:

@@ -255,10 +255,6 @@ class ModelRouter:
             finally:
                 sums.decision_s += self._clock() - asked_s
 
-    def default_max_latency_ms(self, model_name: str) -> float | None:
-        """The deadline of a model's requests that name none, from their arrival; None: they have none."""
-        return self._model(model_name).default_max_latency_ms
-
     def record_execution(
         self,
         decision: RoutingDecision,

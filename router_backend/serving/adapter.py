@@ -116,17 +116,17 @@ class TritonPythonModel:
             told = RouterError(f"defect in the router: {defect!r}; its log has the place")
             response = error_response(told)
         try:
-            self._look_if_due()
+            if self._readiness.due():
+                self._look_inside_of_request()
         finally:
             send(arrival.sender, response)
 
-    def _look_if_due(self) -> None:
+    def _look_inside_of_request(self) -> None:
         """Call other models while a client's request is in flight, which is when it is safe."""
-        if self._readiness.due():
-            self._own_request.client_came()
-            self._look()
-            if self._warmup.waiting:
-                self._own_request.send()
+        self._own_request.client_came()
+        self._look()
+        if self._warmup.waiting:
+            self._own_request.send()
 
     def _look(self) -> None:
         for variant in self._readiness.look():

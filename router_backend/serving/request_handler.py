@@ -52,7 +52,7 @@ class RequestHandler:
 
     # Asking the server whether the client has gone costs as much as a tenth of a call: it is asked only
     # of requests that have had the time to be cancelled.
-    CANCELLATION_WORTH_ASKING_S = 0.01
+    CANCELLATION_WORTH_ASKING_MS = 10.0
 
     def __init__(
         self, model: RouterModel, router: ModelRouter, readiness: Readiness, trace: TraceWriter | None
@@ -78,7 +78,7 @@ class RequestHandler:
             context = self._context(request, inputs, options, arrived_s)
             if options.dry_run:
                 return self._dry_run(context)
-            if self._is_late(arrived_s) and request.is_cancelled():
+            if context.spent_ms > self.CANCELLATION_WORTH_ASKING_MS and request.is_cancelled():
                 return cancelled_response()
             forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
             return self._serve(request, forwarder, context, options, arrived_s)
@@ -120,7 +120,7 @@ class RequestHandler:
             context = replace(
                 context,
                 excluded_variants=context.excluded_variants | {decision.variant},
-                max_latency_ms=self._left_ms(options, arrived_s),
+                spent_ms=_spent_ms(arrived_s),
             )
 
     def _context(
@@ -133,17 +133,9 @@ class RequestHandler:
         context = context_of(inputs, self._batched)
         if self._router.has_experiments:
             context.unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
-        context.max_latency_ms = self._left_ms(options, arrived_s)
+        context.max_latency_ms = options.max_latency_ms
+        context.spent_ms = _spent_ms(arrived_s)
         return replace(context, **options.context) if options.context else context
-
-    def _left_ms(self, options: RequestOptions, arrived_s: float) -> float | None:
-        """What is left of the request's deadline, its own or the model's; below 0 when it is over."""
-        deadline_ms = options.max_latency_ms
-        if deadline_ms is None:
-            deadline_ms = self._router.default_max_latency_ms(self._name)
-            if deadline_ms is None:
-                return None
-        return deadline_ms - (time.monotonic() - arrived_s) * 1e3
 
     def _decide(self, context: RoutingContext, failures: Failures) -> RoutingDecision:
         try:
@@ -214,8 +206,9 @@ class RequestHandler:
             wanted.remove(DECISION_OUTPUT.name)
         return wanted or self._output_names
 
-    def _is_late(self, arrived_s: float) -> bool:
-        return time.monotonic() - arrived_s > self.CANCELLATION_WORTH_ASKING_S
+
+def _spent_ms(arrived_s: float) -> float:
+    return (time.monotonic() - arrived_s) * 1e3
 
 
 def _check_can_be_told(parameter: str, request: pb_utils.InferenceRequest) -> None:

@@ -56,9 +56,12 @@ def test_settings_come_before_a_policy_that_was_set_earlier_and_after_one_that_i
 
 
 def test_a_models_default_deadline_is_that_of_its_settings_now(router):
-    assert [router.default_max_latency_ms(name) for name in NAMES] == [None, None]
+    def deadlines_ms() -> list[float | None]:
+        return [router.route_request(name, RoutingContext(spent_ms=8.0)).deadline_ms for name in NAMES]
+
+    assert deadlines_ms() == [None, None]
     router.configure(lambda name: RouterConfig(max_latency_ms=50.0 if name == "first" else None))
-    assert [router.default_max_latency_ms(name) for name in NAMES] == [50.0, None]
+    assert deadlines_ms() == [42.0, None]
 
 
 def test_what_was_learned_stays(router):

@@ -225,6 +225,15 @@ class TestDeadline:
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=4.0, refuse_late=True)
 
+    def test_what_is_spent_of_a_deadline_is_gone_whosever_it_is(self, make_model):
+        config = RouterConfig(max_latency_ms=30.0, refuse_late=True)
+        model = make_model("slow", learned_ms={"slow": 10.0}, config=config)
+        assert route(model, spent_ms=15.0).deadline_ms == 15.0
+        assert route(model, spent_ms=15.0, max_latency_ms=60.0).deadline_ms == 45.0
+        assert route(model, max_latency_ms=60.0).deadline_ms == 60.0
+        with pytest.raises(DeadlineError, match="no variant can answer within 0 ms"):
+            route(model, spent_ms=35.0)
+
     def test_before_a_refusal_an_idle_variant_gets_the_benefit_of_the_doubt_one_request_at_a_time(
         self, make_model
     ):

@@ -26,6 +26,8 @@ def test_the_default_is_one_item_that_any_variant_may_serve_with_no_deadline():
         ("elements", math.inf, "0 or more"),
         ("max_latency_ms", math.nan, "a finite number"),
         ("max_latency_ms", math.inf, "a finite number"),
+        ("spent_ms", -1.0, "0 or more"),
+        ("spent_ms", math.nan, "0 or more"),
     ],
 )
 def test_a_number_that_no_request_can_have_is_refused_by_name(field, value, expected):
