@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NoReturn
 
 from router_backend.core.backends import BackendCapabilities, backends_of
 from router_backend.core.capacity import Capacity
@@ -36,6 +37,9 @@ class ModelRouter:
         clock: returns seconds, never goes back; the only source of time.
         rng: the only source of chance; a seeded one lets every decision be replayed.
 
+    Attributes:
+        has_experiments: whether a request's unit matters.
+
     Examples:
         >>> from router_backend.core.variant import Device, Variant
         >>> router = ModelRouter(clock=lambda: 0.0)
@@ -60,8 +64,9 @@ class ModelRouter:
         self._capacity = capacity or Capacity()
         self._clock = clock
         self._rng = rng or random.Random()
-        self._models: dict[str, LogicalModel] = {}
+        self._models = _Models()
         self._experiments: dict[str, Experiment] = {}
+        self.has_experiments = False
         self._lock = threading.Lock()
 
     def register_model(
@@ -151,7 +156,7 @@ class ModelRouter:
             InvalidRequestError: the model is unknown.
             ConfigurationError: the policy is for a variant that the model has not; then nothing has changed.
         """
-        model = self._model(model_name)
+        model = self._models[model_name]
         policy = config.new_policy()
         with self._lock:
             self._reconfigure(model, policy, config)
@@ -205,11 +210,6 @@ class ModelRouter:
         with self._lock:
             self._run_experiments(by_name)
 
-    @property
-    def has_experiments(self) -> bool:
-        """Whether a request's unit matters."""
-        return bool(self._experiments)
-
     def experiments(self) -> tuple[Experiment, ...]:
         """The experiments that run, those that the guardrails have stopped included."""
         return tuple(self._experiments.values())
@@ -236,7 +236,7 @@ class ModelRouter:
             NoVariantError: every variant is out at the moment.
             DeadlineError: none would answer in time, and such requests are refused.
         """
-        model = self._model(model_name)
+        model = self._models[model_name]
         asked_s = self._clock()
         with self._lock:
             sums = model.sums
@@ -277,7 +277,7 @@ class ModelRouter:
             counted: whether the metrics count it now; not one that nobody sent, such as a warm-up, nor one
                 that failed for a reason that is not known yet: `report_fault` or `report_ignored` counts it.
         """
-        model = self._model(decision.model_name)
+        model = self._models[decision.model_name]
         with self._lock:
             model.record(decision, latency_ms, error, self._clock(), memory_mb, power_w, counted=counted)
 
@@ -287,14 +287,14 @@ class ModelRouter:
         For failures that turn out to be the variant's own only when another variant has answered the
         same request.
         """
-        model = self._model(decision.model_name)
+        model = self._models[decision.model_name]
         with self._lock:
             decision.profile.failed(fault, self._clock())
             model.count(decision, None, fault)
 
     def report_ignored(self, decision: RoutingDecision) -> None:
         """Count the end of a decision that was recorded uncounted, and says nothing about the variant."""
-        model = self._model(decision.model_name)
+        model = self._models[decision.model_name]
         with self._lock:
             model.count(decision, None, None)
 
@@ -305,13 +305,13 @@ class ModelRouter:
 
     def report_refusal(self, model_name: str, refusal: Refusal) -> None:
         """Count a request that was refused before it came to a decision."""
-        model = self._model(model_name)
+        model = self._models[model_name]
         with self._lock:
             model.sums.refusals[refusal] += 1
 
     def report_refused_config(self, model_name: str) -> None:
         """Count a change of a model's settings that was not taken up."""
-        model = self._model(model_name)
+        model = self._models[model_name]
         with self._lock:
             model.sums.configs_refused += 1
 
@@ -344,7 +344,7 @@ class ModelRouter:
         Raises:
             InvalidRequestError: the model or the variant is unknown.
         """
-        profiles = self._model(model_name).profiles
+        profiles = self._models[model_name].profiles
         if variant not in profiles:
             raise InvalidRequestError(
                 f"model '{model_name}' has no variant '{variant}': expected one of {', '.join(profiles)}"
@@ -368,6 +368,7 @@ class ModelRouter:
             if running is not None:
                 go_on(running, wanted, now_s)
         self._experiments = experiments
+        self.has_experiments = bool(experiments)
 
     def _report_on(self, experiment: Experiment) -> ExperimentReport:
         now_s = self._clock()
@@ -386,12 +387,13 @@ class ModelRouter:
             known = ", ".join(self._experiments) or "none"
             raise InvalidRequestError(f"experiment '{experiment_id}' does not run: found {known}") from None
 
-    def _model(self, model_name: str) -> LogicalModel:
-        try:
-            return self._models[model_name]
-        except KeyError:
-            known = ", ".join(self._models) or "none yet"
-            raise InvalidRequestError(f"model '{model_name}' is not registered: found {known}") from None
+
+class _Models(dict[str, LogicalModel]):
+    """The logical models by name; one that is missing is told of as a client may have it."""
+
+    def __missing__(self, model_name: str) -> NoReturn:
+        known = ", ".join(self) or "none yet"
+        raise InvalidRequestError(f"model '{model_name}' is not registered: found {known}")
 
 
 def _described(variant: Variant, characteristics: ModelCharacteristics) -> Variant:
