@@ -15,14 +15,14 @@ from rich.console import Console
 
 from tests.benchmarks.rounds import measure_rounds, median, ratio
 from tests.benchmarks.serving_overhead import ROUTER, add_model, make_repository
-from tools.embedded_triton import EmbeddedTriton
 
 CLIENTS = 9
 OFF = 'parameters { key: "metrics" value { string_value: "false" } }'
 
 
 def run(
-    rounds: Annotated[int, typer.Option(help="How often each is measured.")] = 20,
+    servers: Annotated[int, typer.Option(help="How many servers are started, one after the other.")] = 4,
+    rounds: Annotated[int, typer.Option(help="How often each is measured on each server.")] = 5,
     seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 2.0,
     analyzer: Annotated[str | None, typer.Option(help="Triton's perf_analyzer; else tritonclient.")] = None,
 ) -> None:
@@ -30,13 +30,12 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         make_repository(Path(folder))
         add_model(Path(folder), "unmetered", None, ROUTER + OFF)
-        with EmbeddedTriton(Path(folder)) as triton:
-            results = measure_rounds(
-                triton.grpc_url, ("routed", "unmetered"), (CLIENTS,), rounds, seconds, analyzer
-            )
+        results = measure_rounds(
+            Path(folder), ("routed", "unmetered"), (CLIENTS,), servers, rounds, seconds, analyzer
+        )
     metered, unmetered = results[CLIENTS]["routed"], results[CLIENTS]["unmetered"]
     Console().print(
-        f"{CLIENTS} clients, {rounds} rounds: {median(metered, 'requests_per_s'):.0f} requests/s with, "
+        f"{CLIENTS} clients, {servers * rounds} rounds: {median(metered, 'requests_per_s'):.0f} requests/s with, "
         f"{median(unmetered, 'requests_per_s'):.0f} without metrics, "
         f"ratio {ratio(metered, unmetered, 'requests_per_s'):.3f}"
     )

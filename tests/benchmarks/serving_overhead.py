@@ -5,7 +5,7 @@
 Four models lead to the same tiny variant: `echo` itself, `sync` (BLS as documented), `bare` (response
 sender, threads, exec) and `routed` (this router, with three slower candidates beside the variant, so that
 four are scored for each request). They are measured in turn, round after round, and compared by the median
-of the ratios of each round: machines that others share make absolute figures wander.
+of the ratios of each round.
 """
 
 import shutil
@@ -20,7 +20,6 @@ from rich.table import Table
 
 from tests.benchmarks.load_generator import Load
 from tests.benchmarks.rounds import measure_rounds, median, ratio
-from tools.embedded_triton import EmbeddedTriton
 
 MODELS = Path(__file__).parent / "models"
 PATHS = ("echo", "sync", "bare", "routed")
@@ -54,7 +53,8 @@ def make_repository(folder: Path) -> None:
 
 
 def run(
-    rounds: Annotated[int, typer.Option(help="How often each path is measured.")] = 7,
+    servers: Annotated[int, typer.Option(help="How many servers are started, one after the other.")] = 3,
+    rounds: Annotated[int, typer.Option(help="How often each path is measured on each server.")] = 3,
     seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 2.0,
     analyzer: Annotated[str | None, typer.Option(help="Triton's perf_analyzer; else tritonclient.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -63,8 +63,7 @@ def run(
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         make_repository(Path(folder))
-        with EmbeddedTriton(Path(folder)) as triton:
-            results = measure_rounds(triton.grpc_url, PATHS, (1, 9), rounds, seconds, analyzer)
+        results = measure_rounds(Path(folder), PATHS, (1, 9), servers, rounds, seconds, analyzer)
     if as_json:
         typer.echo(dumps({str(number): _figures(own) for number, own in results.items()}, indent=2))
         return
