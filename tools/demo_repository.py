@@ -39,9 +39,9 @@ def make_repository(output: Path, cache: Path, *, force: bool) -> tuple[list[Dem
     Raises:
         ToolError: a folder is none, or cannot be written.
     """
-    for folder in (output, cache):
-        _check_folder(folder)
     try:
+        for folder in (output, cache):
+            _check_folder(folder)
         return _make_and_place(output, cache, force=force)
     except OSError as error:
         raise ToolError(f"the demo repository could not be written: {error}") from error

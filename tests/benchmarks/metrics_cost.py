@@ -35,7 +35,8 @@ def run(
         )
     metered, unmetered = results[CLIENTS]["routed"], results[CLIENTS]["unmetered"]
     Console().print(
-        f"{CLIENTS} clients, {servers * rounds} rounds: {median(metered, 'requests_per_s'):.0f} requests/s with, "
+        f"{CLIENTS} clients, {servers * rounds} rounds: "
+        f"{median(metered, 'requests_per_s'):.0f} requests/s with, "
         f"{median(unmetered, 'requests_per_s'):.0f} without metrics, "
         f"ratio {ratio(metered, unmetered, 'requests_per_s'):.3f}"
     )

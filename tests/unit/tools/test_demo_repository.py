@@ -99,6 +99,12 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, cache: Path)
         run("--output", tmp_path / "file" / "below", "--cache", cache)
 
 
+@pytest.mark.parametrize("option", ["--output", "--cache"])
+def test_a_folder_whose_name_is_too_long_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(ToolError, match="the demo repository could not be written: .*too long"):
+        run(option, tmp_path / ("long" * 100))
+
+
 def test_without_the_checkout_the_variants_cannot_be_copied(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
