@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, cache: Path)
 
 @pytest.mark.parametrize("option", ["--output", "--cache"])
 def test_a_folder_whose_name_is_too_long_is_refused(tmp_path: Path, option: str) -> None:
-    with pytest.raises(ToolError, match="the demo repository could not be written: .*too long"):
+    with pytest.raises(ToolError, match=r"the demo repository could not be written: .*too long"):
         run(option, tmp_path / ("long" * 100))
 
 
