@@ -251,9 +251,9 @@ class TestEnds:
         assert profile.interval.get() == 0.5
 
     def test_the_interval_learns_from_the_latency_as_a_whole(self):
-        """10 ms were predicted and came: inside, by 0.05 · 0.1; then 100 ms came: outside, by 0.05 · 0.9."""
+        """10 ms were predicted and came: inside, by 0.25 · 0.1; then 100 ms came: outside, by 0.25 · 0.9."""
         profile = profile_of()
         answer(profile, send(profile, 1.0), latency_ms=10.0)
-        assert profile.interval.get() == pytest.approx(0.495)
+        assert profile.interval.get() == pytest.approx(0.5 * math.exp(-0.025))
         answer(profile, send(profile, 2.0), latency_ms=100.0)
-        assert profile.interval.get() == pytest.approx(0.540)
+        assert profile.interval.get() == pytest.approx(0.5 * math.exp(0.2))

@@ -14,21 +14,39 @@ def test_starts_at_a_half_width_of_one_half():
 def test_widens_by_the_step_times_the_coverage_when_an_error_falls_outside(coverage):
     interval = ConformalInterval(coverage)
     interval.update(-0.6)
-    assert interval.get() == pytest.approx(0.5 + 0.05 * coverage)
+    assert interval.get() == pytest.approx(0.5 * math.exp(0.25 * coverage))
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9, 0.95])
 def test_narrows_by_the_step_times_the_rest_when_an_error_falls_inside(coverage):
     interval = ConformalInterval(coverage)
     interval.update(0.5)
-    assert interval.get() == pytest.approx(0.5 - 0.05 * (1 - coverage))
+    assert interval.get() == pytest.approx(0.5 * math.exp(-0.25 * (1 - coverage)))
 
 
-def test_is_never_negative():
+def test_is_never_nothing_and_widens_again():
     interval = ConformalInterval(coverage=0.5)
     for _ in range(1000):
         interval.update(0.0)
-    assert interval.get() == 0.0
+    assert interval.get() == 0.001
+    for _ in range(60):
+        interval.update(0.4)
+    assert interval.get() > 0.3
+
+
+@pytest.mark.parametrize("spread", [0.002, 0.05, 0.5])
+def test_fits_devices_that_are_steady_and_such_that_are_not(spread):
+    """A normal error lies within 1.645 spreads nine times of ten."""
+    rng = random.Random(0)
+    interval = ConformalInterval(coverage=0.9)
+    widths = []
+    for _ in range(3000):
+        interval.update(rng.gauss(0.0, spread))
+        widths.append(interval.get() / spread)
+    late = widths[1000:]
+    assert sum(late) / len(late) == pytest.approx(1.645, rel=0.1)
+    assert min(late) > 0.5
+    assert max(late) < 4.0
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
