@@ -190,11 +190,6 @@ class RoutingDecision:
         outside = (Candidate(p.variant.name, p.variant.device, 0.0, None, reason) for p, reason in self._out)
         return (*inside, *outside)
 
-    @property
-    def place(self) -> Place | None:
-        """The place in flight; None when the decision was recorded."""
-        return self._place
-
     def take_place(self) -> Place | None:
         """Hand over the place in flight, once; None when the decision was recorded already."""
         place, self._place = self._place, None

@@ -113,9 +113,8 @@ class LatencyModel:
 
     def predict(self, x: float) -> float:
         """Predicted service time in ms of a request of size x; 0 before the first observation."""
-        if (
-            x == self._predicted_at
-        ):  # requests of one size are usual, and most variants learn from few of them
+        # Requests of one size are usual, and most variants learn from few of them.
+        if x == self._predicted_at:
             return self._predicted_ms
         law = self.law
         factor = self.level.value * self.cliffs.factors.get(math.frexp(x)[1], 1.0)
