@@ -259,6 +259,7 @@ class LogicalModel:
         return context.elements / self._reference_elements
 
     def _turn_away(self, candidates: list[VariantProfile], deadline_ms: float) -> DeadlineError:
+        """Count the request as refused at each of them; the error tells when it could have been answered."""
         for candidate in candidates:
             candidate.turned_away += 1
         soonest_ms = min(candidate.latency_ms for candidate in candidates)

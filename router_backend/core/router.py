@@ -37,9 +37,6 @@ class ModelRouter:
         clock: returns seconds, never goes back; the only source of time.
         rng: the only source of chance; a seeded one lets every decision be replayed.
 
-    Attributes:
-        has_experiments: whether a request's unit matters.
-
     Examples:
         >>> from router_backend.core.variant import Device, Variant
         >>> router = ModelRouter(clock=lambda: 0.0)
@@ -66,7 +63,6 @@ class ModelRouter:
         self._rng = rng or random.Random()
         self._models = _Models()
         self._experiments: dict[str, Experiment] = {}
-        self.has_experiments = False
         self._lock = threading.Lock()
 
     def register_model(
@@ -209,6 +205,11 @@ class ModelRouter:
         by_name = _by_name(experiments)
         with self._lock:
             self._run_experiments(by_name)
+
+    @property
+    def has_experiments(self) -> bool:
+        """Whether a request's unit matters."""
+        return bool(self._experiments)
 
     def experiments(self) -> tuple[Experiment, ...]:
         """The experiments that run, those that the guardrails have stopped included."""
@@ -368,7 +369,6 @@ class ModelRouter:
             if running is not None:
                 go_on(running, wanted, now_s)
         self._experiments = experiments
-        self.has_experiments = bool(experiments)
 
     def _report_on(self, experiment: Experiment) -> ExperimentReport:
         now_s = self._clock()

@@ -158,7 +158,7 @@ class RequestHandler:
             self._router.record_execution(decision, latency_ms=latency_ms)
             if self._trace is not None:
                 self._trace.record(context, decision, arrived_s, latency_ms)
-        except Exception:  # noqa: BLE001 - the variant has answered: a defect in learning is not the client's
+        except Exception:  # noqa: BLE001 - a defect in somebody's policy; the client's answer is there already
             pb_utils.Logger.log_error(traceback.format_exc())
 
     def _failed(self, decision: RoutingDecision, message: str) -> None:

@@ -1,6 +1,5 @@
 """Policies from outside the package, installed as another package is: the documented example first of all."""
 
-import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from router_backend.core.router_config import RouterConfig
 from router_backend.core.variant import Device, Variant
 from router_backend.errors import ConfigurationError
 from tests.documents import examples
+from tests.installed_package import install
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,18 +31,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     find_plugins.cache_clear()
     for name in [path.stem for path in tmp_path.glob("*.py")]:
         sys.modules.pop(name, None)
-
-
-def install(site: Path, package: str, points: dict[str, str], **modules: str) -> None:
-    """What pip leaves behind of a package: its modules, and its metadata."""
-    for name, text in modules.items():
-        (site / f"{name}.py").write_text(text)
-    info = site / f"{package}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    lines = [f"{name} = {value}" for name, value in points.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
-    importlib.invalidate_caches()
 
 
 def refusal(name: str) -> str:

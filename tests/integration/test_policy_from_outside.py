@@ -1,0 +1,55 @@
+"""A policy of another package on a real server, and what a defect in it costs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from tests.installed_package import install
+from tests.integration.client import Client, items, until
+from tests.integration.model_repository import ModelRepository
+from tools.embedded_triton import EmbeddedTriton
+
+pytestmark = pytest.mark.integration
+
+FORGETFUL = """
+from router_backend.core.policies.base import Choice, Policy
+
+
+class Forgetful(Policy):
+    name = "forgetful"
+
+    def choose(self, candidates, context, now_s, rng):
+        for candidate in candidates:
+            candidate.cost = candidate.latency_ms
+        return Choice(candidates[-1])
+
+    def observe(self, profile, size, propensity, latency_ms, now_s):
+        raise RuntimeError("where did I put it")
+"""
+
+
+@pytest.fixture(scope="module")
+def server(
+    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedTriton]:
+    site = tmp_path_factory.mktemp("site")
+    install(site, "forgetful", {"forgetful": "forgetful:Forgetful"}, forgetful=FORGETFUL)
+    repository = ModelRepository(tmp_path_factory.mktemp("outside"))
+    repository.variant("double", "scaling", factor=2)
+    repository.variant("triple", "scaling", factor=3)
+    repository.router("outside", "double, triple", policy="forgetful", warmup_batch_sizes="none")
+    with pytest.MonkeyPatch.context() as patch:
+        # Models' processes heed no PYTHONPATH. Beside installed packages they see their working directory.
+        patch.chdir(site)
+        yield triton_server(repository.folder)
+
+
+def test_it_chooses_and_a_defect_in_what_it_learns_is_logged_and_costs_no_client_its_answer(
+    server: EmbeddedTriton,
+) -> None:
+    with closing(Client(server)) as client:
+        for value in range(5):
+            np.testing.assert_array_equal(client.output("outside", items(value)), items(3 * value))
+    until(lambda: server.log_text().count("RuntimeError: where did I put it") == 5)
