@@ -2,24 +2,26 @@
 
 from typing import TYPE_CHECKING, Any
 
-from router_backend.core.backends import BackendCapabilities
-from router_backend.core.capacity import Capacity, DeviceLimits
-from router_backend.core.characteristics import ModelCharacteristics, Quantization
-from router_backend.core.decision import Candidate, RoutingDecision
+from router_backend.baselines import BASELINES
+from router_backend.core.choosing.decision import Candidate, RoutingDecision
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.report import ExperimentReport
 from router_backend.core.experiments.rollout import RolloutStep
-from router_backend.core.health import Fault
 from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
+from router_backend.core.policies.registry import register_policies
 from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
-from router_backend.core.request import OptimizationGoal, RoutingContext
+from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
+from router_backend.core.records.request import OptimizationGoal, RoutingContext
+from router_backend.core.records.suitability import Suitability
+from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.suitability import Suitability
-from router_backend.core.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.backends import BackendCapabilities
+from router_backend.core.variants.capacity import Capacity, DeviceLimits
+from router_backend.core.variants.health import Fault
 
 if TYPE_CHECKING:
     from router_backend.config.builder import ModelRouterConfigBuilder
@@ -40,17 +42,20 @@ __all__ = [
     "ModelCharacteristics",
     "ModelRouter",
     "ModelRouterConfigBuilder",
+    "ModelSettings",
     "OptimizationGoal",
     "PowerEfficientPolicy",
     "Quantization",
     "RolloutStep",
-    "RouterConfig",
     "RoutingContext",
     "RoutingDecision",
     "Suitability",
     "ThroughputOptimizedPolicy",
     "Variant",
 ]
+
+
+register_policies(*BASELINES)
 
 
 def __getattr__(name: str) -> Any:

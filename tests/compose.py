@@ -6,7 +6,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from router_backend.telemetry.names import METRICS
+from router_backend.core.telemetry.names import METRICS
 from tests.documents import CHECKOUT
 
 COMPOSE = CHECKOUT / "docker-compose.yml"

@@ -62,6 +62,6 @@ def reading(path: Path, step: str) -> Iterator[None]:
     except BROKEN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
         raise ConfigurationError(
-            f"{path}: expected a model that can be analysed, found, while {step}, {reason}: "
+            f"{path}: expected a model that can be analyzed, found, while {step}, {reason}: "
             f"export the model again"
         ) from error

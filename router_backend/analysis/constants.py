@@ -47,7 +47,7 @@ class Constant(NamedTuple):
 def learned(graph: onnx.GraphProto) -> list[Constant]:
     """The learned numbers: initializers, Constant nodes, and ConstantOfShape nodes of a known shape.
 
-    The running means and variances of batch normalisation are observed, not learned: published figures leave
+    The running means and variances of batch normalization are observed, not learned: published figures leave
     them out, and so does this one.
 
     Raises:

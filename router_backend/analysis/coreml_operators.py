@@ -63,7 +63,7 @@ SUPPORTED = frozenset(
 """ONNX Runtime, CoreML Execution Provider, "Supported operators", ML Program."""
 
 FOLDED = frozenset({"BatchNormalization", "Constant", "ConstantOfShape", "Dropout"})
-"""What the graph optimiser computes or merges into others before a provider sees the graph."""
+"""What the graph optimizer computes or merges into others before a provider sees the graph."""
 
 
 def lacking(operators: frozenset[str]) -> list[str]:

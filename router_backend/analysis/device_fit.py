@@ -2,9 +2,9 @@
 
 from router_backend.analysis.coreml_operators import lacking
 from router_backend.analysis.devices import FIGURES, DeviceFigures
-from router_backend.core.characteristics import ModelCharacteristics, Quantization
-from router_backend.core.suitability import Suitability
-from router_backend.core.variant import Device
+from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
+from router_backend.core.records.suitability import Suitability
+from router_backend.core.records.variant import Device
 
 EFFICIENCY = 0.35
 """The share of a device's best that convolutional and attention networks reach; assumed."""

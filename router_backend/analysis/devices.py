@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Multiply-accumulates of a graph: one for each product that is added to a sum.
 
 Counted are convolutions, matrix products and recurrent cells. What adds or compares alone, such as pooling,
-normalisation and activations, counts nothing, as in the figures that are published with models.
+normalization and activations, counts nothing, as in the figures that are published with models.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from router_backend.analysis.macs import macs
 from router_backend.analysis.onnx_file import read_onnx
 from router_backend.analysis.quantization import quantization
 from router_backend.analysis.shapes import Value, dynamic_dimensions, infer
-from router_backend.core.characteristics import ModelCharacteristics
+from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.errors import ConfigurationError
 
 CONTROL_FLOW = ("If", "Loop", "Scan")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from onnx import TensorProto
 
-from router_backend.core.characteristics import Quantization
+from router_backend.core.records.characteristics import Quantization
 
 OPERATORS = {
     "QuantizeLinear": Quantization.QDQ,

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
-from router_backend.core.capacity import DeviceLimits
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.policies.registry import NO_PARAMETERS
-from router_backend.core.request import OptimizationGoal
-from router_backend.core.variant import Device
+from router_backend.core.records.request import OptimizationGoal
+from router_backend.core.records.variant import Device
+from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError, nearest
 
 

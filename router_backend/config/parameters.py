@@ -10,9 +10,9 @@ from typing import Any
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingSettings
 from router_backend.config.settings import one_of, read_settings, setting
 from router_backend.core.policies.registry import NO_PARAMETERS
-from router_backend.core.request import OptimizationGoal
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device
+from router_backend.core.records.request import OptimizationGoal
+from router_backend.core.records.variant import Device
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 
 
@@ -101,7 +101,7 @@ def _entries(text: str) -> tuple[VariantEntry, ...]:
     return tuple(entries)
 
 
-DEFAULTS = RouterConfig()
+DEFAULTS = ModelSettings()
 DEVICES = ", ".join(device.value for device in Device)
 GOALS = ", ".join(goal.value for goal in OptimizationGoal)
 NO_WEIGHTS: Mapping[Device, float] = MappingProxyType({})
@@ -163,7 +163,7 @@ class RouterParameters:
     metrics: bool = setting(_switch, "true or false", default=True)
     metrics_interval_ms: int = _up_to(DAY_MS, default=1000)
 
-    def decision(self, model_name: str, routing: RoutingConfig) -> RouterConfig:
+    def decision(self, model_name: str, routing: RoutingConfig) -> ModelSettings:
         """The settings of the deciding part.
 
         Args:

@@ -12,8 +12,8 @@ from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import RoutingFile, read_routing_file
 from router_backend.config.signature import Signature, TensorSpec, check_agreement, common_signature
 from router_backend.config.variants import find_variants
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Variant
+from router_backend.core.records.variant import Variant
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 
 DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
@@ -46,7 +46,7 @@ class RouterModel:
         return RoutingConfig() if self.routing_file is None else self.routing_file.config
 
     @property
-    def decision(self) -> RouterConfig:
+    def decision(self) -> ModelSettings:
         """The settings of the deciding part."""
         return self.parameters.decision(self.name, self.routing)
 

@@ -10,16 +10,16 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from router_backend.config.name_patterns import common_name
-from router_backend.core.capacity import DeviceLimits
 from router_backend.core.experiments.experiment import Experiment, check_experiments
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
-from router_backend.core.request import OptimizationGoal
+from router_backend.core.records.request import OptimizationGoal
+from router_backend.core.records.variant import Device
 from router_backend.core.router import ModelRouter
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError
 
 Value = TypeVar("Value")
@@ -152,7 +152,7 @@ class RoutingConfig:
         """The first rule that is for a model; None: none is."""
         return next((rule for rule in self.rules if rule.matches(model_name)), None)
 
-    def router_config(self, model_name: str, own: RoutingSettings = SILENCE) -> RouterConfig:
+    def router_config(self, model_name: str, own: RoutingSettings = SILENCE) -> ModelSettings:
         """The settings of a model.
 
         Args:
@@ -164,7 +164,7 @@ class RoutingConfig:
         """
         return self.resolve(self.rule_for(model_name), own)
 
-    def resolve(self, rule: RoutingRule | None, own: RoutingSettings = SILENCE) -> RouterConfig:
+    def resolve(self, rule: RoutingRule | None, own: RoutingSettings = SILENCE) -> ModelSettings:
         """The settings of a model that a rule is for; None: none is.
 
         Raises:
@@ -172,7 +172,7 @@ class RoutingConfig:
         """
         ruled = SILENCE if rule is None else rule.settings
         chooser = _first(own.chooser, ruled.chooser) or self.default_policy
-        return RouterConfig(
+        return ModelSettings(
             policy=chooser.name,
             policy_parameters=chooser.parameters,
             preferred_devices=frozenset(_first(own.preferred_devices, ruled.preferred_devices) or ()),

@@ -9,9 +9,9 @@ from router_backend.config.experiments_section import experiment_document, read_
 from router_backend.config.json_node import JsonNode, as_json, parse_json
 from router_backend.config.policy_section import policy_document, read_policy
 from router_backend.config.routing_config import RoutingConfig, RoutingRule, RoutingSettings
-from router_backend.core.capacity import DeviceLimits
-from router_backend.core.request import OptimizationGoal
-from router_backend.core.variant import Device
+from router_backend.core.records.request import OptimizationGoal
+from router_backend.core.records.variant import Device
+from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError
 from router_backend.path_kind import REGULAR_FILE, path_kind
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from router_backend.config.settings import one_of, read_settings, setting
-from router_backend.core.characteristics import Quantization
+from router_backend.core.records.characteristics import Quantization
 
 
 def _count(text: str) -> int:

@@ -12,7 +12,7 @@ from router_backend.config.nesting import check_no_cycle, is_model_name
 from router_backend.config.parameters import DEVICES, VariantEntry
 from router_backend.config.settings import one_of
 from router_backend.config.signature import Signature
-from router_backend.core.variant import Device, Variant
+from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import ConfigurationError, UnknownNameError, nearest
 from router_backend.path_kind import REGULAR_FILE, path_kind
 

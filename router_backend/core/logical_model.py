@@ -5,24 +5,24 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from router_backend.core.capacity import Capacity
-from router_backend.core.cold_start import ColdStart
-from router_backend.core.decision import RoutingDecision
+from router_backend.core.choosing.cold_start import ColdStart
+from router_backend.core.choosing.decision import RoutingDecision
+from router_backend.core.choosing.filters import Out, Profiles, able, in_time, with_room, within_limits
 from router_backend.core.experiments.arm import Arm
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.experiments.running_experiment import RunningExperiment
-from router_backend.core.filters import Out, Profiles, able, in_time, with_room, within_limits
-from router_backend.core.health import Fault
 from router_backend.core.learning.predictor import LEAST, MOST
-from router_backend.core.load import Place
-from router_backend.core.metrics import ModelSums
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.registry import create_policy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Variant
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.capacity import Capacity
+from router_backend.core.variants.counters import ModelSums
+from router_backend.core.variants.health import Fault
+from router_backend.core.variants.load import Place
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import (
     ConfigurationError,
     DeadlineError,
@@ -51,7 +51,7 @@ class LogicalModel:
         name: str,
         variants: Sequence[Variant],
         policy: Policy,
-        config: RouterConfig,
+        config: ModelSettings,
         capacity: Capacity | None = None,
     ) -> None:
         names = [variant.name for variant in variants]
@@ -121,7 +121,7 @@ class LogicalModel:
         """The model's experiments by name."""
         return self.experiments.running if self.experiments is not None else {}
 
-    def reconfigure(self, policy: Policy, config: RouterConfig) -> None:
+    def reconfigure(self, policy: Policy, config: ModelSettings) -> None:
         """Decide by other settings from now on; what the profiles learned stays.
 
         Raises:
@@ -171,7 +171,7 @@ class LogicalModel:
         if decision.arm is not None:
             self._tell_arm(decision.arm, decision, latency_ms, error)
 
-    def _configure(self, config: RouterConfig) -> None:
+    def _configure(self, config: ModelSettings) -> None:
         self._refuse_late = config.refuse_late
         self._profiling = config.profiling
         self._max_latency_ms = config.max_latency_ms

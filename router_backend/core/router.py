@@ -8,23 +8,23 @@ from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
-from router_backend.core.backends import BackendCapabilities, backends_of
-from router_backend.core.capacity import Capacity
-from router_backend.core.characteristics import ModelCharacteristics
-from router_backend.core.decision import RoutingDecision
+from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.experiments.model_experiments import changed, go_on
 from router_backend.core.experiments.report import ExperimentReport, report_on
-from router_backend.core.health import Fault
 from router_backend.core.logical_model import LogicalModel
-from router_backend.core.metrics import Refusal
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import PolicySource, new_policy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.routing_metrics import RoutingMetrics, read_metrics
-from router_backend.core.variant import Device, Variant
+from router_backend.core.records.characteristics import ModelCharacteristics
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.telemetry.snapshot import RoutingMetrics, read_metrics
+from router_backend.core.variants.backends import BackendCapabilities, backends_of
+from router_backend.core.variants.capacity import Capacity
+from router_backend.core.variants.counters import Refusal
+from router_backend.core.variants.health import Fault
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
 
 
@@ -38,7 +38,7 @@ class ModelRouter:
         rng: the only source of chance; a seeded one lets every decision be replayed.
 
     Examples:
-        >>> from router_backend.core.variant import Device, Variant
+        >>> from router_backend.core.records.variant import Device, Variant
         >>> router = ModelRouter(clock=lambda: 0.0)
         >>> router.register_model("resnet50", variants=[Variant("resnet50_cpu", Device.CPU)])
         >>> decision = router.route_request("resnet50", RoutingContext(batch_size=8))
@@ -49,14 +49,14 @@ class ModelRouter:
 
     def __init__(
         self,
-        config: RouterConfig | None = None,
+        config: ModelSettings | None = None,
         *,
         capacity: Capacity | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
-        own = config or RouterConfig()
-        self._config_of: Callable[[str], RouterConfig] = lambda _: own
+        own = config or ModelSettings()
+        self._config_of: Callable[[str], ModelSettings] = lambda _: own
         self._new_policy: Callable[[], Policy] | None = None
         self._capacity = capacity or Capacity()
         self._clock = clock
@@ -71,7 +71,7 @@ class ModelRouter:
         *,
         variants: Sequence[Variant],
         characteristics: ModelCharacteristics | None = None,
-        config: RouterConfig | None = None,
+        config: ModelSettings | None = None,
     ) -> None:
         """Make a logical model known.
 
@@ -119,7 +119,7 @@ class ModelRouter:
             self._new_policy = make
 
     def configure(
-        self, config_of: Callable[[str], RouterConfig], experiments: Iterable[Experiment] | None = None
+        self, config_of: Callable[[str], ModelSettings], experiments: Iterable[Experiment] | None = None
     ) -> None:
         """Decide by the settings that are told for each model's name from now on; what was learned stays.
 
@@ -143,7 +143,7 @@ class ModelRouter:
                 self._reconfigure(self._models[name], policy, configs[name])
             self._config_of, self._new_policy = config_of, None
 
-    def reconfigure(self, model_name: str, config: RouterConfig) -> None:
+    def reconfigure(self, model_name: str, config: ModelSettings) -> None:
         """Decide about a model's requests by other settings from now on; what was learned stays.
 
         Its coverage is that of the profiles, which stay as they are.
@@ -324,7 +324,7 @@ class ModelRouter:
     def export_prometheus_metrics(self) -> str:
         """The metrics as OpenMetrics text; needs the package `prometheus-client`."""
         # The router is whole without it: only whoever asks for the text needs the exporter and its package.
-        from router_backend.telemetry.openmetrics import exposition
+        from router_backend.core.telemetry.exposition import exposition
 
         return exposition(self.get_metrics())
 
@@ -352,7 +352,7 @@ class ModelRouter:
             )
         return profiles[variant]
 
-    def _reconfigure(self, model: LogicalModel, policy: Policy, config: RouterConfig) -> None:
+    def _reconfigure(self, model: LogicalModel, policy: Policy, config: ModelSettings) -> None:
         model.reconfigure(policy, config)
         model.sums.configs_accepted += 1
         model.sums.configured_s = self._clock()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from router_backend.config.settings import one_of, read_settings, setting
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
 
 MS = "a number of ms, at least 0"

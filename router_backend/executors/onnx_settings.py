@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from router_backend.config.settings import KEYS_OF_TRITON
 from router_backend.config.stated_characteristics import STATED
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError, nearest
 from router_backend.executors.providers import CPU, FOREIGN_COMPUTE_UNITS, PROVIDERS, Provider
 

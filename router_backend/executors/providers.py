@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
 
 _FLAG = frozenset({"0", "1"})
 _ANY = frozenset[str]()

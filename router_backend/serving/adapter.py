@@ -12,22 +12,22 @@ from typing import Any, NamedTuple
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel, check_completed, read_router_model
-from router_backend.core.capacity import Capacity
-from router_backend.core.metrics import Refusal
 from router_backend.core.router import ModelRouter
+from router_backend.core.variants.capacity import Capacity
+from router_backend.core.variants.counters import Refusal
 from router_backend.errors import OverloadedError, RouterError
+from router_backend.runtime.config_watcher import watch_config
+from router_backend.runtime.shared_capacity import SharedCapacity, shared_file
+from router_backend.runtime.trace_writer import open_trace
+from router_backend.runtime.variant_description import describe
+from router_backend.runtime.worker_pool import WorkerPool
 from router_backend.serving.completion import complete
-from router_backend.serving.config_watcher import watch_config
 from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.request_handler import RequestHandler
 from router_backend.serving.responses import error_response, send
-from router_backend.serving.shared_capacity import SharedCapacity, shared_file
-from router_backend.serving.trace_writer import open_trace
-from router_backend.serving.variant_description import describe
 from router_backend.serving.warmup import Warmup
-from router_backend.serving.worker_pool import WorkerPool
 
 
 class Arrival(NamedTuple):

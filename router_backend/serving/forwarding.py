@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.serving.request_options import ParameterValue
+from router_backend.runtime.request_options import ParameterValue
 
 
 class Forwarder:

@@ -7,8 +7,8 @@ import threading
 import triton_python_backend_utils as pb_utils
 
 from router_backend.core.router import ModelRouter
-from router_backend.telemetry.names import METRICS, Kind, Metric
-from router_backend.telemetry.samples import Sample, samples
+from router_backend.core.telemetry.names import METRICS, Kind, Metric
+from router_backend.core.telemetry.samples import Sample, samples
 
 Labels = tuple[str, ...]
 

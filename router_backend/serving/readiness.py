@@ -9,7 +9,7 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel
 from router_backend.core.router import ModelRouter
-from router_backend.serving.symptoms import Symptoms
+from router_backend.runtime.symptoms import Symptoms
 
 NOT_LOADED = "not ready: Triton has not loaded it"
 

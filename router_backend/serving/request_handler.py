@@ -10,10 +10,10 @@ from dataclasses import replace
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import DECISION_OUTPUT, RouterModel
-from router_backend.core.decision import RoutingDecision
-from router_backend.core.health import Fault
-from router_backend.core.request import RoutingContext
+from router_backend.core.choosing.decision import RoutingDecision
+from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
+from router_backend.core.variants.health import Fault
 from router_backend.errors import (
     DeadlineError,
     InvalidRequestError,
@@ -22,20 +22,20 @@ from router_backend.errors import (
     RouterError,
     VariantsFailedError,
 )
-from router_backend.serving.explanation import explain
+from router_backend.runtime.explanation import explain
+from router_backend.runtime.report import report
+from router_backend.runtime.request_options import NO_OPTIONS, RequestOptions, read_options
+from router_backend.runtime.symptoms import Symptoms
+from router_backend.runtime.trace_writer import TraceWriter
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
-from router_backend.serving.report import report
-from router_backend.serving.request_options import NO_OPTIONS, RequestOptions, read_options
 from router_backend.serving.responses import (
-    cancelled_response,
+    canceled_response,
     error_response,
     explained_response,
     has_response_parameters,
 )
-from router_backend.serving.symptoms import Symptoms
 from router_backend.serving.tensors import context_of
-from router_backend.serving.trace_writer import TraceWriter
 
 Failures = list[tuple[RoutingDecision, str]]
 
@@ -51,7 +51,7 @@ class RequestHandler:
     """
 
     # Asking the server whether the client has gone costs as much as a tenth of a call: it is asked only
-    # of requests that have had the time to be cancelled.
+    # of requests that have had the time to be canceled.
     CANCELLATION_WORTH_ASKING_MS = 10.0
 
     def __init__(
@@ -79,7 +79,7 @@ class RequestHandler:
             if options.dry_run:
                 return self._dry_run(context)
             if context.spent_ms > self.CANCELLATION_WORTH_ASKING_MS and request.is_cancelled():
-                return cancelled_response()
+                return canceled_response()
             forwarder = Forwarder(request, inputs, self._wanted_outputs(request), options.forwarded)
             return self._serve(request, forwarder, context, options, arrived_s)
         except RequestPolicyError as error:
@@ -116,7 +116,7 @@ class RequestHandler:
             self._failed(*failures[-1])
             if request.is_cancelled():
                 self._settle(failures, answered=False)
-                return cancelled_response()
+                return canceled_response()
             context = replace(
                 context,
                 excluded_variants=context.excluded_variants | {decision.variant},

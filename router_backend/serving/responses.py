@@ -37,9 +37,9 @@ def empty_response() -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(output_tensors=[])
 
 
-def cancelled_response() -> pb_utils.InferenceResponse:
+def canceled_response() -> pb_utils.InferenceResponse:
     """The answer to a request whose client no longer waits for one."""
-    error = pb_utils.TritonError("the client cancelled the request", pb_utils.TritonError.CANCELLED)
+    error = pb_utils.TritonError("the client canceled the request", pb_utils.TritonError.CANCELLED)
     return pb_utils.InferenceResponse(error=error)
 
 

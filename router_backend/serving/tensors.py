@@ -9,7 +9,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.signature import Signature, TensorSpec
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
 
 
 def context_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> RoutingContext:

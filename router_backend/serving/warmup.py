@@ -11,8 +11,8 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel
 from router_backend.config.signature import TensorSpec
+from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.variant import Variant
 from router_backend.errors import NoVariantError, VariantsFailedError
 from router_backend.serving.tensors import context_of, made_up_inputs
 

@@ -26,17 +26,17 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from router_tools.simulator.catalog import find
+from router_tools.simulator.oracle import Oracle
+from router_tools.simulator.run import run as simulate
+from router_tools.simulator.workload import Workload
+from router_tools.simulator.workload_file import read_workload
+from router_tools.simulator.world import World
+from router_tools.simulator.world_file import read_world
 from tests.benchmarks.emulated_requests import in_slow_motion, timed_requests
 from tests.benchmarks.emulated_server import serve
 from tests.benchmarks.open_loop import OpenLoop
 from tests.benchmarks.rankings import Measured, Rankings
-from tools.simulator.catalog import find
-from tools.simulator.oracle import Oracle
-from tools.simulator.run import run as simulate
-from tools.simulator.workload import Workload
-from tools.simulator.workload_file import read_workload
-from tools.simulator.world import World
-from tools.simulator.world_file import read_world
 
 POLICIES = "latency, peak_ewma, prequal, c3, least_request, p2c, round_robin"
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from router_backend.executors.emulated_request import REQUEST_PARAMETER
+from router_tools.emulation.model_config import emulated_name
+from router_tools.simulator.draw import draw
+from router_tools.simulator.jobs import work_s
+from router_tools.simulator.service_law import AffineServiceLaw, ServiceLaw, TableServiceLaw
+from router_tools.simulator.workload import Workload
+from router_tools.simulator.world import World
 from tests.benchmarks.open_loop import TimedRequest
-from tools.emulation.model_config import emulated_name
-from tools.simulator.draw import draw
-from tools.simulator.jobs import work_s
-from tools.simulator.service_law import AffineServiceLaw, ServiceLaw, TableServiceLaw
-from tools.simulator.workload import Workload
-from tools.simulator.world import World
 
 
 def in_slow_motion(world: World, factor: float) -> World:

@@ -12,11 +12,11 @@ import tritonclient.grpc as triton_grpc
 
 from router_backend.config.parameters import RouterParameters
 from router_backend.executors.emulated_request import REQUEST_PARAMETER
+from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.emulation.model_config import emulated_name
+from router_tools.emulation.repository import write_repository
+from router_tools.simulator.world import World
 from tests.benchmarks.open_loop import OpenLoop, TimedRequest
-from tools.embedded_triton import EmbeddedTriton
-from tools.emulation.model_config import emulated_name
-from tools.emulation.repository import write_repository
-from tools.simulator.world import World
 
 LARGEST_BATCH = 32
 THREADS = 256

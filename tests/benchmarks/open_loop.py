@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tritonclient.grpc as triton_grpc
 
-from tools.emulation.model_config import INPUT, ITEM_ELEMENTS
+from router_tools.emulation.model_config import INPUT, ITEM_ELEMENTS
 
 ANSWER_S = 60.0
 Array = npt.NDArray[Any]

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.benchmarks.load_generator import Load, measure
-from tools.embedded_triton import EmbeddedTriton
 
 Loads = dict[str, list[Load]]
 

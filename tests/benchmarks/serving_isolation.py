@@ -18,8 +18,8 @@ import tritonclient.grpc as grpcclient
 import typer
 from rich.console import Console
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.benchmarks.serving_overhead import add_model
-from tools.embedded_triton import EmbeddedTriton
 
 THREADS = 512
 ROUTER = f"""backend: "router_backend"

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from router_backend.core.decision import RoutingDecision
+from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.experiments.experiment import Experiment
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
 
 SIZES = (1, 2, 4, 8, 16, 32)
 NEXT_SIZE = cycle(SIZES)
@@ -51,7 +51,7 @@ def law_ms(variant: str, batch_size: int) -> float:
 def warm_router(
     variants: int, policy: str = "latency", clock: Callable[[], float] = time.monotonic
 ) -> ModelRouter:
-    router = ModelRouter(RouterConfig(policy=policy), clock=clock, rng=random.Random(0))
+    router = ModelRouter(ModelSettings(policy=policy), clock=clock, rng=random.Random(0))
     router.register_model("model", variants=described(variants))
     rng = random.Random(0)
     for _ in range(50):

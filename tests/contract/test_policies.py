@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router_backend import baselines
 from router_backend.core import policies
-from router_backend.core.decision import RoutingDecision
-from router_backend.core.health import Fault
+from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.policies.registry import POLICIES, create_policy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.health import Fault
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import NoVariantError
 from tests.contract.discovery import classes_of
 
@@ -36,7 +37,7 @@ class Figures(NamedTuple):
 
     service_ms: float
     wait_ms: float
-    utilisation: float
+    utilization: float
     answers: int
 
 
@@ -44,7 +45,7 @@ FIGURES = st.builds(
     Figures,
     service_ms=st.floats(1e-3, 1e6),
     wait_ms=st.one_of(st.just(0.0), st.floats(0.0, 1e7)),
-    utilisation=st.floats(0.0, 5.0),
+    utilization=st.floats(0.0, 5.0),
     answers=st.integers(0, 5),
 )
 ROUNDS = st.lists(st.lists(FIGURES, min_size=1, max_size=len(NAMES)), min_size=1, max_size=8)
@@ -54,11 +55,11 @@ DEADLINES = st.one_of(st.none(), st.floats(-1.0, 1e6))
 def candidates_of(figures: list[Figures]) -> list[VariantProfile]:
     """Candidates that predict these figures; their costs are no numbers until a policy sets them."""
     candidates = []
-    for name, (service_ms, wait_ms, utilisation, answers) in zip(NAMES, figures, strict=False):
+    for name, (service_ms, wait_ms, utilization, answers) in zip(NAMES, figures, strict=False):
         candidate = VariantProfile(Variant(name, Device.CPU, concurrency=1 + len(candidates) % 3), 0.9)
         for second in range(answers):
             candidate.latency.update(1.0, service_ms, now_s=float(second))
-        candidate.service_ms, candidate.wait_ms, candidate.utilisation = service_ms, wait_ms, utilisation
+        candidate.service_ms, candidate.wait_ms, candidate.utilization = service_ms, wait_ms, utilization
         candidate.cost = math.nan
         candidates.append(candidate)
     return candidates
@@ -78,7 +79,7 @@ def choices(
 def test_every_policy_that_is_written_is_registered_under_its_name():
     written = {
         policy
-        for policy in classes_of(policies)
+        for policy in (*classes_of(policies), *classes_of(baselines))
         if issubclass(policy, Policy) and not inspect.isabstract(policy)
     }
     assert written == set(POLICIES.values())
@@ -112,7 +113,7 @@ class TestChoice:
         for figures, (_, offered) in zip(
             rounds, choices(create_policy(spelling), rounds, max_latency_ms), strict=True
         ):
-            shown = [(c.service_ms, c.wait_ms, c.utilisation) for c in offered]
+            shown = [(c.service_ms, c.wait_ms, c.utilization) for c in offered]
             assert shown == [each[:3] for each in figures]
             assert all(candidate.load.in_flight == 0 for candidate in offered)
 
@@ -160,7 +161,7 @@ class TestInTheRouter:
         """Serve requests that succeed, fail, are ignored, dropped or come with latencies that cannot be."""
         now_s = [1000.0]
         world = random.Random(seed)
-        router = ModelRouter(RouterConfig(policy=spelling), clock=lambda: now_s[0], rng=random.Random(seed))
+        router = ModelRouter(ModelSettings(policy=spelling), clock=lambda: now_s[0], rng=random.Random(seed))
         variants = [Variant(name, Device.CPU, 1 + i % 2, 16) for i, name in enumerate(NAMES)]
         router.register_model("resnet50", variants=variants)
         pending: list[RoutingDecision] = []

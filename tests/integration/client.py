@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tritonclient.grpc as triton_grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton
 
 Values = npt.NDArray[Any]
 ANSWER_S = 60.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.documents import APPLE_NODES, examples
 from tests.integration.client import Client, items, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

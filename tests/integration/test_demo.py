@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tools import run_demo
-from tools.__main__ import app
-from tools.demo import repository
-from tools.demo.architecture import SQUEEZENET
-from tools.demo.repository import TEMPLATE
-from tools.traffic.comparison import BATCH_SIZES
+from router_tools import run_demo
+from router_tools.__main__ import app
+from router_tools.demo import repository
+from router_tools.demo.architecture import SQUEEZENET
+from router_tools.demo.repository import TEMPLATE
+from router_tools.traffic.comparison import BATCH_SIZES
 
 pytestmark = pytest.mark.integration
 

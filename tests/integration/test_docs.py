@@ -18,16 +18,16 @@ import tritonclient.grpc as triton_grpc
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from router_tools.demo.architecture import SQUEEZENET
+from router_tools.demo.images import random_images
+from router_tools.demo.recipe import make_fp32, make_int8
+from router_tools.demo.repository import TEMPLATE, variant_names
+from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton.command import server_environment
+from router_tools.embedded_triton.wheel import find_wheel
 from tests.documents import CHECKOUT, OPERATING, README, Example, code_words, examples
 from tests.integration.client import Client, items
 from tests.integration.model_repository import ModelRepository
-from tools.demo.architecture import SQUEEZENET
-from tools.demo.images import random_images
-from tools.demo.recipe import make_fp32, make_int8
-from tools.demo.repository import TEMPLATE, variant_names
-from tools.embedded_triton import EmbeddedTriton
-from tools.embedded_triton.command import server_environment
-from tools.embedded_triton.wheel import find_wheel
 
 pytestmark = pytest.mark.integration
 

@@ -17,14 +17,14 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
-from router_backend.serving.shared_capacity import shared_file
+from router_backend.runtime.shared_capacity import shared_file
+from router_tools.embedded_triton import EmbeddedTriton, ModelStatus
+from router_tools.embedded_triton.ports import choose_ports
+from router_tools.embedded_triton.session import session_members
+from router_tools.embedded_triton.shared_memory import find_regions
+from router_tools.errors import ToolError
 from tests.integration.model_repository import ModelRepository
 from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, SLEEPER, add_model
-from tools.embedded_triton import EmbeddedTriton, ModelStatus
-from tools.embedded_triton.ports import choose_ports
-from tools.embedded_triton.session import session_members
-from tools.embedded_triton.shared_memory import find_regions
-from tools.errors import ToolError
 
 pytestmark = pytest.mark.integration
 

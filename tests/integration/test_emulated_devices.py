@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from router_backend.executors.linear_layer import LinearLayer
+from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.emulation.repository import write_repository
 from tests.integration.client import Client, items
-from tests.unit.tools.simulator.builders import three_devices
-from tools.embedded_triton import EmbeddedTriton
-from tools.emulation.repository import write_repository
+from tests.unit.router_tools.simulator.builders import three_devices
 
 pytestmark = pytest.mark.integration
 

@@ -8,11 +8,11 @@ import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
-from router_backend.telemetry.names import METRICS, REQUESTS
+from router_backend.core.telemetry.names import METRICS, REQUESTS
+from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.prometheus import obtain_prometheus
 from tests.integration.client import Client, items, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
-from tools.prometheus import obtain_prometheus
 
 pytestmark = pytest.mark.integration
 

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from router_backend.telemetry.names import METRICS, Kind, Metric
+from router_backend.core.telemetry.names import METRICS, Kind, Metric
+from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.emulation.repository import write_repository
+from router_tools.errors import ToolError
+from router_tools.prometheus import PrometheusPrograms, PrometheusServer, obtain_prometheus
 from tests import compose
 from tests.integration.client import Client, items, until
-from tests.unit.tools.simulator.builders import three_devices
-from tools.embedded_triton import EmbeddedTriton
-from tools.emulation.repository import write_repository
-from tools.errors import ToolError
-from tools.prometheus import PrometheusPrograms, PrometheusServer, obtain_prometheus
+from tests.unit.router_tools.simulator.builders import three_devices
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +38,7 @@ VALUES = {
     "le_seconds": ("0.01", "0.1", "+Inf"),
 }
 # One that lets its alert fire, where that is not 1.
-GAUGES = {"model_router_variant_ready": 0, "model_router_utilisation_ratio": 2}
+GAUGES = {"model_router_variant_ready": 0, "model_router_utilization_ratio": 2}
 STEPS = 400
 
 

@@ -13,12 +13,12 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from router_tools.demo.architecture import SQUEEZENET
+from router_tools.demo.images import random_images
+from router_tools.demo.recipe import make_fp32, make_int8
+from router_tools.demo.repository import TEMPLATE, variant_names
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.onnx_models import write_doubler, write_lookup
-from tools.demo.architecture import SQUEEZENET
-from tools.demo.images import random_images
-from tools.demo.recipe import make_fp32, make_int8
-from tools.demo.repository import TEMPLATE, variant_names
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

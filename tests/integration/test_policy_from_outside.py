@@ -6,10 +6,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.installed_package import install
 from tests.integration.client import Client, items, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

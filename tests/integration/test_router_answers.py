@@ -8,9 +8,9 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import Client, decision_of, items, output_names, reasons_out
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

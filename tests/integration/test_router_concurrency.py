@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import ANSWER_S, Client, items, refusal_of, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 
@@ -93,16 +93,16 @@ def test_what_exceeds_the_limit_in_flight_is_refused_and_the_rest_is_answered(cl
     np.testing.assert_array_equal(client.output("limited", items(0)), items(0))
 
 
-def test_a_request_that_is_cancelled_while_it_waits_never_reaches_the_variant(client: Client) -> None:
+def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(client: Client) -> None:
     executed, arrived = client.executions("gather_two"), client.executions("single_file")
     first = client.submit("single_file", items(1))
     until(lambda: client.executions("gather_two") == executed + 1)
-    cancelled = client.submit("single_file", items(0))
+    canceled = client.submit("single_file", items(0))
     last = client.submit("single_file", items(-1))
     until(lambda: client.executions("single_file") == arrived + 3)
-    cancelled.cancel()
-    with pytest.raises(InferenceServerException, match="cancelled"):
-        cancelled.answer.result(ANSWER_S)
+    canceled.cancel()
+    with pytest.raises(InferenceServerException, match="canceled"):
+        canceled.answer.result(ANSWER_S)
     asked_since = 100  # the server hears of the cancellation before or soon after the first of these
     for _ in range(asked_since):
         client.ask("gather_two", items(0))

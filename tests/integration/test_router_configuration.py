@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import Client, decision_of, items
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from router_backend.core.experiments.assignment import UnitHash
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import Client, decision_of, items, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

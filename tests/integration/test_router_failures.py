@@ -6,9 +6,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import Client, decision_of, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 import numpy as np
 import pytest
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import Client, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

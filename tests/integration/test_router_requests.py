@@ -11,9 +11,9 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import Client, decision_of, items, output_names
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

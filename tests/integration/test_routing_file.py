@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc
 
+from router_tools.embedded_triton import EmbeddedTriton
 from tests.integration.client import Client, items, until
 from tests.integration.model_repository import ModelRepository
-from tools.embedded_triton import EmbeddedTriton
 
 pytestmark = pytest.mark.integration
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from router_tools.embedded_triton.shared_memory import find_regions
 from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, add_model
-from tools.embedded_triton.shared_memory import find_regions
 
 pytestmark = pytest.mark.integration
 
 ANY_PORTS = ("--http-port=0", "--grpc-port=0", "--metrics-port=0")
-SERVE = (sys.executable, "-m", "tools", "serve", *ANY_PORTS)
+SERVE = (sys.executable, "-m", "router_tools", "serve", *ANY_PORTS)
 
 
 @pytest.fixture

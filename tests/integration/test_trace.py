@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from router_tools.__main__ import app
+from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.emulation.repository import write_repository
 from tests.integration.client import Client, items, until
-from tests.unit.tools.simulator.builders import three_devices
-from tools.__main__ import app
-from tools.embedded_triton import EmbeddedTriton
-from tools.emulation.repository import write_repository
+from tests.unit.router_tools.simulator.builders import three_devices
 
 pytestmark = pytest.mark.integration
 

@@ -17,13 +17,14 @@ import typer.main
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.config.parameters import RouterParameters
 from router_backend.core.policies.registry import POLICIES
-from router_backend.core.profile import VariantProfile
+from router_backend.core.telemetry.names import METRICS
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError
 from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, parse_settings
 from router_backend.executors.providers import CPU, PROVIDERS
-from router_backend.serving.explanation import explain
-from router_backend.serving.request_options import PARAMETERS
-from router_backend.telemetry.names import METRICS
+from router_backend.runtime.explanation import explain
+from router_backend.runtime.request_options import PARAMETERS
+from router_tools.__main__ import app
 from tests.documents import (
     ALGORITHM,
     CHECKOUT,
@@ -40,7 +41,6 @@ from tests.documents import (
     table,
     tables,
 )
-from tools.__main__ import app
 
 SERVED = ("sh", "protobuf", "protobuf executor", "python model.py", "python server")
 """The kinds of examples that tests/integration/test_docs.py runs against a server."""
@@ -52,7 +52,7 @@ NOT_RUN = ("sh container", "dockerfile container")
 """There is no container here."""
 NO_EXAMPLE = ("text", "json")
 PACKAGE = CHECKOUT / "router_backend"
-PROFILE = PACKAGE / "core" / "profile.py"
+PROFILE = PACKAGE / "core" / "variants" / "profile.py"
 WITHOUT_A_VALUE = {MISSING: "required", None: "none"}
 SOURCE_FOLDERS = ("router_backend", "tools", "tests")
 PLACEHOLDER = "…"
@@ -169,7 +169,7 @@ def test_the_metrics_are_listed_with_kind_labels_and_help():
 def test_the_policies_are_listed():
     cells = [cell for cell, _, _ in table(ALGORITHM, "name", "rule")]
     names = [name.partition(":")[0].strip() for cell in cells for name in cell.split(",")]
-    assert names == list(POLICIES)
+    assert sorted(names) == sorted(POLICIES)
 
 
 def test_the_settings_of_the_onnx_executor_are_listed():

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.baselines.least_cost import least_cost
 from router_backend.core.policies.congestion_price import CongestionPrice
 from router_backend.core.policies.energy import energy_mj
 from router_backend.core.policies.exploration import ExplorationBudget
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
-from router_backend.core.variant import Device, Variant
+from router_backend.core.policies.least_cost import least_cost
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError, nearest
 
 STATIC_SHAPES = frozenset({Device.NEURAL_ENGINE})

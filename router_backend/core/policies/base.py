@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError
 
 

@@ -2,21 +2,21 @@
 
 import math
 
-from router_backend.core.profile import VariantProfile
+from router_backend.core.variants.profile import VariantProfile
 
-UTILISATION_LIMIT = 0.95
+UTILIZATION_LIMIT = 0.95
 LOW_PRIORITY_FACTOR = 2.0
 
 
 class CongestionPrice:
     """W + E + price, where E is the expected service time and the price what later requests pay for it.
 
-    A prediction S that was learned from little is penalised for its low confidence: its error is about
+    A prediction S that was learned from little is penalized for its low confidence: its error is about
     log-normal with relative variance v, and the mean of such a quantity is E = S·(1 + v/2), not its median S.
 
     Serving E makes everyone wait E longer who comes to the variant before its queue is empty again. The price
-    is E times the requests that this is expected to hold up. With utilisation u, c instances, the variant's
-    mean service S̄, the candidates' mean utilisation ū and its pressure r = ū / (1 - ū):
+    is E times the requests that this is expected to hold up. With utilization u, c instances, the variant's
+    mean service S̄, the candidates' mean utilization ū and its pressure r = ū / (1 - ū):
 
         price = E · (η · u / ((1 - u) · c)  +  r · σ · W / (W + 2·S̄)  +  r · ω · u · (W + E/2) / S̄).
 
@@ -56,19 +56,19 @@ class CongestionPrice:
         """
         busy = 0.0
         for candidate in candidates:
-            busy += candidate.utilisation
+            busy += candidate.utilization
         busy /= len(candidates)
-        if busy > UTILISATION_LIMIT:
-            busy = UTILISATION_LIMIT
+        if busy > UTILIZATION_LIMIT:
+            busy = UTILIZATION_LIMIT
         factor = 1.0 if priority == 0 else self._priority_factor(priority)
         idle = factor * self._idle
         pressure = factor * busy / (1.0 - busy)
         shared, own = pressure * self._shared, pressure * self._own
         best, least = candidates[0], math.inf
         for candidate in candidates:
-            u = candidate.utilisation
-            if u > UTILISATION_LIMIT:
-                u = UTILISATION_LIMIT
+            u = candidate.utilization
+            if u > UTILIZATION_LIMIT:
+                u = UTILIZATION_LIMIT
             wait_ms, load = candidate.wait_ms, candidate.load
             expected_ms = candidate.service_ms * (1.0 + 0.5 * candidate.variance)
             mean_ms = load.mean_service_ms or expected_ms

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from router_backend.core.profile import VariantProfile
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
+from router_backend.core.variants.profile import VariantProfile
 
 NOMINAL_POWER_W: Mapping[Device, float] = MappingProxyType(
     {Device.CPU: 65.0, Device.GPU: 70.0, Device.NEURAL_ENGINE: 8.0, Device.MPS: 20.0}

@@ -2,7 +2,7 @@
 
 import math
 
-from router_backend.core.profile import VariantProfile
+from router_backend.core.variants.profile import VariantProfile
 
 SHARE = 0.003
 CAP_LATENCIES = 5.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from router_backend.core.request import OptimizationGoal
+from router_backend.core.records.request import OptimizationGoal
 
 POLICY_OF_GOAL: Mapping[OptimizationGoal, str] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""The latency-optimised policy: shortest expected delay, with a price on congestion."""
+"""The latency-optimized policy: shortest expected delay, with a price on congestion."""
 
 import random
 from typing import ClassVar
@@ -6,14 +6,14 @@ from typing import ClassVar
 from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.policies.congestion_price import CongestionPrice
 from router_backend.core.policies.exploration import ExplorationBudget
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.variants.profile import VariantProfile
 
 
 class LatencyOptimizedPolicy(Policy):
     """Least W + E + price, divided by the candidate's weight; now and then a probe.
 
-    E is the predicted service time with a penalty for low confidence, the price one for utilisation.
+    E is the predicted service time with a penalty for low confidence, the price one for utilization.
 
     References:
         Shortest expected delay: arXiv 1509.03535. The price: `CongestionPrice`.

@@ -1,6 +1,6 @@
 """What a device's time is worth in energy."""
 
-from router_backend.core.profile import VariantProfile
+from router_backend.core.variants.profile import VariantProfile
 
 
 class OpportunityPrice:
@@ -35,7 +35,7 @@ class OpportunityPrice:
         if saved is None:
             return 0.0
         saved_mj, service_ms = saved
-        u = candidate.utilisation
+        u = candidate.utilization
         return saved_mj / service_ms * (u * u if u < 1.0 else 1.0)
 
     def served(self, candidate: VariantProfile, saved_mj: float) -> None:

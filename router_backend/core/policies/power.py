@@ -4,12 +4,12 @@ import random
 from typing import ClassVar
 
 from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.baselines.least_cost import least_cost
 from router_backend.core.policies.energy import energy_mj
 from router_backend.core.policies.exploration import ExplorationBudget
+from router_backend.core.policies.least_cost import least_cost
 from router_backend.core.policies.opportunity_price import OpportunityPrice
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.variants.profile import VariantProfile
 
 
 class PowerEfficientPolicy(Policy):

@@ -5,45 +5,29 @@ from types import MappingProxyType
 
 from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
 from router_backend.core.policies.base import Policy
-from router_backend.core.policies.baselines.c3 import C3Policy
-from router_backend.core.policies.baselines.exp3 import Exp3Policy
-from router_backend.core.policies.baselines.least_request import LeastRequestPolicy
-from router_backend.core.policies.baselines.linucb import LinUcbPolicy
-from router_backend.core.policies.baselines.offline_profile import OfflineProfilePolicy
-from router_backend.core.policies.baselines.peak_ewma import PeakEwmaPolicy
-from router_backend.core.policies.baselines.power_of_two import PowerOfTwoPolicy
-from router_backend.core.policies.baselines.prequal import PrequalPolicy
-from router_backend.core.policies.baselines.round_robin import RoundRobinPolicy
-from router_backend.core.policies.baselines.static import StaticPolicy
-from router_backend.core.policies.baselines.uniform_random import RandomPolicy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.plugins import find_plugins, load_plugin
 from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
 from router_backend.errors import ConfigurationError, nearest
 
-POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
-    {
-        policy.name: policy
-        for policy in (
-            LatencyOptimizedPolicy,
-            ThroughputOptimizedPolicy,
-            PowerEfficientPolicy,
-            AdaptiveRoutingPolicy,
-            StaticPolicy,
-            RandomPolicy,
-            RoundRobinPolicy,
-            PowerOfTwoPolicy,
-            LeastRequestPolicy,
-            PeakEwmaPolicy,
-            C3Policy,
-            PrequalPolicy,
-            Exp3Policy,
-            LinUcbPolicy,
-            OfflineProfilePolicy,
-        )
-    }
-)
+_POLICIES: dict[str, type[Policy]] = {
+    policy.name: policy
+    for policy in (
+        LatencyOptimizedPolicy,
+        ThroughputOptimizedPolicy,
+        PowerEfficientPolicy,
+        AdaptiveRoutingPolicy,
+    )
+}
+
+POLICIES: Mapping[str, type[Policy]] = MappingProxyType(_POLICIES)
+"""The registered policies by name, in the order of registration."""
+
+
+def register_policies(*policies: type[Policy]) -> None:
+    """Make policies from outside of `core` available by their names; a name registered again is replaced."""
+    _POLICIES.update({policy.name: policy for policy in policies})
 
 
 NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})

@@ -1,22 +1,22 @@
-"""The throughput-optimised policy: a higher price on congestion, and weighted work at saturation."""
+"""The throughput-optimized policy: a higher price on congestion, and weighted work at saturation."""
 
 import math
 import random
 from typing import ClassVar
 
 from router_backend.core.policies.base import Choice
-from router_backend.core.policies.baselines.least_cost import least_cost
 from router_backend.core.policies.congestion_price import CongestionPrice
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
+from router_backend.core.policies.least_cost import least_cost
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.variants.profile import VariantProfile
 
 
 class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
     """Least W + E + price, the price with η = 2 alone; where all are saturated, least priced work.
 
     A device's time is what throughput is made of. The higher price keeps the fast devices free for the
-    requests that gain most there. When every candidate's utilisation is above 0.9, each request goes to
+    requests that gain most there. When every candidate's utilization is above 0.9, each request goes to
     where the time that it takes is cheapest,
 
         S / c · e^(0.3 · (W - least W) / S̄),
@@ -40,7 +40,7 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
         self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
     ) -> Choice:
         """Pick the least cost."""
-        if any(candidate.utilisation <= self.SATURATED for candidate in candidates):
+        if any(candidate.utilization <= self.SATURATED for candidate in candidates):
             return super().choose(candidates, context, now_s, rng)
         mean_ms = (
             sum(c.load.mean_service_ms / c.load.concurrency for c in candidates) / len(candidates) or 1.0

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from router_backend.analysis.device_fit import fit
 from router_backend.analysis.onnx_analysis import analyze_onnx
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
 from tests.onnx_models import constant, floats
 from tests.unit.analysis.test_onnx_file import external, refusal

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from router_backend.analysis.coreml_operators import FOLDED, SUPPORTED
 from router_backend.analysis.device_fit import EFFICIENCY, fit
 from router_backend.analysis.devices import FIGURES
-from router_backend.core.characteristics import ModelCharacteristics, Quantization
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.variant import Device, Variant
 
 RESNET50 = ModelCharacteristics(
     "resnet50",

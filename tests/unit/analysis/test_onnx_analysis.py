@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from router_backend.analysis.onnx_analysis import analyze_onnx
-from router_backend.core.characteristics import ModelCharacteristics, Quantization
+from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from tests.onnx_models import constant, floats
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

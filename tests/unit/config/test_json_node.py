@@ -6,7 +6,7 @@ from router_backend.config.json_node import JsonNode, parse_json
 from router_backend.errors import ConfigurationError
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "red"
     GREEN = "green"
 
@@ -55,7 +55,7 @@ class TestHalvesOfCharacters:
         )
 
     def test_are_shown_as_they_are_written(self):
-        assert r"found '\ud800'" in refusal(lambda: member(r'"\ud800"').one_of(Colour))
+        assert r"found '\ud800'" in refusal(lambda: member(r'"\ud800"').one_of(Color))
 
     def test_that_belong_together_are_a_character(self):
         assert member(r'"\ud83c\udf75"').text("a name") == "\N{TEACUP WITHOUT HANDLE}"
@@ -134,7 +134,7 @@ class TestValues:
         assert member("0").number("tea", lambda number: number < 1.0) == 0.0
         assert member("7").count("tea") == 7
         assert member("7.0").count("tea") == 7
-        assert member('"red"').one_of(Colour) is Colour.RED
+        assert member('"red"').one_of(Color) is Color.RED
 
     @pytest.mark.parametrize("text", ['""', "1", "null", "[]"])
     def test_that_are_no_text_are_refused(self, text):
@@ -160,10 +160,10 @@ class TestValues:
         assert "expected tea, found" in refusal(lambda: member(text).count("tea"))
 
     def test_that_are_none_of_a_choice_are_refused_with_the_nearest(self):
-        assert refusal(lambda: member('"gren"').one_of(Colour)) == (
+        assert refusal(lambda: member('"gren"').one_of(Color)) == (
             "tea.json, at cup: expected one of red, green, found 'gren' (did you mean 'green'?)"
         )
 
     @pytest.mark.parametrize("text", ["1", "null", "[]", "{}"])
     def test_that_are_no_text_are_none_of_a_choice(self, text):
-        assert "expected one of red, green, found" in refusal(lambda: member(text).one_of(Colour))
+        assert "expected one of red, green, found" in refusal(lambda: member(text).one_of(Color))

@@ -5,8 +5,8 @@ import pytest
 from router_backend.config.parameters import VariantEntry, read_parameters
 from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
 from router_backend.core.policies.registry import POLICIES
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 
 DEFAULT = RoutingConfig()
@@ -53,7 +53,7 @@ class TestVariants:
 class TestDefaults:
     def test_hold_for_whatever_is_left_out(self):
         settings = read_parameters("resnet50", {"variants": "a"})
-        assert settings.decision("resnet50", RoutingConfig()) == RouterConfig()
+        assert settings.decision("resnet50", RoutingConfig()) == ModelSettings()
         assert settings.worker_threads <= settings.max_in_flight
         assert settings.warmup_batch_sizes == (1, 1, 8, 8)
 
@@ -103,7 +103,9 @@ class TestValues:
 
     def test_the_deciding_part_gets_policy_and_coverage(self):
         settings = read_parameters("resnet50", {"variants": "a", "policy": " latency", "coverage": "0.95"})
-        assert settings.decision("resnet50", RoutingConfig()) == RouterConfig(policy="latency", coverage=0.95)
+        assert settings.decision("resnet50", RoutingConfig()) == ModelSettings(
+            policy="latency", coverage=0.95
+        )
 
     def test_a_coverage_that_is_no_number_is_refused(self):
         assert refusal(variants="a", coverage="ninety") == (
@@ -149,7 +151,7 @@ class TestUnknownKeys:
 
 
 class TestRouting:
-    def decision(self, routing: RoutingConfig = DEFAULT, **parameters: str) -> RouterConfig:
+    def decision(self, routing: RoutingConfig = DEFAULT, **parameters: str) -> ModelSettings:
         return read_parameters("resnet50", {"variants": "a", **parameters}).decision("resnet50", routing)
 
     def test_each_setting_of_a_rule_is_a_parameter_too(self):
@@ -160,7 +162,7 @@ class TestRouting:
             refuse_late="true",
             backend_weights="gpu=1.2,cpu=0.8",
         )
-        assert decision == RouterConfig(
+        assert decision == ModelSettings(
             policy="p2c",
             preferred_devices=frozenset({Device.GPU, Device.MPS}),
             max_latency_ms=50.0,
@@ -174,10 +176,10 @@ class TestRouting:
     def test_what_the_model_says_comes_before_the_rule_for_it(self):
         ruled = RoutingSettings(policy=PolicyChoice("c3"), max_latency_ms=9.0)
         routing = RoutingConfig(rules=(RoutingRule("resnet*", ruled),), device_weights={Device.CPU: 0.5})
-        assert self.decision(routing) == RouterConfig(
+        assert self.decision(routing) == ModelSettings(
             policy="c3", max_latency_ms=9.0, device_weights={Device.CPU: 0.5}
         )
-        assert self.decision(routing, policy="p2c", coverage="0.8", backend_weights="gpu=2") == RouterConfig(
+        assert self.decision(routing, policy="p2c", coverage="0.8", backend_weights="gpu=2") == ModelSettings(
             policy="p2c",
             max_latency_ms=9.0,
             coverage=0.8,

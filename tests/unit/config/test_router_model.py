@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from router_backend.config.router_model import read_router_model
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 
 GPU = "instance_group [{ kind: KIND_GPU }]"
@@ -102,13 +102,13 @@ class TestRoutingFile:
     def test_without_one_the_router_has_its_own_settings_alone(self, repository):
         model = read_router_model(config_of(), repository)
         assert model.routing_file is None
-        assert model.decision == RouterConfig()
+        assert model.decision == ModelSettings()
 
     def test_a_path_is_from_the_routers_own_folder(self, repository):
         (repository / "routing.json").write_text(self.RULES)
         model = read_router_model(self.routed("../routing.json"), repository)
         assert model.routing_file.path == repository / "routing.json"
-        assert model.decision == RouterConfig(max_latency_ms=50.0)
+        assert model.decision == ModelSettings(max_latency_ms=50.0)
 
     def test_a_path_from_the_root_is_that(self, repository, tmp_path):
         (tmp_path / "rules.json").write_text(self.RULES)

@@ -4,8 +4,8 @@ from router_backend import (
     Device,
     DeviceLimits,
     ModelRouter,
+    ModelSettings,
     OptimizationGoal,
-    RouterConfig,
     RoutingContext,
     Variant,
 )
@@ -51,7 +51,7 @@ class TestRules:
 
     def test_without_settings_keep_later_ones_away(self):
         config = RoutingConfig(rules=(RoutingRule("resnet50"), rule("*", max_latency_ms=9.0)))
-        assert config.router_config("resnet50") == RouterConfig()
+        assert config.router_config("resnet50") == ModelSettings()
         assert config.router_config("bert").max_latency_ms == 9.0
 
     def test_that_match_none_of_the_models_are_found(self):
@@ -79,7 +79,7 @@ class TestPrecedence:
     )
 
     def test_the_default_holds_where_no_rule_matches(self):
-        assert self.CONFIG.router_config("other") == RouterConfig(
+        assert self.CONFIG.router_config("other") == ModelSettings(
             policy="c3",
             device_weights={GPU: 1.2, CPU: 0.8},
             device_limits={GPU: DeviceLimits(max_in_flight=4)},

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from router_backend import Guardrails, RouterConfig
+from router_backend import Guardrails, ModelSettings
 from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import SCHEMA, parse_routing
 from tests.documents import CHECKOUT, Example, examples, table
@@ -53,4 +53,4 @@ def test_the_guardrails_that_hold_where_none_are_said_are_right():
 
 
 def test_what_is_said_to_hold_where_nothing_is_said_does():
-    assert RoutingConfig().router_config("any") == RouterConfig()
+    assert RoutingConfig().router_config("any") == ModelSettings()

@@ -9,7 +9,7 @@ from router_backend.errors import ConfigurationError, nearest
 @dataclass(frozen=True)
 class Kettle:
     litres: float = setting(float, "a number")
-    colour: str = setting(str, "a colour", default="red")
+    color: str = setting(str, "a color", default="red")
 
 
 def refusal(**texts: str) -> str:
@@ -19,7 +19,7 @@ def refusal(**texts: str) -> str:
 
 
 def test_each_field_is_read_from_the_text_of_its_name_without_space_around_it():
-    assert read_settings(Kettle, "", {"litres": " 1.5 ", "colour": "blue"}) == Kettle(1.5, "blue")
+    assert read_settings(Kettle, "", {"litres": " 1.5 ", "color": "blue"}) == Kettle(1.5, "blue")
 
 
 def test_a_text_that_is_left_out_leaves_the_default():
@@ -27,7 +27,7 @@ def test_a_text_that_is_left_out_leaves_the_default():
 
 
 def test_a_text_without_a_default_must_be_there():
-    assert refusal(colour="red") == "the kettle: the parameter 'litres' is missing: expected a number"
+    assert refusal(color="red") == "the kettle: the parameter 'litres' is missing: expected a number"
 
 
 def test_a_text_that_cannot_be_read_is_refused_with_what_was_expected_and_found():
@@ -36,7 +36,7 @@ def test_a_text_that_cannot_be_read_is_refused_with_what_was_expected_and_found(
 
 def test_an_unknown_name_is_refused_with_the_nearest_and_the_known_ones():
     assert refusal(litre="1") == (
-        "the kettle: unknown parameter 'litre' (did you mean 'litres'?): expected one of litres, colour"
+        "the kettle: unknown parameter 'litre' (did you mean 'litres'?): expected one of litres, color"
     )
 
 

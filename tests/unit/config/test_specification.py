@@ -1,6 +1,6 @@
 """The examples of the system's specification on configuration load unchanged, or translated word for word."""
 
-from router_backend import Device, ModelRouter, RouterConfig, RoutingContext, Variant
+from router_backend import Device, ModelRouter, ModelSettings, RoutingContext, Variant
 from router_backend.config.builder import ModelRouterConfigBuilder
 from router_backend.config.routing_file import parse_routing
 
@@ -35,7 +35,7 @@ class TestJsonConfiguration:
     config = parse_routing("routing.json", JSON_CONFIGURATION)
 
     def test_its_rule_holds_for_the_models_that_match(self):
-        assert self.config.router_config("resnet50") == RouterConfig(
+        assert self.config.router_config("resnet50") == ModelSettings(
             policy="throughput",
             preferred_devices=frozenset({Device.GPU, Device.NEURAL_ENGINE}),
             max_latency_ms=50.0,
@@ -43,7 +43,7 @@ class TestJsonConfiguration:
         )
 
     def test_its_default_policy_with_its_parameters_holds_for_all_others(self):
-        assert self.config.router_config("bert_large") == RouterConfig(
+        assert self.config.router_config("bert_large") == ModelSettings(
             policy="adaptive",
             policy_parameters={"complexity_weight": "0.3", "latency_weight": "0.4"},
             device_weights=WEIGHTS,

@@ -4,7 +4,7 @@ import pytest
 
 from router_backend.config.parameters import VariantEntry
 from router_backend.config.variants import RepositoryVariant, find_variants
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
 
 STATED_CPU = 'parameters { key: "device" value { string_value: "cpu" } }'

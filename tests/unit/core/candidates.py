@@ -3,8 +3,8 @@
 import math
 
 from router_backend.core.learning.latency_model import LatencyModel
-from router_backend.core.profile import VariantProfile
-from router_backend.core.variant import Device, Variant
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.variants.profile import VariantProfile
 
 
 class StatedLatency(LatencyModel):
@@ -28,7 +28,7 @@ def candidate_of(
     service_ms: float,
     *,
     wait_ms: float = 0.0,
-    utilisation: float = 0.0,
+    utilization: float = 0.0,
     relative_sd: float = 0.0,
     known: bool = True,
     concurrency: int = 1,
@@ -39,6 +39,6 @@ def candidate_of(
     candidate.service_ms = service_ms
     candidate.variance = relative_sd**2
     candidate.wait_ms = wait_ms
-    candidate.utilisation = utilisation
+    candidate.utilization = utilization
     candidate.cost = math.nan
     return candidate

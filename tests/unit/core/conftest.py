@@ -5,10 +5,10 @@ import pytest
 
 from router_backend.core.logical_model import LogicalModel
 from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device, Variant
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.profile import VariantProfile
 
 MakeModel = Callable[..., LogicalModel]
 
@@ -43,7 +43,7 @@ def make_model() -> MakeModel:
     """Makes a model of CPU variants by name that knows their constant service times, if any are given.
 
     `make_model("a", "b", learned_ms={"a": 10.0})`: what is learned was learned until second 0, and
-    nothing of it counts as utilisation any more from second 100 on.
+    nothing of it counts as utilization any more from second 100 on.
     """
 
     def make(
@@ -51,10 +51,10 @@ def make_model() -> MakeModel:
         learned_ms: dict[str, float] | None = None,
         variants: Sequence[Variant] = (),
         observations: int = 20,
-        config: RouterConfig | None = None,
+        config: ModelSettings | None = None,
     ) -> LogicalModel:
         described = [*variants, *(Variant(name, Device.CPU) for name in names)]
-        model = LogicalModel("resnet50", described, Shortest(), config or RouterConfig())
+        model = LogicalModel("resnet50", described, Shortest(), config or ModelSettings())
         for name, service_ms in (learned_ms or {}).items():
             teach(model, name, service_ms, observations)
         return model

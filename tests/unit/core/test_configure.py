@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from router_backend import Device, Experiment, ModelRouter, RouterConfig, RoutingContext, Variant
+from router_backend import Device, Experiment, ModelRouter, ModelSettings, RoutingContext, Variant
 from router_backend.errors import ConfigurationError
 
 GPU = Variant("gpu", Device.GPU)
@@ -20,7 +20,7 @@ def router() -> ModelRouter:
 
 
 def config_of(policies: Mapping[str, str]):
-    return lambda name: RouterConfig(policy=policies.get(name, "latency"))
+    return lambda name: ModelSettings(policy=policies.get(name, "latency"))
 
 
 def chosen(router: ModelRouter, model: str) -> str:
@@ -42,7 +42,7 @@ def test_a_model_that_is_registered_later_gets_the_settings_of_its_name(router):
 
 def test_a_model_with_settings_of_its_own_is_registered_with_these(router):
     router.configure(config_of({"third": "static:cpu"}))
-    router.register_model("third", variants=[GPU, CPU], config=RouterConfig(policy="static:gpu"))
+    router.register_model("third", variants=[GPU, CPU], config=ModelSettings(policy="static:gpu"))
     assert chosen(router, "third") == "gpu"
 
 
@@ -60,7 +60,7 @@ def test_a_models_default_deadline_is_that_of_its_settings_now(router):
         return [router.route_request(name, RoutingContext(spent_ms=8.0)).deadline_ms for name in NAMES]
 
     assert deadlines_ms() == [None, None]
-    router.configure(lambda name: RouterConfig(max_latency_ms=50.0 if name == "first" else None))
+    router.configure(lambda name: ModelSettings(max_latency_ms=50.0 if name == "first" else None))
     assert deadlines_ms() == [42.0, None]
 
 

@@ -4,14 +4,14 @@ import random
 
 import pytest
 
-from router_backend.core.decision import RoutingDecision
-from router_backend.core.health import BreakerState, Fault
+from router_backend.baselines.static import StaticPolicy
+from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.logical_model import LogicalModel
-from router_backend.core.policies.baselines.static import StaticPolicy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device, Variant
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.health import BreakerState, Fault
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
 
 NOW_S = 100.0
@@ -190,7 +190,7 @@ class TestUnknownVariants:
 def test_a_policy_for_a_variant_that_the_model_has_not_is_refused_with_those_it_has():
     variants = [Variant("a", Device.CPU), Variant("b", Device.GPU)]
     with pytest.raises(ConfigurationError, match="expected 'static:' and one of a, b, found 'static:c'"):
-        LogicalModel("resnet50", variants, StaticPolicy("c"), RouterConfig())
+        LogicalModel("resnet50", variants, StaticPolicy("c"), ModelSettings())
 
 
 class TestDeadline:
@@ -210,7 +210,7 @@ class TestDeadline:
         assert reasons(decision) == {"slow": None, "slower": None}
 
     def test_late_requests_are_refused_where_that_is_configured_and_told_when_it_would_be(self, make_model):
-        config = RouterConfig(refuse_late=True)
+        config = ModelSettings(refuse_late=True)
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, config=config)
         with pytest.raises(DeadlineError, match="within 4 ms, the soonest is expected in 10"):
             route(model, max_latency_ms=4.0)
@@ -219,14 +219,14 @@ class TestDeadline:
 
     @pytest.mark.parametrize("configured", [False, True])
     def test_a_request_says_itself_whether_it_is_to_be_refused_when_late(self, make_model, configured):
-        config = RouterConfig(refuse_late=configured)
+        config = ModelSettings(refuse_late=configured)
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, config=config)
         assert route(model, max_latency_ms=4.0, refuse_late=False).variant == "slow"
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=4.0, refuse_late=True)
 
     def test_what_is_spent_of_a_deadline_is_gone_whosever_it_is(self, make_model):
-        config = RouterConfig(max_latency_ms=30.0, refuse_late=True)
+        config = ModelSettings(max_latency_ms=30.0, refuse_late=True)
         model = make_model("slow", learned_ms={"slow": 10.0}, config=config)
         assert route(model, spent_ms=15.0).deadline_ms == 15.0
         assert route(model, spent_ms=15.0, max_latency_ms=60.0).deadline_ms == 45.0
@@ -237,7 +237,7 @@ class TestDeadline:
     def test_before_a_refusal_an_idle_variant_gets_the_benefit_of_the_doubt_one_request_at_a_time(
         self, make_model
     ):
-        config = RouterConfig(refuse_late=True)
+        config = ModelSettings(refuse_late=True)
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 30.0}, config=config)
         tried = route(model, max_latency_ms=9.5)
         assert reasons(tried) == {"slow": None, "slower": "would be late"}
@@ -245,7 +245,7 @@ class TestDeadline:
             route(model, max_latency_ms=9.5)
 
     def test_a_variant_that_was_measured_far_too_slow_is_tried_again_in_the_end(self, make_model):
-        model = make_model("a", learned_ms={"a": 90.0}, config=RouterConfig(refuse_late=True))
+        model = make_model("a", learned_ms={"a": 90.0}, config=ModelSettings(refuse_late=True))
         for _ in range(VariantProfile.MOST_TURNED_AWAY):
             with pytest.raises(DeadlineError):
                 route(model, max_latency_ms=20.0)
@@ -257,7 +257,7 @@ class TestDeadline:
             route(model, max_latency_ms=20.0)
 
     def test_a_variant_that_was_never_measured_is_tried_before_a_request_is_refused(self, make_model):
-        config = RouterConfig(refuse_late=True)
+        config = ModelSettings(refuse_late=True)
         model = make_model("unknown", "slow", learned_ms={"slow": 90.0}, config=config)
         assert route(model, max_latency_ms=20.0).variant == "unknown"
 

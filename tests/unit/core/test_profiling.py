@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from router_backend import Device, Fault, ModelRouter, RouterConfig, RoutingContext, Variant
+from router_backend import Device, Fault, ModelRouter, ModelSettings, RoutingContext, Variant
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def answer(router: ModelRouter, latency_ms: float) -> float:
 
 def test_without_profiling_what_is_predicted_stays_as_it_is(router):
     before = answer(router, 4.0)
-    router.reconfigure("m", RouterConfig(profiling=False))
+    router.reconfigure("m", ModelSettings(profiling=False))
     predictions = [answer(router, 400.0) for _ in range(5)]
     assert predictions == pytest.approx([before] * 5)
     assert router.profile("m", "cpu").load.in_flight == 0
@@ -32,9 +32,9 @@ def test_without_profiling_what_is_predicted_stays_as_it_is(router):
 
 
 def test_when_profiling_is_on_again_it_is_learned_from(router):
-    router.reconfigure("m", RouterConfig(profiling=False))
+    router.reconfigure("m", ModelSettings(profiling=False))
     before = answer(router, 400.0)
-    router.reconfigure("m", RouterConfig(profiling=True))
+    router.reconfigure("m", ModelSettings(profiling=True))
     for _ in range(20):
         answer(router, 400.0)
     assert answer(router, 400.0) > 10 * before
@@ -42,7 +42,7 @@ def test_when_profiling_is_on_again_it_is_learned_from(router):
 
 def test_without_profiling_an_answer_still_closes_the_breaker():
     now_s = 0.0
-    router = ModelRouter(RouterConfig(profiling=False), clock=lambda: now_s)
+    router = ModelRouter(ModelSettings(profiling=False), clock=lambda: now_s)
     router.register_model("m", variants=[Variant("cpu", Device.CPU)])
     router.record_execution(router.route_request("m", RoutingContext()), error=Fault.DEAD)
     assert router.profile("m", "cpu").breaker.state.value == "open"

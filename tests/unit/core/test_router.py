@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from router_backend.core.decision import RoutingDecision
-from router_backend.core.health import BreakerState, Fault
+from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.policies.base import Choice
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.health import BreakerState, Fault
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError, InvalidRequestError, NoVariantError
 
 GPU = Variant("resnet50_gpu", Device.GPU)
@@ -299,7 +299,7 @@ class TestFaults:
 def replay(seed: int, requests: int = 500) -> list[tuple[str, float, float, float, bool]]:
     """A run with stated arrivals, sizes and service times, and chance for the router alone."""
     world, clock = random.Random(42), Clock()
-    router = ModelRouter(RouterConfig(), clock=clock, rng=random.Random(seed))
+    router = ModelRouter(ModelSettings(), clock=clock, rng=random.Random(seed))
     router.register_model("resnet50", variants=[GPU, CPU])
     pending: list[tuple[float, int, float, RoutingDecision]] = []
     log = []

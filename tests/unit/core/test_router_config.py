@@ -3,38 +3,38 @@ import math
 import pytest
 
 from router_backend.core.policies.registry import POLICIES
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 
 
 def test_the_default_is_a_known_policy():
-    assert RouterConfig().policy in POLICIES
+    assert ModelSettings().policy in POLICIES
 
 
 def test_an_unknown_policy_is_refused_with_the_known_ones():
     with pytest.raises(ConfigurationError, match=r"policy: expected one of .*latency.*, found 'latencyy'"):
-        RouterConfig(policy="latencyy")
+        ModelSettings(policy="latencyy")
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, -0.1, 1.5, math.nan, math.inf])
 def test_a_coverage_that_is_no_share_is_refused(coverage):
     with pytest.raises(ConfigurationError, match="coverage: expected a number between 0 and 1, found"):
-        RouterConfig(coverage=coverage)
+        ModelSettings(coverage=coverage)
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, math.nan, math.inf])
 def test_a_weight_that_is_not_above_zero_is_refused(weight):
     with pytest.raises(ConfigurationError, match="weight of 'gpu': expected a number above 0, found"):
-        RouterConfig(device_weights={Device.GPU: weight})
+        ModelSettings(device_weights={Device.GPU: weight})
 
 
 @pytest.mark.parametrize("deadline_ms", [0.0, -1.0, math.nan, math.inf])
 def test_a_deadline_that_is_not_above_zero_is_refused(deadline_ms):
     with pytest.raises(ConfigurationError, match="max_latency_ms: expected a number above 0, found"):
-        RouterConfig(max_latency_ms=deadline_ms)
+        ModelSettings(max_latency_ms=deadline_ms)
 
 
 def test_a_parameter_that_the_policy_does_not_take_is_refused():
     with pytest.raises(ConfigurationError, match="policy 'round_robin': expected no parameters, found 'eta'"):
-        RouterConfig(policy="round_robin", policy_parameters={"eta": "2"})
+        ModelSettings(policy="round_robin", policy_parameters={"eta": "2"})

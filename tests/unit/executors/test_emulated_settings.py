@@ -1,6 +1,6 @@
 import pytest
 
-from router_backend.core.variant import Device
+from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
 from router_backend.executors.emulated_settings import parse_settings
 

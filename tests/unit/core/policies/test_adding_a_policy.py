@@ -14,8 +14,8 @@ from tests.documents import CHECKOUT, examples
 COPIED = ("router_backend", "tools", "tests", "docs", "README.md", "CHANGELOG.md", "pyproject.toml")
 REGISTRY = Path("router_backend", "core", "policies", "registry.py")
 ROUTE = """
-from router_backend import Device, ModelRouter, RouterConfig, RoutingContext, Variant
-router = ModelRouter(RouterConfig(policy="cpu_first"))
+from router_backend import Device, ModelRouter, ModelSettings, RoutingContext, Variant
+router = ModelRouter(ModelSettings(policy="cpu_first"))
 router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
 print(router.route_request("m", RoutingContext()).variant)
 """
@@ -42,7 +42,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first = "from router_backend.core.policies.latency import"
     own = "from router_backend.core.policies.cpu_first import CpuFirstPolicy\n"
     registry = replaced(registry, first, own + first)
-    registry = replaced(registry, "        )\n    }\n)", "            CpuFirstPolicy,\n        )\n    }\n)")
+    registry = replaced(registry, "    )\n}\n", "        CpuFirstPolicy,\n    )\n}\n")
     (folder / REGISTRY).write_text(registry)
     page = folder / "docs" / "algorithm.md"
     before, name_and_rule, after = re.split(r"(\| name \| rule \|.*?\n)(?=\n)", page.read_text(), flags=re.S)
@@ -52,7 +52,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *arguments: str) -> str:
     """What Python prints when it is run in the copy; it must succeed."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    path = os.pathsep.join(map(str, (folder, folder / "tools")))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

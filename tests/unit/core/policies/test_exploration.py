@@ -1,5 +1,5 @@
 from router_backend.core.policies.exploration import ExplorationBudget
-from router_backend.core.profile import VariantProfile
+from router_backend.core.variants.profile import VariantProfile
 from tests.unit.core.candidates import candidate_of
 
 

@@ -4,17 +4,17 @@ import random
 
 import pytest
 
-from router_backend.core.characteristics import ModelCharacteristics
 from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.energy import NOMINAL_POWER_W
 from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.policies.registry import create_policy
 from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
-from router_backend.core.suitability import Suitability
-from router_backend.core.variant import Device, Variant
+from router_backend.core.records.characteristics import ModelCharacteristics
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.suitability import Suitability
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError
 
 
@@ -24,7 +24,7 @@ def candidate(
     service_ms: float,
     *,
     wait_ms: float = 0.0,
-    utilisation: float = 0.0,
+    utilization: float = 0.0,
     power_w: float | None = None,
     characteristics: ModelCharacteristics | None = None,
     suitability: Suitability | None = None,
@@ -40,7 +40,7 @@ def candidate(
     profile.size = 1.0
     profile.service_ms = service_ms
     profile.wait_ms = wait_ms
-    profile.utilisation = utilisation
+    profile.utilization = utilization
     return profile
 
 
@@ -50,7 +50,7 @@ def pick(policy: Policy, candidates: list[VariantProfile], context: RoutingConte
 
 
 def saturated(name: str, service_ms: float, wait_ms: float) -> VariantProfile:
-    profile = candidate(name, Device.GPU, service_ms, wait_ms=wait_ms, utilisation=1.0)
+    profile = candidate(name, Device.GPU, service_ms, wait_ms=wait_ms, utilization=1.0)
     profile.load.enter(10.0, 0.0)
     return profile
 
@@ -102,9 +102,9 @@ def test_a_little_less_of_a_wait_is_not_worth_a_hungry_device() -> None:
 
 
 def test_the_time_of_a_busy_thrifty_device_is_kept_for_those_who_save_most_there() -> None:
-    def both(quick_ms: float, utilisation: float) -> list[VariantProfile]:
+    def both(quick_ms: float, utilization: float) -> list[VariantProfile]:
         return [
-            candidate("thrifty", Device.NEURAL_ENGINE, 10.0, utilisation=utilisation, power_w=8.0),
+            candidate("thrifty", Device.NEURAL_ENGINE, 10.0, utilization=utilization, power_w=8.0),
             candidate("quick", Device.GPU, quick_ms, power_w=70.0),
         ]
 

@@ -4,8 +4,8 @@ import pytest
 
 from router_backend.core.policies.base import Choice
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
-from router_backend.core.profile import VariantProfile
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.variants.profile import VariantProfile
 from tests.unit.core.candidates import candidate_of
 
 ETA, SIGMA, OMEGA = 0.25, 1.75, 0.1
@@ -34,7 +34,7 @@ def priced(u: float, mean_u: float, *, wait_ms: float, mean_ms: float, concurren
 @pytest.mark.parametrize("u", [0.1, 0.5, 0.75, 0.9])
 def test_beside_idle_variants_congestion_has_a_price_on_the_service_per_instance(u, concurrency):
     """Of a thousand candidates one is busy, so r is next to nothing."""
-    busy = candidate_of("busy", 9.0, utilisation=u, concurrency=concurrency)
+    busy = candidate_of("busy", 9.0, utilization=u, concurrency=concurrency)
     choose(busy, *(candidate_of(f"idle {number}", 99.0) for number in range(999)))
     assert busy.cost == pytest.approx(9.0 * (1 + ETA * u / ((1 - u) * concurrency)), rel=1e-3)
 
@@ -42,30 +42,30 @@ def test_beside_idle_variants_congestion_has_a_price_on_the_service_per_instance
 @pytest.mark.parametrize("wait_ms", [0.0, 4.0, 400.0])
 @pytest.mark.parametrize("u", [0.2, 0.5, 0.8])
 def test_where_others_are_busy_as_well_the_price_is_on_those_that_are_held_up_behind(u, wait_ms):
-    busy = candidate_of("busy", 9.0, wait_ms=wait_ms, utilisation=u)
+    busy = candidate_of("busy", 9.0, wait_ms=wait_ms, utilization=u)
     busy.load.mean_service_ms = 6.0
-    choose(busy, candidate_of("other", 99.0, utilisation=0.6))
+    choose(busy, candidate_of("other", 99.0, utilization=0.6))
     assert busy.cost == pytest.approx(priced(u, (u + 0.6) / 2, wait_ms=wait_ms, mean_ms=6.0))
 
 
-@pytest.mark.parametrize("utilisation", [0.95, 1.0, 7.0])
-def test_the_price_stops_at_a_utilisation_of_nineteen_twentieths(utilisation):
-    overloaded = candidate_of("overloaded", 9.0, wait_ms=4.0, utilisation=utilisation)
+@pytest.mark.parametrize("utilization", [0.95, 1.0, 7.0])
+def test_the_price_stops_at_a_utilization_of_nineteen_twentieths(utilization):
+    overloaded = candidate_of("overloaded", 9.0, wait_ms=4.0, utilization=utilization)
     overloaded.load.mean_service_ms = 6.0
     choose(overloaded)
     assert overloaded.cost == pytest.approx(priced(0.95, 0.95, wait_ms=4.0, mean_ms=6.0))
 
 
 def test_a_variant_that_was_sent_nothing_yet_counts_this_request_as_its_mean():
-    new = candidate_of("new", 9.0, wait_ms=4.0, utilisation=0.5)
+    new = candidate_of("new", 9.0, wait_ms=4.0, utilization=0.5)
     choose(new)
     assert new.cost == pytest.approx(priced(0.5, 0.5, wait_ms=4.0, mean_ms=9.0))
 
 
 def test_large_requests_are_worth_the_long_queue_of_the_fastest_and_small_ones_are_not():
     def chosen(size: float) -> str:
-        fast = candidate_of("fast", 1.0 * size, wait_ms=40.0, utilisation=0.8)
-        slow = candidate_of("slow", 4.0 * size, wait_ms=12.0, utilisation=0.8)
+        fast = candidate_of("fast", 1.0 * size, wait_ms=40.0, utilization=0.8)
+        slow = candidate_of("slow", 4.0 * size, wait_ms=12.0, utilization=0.8)
         for candidate in (fast, slow):
             candidate.load.mean_service_ms = 10.0
         return choose(fast, slow).candidate.variant.name
@@ -80,14 +80,14 @@ def test_the_least_cost_is_picked_for_sure():
 
 
 def test_the_price_sends_a_request_past_a_busy_faster_variant():
-    busy, idle = candidate_of("busy", 10.0, utilisation=0.5), candidate_of("idle", 11.5)
+    busy, idle = candidate_of("busy", 10.0, utilization=0.5), candidate_of("idle", 11.5)
     assert choose(busy, idle).candidate is idle
 
 
 def test_the_price_holds_for_a_well_known_variant_however_long_it_lasts():
     policy, rng = LatencyOptimizedPolicy(), random.Random(0)
     for _ in range(1000):
-        busy = candidate_of("busy", 10.0, utilisation=0.5, relative_sd=0.05)
+        busy = candidate_of("busy", 10.0, utilization=0.5, relative_sd=0.05)
         idle = candidate_of("idle", 11.5, relative_sd=0.05)
         assert policy.choose([busy, idle], RoutingContext(), 0.0, rng).candidate is idle
 
@@ -132,7 +132,7 @@ class TestExploration:
 
 @pytest.mark.parametrize(("priority", "share_of_price"), [(1, 0.0), (0, 1.0), (-1, 2.0)])
 def test_the_priority_of_a_request_says_how_much_of_the_price_it_pays(priority, share_of_price):
-    busy, idle = candidate_of("busy", 9.0, utilisation=0.5), candidate_of("idle", 99.0, utilisation=0.5)
+    busy, idle = candidate_of("busy", 9.0, utilization=0.5), candidate_of("idle", 99.0, utilization=0.5)
     context = RoutingContext(priority=priority)
     LatencyOptimizedPolicy().choose([busy, idle], context, 0.0, random.Random(0))
     assert busy.cost == pytest.approx(9.0 * (1 + share_of_price * (ETA + OMEGA * 0.5 * 0.5)))

@@ -8,10 +8,10 @@ import pytest
 
 from router_backend.core.policies.plugins import GROUP, find_plugins
 from router_backend.core.policies.registry import POLICIES, create_policy
-from router_backend.core.request import RoutingContext
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.router_config import RouterConfig
-from router_backend.core.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 from tests.documents import examples
 from tests.installed_package import install
@@ -43,7 +43,7 @@ def test_the_documented_policy_is_found_by_its_entry_point_and_chooses(site: Pat
     (project,) = (tomllib.loads(example.text)["project"] for example in examples("toml plugin"))
     (module,) = examples("python plugin")
     install(site, project["name"], project["entry-points"][GROUP], cpu_first=module.text)
-    router = ModelRouter(RouterConfig(policy="cpu_first"))
+    router = ModelRouter(ModelSettings(policy="cpu_first"))
     router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
     decision = router.route_request("m", RoutingContext())
     assert (decision.variant, decision.policy) == ("m_cpu", "cpu_first")

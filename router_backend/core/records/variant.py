@@ -1,0 +1,54 @@
+"""A variant: one Triton model that can serve a logical model, and the device it runs on."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from router_backend.core.records.characteristics import ModelCharacteristics
+from router_backend.core.records.suitability import UNKNOWN, Suitability
+from router_backend.errors import ConfigurationError
+
+
+class Device(str, Enum):
+    """The kind of hardware behind a variant (the specification says backend)."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    NEURAL_ENGINE = "neural_engine"
+    MPS = "mps"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to serve a logical model.
+
+    Args:
+        name: the Triton model that requests are forwarded to.
+        device: the hardware it runs on.
+        concurrency: how many requests it serves at once (its instances).
+        max_batch_size: the largest batch it takes; 0 where its first dimension is no batch.
+        characteristics: what its model is made of; None: not known, or the same as the logical model's.
+        suitability: what is known of it before it has served anything.
+    """
+
+    name: str
+    device: Device
+    concurrency: int = 1
+    max_batch_size: int = 0
+    characteristics: ModelCharacteristics | None = None
+    suitability: Suitability = UNKNOWN
+
+    def __post_init__(self) -> None:
+        """Refuse counts that cannot be.
+
+        Raises:
+            ConfigurationError: concurrency below 1 or a negative batch size.
+        """
+        if self.concurrency < 1:
+            raise ConfigurationError(
+                f"variant '{self.name}': concurrency must be at least 1, found {self.concurrency}"
+            )
+        if self.max_batch_size < 0:
+            raise ConfigurationError(
+                f"variant '{self.name}': max_batch_size must be 0 (no batch) or more, "
+                f"found {self.max_batch_size}"
+            )

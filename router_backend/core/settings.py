@@ -1,0 +1,76 @@
+"""How a router decides, as one validated record."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import ClassVar
+
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
+from router_backend.core.records.variant import Device
+from router_backend.core.variants.capacity import DeviceLimits
+from router_backend.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """The settings of the deciding part.
+
+    Args:
+        policy: the name of the policy that chooses.
+        policy_parameters: the policy's own settings, as texts by name.
+        preferred_devices: variants elsewhere are chosen only where these cost twice as much; empty: none are.
+        device_weights: how much the variants on a device are preferred; 1 where nothing is said.
+        device_limits: the most that may be in flight on a device, all models together.
+        max_latency_ms: the deadline of requests that name none; None: they have none.
+        coverage: the share of latencies that a prediction interval is to hold.
+        refuse_late: whether a request that no variant can answer within its deadline is refused at once;
+            else it is served as soon as can be.
+        profiling: whether answers are learned from; else what is predicted stays as it is.
+    """
+
+    policy: str = LatencyOptimizedPolicy.name
+    policy_parameters: Mapping[str, str] = field(default_factory=lambda: NO_PARAMETERS)
+    preferred_devices: frozenset[Device] = frozenset()
+    device_weights: Mapping[Device, float] = field(default_factory=lambda: MappingProxyType({}))
+    device_limits: Mapping[Device, DeviceLimits] = field(default_factory=lambda: MappingProxyType({}))
+    max_latency_ms: float | None = None
+    coverage: float = 0.9
+    refuse_late: bool = False
+    profiling: bool = True
+
+    NOT_PREFERRED_FACTOR: ClassVar[float] = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse values that mean nothing.
+
+        Raises:
+            ConfigurationError: an unknown policy or parameter of it, a coverage outside (0, 1), a weight or
+                deadline that is not above 0.
+        """
+        create_policy(self.policy, self.policy_parameters)
+        for device, weight in self.device_weights.items():
+            if not 0.0 < weight < math.inf:
+                raise ConfigurationError(
+                    f"weight of '{device.value}': expected a number above 0, found {weight}: "
+                    f"1 is neutral, 2 prefers twice as much"
+                )
+        if self.max_latency_ms is not None and not 0.0 < self.max_latency_ms < math.inf:
+            raise ConfigurationError(
+                f"max_latency_ms: expected a number above 0, found {self.max_latency_ms}"
+            )
+        if not 0.0 < self.coverage < 1.0:
+            raise ConfigurationError(f"coverage: expected a number between 0 and 1, found {self.coverage}")
+
+    def new_policy(self) -> Policy:
+        """A new policy, as the settings ask for it."""
+        return create_policy(self.policy, self.policy_parameters)
+
+    def weight(self, device: Device) -> float:
+        """How much variants on a device are preferred."""
+        weight = self.device_weights.get(device, 1.0)
+        if self.preferred_devices and device not in self.preferred_devices:
+            weight *= self.NOT_PREFERRED_FACTOR
+        return weight

@@ -1,0 +1,1 @@
+"""What the router counts, as a snapshot, as metrics, and as text."""

@@ -1,0 +1,49 @@
+"""The metrics as OpenMetrics text, by prometheus-client."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from router_backend.core.telemetry import names
+from router_backend.core.telemetry.names import METRICS, Kind
+from router_backend.core.telemetry.samples import samples
+from router_backend.core.telemetry.snapshot import RoutingMetrics
+
+IN_PROCESS = "in_process"
+"""What the gauges of a router in the caller's own process are labelled with."""
+
+
+class RoutingCollector(Collector):
+    """Hands what was counted to prometheus-client.
+
+    Args:
+        metrics: what was counted.
+    """
+
+    def __init__(self, metrics: RoutingMetrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        """A family for each metric, those without a value left out."""
+        families: dict[names.Metric, CounterMetricFamily | GaugeMetricFamily] = {}
+        for metric, labels, value in samples(self._metrics, IN_PROCESS):
+            if metric not in families:
+                families[metric] = _family(metric)
+            families[metric].add_metric(labels, value)
+        return [families[metric] for metric in METRICS if metric in families]
+
+
+def exposition(metrics: RoutingMetrics) -> str:
+    """The text."""
+    registry = CollectorRegistry()
+    registry.register(RoutingCollector(metrics))
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    return text.decode()
+
+
+def _family(metric: names.Metric) -> CounterMetricFamily | GaugeMetricFamily:
+    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    return kind(metric.name, metric.help, labels=metric.labels, unit=metric.unit)

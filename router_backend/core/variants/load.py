@@ -1,0 +1,158 @@
+"""What is in flight at one variant, the wait that it means, and how busy the variant is."""
+
+import math
+from collections import deque
+
+from router_backend.core.learning.overtaking import OvertakingDetector
+
+
+class Place:
+    """One request's place in flight at a variant.
+
+    Args:
+        predicted_ms: the service time expected of it.
+        dispatched_s: when it was sent to the variant.
+
+    Attributes:
+        queued: whether others were served when it was sent, so that it had to wait.
+        started_s: when the variant began to serve it, as far as can be told; None: it has not.
+    """
+
+    __slots__ = ("dispatched_s", "predicted_ms", "queued", "started_s")
+
+    def __init__(self, predicted_ms: float, dispatched_s: float) -> None:
+        self.predicted_ms = predicted_ms
+        self.dispatched_s = dispatched_s
+        self.queued = False
+        self.started_s: float | None = None
+
+
+WINDOW_S = 2.0
+LEAST_REST = 0.1
+MEAN_STEP = 0.03
+
+
+class Load:
+    """The queue of a variant that serves `concurrency` requests at once, first come first served.
+
+    Every request passes through the router, so it knows when each one starts: at once while fewer than
+    `concurrency` run, else when one before it leaves. That start is what separates service from waiting.
+
+    The wait of a new request is 0 while there is room; else the work in flight divided by the
+    concurrency, less what the other instances will still be busy with when the first becomes free
+    (half a service each). The rest of a running request is its prediction less the time it ran; one that
+    is overdue counts as being as late again; and at least a tenth of the prediction is always left.
+
+    Utilization is the service time dispatched in the last 2 s (exponentially faded) per instance.
+
+    Args:
+        concurrency: how many it is said to serve at once.
+
+    Attributes:
+        concurrency: how many it serves at once; grows when requests overtake each other.
+        running: the requests that are being served, as far as can be told from here.
+        waiting: those that wait, in the order in which they were sent.
+        mean_service_ms: mean predicted service time of what was sent here, recent ones most.
+    """
+
+    __slots__ = (
+        "_overtaking",
+        "_updated_s",
+        "_utilization",
+        "_waiting_ms",
+        "concurrency",
+        "mean_service_ms",
+        "running",
+        "waiting",
+    )
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self._overtaking = OvertakingDetector()
+        self.running: list[Place] = []
+        self.waiting: deque[Place] = deque()
+        self._waiting_ms = 0.0
+        self._utilization = 0.0
+        self._updated_s = 0.0
+        self.mean_service_ms = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are routed to the variant and not finished."""
+        return len(self.running) + len(self.waiting)
+
+    def wait_ms(self, now_s: float) -> float:
+        """Predicted wait before a request that is sent now would be served."""
+        running = self.running
+        if len(running) < self.concurrency:
+            return 0.0
+        total_ms = 0.0
+        soonest_ms = math.inf
+        for place in running:
+            rest_ms = self._rest_ms(place, now_s)
+            total_ms += rest_ms
+            soonest_ms = min(soonest_ms, rest_ms)
+        if not self.waiting:
+            return soonest_ms
+        total_ms += self._waiting_ms
+        others_busy_ms = 0.5 * (self.concurrency - 1) * self._waiting_ms / len(self.waiting)
+        return max(soonest_ms, (total_ms - others_busy_ms) / self.concurrency)
+
+    def utilization(self, now_s: float) -> float:
+        """Dispatched service time over the last seconds per instance; may exceed 1 in overload."""
+        elapsed_s = now_s - self._updated_s
+        if elapsed_s <= 0.0:
+            return self._utilization
+        return self._utilization * math.exp(-elapsed_s / WINDOW_S)
+
+    def enter(self, predicted_ms: float, now_s: float) -> Place:
+        """Reserve a place for a request that is sent now."""
+        added = predicted_ms / (WINDOW_S * 1e3 * self.concurrency)
+        self._utilization = self.utilization(now_s) + added
+        self._updated_s = now_s
+        step = MEAN_STEP if self.mean_service_ms else 1.0
+        self.mean_service_ms += step * (predicted_ms - self.mean_service_ms)
+        place = Place(predicted_ms, now_s)
+        if len(self.running) < self.concurrency:
+            place.started_s = now_s
+            self.running.append(place)
+        else:
+            place.queued = True
+            self.waiting.append(place)
+            self._waiting_ms += predicted_ms
+        return place
+
+    def leave(self, place: Place, now_s: float, *, answered: bool) -> None:
+        """Free a place; the first of the waiting requests starts in its stead.
+
+        Args:
+            place: what `enter` returned.
+            now_s: the time.
+            answered: whether the variant served the request to its end.
+        """
+        if place.started_s is None:
+            self.waiting.remove(place)
+            self._waiting_ms -= place.predicted_ms
+            if answered:
+                self._overtaking.overtook(now_s, place.predicted_ms)
+            return
+        running = self.running
+        oldest = place is running[0]
+        running.remove(place)
+        if oldest and self._overtaking.oldest_left(now_s):
+            self.concurrency += 1
+        while self.waiting and len(running) < self.concurrency:
+            self._start_next(now_s)
+
+    def _start_next(self, now_s: float) -> None:
+        place = self.waiting.popleft()
+        self._waiting_ms = self._waiting_ms - place.predicted_ms if self.waiting else 0.0
+        # A departure may be recorded late, after this one was sent; none starts before it is sent.
+        place.started_s = max(place.dispatched_s, now_s)
+        self.running.append(place)
+
+    def _rest_ms(self, place: Place, now_s: float) -> float:
+        predicted_ms = place.predicted_ms
+        started_s = place.started_s if place.started_s is not None else now_s
+        rest_ms = predicted_ms - (now_s - started_s) * 1e3
+        return max(abs(rest_ms), LEAST_REST * predicted_ms)

@@ -1,0 +1,1 @@
+"""Threads and files around the router. Nothing here knows Triton."""

@@ -1,0 +1,52 @@
+"""A decision in words that JSON has, for the client that asks why."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from router_backend.core.choosing.decision import Candidate, RoutingDecision
+
+
+def explain(
+    decision: RoutingDecision, observed_ms: float | None, failed: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """What was decided for a request, and how it came out.
+
+    Args:
+        decision: the decision that served it.
+        observed_ms: from sending to the variant to its answer; None in a dry run.
+        failed: the variants that were tried before, each with its error.
+    """
+    arm = decision.arm
+    return {
+        "variant": decision.variant,
+        "device": decision.device.value,
+        "policy": decision.policy,
+        "experiment": arm.experiment_id if arm is not None else None,
+        "arm": arm.name if arm is not None else None,
+        "predicted_ms": _rounded(decision.expected_latency_ms),
+        "interval_ms": [_rounded(bound) for bound in decision.expected_interval_ms],
+        "observed_ms": _rounded(observed_ms),
+        "confidence": round(decision.confidence, 3),
+        "propensity": decision.propensity,
+        "probe": decision.probe,
+        "reason": decision.reason,
+        "fallbacks": list(decision.fallbacks),
+        "expected_memory_mb": _rounded(decision.expected_memory_mb),
+        "expected_power_w": _rounded(decision.expected_power_w),
+        "failed": [{"variant": variant, "error": message} for variant, message in failed],
+        "candidates": [_candidate(candidate) for candidate in decision.candidates],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "variant": candidate.variant,
+        "device": candidate.device.value,
+        "score": round(candidate.score, 4),
+        "predicted_ms": _rounded(candidate.expected_latency_ms),
+        "reason_out": candidate.reason_out,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

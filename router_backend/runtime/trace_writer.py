@@ -1,0 +1,138 @@
+"""Records answered requests as a trace that the simulator can replay, away from their path."""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from router_backend.config.router_model import RouterModel
+from router_backend.core.choosing.decision import RoutingDecision
+from router_backend.core.records.request import RoutingContext
+from router_backend.errors import ConfigurationError
+
+
+class Answered(NamedTuple):
+    """An answered request that waits to be written."""
+
+    context: RoutingContext
+    decision: RoutingDecision
+    arrived_s: float
+    latency_ms: float
+
+
+class TraceWriter:
+    """Appends a line of JSON for each answered request to a file, from one background thread.
+
+    A request only puts a record into a queue. The thread looks into it at an interval, rather than for
+    each record: waking it up would cost the requests more than the record itself. What comes while the
+    queue is full, and everything after the file could no longer be written, is counted and left out.
+
+    Args:
+        path: the file; made if it is not there.
+        warn: is told what was left out, and why.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    INTERVAL_S = 0.2
+    MOST_WAITING = 10_000
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        # Without a buffer the lines of one look are one write, which those of other routers that append to
+        # the same file cannot tear apart.
+        self._file = path.open("ab", buffering=0)
+        self._path = path
+        self._warn = warn
+        # A monotonic clock does not jump; the time of day lets several runs share a file.
+        self._epoch_s = time.time() - time.monotonic()
+        self._waiting: queue.SimpleQueue[Answered] = queue.SimpleQueue()
+        self._broken = False
+        self._left_out = 0
+        self._left_out_lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="router-trace", daemon=True)
+        self._thread.start()
+
+    def record(
+        self, context: RoutingContext, decision: RoutingDecision, arrived_s: float, latency_ms: float
+    ) -> None:
+        """Have an answered request written; never waits.
+
+        Args:
+            context: the request.
+            decision: the one that it was answered by.
+            arrived_s: when it came, by the monotonic clock.
+            latency_ms: from sending it to the variant to the answer.
+        """
+        if self._waiting.qsize() < self.MOST_WAITING:
+            self._waiting.put(Answered(context, decision, arrived_s, latency_ms))
+        else:
+            self._leave_out(1)
+
+    def close(self) -> None:
+        """Write what waits, close the file, and say how much was left out; nothing may be recorded then."""
+        self._ended.set()
+        self._thread.join()
+        self._file.close()
+        if self._left_out:
+            self._warn(f"{self._left_out} requests were left out of the trace {self._path}")
+
+    def _run(self) -> None:
+        while not self._ended.wait(self.INTERVAL_S):
+            self._write_waiting()
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        records = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
+        if self._broken:
+            self._leave_out(len(records))
+            return
+        text = b"".join(map(self._line, records))
+        try:
+            while text:
+                text = text[self._file.write(text) :]
+        except OSError as error:
+            self._broken = True  # what was written of the last line must stay the end
+            self._leave_out(text.count(b"\n"))
+            self._warn(f"the trace {self._path} can no longer be written: {error.strerror}")
+
+    def _line(self, answered: Answered) -> bytes:
+        context, decision, arrived_s, latency_ms = answered
+        entry = {
+            "arrival_s": round(self._epoch_s + arrived_s, 6),
+            "batch_size": context.batch_size,
+            "elements": context.elements,
+            "variant": decision.variant,
+            "device": decision.device.value,
+            "propensity": decision.propensity,
+            "latency_ms": round(latency_ms, 3),
+        }
+        if not context.elements:
+            del entry["elements"]  # the batch size says enough
+        return json.dumps(entry).encode() + b"\n"
+
+    def _leave_out(self, requests: int) -> None:
+        with self._left_out_lock:
+            self._left_out += requests
+
+
+def open_trace(model: RouterModel, warn: Callable[[str], None]) -> TraceWriter | None:
+    """What records the answers of a router model; None: it is not told to.
+
+    Raises:
+        ConfigurationError: its trace file cannot be written.
+    """
+    path = model.parameters.trace_file
+    if path is None:
+        return None
+    try:
+        return TraceWriter(path, warn)
+    except OSError as error:
+        raise ConfigurationError(
+            f"model '{model.name}', config.pbtxt, parameter 'trace_file': expected a file that can be "
+            f"written, found '{path}' ({error.strerror}): name another one"
+        ) from None

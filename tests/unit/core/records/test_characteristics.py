@@ -1,0 +1,23 @@
+import math
+
+import pytest
+
+from router_backend.core.records.characteristics import ModelCharacteristics
+from router_backend.errors import ConfigurationError
+
+
+@pytest.mark.parametrize("name", ["parameter_count", "parameter_bytes", "macs", "activation_bytes"])
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf])
+def test_a_count_that_cannot_be_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=f"model 'm', {name}: expected a number of 0 or more, found"):
+        ModelCharacteristics("m", **{name: value})  # type: ignore[arg-type]
+
+
+def test_what_is_not_known_stays_open() -> None:
+    model = ModelCharacteristics("m")
+    assert (model.flops, model.arithmetic_intensity) == (None, None)
+
+
+def test_the_intensity_is_the_work_by_what_is_moved() -> None:
+    model = ModelCharacteristics("m", parameter_bytes=30, macs=100, activation_bytes=20)
+    assert (model.flops, model.arithmetic_intensity) == (200, 4.0)

@@ -1,0 +1,129 @@
+"""What a router counts, under the names of the specification."""
+
+import itertools
+
+import pytest
+
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.router import ModelRouter
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.counters import Outcome, Refusal
+from router_backend.core.variants.health import Fault
+from router_backend.errors import DeadlineError, InvalidRequestError, NoVariantError
+
+GPU_ONLY = RoutingContext(allowed_variants=frozenset({"m_gpu"}))
+
+
+@pytest.fixture
+def router() -> ModelRouter:
+    seconds = itertools.count()  # each reading of the clock is a second later
+    router = ModelRouter(ModelSettings(refuse_late=True), clock=lambda: float(next(seconds)))
+    router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
+    return router
+
+
+def test_requests_and_latencies_are_told_by_device(router: ModelRouter) -> None:
+    for latency_ms in (4.0, 6.0):
+        router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=latency_ms)
+    metrics = router.get_metrics().get_model_metrics("m")
+    assert metrics.total_requests == 2
+    assert metrics.backend_counts == dict.fromkeys(Device, 0) | {Device.GPU: 2}
+    assert metrics.avg_latency_ms == dict.fromkeys(Device, 0.0) | {Device.GPU: 5.0}
+
+
+def test_what_was_predicted_is_held_against_what_came(router: ModelRouter) -> None:
+    for latency_ms in (4.0, 6.0):
+        decision = router.route_request("m", GPU_ONLY)
+        expected_ms = decision.expected_latency_ms
+        router.record_execution(decision, latency_ms=latency_ms)
+    variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
+    assert variant.prediction_error_ms >= abs(6.0 - expected_ms)
+    assert 0.0 < variant.confidence < 1.0
+
+
+def test_a_latency_that_no_clock_can_show_is_an_answer_without_a_time(router: ModelRouter) -> None:
+    router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=float("nan"))
+    variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
+    assert (variant.count(Outcome.SUCCESS), variant.answers, variant.avg_latency_ms) == (1, 0, 0.0)
+    assert variant.measurements_rejected == 1
+
+
+def test_memory_and_power_that_cannot_be_are_counted(router: ModelRouter) -> None:
+    router.record_execution(
+        router.route_request("m", GPU_ONLY), latency_ms=4.0, memory_mb=-1.0, power_w=float("inf")
+    )
+    variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
+    assert (variant.answers, variant.measurements_rejected) == (1, 2)
+
+
+def test_what_is_in_flight_is_seen_until_it_ends(router: ModelRouter) -> None:
+    decision = router.route_request("m", GPU_ONLY)
+    assert router.get_metrics().get_model_metrics("m").variants["m_gpu"].in_flight == 1
+    router.record_execution(decision, latency_ms=4.0)
+    assert router.get_metrics().get_model_metrics("m").variants["m_gpu"].in_flight == 0
+
+
+def test_a_request_that_nobody_sent_is_not_counted(router: ModelRouter) -> None:
+    router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=4.0, counted=False)
+    assert router.get_metrics().get_model_metrics("m").total_requests == 0
+
+
+def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
+    router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=50.0)
+    with pytest.raises(DeadlineError):
+        router.route_request("m", RoutingContext(allowed_variants=frozenset({"m_gpu"}), max_latency_ms=1.0))
+    with pytest.raises(NoVariantError):
+        router.route_request("m", RoutingContext(allowed_variants=frozenset()))
+    with pytest.raises(InvalidRequestError):
+        router.route_request("m", RoutingContext(policy="nobodys"))
+    router.report_refusal("m", Refusal.OVERLOADED)
+    metrics = router.get_metrics().get_model_metrics("m")
+    assert metrics.refusals == dict.fromkeys(Refusal, 1)
+    assert metrics.decisions == 4
+
+
+def test_retries_count_at_the_variant_that_failed(router: ModelRouter) -> None:
+    decision = router.route_request("m", GPU_ONLY)
+    router.record_execution(decision, counted=False)
+    router.report_fault(decision, Fault.DEAD)
+    router.report_retry(decision)
+    variants = router.get_metrics().get_model_metrics("m").variants
+    assert (variants["m_gpu"].retries, variants["m_cpu"].retries) == (1, 0)
+    assert variants["m_gpu"].faults == {Fault.ERROR: 0, Fault.DEAD: 1}
+
+
+@pytest.mark.parametrize("blamed", [True, False])
+def test_a_failure_whose_reason_shows_later_is_counted_once_as_what_it_was(router, blamed) -> None:
+    decision = router.route_request("m", GPU_ONLY)
+    router.record_execution(decision, counted=False)
+    assert router.get_metrics().get_model_metrics("m").variants["m_gpu"].ends == {}
+    if blamed:
+        router.report_fault(decision, Fault.ERROR)
+    else:
+        router.report_ignored(decision)
+    (ends,) = router.get_metrics().get_model_metrics("m").variants["m_gpu"].ends.values()
+    assert ends == {Outcome.SUCCESS: 0, Outcome.FAILURE: int(blamed), Outcome.IGNORED: int(not blamed)}
+
+
+def test_changes_of_the_settings_are_counted_by_their_end(router: ModelRouter) -> None:
+    router.reconfigure("m", ModelSettings())
+    router.report_refused_config("m")
+    metrics = router.get_metrics().get_model_metrics("m")
+    assert (metrics.configs_accepted, metrics.configs_refused, metrics.config_age_s) == (1, 1, 1.0)
+
+
+def test_what_was_read_does_not_change_afterwards(router: ModelRouter) -> None:
+    before = router.get_metrics().get_model_metrics("m")
+    router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=4.0)
+    assert before.total_requests == 0
+
+
+def test_an_unknown_model_is_refused_with_those_that_are_there(router: ModelRouter) -> None:
+    with pytest.raises(InvalidRequestError, match="model 'n' is not registered: found m"):
+        router.get_metrics().get_model_metrics("n")
+
+
+def test_before_any_request_there_is_nothing_to_divide_by(router: ModelRouter) -> None:
+    metrics = router.get_metrics().get_model_metrics("m")
+    assert (metrics.total_requests, metrics.avg_decision_us) == (0, 0.0)

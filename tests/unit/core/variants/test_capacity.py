@@ -1,0 +1,156 @@
+import random
+
+import pytest
+
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.router import ModelRouter
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.capacity import Capacity, DeviceLimits, Taken
+from router_backend.core.variants.health import Fault
+from router_backend.errors import ConfigurationError, NoVariantError
+
+CPU, GPU = Variant("m_cpu", Device.CPU), Variant("m_gpu", Device.GPU)
+OTHER_GPU = Variant("n_gpu", Device.GPU)
+
+
+class Others:
+    """What other processes have in flight, and what they are told."""
+
+    def __init__(self, taken: Taken, alive: bool = True) -> None:
+        self.taken = taken
+        self.alive = alive
+        self.told: list[tuple[Device, Taken]] = []
+
+    def publish(self, device: Device, taken: Taken) -> None:
+        self.told.append((device, taken))
+
+    def others(self, device: Device) -> Taken:
+        return self.taken
+
+    def forget_dead(self) -> bool:
+        if not self.alive:
+            self.taken = Taken()
+        return not self.alive
+
+
+def limited(limits: DeviceLimits, *, shared: Others | None = None) -> ModelRouter:
+    """Two models on one GPU that is limited; the first one has a variant on the CPU as well."""
+    router = ModelRouter(
+        ModelSettings(device_limits={Device.GPU: limits}),
+        capacity=Capacity(shared),
+        clock=lambda: 0.0,
+        rng=random.Random(0),
+    )
+    router.register_model("m", variants=[GPU, CPU])
+    router.register_model("n", variants=[OTHER_GPU])
+    return router
+
+
+ON_GPU = RoutingContext(allowed_devices=frozenset({Device.GPU}))
+
+
+def test_a_device_that_is_full_is_out_with_its_count_and_other_devices_are_not():
+    router = limited(DeviceLimits(max_in_flight=2))
+    held = [router.route_request("m", ON_GPU) for _ in range(2)]
+    decision = router.route_request("m", RoutingContext())
+    assert decision.variant == "m_cpu"
+    reasons = {each.variant: each.reason_out for each in decision.candidates}
+    assert reasons == {"m_cpu": None, "m_gpu": "gpu: 2 of 2 places are taken"}
+    assert len(held) == 2
+
+
+def test_the_limit_of_a_device_holds_for_all_models_together():
+    router = limited(DeviceLimits(max_in_flight=1))
+    held = router.route_request("m", ON_GPU)
+    with pytest.raises(NoVariantError, match=r"\(n_gpu: gpu: 1 of 1 places are taken\)"):
+        router.route_request("n", RoutingContext())
+    router.record_execution(held, latency_ms=1.0)
+    assert router.route_request("n", RoutingContext()).variant == "n_gpu"
+
+
+@pytest.mark.parametrize(
+    "outcome", [{"latency_ms": 1.0}, {}, {"error": Fault.ERROR}, {"latency_ms": float("nan")}]
+)
+def test_every_end_of_a_request_gives_its_place_back_once(outcome: dict[str, object]):
+    router = limited(DeviceLimits(max_in_flight=2))
+    first, second = (router.route_request("m", ON_GPU) for _ in range(2))
+    router.record_execution(first, **outcome)
+    router.record_execution(first, **outcome)
+    assert router.backends()[Device.GPU].taken == 1
+    router.record_execution(second)
+    assert router.backends()[Device.GPU].taken == 0
+
+
+def test_a_decision_that_is_dropped_gives_its_place_back():
+    router = limited(DeviceLimits(max_in_flight=1))
+    router.route_request("m", ON_GPU)
+    assert router.route_request("m", ON_GPU).variant == "m_gpu"
+
+
+def test_memory_in_flight_leaves_no_room_for_what_would_not_fit_beside_it():
+    router = limited(DeviceLimits(max_memory_mb=1000.0))
+    for _ in range(20):
+        decision = router.route_request("m", ON_GPU)
+        router.record_execution(decision, latency_ms=10.0, memory_mb=600.0)
+    held = router.route_request("m", ON_GPU)
+    with pytest.raises(NoVariantError, match="gpu: 600 MB more would not fit, 600 of 1000 MB are taken"):
+        router.route_request("m", ON_GPU)
+    router.record_execution(held, latency_ms=10.0, memory_mb=600.0)
+    assert router.backends()[Device.GPU].taken_memory_mb == 0.0
+    assert router.route_request("m", ON_GPU).variant == "m_gpu"
+
+
+def test_a_request_whose_memory_is_not_known_is_not_kept_out_by_a_limit_of_memory():
+    assert limited(DeviceLimits(max_memory_mb=1.0)).route_request("m", ON_GPU).variant == "m_gpu"
+
+
+def test_what_other_processes_have_in_flight_counts():
+    router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(8)))
+    with pytest.raises(NoVariantError, match="gpu: 8 of 8 places are taken"):
+        router.route_request("n", RoutingContext())
+
+
+def test_what_processes_had_in_flight_that_have_ended_is_forgotten_before_anyone_is_turned_away():
+    router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(8), alive=False))
+    assert router.route_request("n", RoutingContext()).variant == "n_gpu"
+
+
+def test_other_processes_are_told_of_every_change():
+    others = Others(Taken())
+    router = limited(DeviceLimits(max_in_flight=8), shared=others)
+    decision = router.route_request("n", RoutingContext())
+    router.record_execution(decision, latency_ms=1.0)
+    assert others.told == [(Device.GPU, Taken(1, 0.0)), (Device.GPU, Taken())]
+
+
+def test_a_device_without_a_limit_is_not_counted():
+    others = Others(Taken())
+    router = limited(DeviceLimits(max_in_flight=8), shared=others)
+    router.route_request("m", RoutingContext(allowed_devices=frozenset({Device.CPU})))
+    assert others.told == []
+
+
+def test_limits_can_change_while_requests_are_in_flight():
+    router = limited(DeviceLimits(max_in_flight=1))
+    before = router.route_request("n", RoutingContext())
+    router.reconfigure("n", ModelSettings())
+    uncounted = router.route_request("n", RoutingContext())
+    router.reconfigure("n", ModelSettings(device_limits={Device.GPU: DeviceLimits(max_in_flight=1)}))
+    router.record_execution(uncounted)
+    with pytest.raises(NoVariantError, match="1 of 1"):
+        router.route_request("n", RoutingContext())
+    router.record_execution(before)
+    assert router.route_request("n", RoutingContext()).variant == "n_gpu"
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_limit_below_one_request_is_refused(count: int):
+    with pytest.raises(ConfigurationError, match=f"max_in_flight: .* found {count}:"):
+        DeviceLimits(max_in_flight=count)
+
+
+@pytest.mark.parametrize("memory_mb", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_limit_of_memory_that_is_no_number_above_zero_is_refused(memory_mb: float):
+    with pytest.raises(ConfigurationError, match=f"max_memory_mb: .* found {memory_mb}:"):
+        DeviceLimits(max_memory_mb=memory_mb)

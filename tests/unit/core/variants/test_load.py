@@ -1,0 +1,232 @@
+import math
+
+import pytest
+
+from router_backend.core.variants.load import Load, Place
+
+
+def leave(load: Load, place: Place, now_s: float) -> None:
+    """A request is answered."""
+    load.leave(place, now_s, answered=True)
+
+
+def test_an_idle_variant_means_no_wait():
+    load = Load(concurrency=1)
+    assert load.in_flight == 0
+    assert load.wait_ms(0.0) == 0.0
+    assert load.utilization(0.0) == 0.0
+
+
+class TestOneInstance:
+    def test_the_wait_is_what_is_left_of_the_running_request(self):
+        load = Load(concurrency=1)
+        load.enter(10.0, now_s=1.0)
+        assert load.wait_ms(1.0) == pytest.approx(10.0)
+        assert load.wait_ms(1.004) == pytest.approx(6.0)
+
+    def test_a_tenth_of_the_prediction_is_always_left(self):
+        load = Load(concurrency=1)
+        load.enter(10.0, now_s=1.0)
+        assert load.wait_ms(1.0095) == pytest.approx(1.0)
+        assert load.wait_ms(1.010) == pytest.approx(1.0)
+
+    def test_an_overdue_request_counts_as_being_as_late_again(self):
+        load = Load(concurrency=1)
+        load.enter(10.0, now_s=1.0)
+        assert load.wait_ms(1.025) == pytest.approx(15.0)
+        assert load.wait_ms(1.110) == pytest.approx(100.0)
+
+    def test_waiting_requests_add_their_predictions(self):
+        load = Load(concurrency=1)
+        for predicted_ms in (10.0, 20.0, 5.0):
+            load.enter(predicted_ms, now_s=1.0)
+        assert load.in_flight == 3
+        assert load.wait_ms(1.004) == pytest.approx(6.0 + 20.0 + 5.0)
+
+    def test_a_departure_starts_the_next_at_that_moment(self):
+        load = Load(concurrency=1)
+        first = load.enter(10.0, now_s=1.0)
+        second = load.enter(20.0, now_s=1.002)
+        assert (first.started_s, second.started_s) == (1.0, None)
+        leave(load, first, 1.012)
+        assert second.started_s == 1.012
+        assert load.wait_ms(1.015) == pytest.approx(20.0 - 3.0)
+
+    def test_requests_start_in_the_order_of_their_arrival(self):
+        load = Load(concurrency=1)
+        places = [load.enter(10.0, now_s=1.0) for _ in range(3)]
+        leave(load, places[0], 1.01)
+        assert [place.started_s for place in places] == [1.0, 1.01, None]
+        leave(load, places[1], 1.02)
+        assert places[2].started_s == 1.02
+
+    def test_a_waiting_request_may_leave_before_it_starts(self):
+        load = Load(concurrency=1)
+        load.enter(10.0, now_s=1.0)
+        second, third = load.enter(20.0, now_s=1.0), load.enter(5.0, now_s=1.0)
+        leave(load, second, 1.001)
+        assert load.in_flight == 2
+        assert third.started_s is None
+        assert load.wait_ms(1.001) == pytest.approx(9.0 + 5.0)
+
+    def test_a_departure_stamped_before_the_next_was_sent_starts_it_when_it_was_sent(self):
+        """The answer of the first was on its way to the router while the second was routed."""
+        load = Load(concurrency=1)
+        first = load.enter(10.0, now_s=1.0)
+        second = load.enter(10.0, now_s=1.011)
+        leave(load, first, 1.009)
+        assert second.started_s == 1.011
+
+
+class TestSeveralInstances:
+    def test_no_wait_while_an_instance_is_free(self):
+        load = Load(concurrency=3)
+        load.enter(10.0, now_s=1.0)
+        load.enter(30.0, now_s=1.0)
+        assert load.wait_ms(1.0) == 0.0
+
+    @pytest.mark.parametrize(("concurrency", "running"), [(2, (30.0, 10.0)), (3, (60.0, 20.0, 10.0))])
+    def test_the_wait_is_until_the_first_of_them_becomes_free(self, concurrency, running):
+        load = Load(concurrency)
+        for predicted_ms in running:
+            load.enter(predicted_ms, now_s=1.0)
+        assert load.wait_ms(1.004) == pytest.approx(6.0)
+
+    @pytest.mark.parametrize(
+        ("running", "waiting", "wait_ms"),
+        [
+            ((10.0, 30.0), (20.0,), (10 + 30 + 20 - 20 / 2) / 2),
+            ((10.0, 30.0), (20.0, 40.0), (10 + 30 + 60 - 30 / 2) / 2),
+            ((10.0, 20.0, 60.0), (30.0,), (10 + 20 + 60 + 30 - 30) / 3),
+            ((10.0, 20.0, 60.0), (30.0, 30.0, 30.0), (10 + 20 + 60 + 90 - 30) / 3),
+        ],
+    )
+    def test_the_work_is_shared_less_half_a_service_of_each_other_instance(self, running, waiting, wait_ms):
+        load = Load(len(running))
+        for predicted_ms in running + waiting:
+            load.enter(predicted_ms, now_s=1.0)
+        assert load.wait_ms(1.0) == pytest.approx(wait_ms)
+
+    def test_nothing_starts_before_the_first_instance_is_free(self):
+        load = Load(concurrency=4)
+        for predicted_ms in (10.0, 10.0, 10.0, 10.0, 8.0):
+            load.enter(predicted_ms, now_s=1.0)
+        assert load.wait_ms(1.0) == pytest.approx(10.0)
+
+    def test_requests_may_leave_in_another_order_than_they_came(self):
+        load = Load(concurrency=2)
+        slow, fast, third, fourth = (load.enter(ms, now_s=1.0) for ms in (50.0, 10.0, 10.0, 10.0))
+        leave(load, fast, 1.010)
+        leave(load, third, 1.020)
+        assert (third.started_s, fourth.started_s) == (1.010, 1.020)
+        assert slow.started_s == 1.0
+        assert load.in_flight == 2
+        assert load.wait_ms(1.020) == pytest.approx(10.0)
+        leave(load, slow, 1.050)
+        leave(load, fourth, 1.051)
+        assert load.in_flight == 0
+        assert load.wait_ms(1.051) == 0.0
+
+
+class TestUtilization:
+    def test_it_is_the_dispatched_service_time_over_two_seconds_per_instance(self):
+        for concurrency in (1, 2, 4):
+            load = Load(concurrency)
+            load.enter(1000.0, now_s=5.0)
+            assert load.utilization(5.0) == pytest.approx(1000.0 / 2000.0 / concurrency)
+
+    def test_it_fades_exponentially(self):
+        load = Load(concurrency=1)
+        load.enter(1000.0, now_s=5.0)
+        assert load.utilization(7.0) == pytest.approx(0.5 * math.exp(-1))
+        load.enter(400.0, now_s=7.0)
+        assert load.utilization(7.0) == pytest.approx(0.5 * math.exp(-1) + 0.2)
+
+    def test_a_steady_stream_shows_its_rate_times_its_service_time(self):
+        load = Load(concurrency=2)
+        for i in range(2000):
+            leave(load, load.enter(12.0, now_s=0.010 * i), 0.010 * i + 0.012)
+        assert load.utilization(20.0) == pytest.approx(0.6, rel=0.01)
+
+    def test_it_may_exceed_one_in_overload(self):
+        load = Load(concurrency=1)
+        for i in range(1000):
+            load.enter(20.0, now_s=0.010 * i)
+        assert load.utilization(10.0) == pytest.approx(2.0, rel=0.02)
+
+    def test_finished_requests_still_count(self):
+        load = Load(concurrency=1)
+        leave(load, load.enter(1000.0, now_s=5.0), 5.0)
+        assert load.utilization(5.0) == pytest.approx(0.5)
+
+
+class TestClock:
+    def test_a_clock_that_jumps_back_leaves_wait_and_utilization_sound(self):
+        load = Load(concurrency=1)
+        first = load.enter(10.0, now_s=100.0)
+        load.enter(10.0, now_s=40.0)
+        assert 0.0 < load.wait_ms(40.0) < math.inf
+        assert load.utilization(30.0) == pytest.approx(20.0 / 2000.0)
+        leave(load, first, 39.0)
+        assert load.in_flight == 1
+        assert 0.0 < load.wait_ms(41.0) < math.inf
+
+    def test_a_clock_that_stands_still_does_not_fade_anything(self):
+        load = Load(concurrency=1)
+        for _ in range(10):
+            leave(load, load.enter(100.0, now_s=3.0), 3.0)
+        assert load.utilization(3.0) == pytest.approx(0.5)
+        assert load.wait_ms(3.0) == 0.0
+
+
+class TestUnknownConcurrency:
+    def test_a_variant_that_serves_two_at_once_is_found_out_by_overtaking(self):
+        """A long request runs; short ones behind it are answered before it, again and again."""
+        load = Load(concurrency=1)
+        for second in range(3):
+            long = load.enter(100.0, now_s=float(second))
+            short = load.enter(10.0, now_s=float(second))
+            leave(load, short, second + 0.01)
+            leave(load, long, second + 0.1)
+        assert load.concurrency == 2
+        load.enter(100.0, now_s=9.0)
+        assert load.wait_ms(9.0) == 0.0
+
+    def test_only_the_oldest_running_request_tells_who_was_overtaken(self):
+        """The third is answered just before the second, and long before the first."""
+        load = Load(concurrency=2)
+        for second in range(3):
+            first, next_one, third = (load.enter(100.0, now_s=float(second)) for _ in range(3))
+            leave(load, third, second + 0.010)
+            leave(load, next_one, second + 0.011)
+            leave(load, first, second + 0.100)
+        assert load.concurrency == 3
+
+    def test_a_place_that_is_found_out_is_taken_at_once(self):
+        load = Load(concurrency=1)
+        for second in range(3):
+            long, short = load.enter(100.0, now_s=float(second)), load.enter(10.0, now_s=float(second))
+            queued = [load.enter(10.0, now_s=float(second)) for _ in range(2)]
+            leave(load, short, second + 0.01)
+            leave(load, long, second + 0.1)
+            started_s = [place.started_s for place in queued]
+            for place in queued:
+                load.leave(place, second + 0.2, answered=False)
+        assert started_s == [2.1, 2.1]
+
+    def test_requests_that_fail_at_once_overtake_nobody(self):
+        load = Load(concurrency=1)
+        for second in range(20):
+            long = load.enter(100.0, now_s=float(second))
+            failed = load.enter(10.0, now_s=float(second))
+            load.leave(failed, second + 0.01, answered=False)
+            leave(load, long, second + 0.1)
+        assert load.concurrency == 1
+
+    def test_the_mean_service_time_is_that_of_what_was_sent(self):
+        load = Load(concurrency=1)
+        load.enter(10.0, now_s=0.0)
+        assert load.mean_service_ms == 10.0
+        for _ in range(300):
+            load.enter(20.0, now_s=0.0)
+        assert load.mean_service_ms == pytest.approx(20.0, rel=1e-3)

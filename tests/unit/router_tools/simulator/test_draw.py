@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from router_tools.errors import ToolError
+from router_tools.simulator.capacity import (
+    arrivals_per_s,
+    capacity_per_s,
+    offered_load,
+    variant_capacity_per_s,
+)
+from router_tools.simulator.draw import draw
+from router_tools.simulator.workload import Bursty, Recorded
+from router_tools.simulator.world import Stalls, World
+from tests.unit.router_tools.simulator.builders import three_devices, variant, workload
+
+
+def test_a_seed_always_draws_the_same_and_another_something_else() -> None:
+    first, again, other = (draw(three_devices(), workload(), seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.requests.arrival_s, again.requests.arrival_s)
+    np.testing.assert_array_equal(first.requests.batch_size, again.requests.batch_size)
+    np.testing.assert_array_equal(first.requests.noise["cpu"], again.requests.noise["cpu"])
+    assert not np.array_equal(first.requests.batch_size, other.requests.batch_size)
+
+
+def test_what_a_variant_draws_does_not_depend_on_the_others() -> None:
+    world = three_devices()
+    alone = replace(world, variants=world.variants[2:])
+    np.testing.assert_array_equal(
+        draw(world, workload(), 0).requests.noise["cpu"], draw(alone, workload(), 0).requests.noise["cpu"]
+    )
+
+
+def test_noise_leaves_the_mean_service_time_as_it_is() -> None:
+    world = three_devices(noise_sigma=0.5)
+    factors = draw(world, workload(requests=40_000), 0).requests.noise["gpu"]
+    assert factors.mean() == pytest.approx(1.0, abs=0.01)
+    assert np.log(factors).std() == pytest.approx(0.5, abs=0.01)
+
+
+def test_sizes_come_as_often_as_the_workload_says() -> None:
+    mine = replace(workload(requests=40_000), sizes={(1, 128): 0.7, (4, 384): 0.3})
+    requests = draw(three_devices(), mine, 0).requests
+    assert float((requests.batch_size == 4).mean()) == pytest.approx(0.3, abs=0.01)
+    np.testing.assert_array_equal(requests.batch_size == 4, requests.sequence_length == 384)
+
+
+def test_capacity_adds_up_what_each_variant_can_serve() -> None:
+    world = World("w", "", (variant("a", 5.0, 0.0), variant("b", 20.0, 0.0, concurrency=2)))
+    assert capacity_per_s(world, workload()) == pytest.approx(200.0 + 100.0)
+    assert arrivals_per_s(world, workload(load=0.5)) == pytest.approx(150.0)
+
+
+@pytest.mark.parametrize("base_ms", [1e-300, 1e300])
+def test_service_times_too_far_apart_for_a_capacity_are_told(base_ms: float) -> None:
+    world = World("w", "", (variant("a", base_ms, 0.0), variant("b", 20.0, 0.0)))
+    with pytest.raises(ToolError, match="world 'w': expected service times that can be weighed"):
+        capacity_per_s(world, workload())
+
+
+@pytest.mark.parametrize("arrivals", [None, Bursty(4.0, 0.2, 0.6)])
+def test_requests_come_at_the_load_asked_for(arrivals: Bursty | None) -> None:
+    world = three_devices()
+    mine = workload(load=0.6, requests=20_000)
+    if arrivals is not None:
+        mine = replace(mine, arrivals=arrivals)
+    drawn = draw(world, mine, 0)
+    assert 20_000 / drawn.length_s / capacity_per_s(world, mine) == pytest.approx(0.6, rel=0.05)
+
+
+RECORDED = Recorded(np.array([0.0, 1.0, 4.0]), np.array([1, 2, 3]), np.array([7, 7, 7]))
+
+
+def test_recorded_requests_come_as_they_were_recorded() -> None:
+    mine = workload(load=None, requests=3, arrivals=RECORDED)
+    requests = draw(three_devices(), mine, 5).requests
+    np.testing.assert_allclose(requests.arrival_s, [0.0, 1.0, 4.0])
+    np.testing.assert_array_equal(requests.batch_size, [1, 2, 3])
+    np.testing.assert_array_equal(requests.sequence_length, [7, 7, 7])
+
+
+def test_recorded_requests_come_faster_where_a_load_is_asked_for() -> None:
+    world = three_devices()
+    as_recorded = workload(load=None, requests=3, arrivals=RECORDED)
+    faster = replace(as_recorded, load=10.0 * offered_load(world, as_recorded))
+    np.testing.assert_allclose(draw(world, faster, 0).requests.arrival_s, [0.0, 0.1, 0.4])
+
+
+def test_hidden_requests_take_their_share_of_the_variant() -> None:
+    world = World("w", "", (variant("a", 10.0, 0.0, hidden_load=0.3), variant("b", 10.0, 0.0)))
+    mine = workload(requests=20_000)
+    drawn = draw(world, mine, 0)
+    per_s = len(drawn.hidden["a"].arrival_s) / drawn.length_s
+    assert per_s / variant_capacity_per_s(world.variants[0], mine) == pytest.approx(0.3, rel=0.05)
+    assert list(drawn.hidden) == ["a"]
+
+
+def test_stalls_come_as_often_and_last_as_long_as_the_world_says() -> None:
+    world = replace(three_devices(), stalls=(Stalls("gpu", 0.5, 0.02),))
+    drawn = draw(world, workload(requests=60_000), 0)
+    stalls = drawn.stalls["gpu"]
+    assert drawn.length_s / len(stalls) == pytest.approx(0.5, rel=0.15)
+    assert float(np.mean([stall.to_s - stall.from_s for stall in stalls])) == pytest.approx(0.02, rel=0.15)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from router_backend.core.records.variant import Device
+from router_tools.errors import ToolError
+from router_tools.simulator.draw import draw
+from router_tools.simulator.empirical_world import empirical_world
+from router_tools.simulator.run import run
+from router_tools.simulator.trace import TracedRequest
+from router_tools.simulator.world import World
+from tests.unit.router_tools.simulator.builders import variant, workload
+
+WORLD = World("w", "", (variant("gpu", 2.3, 0.8, noise_sigma=0.1), variant("cpu", 6.0, 7.5, noise_sigma=0.1)))
+
+
+def recorded(*, told_service: bool) -> list[TracedRequest]:
+    mine = workload(load=0.7, requests=4000)
+    record = run(WORLD, mine, "p2c", 0)
+    batch_size = draw(WORLD, mine, 0).requests.batch_size
+    requests = [
+        TracedRequest(
+            arrival_s=float(record.arrival_s[row["request"]]),
+            batch_size=int(batch_size[row["request"]]),
+            variant=record.variants[row["variant"]],
+            device=Device.GPU,
+            latency_ms=float(row["latency_ms"]),
+            service_ms=float(row["service_ms"]) if told_service else None,
+        )
+        for row in record.executions
+    ]
+    return sorted(requests, key=lambda request: request.arrival_s)
+
+
+@pytest.mark.parametrize("told_service", [True, False])
+def test_a_fitted_world_has_the_service_times_of_the_recorded_one(told_service: bool) -> None:
+    fitted = {v.name: v for v in empirical_world("t", recorded(told_service=told_service)).variants}
+    assert sorted(fitted) == ["cpu", "gpu"]
+    for truth in WORLD.variants:
+        for batch_size in (1, 3, 6, 12, 24):
+            expected_ms = truth.law.mean_ms(batch_size, 1)
+            assert fitted[truth.name].law.mean_ms(batch_size, 1) == pytest.approx(expected_ms, rel=0.08)
+        assert fitted[truth.name].noise_sigma == pytest.approx(0.1, abs=0.06)
+        assert fitted[truth.name].device is Device.GPU
+
+
+def test_a_variant_hardly_seen_is_left_out_and_none_at_all_is_an_error() -> None:
+    few = [TracedRequest(float(second), 1, variant="gpu", latency_ms=3.0) for second in range(4)]
+    enough = [TracedRequest(10.0 + second, 1, variant="cpu", latency_ms=3.0) for second in range(5)]
+    unanswered = [TracedRequest(20.0 + second, 1, variant="mps") for second in range(9)]
+    assert [v.name for v in empirical_world("t", few + enough + unanswered).variants] == ["cpu"]
+    with pytest.raises(ToolError, match=r"found gpu: name a world with --world"):
+        empirical_world("t", few)
+
+
+def test_a_size_between_two_orders_is_interpolated() -> None:
+    requests = [
+        TracedRequest(
+            float(second), batch_size, elements=10 * batch_size, variant="gpu", service_ms=ms, latency_ms=ms
+        )
+        for second, (batch_size, ms) in enumerate([(1, 2.0), (5, 10.0)] * 5)
+    ]
+    law = empirical_world("t", requests).variants[0].law
+    np.testing.assert_allclose([law.mean_ms(b, 10) for b in (1, 3, 5)], [2.0, 6.0, 10.0])

@@ -1,0 +1,86 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router_backend.core.records.variant import Device
+from router_tools.errors import ToolError
+from router_tools.simulator.trace import TracedRequest, read_trace
+
+REQUEST = {
+    "arrival_s": 1.0,
+    "batch_size": 2,
+    "elements": 300,
+    "variant": "gpu",
+    "device": "gpu",
+    "propensity": 0.5,
+    "latency_ms": 4.0,
+    "service_ms": 3.0,
+}
+
+
+def write(folder: Path, *entries: dict[str, Any] | str) -> Path:
+    path = folder / "trace.jsonl"
+    path.write_text("\n".join(e if isinstance(e, str) else json.dumps(e) for e in entries))
+    return path
+
+
+def test_every_field_is_read(tmp_path: Path) -> None:
+    first, _ = read_trace(write(tmp_path, REQUEST, REQUEST | {"arrival_s": 2.0}))
+    assert first == TracedRequest(1.0, 2, 300, "gpu", Device.GPU, 0.5, 4.0, 3.0)
+    assert first.elements_per_item == 150
+
+
+def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
+    path = write(tmp_path, *({"arrival_s": second, "batch_size": 1} for second in (3, 1, 2)), "")
+    assert [request.arrival_s for request in read_trace(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2: expected JSON, found Expecting property name enclosed in double quotes"),
+        ("[1]", "line 2: the document: expected an object, found [1]"),
+        ({"batch_size": 1}, "line 2: the document: expected the field 'arrival_s', found batch_size"),
+        (REQUEST | {"batch_size": 0}, "line 2: batch_size: expected at least 1, found 0"),
+        (REQUEST | {"batch_size": True}, "line 2: batch_size: expected a whole number, found true"),
+        (REQUEST | {"latency_ms": -1}, "line 2: latency_ms: expected more than 0, found -1"),
+        (
+            REQUEST | {"latency_ms": float("nan")},
+            "line 2: latency_ms: expected a finite number, found one that is not",
+        ),
+        (
+            REQUEST | {"arrival_s": float("-inf")},
+            "line 2: arrival_s: expected a finite number, found one that is not",
+        ),
+        (
+            '{"arrival_s": 1, "batch_size": ' + "9" * 5000 + "}",
+            "line 2: batch_size: expected a finite number, found one that is not",
+        ),
+        ("[" * 100_000, "line 2: expected JSON, found it nested too deep to be read"),
+        (
+            '{"arrival_s": 1, "batch_size": 1, "batch_size": 2}',
+            "line 2: batch_size: expected every key once, found 'batch_size' twice",
+        ),
+        (REQUEST | {"batch_size": 2.0}, "line 2: batch_size: expected a whole number, found 2.0"),
+        (REQUEST | {"propensity": 1.5}, "line 2: propensity: expected at most 1, found 1.5"),
+        (
+            REQUEST | {"device": "tpu"},
+            'line 2: device: expected one of cpu, gpu, neural_engine, mps, found "tpu"',
+        ),
+    ],
+)
+def test_an_error_names_file_line_field_and_what_was_expected(
+    tmp_path: Path, line: dict[str, Any] | str, message: str
+) -> None:
+    path = write(tmp_path, REQUEST, line)
+    with pytest.raises(ToolError) as caught:
+        read_trace(path)
+    assert str(caught.value) == f"{path}, {message}"
+
+
+@pytest.mark.parametrize("entries", [(), (REQUEST,), (REQUEST, REQUEST)])
+def test_a_trace_without_two_times_cannot_be_repeated(tmp_path: Path, entries: tuple[Any, ...]) -> None:
+    with pytest.raises(ToolError, match="expected requests at two times at least"):
+        read_trace(write(tmp_path, *entries))

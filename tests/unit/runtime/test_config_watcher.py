@@ -1,0 +1,255 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from router_backend import Device, ModelRouter, RoutingContext, Variant
+from router_backend.baselines.static import StaticPolicy
+from router_backend.config.parameters import RouterParameters
+from router_backend.config.router_model import RouterModel
+from router_backend.config.routing_file import read_routing_file
+from router_backend.config.signature import Signature
+from router_backend.runtime.config_watcher import ConfigWatcher, watch_config
+
+VARIANTS = (Variant("gpu", Device.GPU), Variant("cpu", Device.CPU))
+
+
+def routing(variant: str) -> str:
+    """Rules by which the model `m` is served by one variant."""
+    return json.dumps(
+        {"routing_rules": [{"model_name_pattern": "m", "policy": {"name": f"static:{variant}"}}]}
+    )
+
+
+class Site:
+    """A router of the model `m` with a file of its own, and a watcher that looks when it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "m").mkdir()
+        (folder / "m" / "config.pbtxt").touch()
+        self.path = folder / "routing.json"
+        self.path.write_text(routing("gpu"))
+        file = read_routing_file(self.path)
+        parameters = RouterParameters(variants=())
+        self.model = RouterModel("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
+        self.router = ModelRouter(self.model.decision, clock=lambda: 0.0)
+        self.router.register_model("m", variants=VARIANTS)
+        self.informed: list[str] = []
+        self.warned: list[str] = []
+        self.watcher = ConfigWatcher(self.model, file, self.router, self.informed.append, self.warned.append)
+
+    def look(self, times: int = 2) -> None:
+        for _ in range(times):
+            self.watcher.look()
+
+    @property
+    def served_by(self) -> str:
+        decision = self.router.route_request("m", RoutingContext())
+        self.router.record_execution(decision)
+        return decision.variant
+
+    @property
+    def reloads(self) -> tuple[int, int]:
+        """Changes that were taken up, and changes that were refused."""
+        metrics = self.router.get_metrics().get_model_metrics("m")
+        return metrics.configs_accepted, metrics.configs_refused
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_a_file_that_stays_as_it_is_changes_nothing(site: Site):
+    site.look(5)
+    assert (site.served_by, site.reloads, site.informed, site.warned) == ("gpu", (0, 0), [], [])
+
+
+def test_a_change_counts_when_two_looks_have_found_the_same(site: Site):
+    site.path.write_text(routing("cpu"))
+    site.look(1)
+    assert (site.served_by, site.reloads) == ("gpu", (0, 0))
+    site.look(1)
+    assert (site.served_by, site.reloads) == ("cpu", (1, 0))
+    assert site.informed == [f"model 'm' has taken up the change of {site.path}"]
+
+
+def test_a_file_that_is_being_written_is_not_judged(site: Site):
+    text = routing("cpu")
+    for end in (10, 20, 30):
+        site.path.write_text(text[:end])
+        site.look(1)
+    site.path.write_text(text)
+    site.look()
+    assert (site.served_by, site.reloads, site.warned) == ("cpu", (1, 0), [])
+
+
+def test_the_same_text_in_another_file_is_no_change(site: Site, tmp_path: Path):
+    (tmp_path / "other.json").write_text(routing("gpu"))
+    (tmp_path / "other.json").rename(site.path)
+    site.look()
+    assert site.reloads == (0, 0)
+
+
+def test_a_change_that_leaves_size_and_time_as_they_were_counts(site: Site):
+    times = site.path.stat()
+    site.path.write_text(routing("cpu"))
+    os.utime(site.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert site.path.stat().st_size == times.st_size
+    site.look()
+    assert site.served_by == "cpu"
+
+
+def test_a_link_that_is_turned_to_another_file_is_a_change(tmp_path: Path):
+    site = Site(tmp_path)
+    for name, variant in (("one", "gpu"), ("two", "cpu")):
+        (tmp_path / f"{name}.json").write_text(routing(variant))
+    site.path.unlink()
+    site.path.symlink_to("one.json")
+    site.look()
+    (tmp_path / "next").symlink_to("two.json")
+    (tmp_path / "next").rename(site.path)
+    site.look()
+    assert (site.served_by, site.reloads) == ("cpu", (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "{path}, line 1, column 2: expected JSON"),
+        ('{"routing_rule": []}', "{path}, at its top: unknown key 'routing_rule'"),
+        (
+            routing("tpu"),
+            "{path}, at routing_rules[0].policy: model 'm', policy: expected 'static:' and one of gpu, cpu, "
+            "found 'static:tpu'",
+        ),
+        (
+            '{"default_policy": {"name": "static:tpu"}}',
+            "{path}, at default_policy: model 'm', policy: expected 'static:' and one of gpu, cpu",
+        ),
+        (
+            '{"experiments": [{"experiment_id": "a", "control": {"name": "c3"}, "fraction": 0.5, '
+            '"treatment": {"name": "static:tpu"}}]}',
+            "{path}, at experiments[0].treatment: model 'm', policy: expected 'static:' and one of gpu, cpu",
+        ),
+    ],
+)
+def test_a_wrong_change_is_told_once_and_changes_nothing(site: Site, text: str, reason: str):
+    site.path.write_text(text)
+    site.look(5)
+    assert (site.served_by, site.reloads) == ("gpu", (0, 1))
+    (warning,) = site.warned
+    assert warning.startswith("model 'm' goes on with the settings that it had: ")
+    assert reason.format(path=site.path) in warning
+
+
+def test_each_wrong_change_is_told(site: Site):
+    for text in ("{", "[", "{"):
+        site.path.write_text(text)
+        site.look()
+    assert (site.reloads, len(site.warned)) == ((0, 3), 3)
+
+
+def test_after_a_wrong_change_the_right_one_is_taken_up(site: Site):
+    site.path.write_text("{")
+    site.look()
+    site.path.write_text(routing("cpu"))
+    site.look()
+    assert (site.served_by, site.reloads) == ("cpu", (1, 1))
+
+
+def test_a_file_that_is_gone_is_told_once_and_changes_nothing(site: Site):
+    site.path.unlink()
+    site.look(5)
+    assert (site.served_by, site.reloads) == ("gpu", (0, 1))
+    assert site.warned == [
+        "model 'm' goes on with the settings that it had: "
+        f"{site.path}: expected a routing configuration, found no such file"
+    ]
+
+
+def test_a_file_that_is_back_is_taken_up_even_if_it_says_the_same(site: Site):
+    site.path.unlink()
+    site.look()
+    site.path.write_text(routing("gpu"))
+    site.look()
+    assert (site.served_by, site.reloads) == ("gpu", (1, 1))
+
+
+def with_experiment(**more: object) -> str:
+    """A file with one experiment, which gives every request the CPU."""
+    arms = {"control": {"name": "static:gpu"}, "treatment": {"name": "static:cpu"}}
+    return json.dumps({"experiments": [{"experiment_id": "v2", **arms, "fraction": 1, **more}]})
+
+
+def test_a_policy_that_raises_what_it_should_not_is_told_and_the_next_change_is_seen(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(argument: str, parameters: object) -> StaticPolicy:
+        raise ValueError("no such speed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StaticPolicy, "create", broken)
+        site.path.write_text(routing("cpu"))
+        site.look()
+    assert (site.served_by, site.reloads) == ("gpu", (0, 1))
+    assert site.warned[0].endswith(f"{site.path}: defect in a policy: ValueError('no such speed')")
+    site.path.write_text(routing("cpu") + " ")
+    site.look()
+    assert (site.served_by, site.reloads) == ("cpu", (1, 1))
+
+
+class TestExperiments:
+    def test_are_started_changed_and_stopped_by_editing_the_file(self, site: Site):
+        site.path.write_text(with_experiment())
+        site.look()
+        assert site.served_by == "cpu"
+        site.path.write_text(with_experiment(fraction=0))
+        site.look()
+        assert site.served_by == "gpu"
+        assert [each.fraction for each in site.router.experiments()] == [0.0]
+        site.path.write_text("{}")
+        site.look()
+        assert site.router.experiments() == ()
+
+    def test_of_a_wrong_change_are_not_started(self, site: Site):
+        rules = [{"model_name_pattern": "m", "policy": {"name": "static:tpu"}}]
+        site.path.write_text(json.dumps({**json.loads(with_experiment()), "routing_rules": rules}))
+        site.look()
+        assert (site.served_by, site.reloads, site.router.experiments()) == ("gpu", (0, 1), ())
+
+    def test_that_the_model_cannot_take_leave_its_rule_as_it_was(self, site: Site):
+        wrong = json.loads(with_experiment(treatment={"name": "static:tpu"}))
+        site.path.write_text(json.dumps({**json.loads(routing("cpu")), **wrong}))
+        site.look()
+        assert (site.served_by, site.reloads, site.router.experiments()) == ("gpu", (0, 1), ())
+
+
+def test_what_the_model_says_itself_comes_before_a_change(tmp_path: Path):
+    site = Site(tmp_path)
+    parameters = RouterParameters(variants=(), policy="static:gpu")
+    model = RouterModel("m", tmp_path, parameters, VARIANTS, Signature((), (), 0), site.model.routing_file)
+    watcher = watch_config(model, site.router, site.informed.append, site.warned.append)
+    assert watcher is not None
+    site.path.write_text(routing("cpu"))
+    watcher.look()
+    watcher.look()
+    assert (site.served_by, site.reloads) == ("gpu", (1, 0))
+
+
+def test_a_pattern_that_matches_no_model_is_told_at_the_start_and_after_a_change(site: Site, tmp_path: Path):
+    site.path.write_text('{"routing_rules": [{"model_name_pattern": "mm"}, {"model_name_pattern": "?"}]}')
+    file = read_routing_file(site.path)
+    watcher = ConfigWatcher(site.model, file, site.router, site.informed.append, site.warned.append)
+    watcher.start()
+    watcher.close()
+    assert site.warned == [f"{site.path}: the pattern 'mm' matches no model of the repository {tmp_path}"]
+    site.path.write_text('{"routing_rules": [{"model_name_pattern": "n*"}]}')
+    site.look()
+    assert site.warned[1:] == [f"{site.path}: the pattern 'n*' matches no model of the repository {tmp_path}"]
+
+
+def test_a_model_without_a_file_has_no_watcher(site: Site):
+    model = RouterModel("m", Path(), RouterParameters(variants=()), VARIANTS, Signature((), (), 0), None)
+    assert watch_config(model, site.router, site.informed.append, site.warned.append) is None

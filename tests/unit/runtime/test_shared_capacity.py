@@ -1,0 +1,199 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from router_backend import DeviceLimits
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.router import ModelRouter
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.capacity import Capacity, Taken
+from router_backend.errors import ConfigurationError, NoVariantError
+from router_backend.runtime import shared_capacity
+from router_backend.runtime.shared_capacity import MAGIC, SIZE, SharedCapacity, remove_unused, shared_file
+
+HOLD_THREE = """
+import sys
+from pathlib import Path
+from router_backend.core.variants.capacity import Taken
+from router_backend.core.records.variant import Device
+from router_backend.runtime.shared_capacity import SharedCapacity
+
+shared = SharedCapacity(Path(sys.argv[1]))
+shared.publish(Device.GPU, Taken(3, 1.5))
+print("published", flush=True)
+sys.stdin.read()
+shared.close()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "counts"
+
+
+@pytest.fixture
+def holder(path: Path):
+    """A process that has three requests in flight on the GPU, until its input ends."""
+    command = [sys.executable, "-c", HOLD_THREE, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "published\n"
+        yield process
+        process.kill()
+
+
+def test_each_sees_what_the_others_have_in_flight_and_not_its_own(path: Path):
+    one, two, three = (SharedCapacity(path) for _ in range(3))
+    one.publish(Device.GPU, Taken(2, 100.0))
+    two.publish(Device.GPU, Taken(1, 50.5))
+    two.publish(Device.CPU, Taken(7))
+    assert one.others(Device.GPU) == Taken(1, 50.5)
+    assert two.others(Device.GPU) == Taken(2, 100.0)
+    assert three.others(Device.GPU) == Taken(3, 150.5)
+    assert three.others(Device.CPU) == Taken(7)
+    assert three.others(Device.MPS) == Taken()
+
+
+def test_another_process_is_seen(path: Path, holder: subprocess.Popen[str]):
+    assert SharedCapacity(path).others(Device.GPU) == Taken(3, 1.5)
+
+
+def test_a_process_that_leaves_takes_its_counts_along(path: Path, holder: subprocess.Popen[str]):
+    shared = SharedCapacity(path)
+    holder.communicate()
+    assert shared.others(Device.GPU) == Taken()
+
+
+def test_the_counts_of_a_process_that_was_killed_are_void(path: Path, holder: subprocess.Popen[str]):
+    shared = SharedCapacity(path)
+    assert not shared.forget_dead()
+    shared.LOOK_FOR_DEAD_EVERY_S = 0.0
+    shared._next_look_s = 0.0
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert shared.others(Device.GPU) == Taken(3, 1.5)
+    assert shared.forget_dead()
+    assert shared.others(Device.GPU) == Taken()
+    assert not shared.forget_dead()
+
+
+def test_a_router_that_was_killed_gives_its_capacity_back(path: Path, holder: subprocess.Popen[str]):
+    shared = SharedCapacity(path)
+    shared.LOOK_FOR_DEAD_EVERY_S = 0.0
+    limits = {Device.GPU: DeviceLimits(max_in_flight=3)}
+    router = ModelRouter(ModelSettings(device_limits=limits), capacity=Capacity(shared))
+    router.register_model("m", variants=[Variant("m_gpu", Device.GPU)])
+    with pytest.raises(NoVariantError, match="gpu: 3 of 3 places are taken"):
+        router.route_request("m", RoutingContext())
+    holder.kill()
+    holder.wait()
+    shared._next_look_s = 0.0
+    assert router.route_request("m", RoutingContext()).variant == "m_gpu"
+
+
+def test_the_slot_of_a_process_that_was_killed_is_used_again(path: Path, holder: subprocess.Popen[str]):
+    holder.kill()
+    holder.wait()
+    first, second = SharedCapacity(path), SharedCapacity(path)
+    assert second.others(Device.GPU) == Taken()
+    assert (first._slot, second._slot) == (0, 1)
+
+
+def test_the_dead_are_looked_for_at_an_interval_only(
+    path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+):
+    now_s = 100.0
+    monkeypatch.setattr(shared_capacity.time, "monotonic", lambda: now_s)
+    shared = SharedCapacity(path)
+    assert not shared.forget_dead()
+    holder.kill()
+    holder.wait()
+    now_s += 0.9 * SharedCapacity.LOOK_FOR_DEAD_EVERY_S
+    assert not shared.forget_dead()
+    now_s += 0.2 * SharedCapacity.LOOK_FOR_DEAD_EVERY_S
+    assert shared.forget_dead()
+
+
+def test_the_last_one_to_leave_removes_the_file(path: Path):
+    one, two = SharedCapacity(path), SharedCapacity(path)
+    one.close()
+    assert path.exists()
+    two.close()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"?", b"\0" * SIZE, MAGIC + b"\0" * SIZE, b"X" * SIZE])
+def test_a_file_of_another_layout_is_replaced_and_left_to_those_who_have_it(path: Path, content: bytes):
+    path.write_bytes(content)
+    with path.open("rb") as old:
+        one, two = SharedCapacity(path), SharedCapacity(path)
+        one.publish(Device.GPU, Taken(1))
+        assert two.others(Device.GPU) == Taken(1)
+        assert old.read() == content
+
+
+def test_a_file_that_was_replaced_is_not_removed_by_those_who_have_the_old_one(path: Path):
+    old = SharedCapacity(path)
+    path.unlink()
+    new = SharedCapacity(path)
+    old.close()
+    assert path.exists()
+    new.close()
+
+
+def test_no_one_but_the_user_may_read_the_file(path: Path):
+    SharedCapacity(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_path_that_is_no_file_is_refused(path: Path):
+    path.mkdir()
+    with pytest.raises(ConfigurationError, match=f"share at {path}, found: Is a directory"):
+        SharedCapacity(path)
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path):
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="Too many levels of symbolic links"):
+        SharedCapacity(path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_more_processes_than_there_are_slots_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shared_capacity, "SLOTS", 2)
+    held = [SharedCapacity(path) for _ in range(2)]
+    with pytest.raises(ConfigurationError, match="expected at most 2 routers"):
+        SharedCapacity(path)
+    held.pop().close()
+    SharedCapacity(path)
+
+
+def test_routers_of_one_repository_share_a_file_and_others_do_not(tmp_path: Path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert shared_file(tmp_path / "link") == shared_file(tmp_path)
+    assert shared_file(tmp_path / "other") != shared_file(tmp_path)
+
+
+class TestRemoveUnused:
+    def test_takes_the_file_that_killed_processes_left(self, path: Path, holder: subprocess.Popen[str]):
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        assert path.exists()
+        remove_unused(path)
+        assert not path.exists()
+
+    def test_leaves_the_file_that_a_process_has(self, path: Path, holder: subprocess.Popen[str]):
+        remove_unused(path)
+        assert SharedCapacity(path).others(Device.GPU) == Taken(3, 1.5)
+
+    def test_does_nothing_where_there_is_no_such_file_or_a_link(self, path: Path, tmp_path: Path):
+        remove_unused(path)
+        (tmp_path / "elsewhere").touch()
+        path.symlink_to(tmp_path / "elsewhere")
+        remove_unused(path)
+        assert path.is_symlink()
+        assert (tmp_path / "elsewhere").exists()

@@ -1,6 +1,0 @@
-"""A real Triton server out of the nvidia-pytriton wheel, for use without a container."""
-
-from tools.embedded_triton.models import ModelStatus
-from tools.embedded_triton.server import EmbeddedTriton
-
-__all__ = ["EmbeddedTriton", "ModelStatus"]

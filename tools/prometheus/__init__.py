@@ -1,6 +1,0 @@
-"""The real Prometheus of this machine's Debian, to try what reads the metrics without a container."""
-
-from tools.prometheus.package import PrometheusPrograms, obtain_prometheus
-from tools.prometheus.server import PrometheusServer
-
-__all__ = ["PrometheusPrograms", "PrometheusServer", "obtain_prometheus"]

@@ -1,0 +1,167 @@
+"""`model-router check-config`: is a routing configuration right, and what does it come to?"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from google.protobuf import json_format
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from router_backend.config.model_config import CONFIG_FILE, read_model_config
+from router_backend.config.router_model import RouterModel, read_router_model
+from router_backend.config.routing_config import RoutingConfig
+from router_backend.config.routing_file import read_routing_file
+from router_backend.core.settings import ModelSettings
+from router_backend.errors import ConfigurationError
+from router_backend.path_kind import FOLDER, path_kind
+from router_tools.errors import ToolError
+
+ANY_OTHER = "any other model"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a configuration comes to.
+
+    Args:
+        settings: by the name of a router model, or by the pattern of a rule.
+        warnings: what is right, but useless, or would be wrong for a model that is not there.
+    """
+
+    settings: Mapping[str, ModelSettings]
+    warnings: tuple[str, ...]
+
+
+def check_config(
+    path: Annotated[Path, typer.Argument(help="A routing configuration, or a model repository.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Check a routing configuration, or all routers of a repository, and show what each comes to.
+
+    Exit status: 0; 1 when something is wrong.
+    """
+    try:
+        checked = _check_repository(path) if path_kind(path) == FOLDER else _check_file(path)
+    except ConfigurationError as error:
+        raise ToolError(str(error)) from error
+    if as_json:
+        typer.echo(json.dumps(_as_json(path, checked), indent=2))
+    else:
+        _print(path, checked)
+
+
+def _check_file(path: Path) -> Checked:
+    config = read_routing_file(path).config
+    settings: dict[str, ModelSettings] = {}
+    for rule in config.rules:  # of two rules for the same pattern the first counts
+        settings.setdefault(rule.model_name_pattern, config.resolve(rule))
+    return Checked({**settings, ANY_OTHER: config.resolve(None)}, tuple(_overlaps(path, config)))
+
+
+def _check_repository(repository: Path) -> Checked:
+    routers = list(filter(None, map(_read_router, sorted(repository.glob(f"*/{CONFIG_FILE}")))))
+    if not routers:
+        raise ToolError(f"{repository}: expected a model repository with a router, found none: name another")
+    return Checked({router.name: router.decision for router in routers}, tuple(_warnings(routers)))
+
+
+def _read_router(config_file: Path) -> RouterModel | None:
+    """The router model of a folder; None: it is another model."""
+    folder = config_file.parent
+    message = read_model_config(folder)
+    if message.backend != "router_backend" and "variants" not in message.parameters:
+        return None
+    config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return read_router_model({**config, "name": folder.name}, folder.parent)
+
+
+def _warnings(routers: list[RouterModel]) -> list[str]:
+    """Rules for none of the routers that follow their file, and what other models could not take."""
+    names: dict[Path, list[str]] = {}
+    configs: dict[Path, RoutingConfig] = {}
+    for router in routers:
+        if router.routing_file is not None:
+            names.setdefault(router.routing_file.path, []).append(router.name)
+            configs[router.routing_file.path] = router.routing_file.config
+    unused = [
+        f"{path}: the pattern '{pattern}' matches no router that follows it ({', '.join(names[path])})"
+        for path, config in configs.items()
+        for pattern in config.unused_patterns(names[path])
+    ]
+    return unused + [each for path, config in configs.items() for each in _overlaps(path, config)]
+
+
+def _overlaps(path: Path, config: RoutingConfig) -> list[str]:
+    """Experiments that may want the same requests: it takes a model to know."""
+    return [
+        f"{path}, at experiments: '{one.experiment_id}' for '{one.model_name_pattern}' and "
+        f"'{other.experiment_id}' for '{other.model_name_pattern}' would want the same requests of a model "
+        f"that both match, such as '{name}', which is refused: give each a unit_range of its own"
+        for one, other, name in config.possible_overlaps()
+    ]
+
+
+def _as_json(path: Path, checked: Checked) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "warnings": list(checked.warnings),
+        "settings": {name: _settings(config) for name, config in checked.settings.items()},
+    }
+
+
+def _settings(config: ModelSettings) -> dict[str, Any]:
+    return {
+        "policy": config.policy,
+        "policy_parameters": dict(config.policy_parameters),
+        "preferred_backends": sorted(device.value for device in config.preferred_devices),
+        "backend_weights": {device.value: weight for device, weight in config.device_weights.items()},
+        "backend_limits": {
+            device.value: {"max_in_flight": limits.max_in_flight, "max_memory_mb": limits.max_memory_mb}
+            for device, limits in config.device_limits.items()
+        },
+        "max_latency_ms": config.max_latency_ms,
+        "refuse_late": config.refuse_late,
+    }
+
+
+def _print(path: Path, checked: Checked) -> None:
+    console = Console()
+    table = Table("model", "policy", "preferred", "weights", "limits", "deadline", box=box.SIMPLE)
+    for name, config in checked.settings.items():
+        table.add_row(*map(escape, (name, *_cells(config))))
+    console.print(f"{escape(str(path))}: [green]valid[/]", highlight=False, soft_wrap=True)
+    console.print(table)
+    for warning in checked.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+
+
+def _cells(config: ModelSettings) -> tuple[str, ...]:
+    settings = _settings(config)
+    limits = {device: _without_none(limits) for device, limits in settings["backend_limits"].items()}
+    return (
+        "\n".join((config.policy, *_lines(config.policy_parameters))),
+        "\n".join(settings["preferred_backends"]) or "none",
+        "\n".join(_lines(settings["backend_weights"])) or "none",
+        "\n".join(f"{device}: {', '.join(_lines(held))}" for device, held in limits.items() if held)
+        or "none",
+        _deadline(config),
+    )
+
+
+def _deadline(config: ModelSettings) -> str:
+    deadline = "none" if config.max_latency_ms is None else f"{config.max_latency_ms:g} ms"
+    return f"{deadline}\nlate ones refused" if config.refuse_late else deadline
+
+
+def _lines(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,123 @@
+"""The demo's model repository: which variants there are, and which file each of them runs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from router_tools.demo.architecture import ARCHITECTURES, Architecture
+from router_tools.demo.cache import obtain
+from router_tools.demo.int8 import Agreement
+from router_tools.demo.placement import copy_missing, place
+from router_tools.demo.recipe import make_fp32, make_int8, read_agreement, recipe_key
+from router_tools.errors import ToolError
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+TEMPLATE = CHECKOUT / "model_repository"
+_FP32, _INT8 = "fp32", "int8"
+# The end of a variant's name, and the precision of its file.
+_VARIANTS = {"cpu": _FP32, "cpu_int8": _INT8, "gpu": _FP32, "neural_engine": _FP32, "mps": _FP32}
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoModel:
+    """A file that variants run.
+
+    Args:
+        name: the logical model.
+        precision: "fp32" or "int8".
+        path: the file in the cache.
+        size_mb: its size in units of 10^6 bytes.
+        sha256: of its bytes.
+        agreement: of an int8 file with its fp32 one, else None.
+    """
+
+    name: str
+    precision: str
+    path: Path
+    size_mb: float
+    sha256: str
+    agreement: Agreement | None
+
+
+def variant_names(model: str) -> list[str]:
+    """The variants of a logical model."""
+    return [f"{model}_{ending}" for ending in _VARIANTS]
+
+
+def step_count() -> int:
+    """How many steps `make_models` and `place_models` announce together."""
+    return 2 * len(ARCHITECTURES) + len(_VARIANTS) * len(ARCHITECTURES)
+
+
+def make_models(cache: Path, *, force: bool, announce: Announce) -> list[DemoModel]:
+    """Make the files of all architectures, or find them in the cache.
+
+    Args:
+        cache: folder to keep them in.
+        force: make them even if the cache has them.
+        announce: told what comes next, before each step.
+    """
+    return [
+        model for each in ARCHITECTURES for model in _make_both(each, cache, force=force, announce=announce)
+    ]
+
+
+def place_models(models: list[DemoModel], output: Path, *, announce: Announce) -> list[Path]:
+    """Put the files into the repository's variants, whose configuration is copied where it is missing.
+
+    Args:
+        models: what `make_models` returned.
+        output: the model repository.
+        announce: told what comes next, before each step.
+
+    Returns:
+        The file of each variant.
+    """
+    if output.resolve() != TEMPLATE:
+        _check_template()
+        copy_missing(TEMPLATE, output, except_suffixes=[".onnx", ".pyc"])
+    return [_placed(model, file, announce) for model in models for file in _files_of(model, output)]
+
+
+def _make_both(
+    architecture: Architecture, cache: Path, *, force: bool, announce: Announce
+) -> Iterator[DemoModel]:
+    key, name = recipe_key(architecture), architecture.name
+    announce(f"{name}: random weights")
+    fp32 = obtain(cache, f"{name}_{_FP32}", key, partial(make_fp32, architecture), force=force)
+    yield _described(name, _FP32, fp32, None)
+    announce(f"{name}: int8")
+    int8 = obtain(cache, f"{name}_{_INT8}", key, partial(make_int8, fp32), force=force)
+    yield _described(name, _INT8, int8, read_agreement(int8))
+
+
+def _described(name: str, precision: str, path: Path, agreement: Agreement | None) -> DemoModel:
+    content = path.read_bytes()
+    size_mb = round(len(content) / 1e6, 1)
+    return DemoModel(name, precision, path, size_mb, sha256(content).hexdigest(), agreement)
+
+
+def _files_of(model: DemoModel, output: Path) -> list[Path]:
+    return [
+        output / f"{model.name}_{ending}" / "1" / "model.onnx"
+        for ending, precision in _VARIANTS.items()
+        if precision == model.precision
+    ]
+
+
+def _placed(model: DemoModel, file: Path, announce: Announce) -> Path:
+    announce(f"{file.parents[1].name}: {model.precision} file")
+    place(model.path, file)
+    return file
+
+
+def _check_template() -> None:
+    if not TEMPLATE.is_dir():
+        raise ToolError(
+            f"the variants' configuration is copied from {TEMPLATE}, which is not there: run this command "
+            "from a checkout of the project, installed in editable mode"
+        )

@@ -1,0 +1,85 @@
+"""`model-router demo-repository`: makes the models of the demo and puts them into a model repository."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from router_tools.demo.repository import CHECKOUT, TEMPLATE, DemoModel, make_models, place_models, step_count
+from router_tools.errors import ToolError
+
+CACHE = CHECKOUT / ".cache" / "models"
+
+
+def demo_repository(
+    output: Annotated[Path, typer.Option(help="Model repository to put the models into.")] = TEMPLATE,
+    cache: Annotated[Path, typer.Option(help="Folder to keep made models in.")] = CACHE,
+    force: Annotated[bool, typer.Option("--force", help="Make them even if the cache has them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make ResNet-50 and SqueezeNet with random weights, fp32 and int8, and put them into their variants."""
+    models, files = make_repository(output, cache, force=force)
+    if as_json:
+        typer.echo(json.dumps(_as_json(output, models, files), indent=2))
+    else:
+        Console().print(repository_table(models, files))
+
+
+def make_repository(output: Path, cache: Path, *, force: bool) -> tuple[list[DemoModel], list[Path]]:
+    """Make the models and put them into their variants, with a progress bar on a terminal's stderr.
+
+    Returns:
+        What was made, and the file of each variant.
+
+    Raises:
+        ToolError: a folder is none, or cannot be written.
+    """
+    try:
+        for folder in (output, cache):
+            _check_folder(folder)
+        return _make_and_place(output, cache, force=force)
+    except OSError as error:
+        raise ToolError(f"the demo repository could not be written: {error}") from error
+
+
+def repository_table(models: list[DemoModel], files: list[Path]) -> Table:
+    """What `make_repository` has made, to be printed."""
+    table = Table(title=f"{len(files)} variants in {files[0].parents[2]}")
+    for column in ("model", "precision", "MB", "like fp32: cosine", "same class"):
+        table.add_column(column, justify="left" if column in ("model", "precision") else "right")
+    for model in models:
+        agreement = model.agreement
+        marks = (f"{agreement.cosine_similarity:.3f}", f"{agreement.top1:.0%}") if agreement else ("", "")
+        table.add_row(model.name, model.precision, f"{model.size_mb}", *marks)
+    return table
+
+
+def _make_and_place(output: Path, cache: Path, *, force: bool) -> tuple[list[DemoModel], list[Path]]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=step_count())
+
+        def announce(step: str) -> None:
+            progress.update(task, description=step, advance=1)
+
+        models = make_models(cache, force=force, announce=announce)
+        return models, place_models(models, output, announce=announce)
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ToolError(f"{folder} is a file; a folder was expected, which need not exist yet")
+
+
+def _as_json(output: Path, models: list[DemoModel], files: list[Path]) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "models": [asdict(model) | {"path": str(model.path)} for model in models],
+        "files": [str(file) for file in files],
+    }

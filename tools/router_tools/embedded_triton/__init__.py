@@ -1,0 +1,6 @@
+"""A real Triton server out of the nvidia-pytriton wheel, for use without a container."""
+
+from router_tools.embedded_triton.models import ModelStatus
+from router_tools.embedded_triton.server import EmbeddedTriton
+
+__all__ = ["EmbeddedTriton", "ModelStatus"]

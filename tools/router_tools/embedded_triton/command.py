@@ -1,0 +1,106 @@
+"""The server's command line and environment."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from router_tools.embedded_triton.backend_directory import PYTHON_BACKEND
+from router_tools.embedded_triton.ports import check_different, check_port
+from router_tools.embedded_triton.repository import check_repository
+from router_tools.embedded_triton.shared_memory import SETTING
+from router_tools.embedded_triton.wheel import ServerWheel
+
+BackendSettings = Mapping[str, Mapping[str, str | int]]
+"""Settings of each backend by its name, such as `{"python": {"thread-pool-size": 512}}`."""
+_NOT_SERVED = re.compile(r"--allow-(grpc|metrics)[= ](?:false|0)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What the server is started with, apart from where its parts are."""
+
+    model_repository: Path
+    host: str
+    http_port: int
+    grpc_port: int
+    metrics_port: int
+    backend_settings: BackendSettings
+    exit_on_error: bool
+    model_control_mode: str
+    shared_memory_prefix: str
+    extra_arguments: Sequence[str]
+
+    def check(self) -> None:
+        """Refuse a repository without models, and ports that are taken or the same.
+
+        Raises:
+            ToolError: says what is wrong.
+        """
+        check_repository(self.model_repository)
+        ports = {"HTTP": self.http_port, "gRPC": self.grpc_port, "metrics": self.metrics_port}
+        check_different(ports)
+        for purpose, port in ports.items():
+            check_port(self.host, port, purpose)
+
+    @property
+    def further_ports(self) -> list[int]:
+        """Where the server listens beside HTTP, unless the extra arguments turn the endpoint off."""
+        ports = {"grpc": self.grpc_port, "metrics": self.metrics_port}
+        off = _NOT_SERVED.findall(" ".join(self.extra_arguments))
+        return [port for purpose, port in ports.items() if purpose not in off]
+
+    def arguments(self, backends: Path) -> list[str]:
+        """The arguments of `tritonserver`; the extra ones last, so that they win."""
+        return [
+            f"--backend-directory={backends}",
+            f"--model-repository={self.model_repository}",
+            f"--http-address={self.host}",
+            f"--http-port={self.http_port}",
+            f"--grpc-address={self.host}",
+            f"--grpc-port={self.grpc_port}",
+            f"--metrics-address={self.host}",
+            f"--metrics-port={self.metrics_port}",
+            f"--model-control-mode={self.model_control_mode}",
+            f"--exit-on-error={_flag(self.exit_on_error)}",
+            # Strict readiness would call a server with one failed variant not ready.
+            f"--strict-readiness={_flag(self.exit_on_error)}",
+            *self._backend_arguments(),
+            *self.extra_arguments,
+        ]
+
+    def _backend_arguments(self) -> list[str]:
+        """One `--backend-config` for each setting, the last of which wins.
+
+        A backend that is written in Python, like this project's, follows the settings of `python`: Triton
+        2.51 ignores those under its own name.
+        """
+        settings = [
+            (name, key, value)
+            for name, values in self.backend_settings.items()
+            for key, value in values.items()
+        ]
+        settings.append((PYTHON_BACKEND, SETTING, self.shared_memory_prefix))
+        return [f"--backend-config={name},{key}={value}" for name, key, value in settings]
+
+
+def server_environment(wheel: ServerWheel) -> dict[str, str]:
+    """This process's environment, with the shared libraries and the Python that the stubs need in front.
+
+    A stub embeds libpython and finds its packages by the first `python3` on PATH.
+    """
+    return {
+        **os.environ,
+        "LD_LIBRARY_PATH": _prepend(wheel.libraries, os.environ.get("LD_LIBRARY_PATH")),
+        "PATH": _prepend((Path(sys.executable).parent,), os.environ.get("PATH")),
+    }
+
+
+def _prepend(folders: Sequence[Path], rest: str | None) -> str:
+    return os.pathsep.join([*map(str, folders), *([rest] if rest else [])])
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,91 @@
+"""Ports to listen on: free ones chosen, wanted ones checked before the server starts."""
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+import psutil
+
+from router_tools.errors import ToolError
+
+
+def choose_ports(host: str, *wanted: int | None) -> tuple[int, ...]:
+    """Each wanted port as it is, and a free one, different from all others, for each None.
+
+    Raises:
+        ToolError: this machine does not have the address `host`.
+    """
+    with ExitStack() as stack:
+        try:
+            return tuple(_free_port(host, stack) if port is None else port for port in wanted)
+        except OSError as error:
+            raise ToolError(
+                f"cannot listen on host {host} ({error.strerror}): "
+                "give an address of this machine with --host, such as 127.0.0.1 or 0.0.0.0"
+            ) from error
+
+
+def _free_port(host: str, reserved: ExitStack) -> int:
+    """A port that stays reserved until the stack is left, so that it is not handed out twice."""
+    listener = reserved.enter_context(socket.socket())
+    listener.bind((host, 0))
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def check_different(ports: Mapping[str, int]) -> None:
+    """Refuse one port for two endpoints; Triton itself does not say what is wrong with it.
+
+    Args:
+        ports: by what each is for, such as "HTTP"; the message names it.
+
+    Raises:
+        ToolError: two are the same.
+    """
+    purposes: dict[int, str] = {}
+    for purpose, port in ports.items():
+        if port in purposes:
+            raise ToolError(
+                f"{purpose} port: expected another one than the {purposes[port]} port, found {port} for "
+                f"both: choose another one with --{purpose.lower()}-port"
+            )
+        purposes[port] = purpose
+
+
+def check_port(host: str, port: int, purpose: str) -> None:
+    """Refuse a port that the server could not listen on.
+
+    Triton itself says little about it, and leaves its stub processes behind when it ends for that reason.
+
+    Args:
+        host: address to listen on.
+        port: the port.
+        purpose: what the port is for, such as "HTTP"; the message names it.
+
+    Raises:
+        ToolError: the port is taken or may not be used; names its owner where this user may see it.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise ToolError(
+                f"{purpose} port {port} on {host} cannot be used ({error.strerror}{_owner(port)}): "
+                f"free it or choose another one with --{purpose.lower()}-port"
+            ) from error
+
+
+def _owner(port: int) -> str:
+    for connection in psutil.net_connections(kind="tcp"):
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+        if listens and connection.pid:
+            return f" by process {connection.pid}, {_name(connection.pid)}"
+    return ""
+
+
+def _name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return "which has ended"

@@ -1,0 +1,20 @@
+"""The model repository, looked at before a server is started on it."""
+
+from pathlib import Path
+
+from router_backend.path_kind import FOLDER, path_kind
+from router_tools.errors import ToolError
+
+
+def check_repository(repository: Path) -> None:
+    """Refuse a repository that is not there or holds no model: Triton would start and serve nothing."""
+    if path_kind(repository) != FOLDER:
+        raise ToolError(
+            f"model repository {repository} is not a folder: create it, with one folder for each model, "
+            "or name another one with --model-repository"
+        )
+    if not any(path.is_dir() for path in repository.iterdir()):
+        raise ToolError(
+            f"model repository {repository} has no models: put one folder for each model into it, "
+            "or name another one with --model-repository"
+        )

@@ -1,0 +1,73 @@
+"""`model-router demo`: the demo repository on a real server, with traffic that shows what the router does."""
+
+import json
+import random
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from router_tools.demo.architecture import ARCHITECTURES
+from router_tools.demo.images import random_images
+from router_tools.demo.repository import TEMPLATE, variant_names
+from router_tools.demo_repository import CACHE, make_repository, repository_table
+from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.serve import models_table
+from router_tools.traffic.comparison import COMPARED_FROM, BatchFigures, Comparison
+from router_tools.traffic.model_client import ModelClient
+
+
+def demo(
+    requests: Annotated[
+        int, typer.Option(min=COMPARED_FROM + 20, help="Requests to each of the two models.")
+    ] = 400,
+    seed: Annotated[int, typer.Option(help="Of the batch sizes and the images.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON alone.")] = False,
+) -> None:
+    """Make the demo's models, serve them, and compare the router with its variants.
+
+    Batches of 1, 2, 4 and 8 images go to the router in random order. From request 200 on, each batch goes to
+    every ready variant directly as well, so that all of them see the same moments of the machine.
+    """
+    console = Console(stderr=as_json)
+    console.print(repository_table(*make_repository(TEMPLATE, CACHE, force=False)))
+    with EmbeddedTriton(TEMPLATE) as triton:
+        console.print(models_table(triton.models()))
+        console.print("What this machine has no device for is UNAVAILABLE; the routers do without it.")
+        ready = {model.name for model in triton.models() if model.state == "READY"}
+        client = ModelClient(triton.grpc_url)
+        figures = {}
+        for architecture in ARCHITECTURES:
+            router = architecture.name
+            variants = [name for name in variant_names(router) if name in ready]
+            figures[router] = _compare(client, router, variants, requests, seed)
+            if not as_json:
+                console.print(_table(router, figures[router]))
+                console.print(f"What {router} would do with 8 images now (a dry run):")
+                console.print_json(data=client.explain(router, random_images(8, seed)))
+    if as_json:
+        typer.echo(json.dumps({router: [asdict(each) for each in rows] for router, rows in figures.items()}))
+
+
+def _compare(
+    client: ModelClient, router: str, variants: list[str], requests: int, seed: int
+) -> list[BatchFigures]:
+    comparison = Comparison(client, router, variants, random.Random(seed))
+    for _ in track(range(requests), f"{router}: {requests} requests", console=Console(stderr=True)):
+        comparison.step()
+    return comparison.figures()
+
+
+def _table(router: str, rows: list[BatchFigures]) -> Table:
+    variants = list(rows[0].variants_ms)
+    table = Table(title=f"{router}: mean latency in ms from request {COMPARED_FROM} on")
+    for column in ("batch", "requests", "router", *variants, "router : best"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        means = (row.router_ms, *row.variants_ms.values())
+        cells = (str(row.batch_size), str(row.requests), *(f"{mean:.1f}" for mean in means))
+        table.add_row(*cells, f"{row.router_to_best:.3f}")
+    return table

@@ -1,0 +1,131 @@
+"""`model-router serve`: a model repository behind a Triton server of one's own, until told to stop."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals, signal
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from router_tools.embedded_triton import EmbeddedTriton, ModelStatus
+from router_tools.embedded_triton.backend_directory import PYTHON_BACKEND
+from router_tools.embedded_triton.explanation import ended_while_serving
+from router_tools.errors import ToolError
+
+_REPOSITORY = Path(__file__).resolve().parents[2] / "model_repository"
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")]
+
+
+def serve(
+    model_repository: Annotated[
+        Path, typer.Option(help="Folder with one folder for each model.")
+    ] = _REPOSITORY,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")
+    ] = "127.0.0.1",
+    http_port: Port = 8000,
+    grpc_port: Port = 8001,
+    metrics_port: Port = 8002,
+    thread_pool_size: Annotated[
+        int, typer.Option(min=1, help="Requests that a router model may forward at a time.")
+    ] = 64,
+    log: Annotated[int, typer.Option(min=0, help="Level of the server's verbose log.")] = 0,
+    log_file: Annotated[Path | None, typer.Option(help="Keep the server's log here.")] = None,
+    ready_timeout_s: Annotated[float, typer.Option(help="How long the models may take to load.")] = 120.0,
+    exit_on_error: Annotated[bool, typer.Option(help="End if a model fails to load.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
+    server_arguments: Annotated[
+        list[str] | None, typer.Argument(help="Further arguments of tritonserver, after `--`.")
+    ] = None,
+) -> None:
+    """Serve a model repository until SIGINT or SIGTERM.
+
+    Exit status: 0 when the server was told to stop and did; 1 when it could not start or ended by itself;
+    128 plus the signal's number when it was told to stop before it was ready.
+    """
+    triton = EmbeddedTriton(
+        model_repository,
+        host=host,
+        http_port=http_port or None,
+        grpc_port=grpc_port or None,
+        metrics_port=metrics_port or None,
+        backend_settings={PYTHON_BACKEND: {"thread-pool-size": thread_pool_size}},
+        exit_on_error=exit_on_error,
+        extra_arguments=[f"--log-verbose={log}", *(server_arguments or ())],
+        log_file=log_file,
+    )
+    signals = _Signals(triton)
+    try:
+        triton.start()
+        models = _wait_ready(triton, signals, ready_timeout_s)
+        _print_json(triton, models) if as_json else _print_table(triton, models)
+        returncode = triton.wait_end()
+    finally:
+        triton.stop()
+    if returncode != 0:
+        raise ended_while_serving(returncode, triton.log_text())
+
+
+class _Signals:
+    """Hands SIGINT and SIGTERM on to the server, and remembers which came."""
+
+    def __init__(self, triton: EmbeddedTriton) -> None:
+        self._triton = triton
+        self.came: Signals | None = None
+        signal(SIGINT, self)
+        signal(SIGTERM, self)
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """What Python calls when a signal comes."""
+        self.came = Signals(number)
+        self._triton.send_signal(self.came)
+
+
+def _wait_ready(triton: EmbeddedTriton, signals: _Signals, timeout_s: float) -> list[ModelStatus]:
+    if signals.came:  # before there was a server to hand it on to
+        triton.send_signal(signals.came)
+    try:
+        with Console(stderr=True).status("Waiting for the models to load"):
+            return triton.wait_ready(timeout_s)
+    except ToolError:
+        if signals.came:
+            raise typer.Exit(128 + signals.came) from None
+        raise
+
+
+def _print_json(triton: EmbeddedTriton, models: list[ModelStatus]) -> None:
+    report = {
+        "http_url": triton.http_url,
+        "grpc_url": triton.grpc_url,
+        "metrics_url": triton.metrics_url,
+        "pid": triton.pid,
+        "log_file": str(triton.log_file),
+        "models": [asdict(model) for model in models],
+    }
+    typer.echo(json.dumps(report))
+
+
+def models_table(models: list[ModelStatus]) -> Table:
+    """What became of each model, to be printed."""
+    table = Table()
+    for column in ("Model", "Version", "State"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Why not ready")
+    for model in models:
+        color = "green" if model.state == "READY" else "red"
+        table.add_row(model.name, model.version, Text(model.state, color), Text(model.reason))
+    return table
+
+
+def _print_table(triton: EmbeddedTriton, models: list[ModelStatus]) -> None:
+    console = Console()
+    console.print(models_table(models))
+    for name, url in (("HTTP", triton.http_url), ("gRPC", triton.grpc_url), ("metrics", triton.metrics_url)):
+        console.print(f"{name:8}{url}", highlight=False)
+    console.print(f"{'log':8}{triton.log_file}", highlight=False)
+    console.print("Ctrl-C stops the server.")

@@ -1,0 +1,165 @@
+"""`model-router simulate`: compares policies in simulated worlds."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from router_backend.core.policies.registry import POLICIES
+from router_backend.path_kind import FOLDER, path_kind
+from router_tools.errors import ToolError
+from router_tools.simulator.catalog import find, names
+from router_tools.simulator.comparison import Case, Comparison, compare
+from router_tools.simulator.document import read_document
+from router_tools.simulator.empirical_world import empirical_world
+from router_tools.simulator.policy_choice import ORACLES, all_policies
+from router_tools.simulator.recorded import recorded_workload
+from router_tools.simulator.report.as_json import as_json
+from router_tools.simulator.report.page import write_page
+from router_tools.simulator.report.table import comparison_table, targets_table
+from router_tools.simulator.suite import Outcome, SuiteCase, judge
+from router_tools.simulator.suite_file import read_suite
+from router_tools.simulator.trace import read_trace
+from router_tools.simulator.workload import Workload
+from router_tools.simulator.workload_file import read_workload
+from router_tools.simulator.world import World
+from router_tools.simulator.world_file import read_world
+
+_WORLD = "resnet50"
+_WORKLOAD = "poisson"
+_OF_ONE_CASE = ("world", "workload", "trace", "policies", "load", "requests", "calm", "cold")
+_WIDTH_OF_A_FILE = 140
+_TITLE = "Routing policies compared"
+
+
+def simulate(
+    context: typer.Context,
+    world: Annotated[str, typer.Option(help=f"Name of a world, or path of its file; {_WORLD}.")] = "",
+    workload: Annotated[str, typer.Option(help=f"Name of a workload, or path; {_WORKLOAD}.")] = "",
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Repeat the requests of a trace, in a world fitted to it unless one is named."),
+    ] = None,
+    policies: Annotated[str, typer.Option(help="Policies, with commas between; all if left out.")] = "",
+    load: Annotated[
+        float | None, typer.Option(min=0.01, max=1000, help="Share of the world's capacity.")
+    ] = None,
+    requests: Annotated[int | None, typer.Option(min=1, max=10**8, help="How many requests.")] = None,
+    calm: Annotated[bool, typer.Option("--calm", help="Leave out drift, outages and stalls.")] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Warm nothing up before the run.")] = False,
+    suite: Annotated[str, typer.Option(help="A suite of cases instead: its name, or path of its file.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 6,
+    processes: Annotated[int, typer.Option(min=1, help="How many at once.")] = os.cpu_count() or 1,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List what there is, and end.")] = False,
+) -> None:
+    """Compare routing policies in simulated worlds, beside an oracle that knows the future.
+
+    Exit status: 0; 2 when a target of the suite was missed.
+    """
+    if list_:
+        _print_list()
+        return
+    _check_options(context)
+    if suite:
+        cases = read_suite(find("suites", suite))
+    else:
+        requested = _workload(workload, trace, load, requests, cold=cold)
+        cases = [SuiteCase(_case(_world(world, trace, calm=calm), requested, policies), ())]
+    comparisons = _compare([entry.case for entry in cases], seeds, processes)
+    outcomes = [
+        outcome
+        for entry, comparison in zip(cases, comparisons, strict=True)
+        for outcome in judge(entry, comparison)
+    ]
+    if html is not None:
+        write_page(html, _TITLE, comparisons, outcomes)
+    if as_json_:
+        typer.echo(json.dumps(as_json(comparisons, outcomes), indent=2))
+    else:
+        _print_tables(comparisons, outcomes)
+    if not all(outcome.met for outcome in outcomes):
+        raise typer.Exit(2)
+
+
+def _check_options(context: typer.Context) -> None:
+    """Refuse options that would do nothing beside another, and a page that could not be written later."""
+    given = [name for name in context.params if _is_given(context, name)]
+    for name, leaves_out in (("suite", _OF_ONE_CASE), ("trace", ("workload",))):
+        idle = [other for other in leaves_out if name in given and other in given]
+        if idle:
+            raise ToolError(f"--{name} says what --{idle[0]} would: leave --{idle[0]} out")
+    html = context.params["html"]
+    if html is not None and path_kind(html.parent) != FOLDER:
+        raise ToolError(f"--html: expected a file in a folder that exists, found {html}")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _workload(
+    name: str, trace: Path | None, load: float | None, requests: int | None, *, cold: bool
+) -> Workload:
+    if trace is None:
+        workload = read_workload(find("workloads", name or _WORKLOAD))
+    else:
+        workload = recorded_workload(trace.stem, read_trace(trace))
+    if load is not None:
+        workload = replace(workload, load=load)
+    if requests is not None:
+        workload = replace(workload, requests=requests)
+    return replace(workload, warm_up_batch_sizes=()) if cold else workload
+
+
+def _world(name: str, trace: Path | None, *, calm: bool) -> World:
+    if trace is not None and not name:
+        return empirical_world(trace.stem, read_trace(trace))
+    world = read_world(find("worlds", name or _WORLD))
+    return world.calm() if calm else world
+
+
+def _case(world: World, workload: Workload, policies: str) -> Case:
+    chosen = [name.strip() for name in policies.split(",") if name.strip()]
+    name = f"{world.name}, {workload.name}"
+    return Case(name, world, workload, tuple(chosen or all_policies(world, workload)))
+
+
+def _compare(cases: list[Case], seeds: int, processes: int) -> list[Comparison]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Simulating", total=len(cases) * seeds)
+        return compare(cases, range(seeds), processes, lambda: progress.advance(task))
+
+
+def _print_tables(comparisons: Sequence[Comparison], outcomes: Sequence[Outcome]) -> None:
+    console = _console()
+    for comparison in comparisons:
+        console.print(comparison_table(comparison))
+    if outcomes:
+        console.print(targets_table(outcomes))
+
+
+def _print_list() -> None:
+    console = _console()
+    for kind in ("worlds", "workloads", "suites"):
+        console.print(f"[bold]{kind}[/]")
+        for name in names(kind):
+            description = read_document(find(kind, name), kind.removesuffix("s")).content["description"]
+            console.print(f"  {name:20} {description}", highlight=False)
+    console.print("[bold]policies[/]")
+    console.print(f"  {', '.join((*ORACLES, *POLICIES))}", highlight=False)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_OF_A_FILE)

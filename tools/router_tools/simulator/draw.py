@@ -1,0 +1,131 @@
+"""Everything that chance decides in the run of one seed, drawn before it: the same for every policy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from router_tools.simulator.array import Array
+from router_tools.simulator.arrivals import bursty_s, poisson_s
+from router_tools.simulator.capacity import arrivals_per_s, variant_capacity_per_s
+from router_tools.simulator.pace import Slowdown
+from router_tools.simulator.randomness import stream
+from router_tools.simulator.workload import Bursty, Recorded, Workload
+from router_tools.simulator.world import World, WorldVariant
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests in the order of their arrival, all arrays of one length.
+
+    Args:
+        arrival_s: when each comes, from the beginning of the run.
+        batch_size: how many items it holds.
+        sequence_length: how long they are.
+        noise: by variant, the factor on the mean service time that chance adds.
+    """
+
+    arrival_s: Array
+    batch_size: Array
+    sequence_length: Array
+    noise: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What chance decided.
+
+    Args:
+        requests: what comes through the router.
+        hidden: by variant, what reaches it without the router.
+        stalls: by variant, when it stops.
+        length_s: how long the run is: the arrival of the last request.
+    """
+
+    requests: Requests
+    hidden: dict[str, Requests]
+    stalls: dict[str, list[Slowdown]]
+    length_s: float
+
+
+def draw(world: World, workload: Workload, seed: int) -> Draw:
+    """What chance decides in the run of a seed."""
+    requests = _requests(world, workload, seed)
+    length_s = float(requests.arrival_s[-1])
+    return Draw(
+        requests=requests,
+        hidden={
+            variant.name: _hidden(variant, workload, length_s, seed)
+            for variant in world.variants
+            if variant.hidden_load > 0.0
+        },
+        stalls=_stalls(world, length_s, seed),
+        length_s=length_s,
+    )
+
+
+def _requests(world: World, workload: Workload, seed: int) -> Requests:
+    arrivals = workload.arrivals
+    per_s = arrivals_per_s(world, workload)
+    if isinstance(arrivals, Recorded):
+        return _repeat(world, arrivals, workload.requests, per_s, seed)
+    rng = stream(seed, "arrivals")
+    if isinstance(arrivals, Bursty):
+        arrival_s = bursty_s(rng, arrivals, per_s, workload.requests)
+    else:
+        arrival_s = poisson_s(rng, per_s, workload.requests)
+    return _sized(world.variants, workload, arrival_s, seed, "requests")
+
+
+def _repeat(world: World, recorded: Recorded, count: int, per_s: float, seed: int) -> Requests:
+    """The first requests of a trace, faster or slower so that they come at a rate."""
+    arrival_s = recorded.arrival_s[:count]
+    return Requests(
+        arrival_s=arrival_s * (count / per_s / arrival_s[-1]),
+        batch_size=recorded.batch_size[:count],
+        sequence_length=recorded.sequence_length[:count],
+        noise=_noise(world.variants, count, seed, "requests"),
+    )
+
+
+def _sized(
+    variants: tuple[WorldVariant, ...], workload: Workload, arrival_s: Array, seed: int, kind: str
+) -> Requests:
+    """Requests at those times, of sizes by chance."""
+    count = len(arrival_s)
+    upper_edges = np.cumsum(list(workload.sizes.values()))[:-1]
+    chosen = np.searchsorted(upper_edges, stream(seed, kind, "sizes").random(count), side="right")
+    sizes = np.array(list(workload.sizes))[chosen]
+    return Requests(arrival_s, sizes[:, 0], sizes[:, 1], _noise(variants, count, seed, kind))
+
+
+def _noise(variants: tuple[WorldVariant, ...], count: int, seed: int, kind: str) -> dict[str, Array]:
+    return {variant.name: noise(variant, count, stream(seed, kind, variant.name)) for variant in variants}
+
+
+def noise(variant: WorldVariant, count: int, rng: np.random.Generator) -> Array:
+    """Log-normal factors of mean 1."""
+    sigma = variant.noise_sigma
+    factors: Array = np.exp(rng.normal(-0.5 * sigma * sigma, sigma, count))
+    return factors
+
+
+def _hidden(variant: WorldVariant, workload: Workload, length_s: float, seed: int) -> Requests:
+    per_s = variant.hidden_load * variant_capacity_per_s(variant, workload)
+    rng = stream(seed, "hidden arrivals", variant.name)
+    count = rng.poisson(per_s * length_s)
+    arrival_s = np.sort(rng.uniform(0.0, length_s, count))
+    return _sized((variant,), workload, arrival_s, seed, f"hidden {variant.name}")
+
+
+def _stalls(world: World, length_s: float, seed: int) -> dict[str, list[Slowdown]]:
+    stalls: dict[str, list[Slowdown]] = {}
+    for entry in world.stalls:
+        rng = stream(seed, "stalls", entry.variant)
+        count = rng.poisson(length_s / entry.every_s)
+        starts_s = np.sort(rng.uniform(0.0, length_s, count))
+        lengths_s = rng.exponential(entry.mean_s, count)
+        stalls.setdefault(entry.variant, []).extend(
+            Slowdown(start_s, start_s + stall_s, float("inf"))
+            for start_s, stall_s in zip(starts_s.tolist(), lengths_s.tolist(), strict=True)
+        )
+    return stalls

@@ -1,0 +1,78 @@
+"""Makes the jobs of a run from what was drawn for it."""
+
+from collections.abc import Iterable
+from functools import cache, partial
+
+import numpy as np
+
+from router_backend.core.records.request import RoutingContext
+from router_tools.simulator.array import Array
+from router_tools.simulator.draw import Requests
+from router_tools.simulator.job import Job
+from router_tools.simulator.simulation import RoutedJob, Simulation
+from router_tools.simulator.workload import Workload
+from router_tools.simulator.world import World, WorldVariant
+
+
+def hidden_jobs(variant: WorldVariant, requests: Requests) -> list[Job]:
+    """Requests that reach a variant without the router."""
+    return [
+        Job(*size, work) for size, work in zip(_sizes(requests), work_s([variant], requests), strict=True)
+    ]
+
+
+def routed_jobs(
+    world: World, workload: Workload, requests: Requests, simulation: Simulation
+) -> list[RoutedJob]:
+    """Requests that come through the router."""
+    context = cache(partial(_context, workload))
+    rows = zip(
+        deadlines_ms(world, workload, requests).tolist(),
+        _sizes(requests),
+        work_s(world.variants, requests),
+        strict=True,
+    )
+    return [
+        RoutedJob(simulation, index, context(deadline_ms, *size), deadline_ms, *size, work)
+        for index, (deadline_ms, size, work) in enumerate(rows)
+    ]
+
+
+def work_s(variants: Iterable[WorldVariant], requests: Requests) -> list[dict[str, float]]:
+    """By request and variant, the true service time when served alone and undisturbed."""
+    sizes = _sizes(requests)
+    columns = {}
+    for variant in variants:
+        mean_ms = cache(variant.law.mean_ms)
+        noise = requests.noise[variant.name].tolist()
+        columns[variant.name] = [
+            mean_ms(*size) * factor / 1e3 for size, factor in zip(sizes, noise, strict=True)
+        ]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def deadlines_ms(world: World, workload: Workload, requests: Requests) -> Array:
+    """By request, how long its answer may take."""
+    deadline_ms = cache(partial(_deadline_ms, world, workload))
+    return np.array([deadline_ms(*size) for size in _sizes(requests)])
+
+
+def _deadline_ms(world: World, workload: Workload, batch_size: int, sequence_length: int) -> float:
+    rule = workload.deadline
+    if rule.fixed_ms is not None:
+        return rule.fixed_ms
+    best_ms = min(variant.law.mean_ms(batch_size, sequence_length) for variant in world.variants)
+    return rule.times_best_service * best_ms
+
+
+def _context(workload: Workload, deadline_ms: float, batch_size: int, sequence_length: int) -> RoutingContext:
+    """What the router is told of a request: one object for all that look alike."""
+    return RoutingContext(
+        batch_size=batch_size,
+        elements=batch_size * sequence_length,
+        max_latency_ms=deadline_ms if workload.told_deadline else None,
+    )
+
+
+def _sizes(requests: Requests) -> list[tuple[int, int]]:
+    return list(zip(requests.batch_size.tolist(), requests.sequence_length.tolist(), strict=True))

@@ -1,0 +1,143 @@
+"""The figures of one run."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from router_tools.simulator.array import Array
+from router_tools.simulator.calibration import Calibration, calibrate
+from router_tools.simulator.record import RunRecord
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """The figures of one run, some of them against the oracle's run with the same seed.
+
+    Latency is from arrival to answer, failed attempts included; of requests without an answer there is none.
+
+    Args:
+        mean_ms: mean latency.
+        p99_ms: its 99th percentile.
+        mean_ratio: mean latency / the oracle's.
+        p99_ratio: the same of the 99th percentiles.
+        in_time: the share of all requests that were answered within their deadline.
+        goodput_per_s: how many of those per second.
+        goodput_ratio: the same / the oracle's.
+        answered: the share of all requests that got an answer.
+        refused: the share that the router refused on arrival.
+        regret_50: latency lost against the oracle on the first 50 requests, per request that both answered,
+            as a share of the oracle's mean latency over the run.
+        regret_200: the same over the first 200.
+        makespan_s: when the last answer came.
+        energy_j: energy of an answer: power times service time, by what the world says of power, failed
+            attempts left out; of requests that a device serves together, each counts in full.
+        energy_ratio: the same / the oracle's.
+        energy_in_time_j: energy of all answers / answers in time: what a late one took was spent for nothing.
+        balanced: geometric mean of mean_ratio and energy_ratio, so that a percent of either counts the same.
+        balanced_in_time: the same with the energy per answer in time.
+        shares: by variant, its share of the answers.
+        calibration: how well the router predicted.
+        decisions_per_s: decisions per second of real time spent in them; this machine's, indicative.
+    """
+
+    mean_ms: float
+    p99_ms: float
+    mean_ratio: float
+    p99_ratio: float
+    in_time: float
+    goodput_per_s: float
+    goodput_ratio: float
+    answered: float
+    refused: float
+    regret_50: float
+    regret_200: float
+    makespan_s: float
+    energy_j: float
+    energy_ratio: float
+    energy_in_time_j: float
+    balanced: float
+    balanced_in_time: float
+    shares: dict[str, float]
+    calibration: Calibration
+    decisions_per_s: float
+
+
+def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
+    """The figures of a run.
+
+    Args:
+        run: what was recorded of it.
+        oracle: the oracle's run with the same seed.
+    """
+    in_time = _in_time(run)
+    mean_ms, p99_ms = _mean_and_p99_ms(run)
+    oracle_mean_ms, oracle_p99_ms = _mean_and_p99_ms(oracle)
+    mean_ratio = mean_ms / oracle_mean_ms
+    energy_ratio = _energy_j(run) / _energy_j(oracle)
+    energy_in_time_j = _energy_in_time_j(run)
+    lost_ms = run.latency_ms - oracle.latency_ms
+    return RunMetrics(
+        mean_ms=mean_ms,
+        p99_ms=p99_ms,
+        mean_ratio=mean_ratio,
+        p99_ratio=p99_ms / oracle_p99_ms,
+        in_time=in_time,
+        goodput_per_s=in_time * len(run.latency_ms) / float(run.arrival_s[-1]),
+        goodput_ratio=in_time / _in_time(oracle) if _in_time(oracle) else float("nan"),
+        answered=len(_answered_ms(run)) / len(run.latency_ms),
+        refused=float(run.refused.mean()),
+        regret_50=_mean(lost_ms[:50]) / oracle_mean_ms,
+        regret_200=_mean(lost_ms[:200]) / oracle_mean_ms,
+        makespan_s=float(np.nanmax(run.arrival_s + run.latency_ms / 1e3, initial=0.0)),
+        energy_j=_energy_j(run),
+        energy_ratio=energy_ratio,
+        energy_in_time_j=energy_in_time_j,
+        balanced=math.sqrt(mean_ratio * energy_ratio),
+        balanced_in_time=math.sqrt(mean_ratio * energy_in_time_j / _energy_in_time_j(oracle)),
+        shares={name: _mean(run.executions["variant"] == number) for number, name in enumerate(run.variants)},
+        calibration=calibrate(run),
+        decisions_per_s=run.decisions_per_s,
+    )
+
+
+def _energy_j(run: RunRecord) -> float:
+    return _mean_of_all(_energies_j(run))
+
+
+def _energy_in_time_j(run: RunRecord) -> float:
+    in_time = int((run.latency_ms <= run.deadline_ms).sum())
+    return float(_energies_j(run).sum()) / in_time if in_time else float("nan")
+
+
+def _energies_j(run: RunRecord) -> Array:
+    power_w = np.array(run.power_w)[run.executions["variant"]]
+    energies_j: Array = power_w * run.executions["service_ms"] / 1e3
+    return energies_j
+
+
+def _mean_of_all(values: Array) -> float:
+    """NaN of nothing, and where one of them is not known."""
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _mean_and_p99_ms(run: RunRecord) -> tuple[float, float]:
+    answered_ms = _answered_ms(run)
+    if not len(answered_ms):
+        return float("nan"), float("nan")
+    return float(answered_ms.mean()), float(np.percentile(answered_ms, 99))
+
+
+def _answered_ms(run: RunRecord) -> Array:
+    answered_ms: Array = run.latency_ms[~np.isnan(run.latency_ms)]
+    return answered_ms
+
+
+def _mean(values: Array) -> float:
+    """The mean of what is there; NaN of nothing."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else float("nan")
+
+
+def _in_time(run: RunRecord) -> float:
+    return float((run.latency_ms <= run.deadline_ms).mean())  # NaN is not within anything

@@ -1,0 +1,87 @@
+"""One run: one policy, in one world, under one workload, with one seed."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.variant import Variant
+from router_backend.core.router import ModelRouter
+from router_backend.core.settings import ModelSettings
+from router_tools.simulator.agenda import Agenda
+from router_tools.simulator.draw import Draw, draw
+from router_tools.simulator.jobs import deadlines_ms, routed_jobs
+from router_tools.simulator.oracle import Oracle
+from router_tools.simulator.policy_choice import policy_maker
+from router_tools.simulator.randomness import router_rng
+from router_tools.simulator.record import EXECUTION, Recorder, RunRecord
+from router_tools.simulator.simulation import Simulation
+from router_tools.simulator.stations.build import build_stations
+from router_tools.simulator.timeline import begin
+from router_tools.simulator.warm_up import reference_length, warm_up
+from router_tools.simulator.workload import Workload
+from router_tools.simulator.world import World
+
+
+def run(world: World, workload: Workload, policy: str, seed: int, coverage: float = 0.9) -> RunRecord:
+    """Let a policy serve a workload.
+
+    Args:
+        world: where.
+        workload: what.
+        policy: a name of the router's registry, or of ORACLES.
+        seed: what chance depends on; the same for two policies: the same requests and service times.
+        coverage: the share of latencies that the router's intervals are to hold.
+    """
+    drawn = draw(world, workload, seed)
+    agenda = Agenda()
+    stations = build_stations(world, agenda)
+    first_length = reference_length(workload, drawn.requests)
+    chosen = policy_maker(policy, world, workload, first_length, stations)()
+    announce = chosen.announce if isinstance(chosen, Oracle) else None
+    if announce is not None:  # what the router predicts must not narrow what the clairvoyant may choose
+        workload = replace(workload, told_deadline=False, refuse_late=False)
+    router = _router(world, workload, agenda, seed, coverage, chosen)
+    recorder = Recorder(len(drawn.requests.arrival_s))
+    power_w = {variant.name: variant.power_w for variant in world.variants}
+    simulation = Simulation(world.name, router, agenda, stations, power_w, recorder, announce)
+    warm_up(world, workload, seed, simulation, agenda)
+    begin_s = agenda.now_s
+    begin(world, drawn, stations, agenda)
+    jobs = routed_jobs(world, workload, drawn.requests, simulation)
+    for job, time_s in zip(jobs, (drawn.requests.arrival_s + begin_s).tolist(), strict=True):
+        agenda.run_until(time_s)
+        simulation.arrive(job)
+    agenda.run_out()
+    return _record(world, workload, drawn, recorder, begin_s)
+
+
+def _router(
+    world: World, workload: Workload, agenda: Agenda, seed: int, coverage: float, policy: Policy
+) -> ModelRouter:
+    config = ModelSettings(coverage=coverage, refuse_late=workload.refuse_late)
+    router = ModelRouter(config, clock=agenda.clock, rng=router_rng(seed))
+    variants = [
+        Variant(variant.name, variant.device, variant.told_concurrency, variant.max_batch_size)
+        for variant in world.variants
+    ]
+    router.register_model(world.name, variants=variants)
+    router.set_routing_policy(lambda: policy)
+    return router
+
+
+def _record(world: World, workload: Workload, drawn: Draw, recorder: Recorder, begin_s: float) -> RunRecord:
+    executions = np.array(recorder.executions, dtype=EXECUTION)
+    executions["finished_s"] -= begin_s
+    return RunRecord(
+        variants=tuple(variant.name for variant in world.variants),
+        arrival_s=drawn.requests.arrival_s,
+        deadline_ms=deadlines_ms(world, workload, drawn.requests),
+        latency_ms=np.array(recorder.latency_ms),
+        refused=np.array(recorder.refused),
+        power_w=tuple(
+            float("nan") if variant.power_w is None else variant.power_w for variant in world.variants
+        ),
+        executions=executions,
+        decisions_per_s=recorder.decisions / recorder.router_s,
+    )

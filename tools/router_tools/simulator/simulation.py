@@ -1,0 +1,168 @@
+"""Sends requests through the router into the world, as the server's request handler does."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from router_backend.core.choosing.decision import RoutingDecision
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.router import ModelRouter
+from router_backend.core.variants.health import Fault
+from router_backend.errors import NoVariantError
+from router_tools.simulator.agenda import Agenda
+from router_tools.simulator.job import Job
+from router_tools.simulator.record import Recorder
+from router_tools.simulator.stations.base import Station
+
+Announce = Callable[["RoutedJob"], None]
+
+
+class RoutedJob(Job):
+    """A request that goes through the router.
+
+    Args:
+        simulation: where it is sent, and told how it ended.
+        index: its place among the requests of the run; WARM_UP: it is before them.
+        context: what the router is told of it.
+        deadline_ms: how long its answer may take, whether the router is told or not.
+        batch_size: how many items it holds.
+        sequence_length: how long they are.
+        work_s: by variant, its true service time when served alone and undisturbed.
+    """
+
+    __slots__ = (
+        "arrived_s",
+        "context",
+        "deadline_ms",
+        "decision",
+        "failures",
+        "half_width",
+        "index",
+        "sent_s",
+        "simulation",
+    )
+
+    WARM_UP = -1
+
+    def __init__(
+        self,
+        simulation: "Simulation",
+        index: int,
+        context: RoutingContext,
+        deadline_ms: float,
+        batch_size: int,
+        sequence_length: int,
+        work_s: Mapping[str, float],
+    ) -> None:
+        super().__init__(batch_size, sequence_length, work_s)
+        self.simulation = simulation
+        self.index = index
+        self.context = context
+        self.deadline_ms = deadline_ms
+        self.arrived_s = self.sent_s = 0.0
+        self.half_width = 0.0
+        self.decision: RoutingDecision | None = None
+        self.failures: list[tuple[RoutingDecision, Fault]] | None = None
+
+    def answered(self) -> None:
+        """The router and the recorder are told."""
+        self.simulation.answered(self)
+
+    def failed(self, fault: Fault) -> None:
+        """Another variant is tried."""
+        self.simulation.failed(self, fault)
+
+
+class Simulation:
+    """The server's request path in simulated time: route, send, on an error exclude and route again.
+
+    Args:
+        model_name: the logical model, registered with the router.
+        router: what decides.
+        agenda: simulated time; the router's clock.
+        stations: the variants at work, by name.
+        power_w: by variant, what is measured of its power; None: nothing is.
+        recorder: where it is written what happened.
+        announce: told of each job before the router is asked about it; None: nobody is.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        router: ModelRouter,
+        agenda: Agenda,
+        stations: Mapping[str, Station],
+        power_w: Mapping[str, float | None],
+        recorder: Recorder,
+        announce: Announce | None,
+    ) -> None:
+        self._model_name = model_name
+        self._router = router
+        self._agenda = agenda
+        self._stations = stations
+        self._power_w = power_w
+        self._number = {name: number for number, name in enumerate(stations)}
+        self._recorder = recorder
+        self._announce = announce
+
+    def arrive(self, job: RoutedJob) -> None:
+        """A request comes, now."""
+        job.arrived_s = self._agenda.now_s
+        self._send(job)
+
+    def answered(self, job: RoutedJob) -> None:
+        """A variant answered: the router learns, also of the failures of others before it."""
+        decision = job.decision
+        assert decision is not None
+        now_s = self._agenda.now_s
+        latency_ms = (now_s - job.sent_s) * 1e3
+        self._router.record_execution(
+            decision, latency_ms=latency_ms, power_w=self._power_w[decision.variant]
+        )
+        for failed, fault in job.failures or ():
+            self._router.report_fault(failed, fault)
+        job.decision = None  # it is large, and the job stays
+        if job.index != job.WARM_UP:
+            self._recorder.latency_ms[job.index] = (now_s - job.arrived_s) * 1e3
+            self._recorder.executions.append(
+                (
+                    job.index,
+                    self._number[decision.variant],
+                    now_s,
+                    latency_ms,
+                    decision.expected_latency_ms,
+                    (now_s - job.started_s) * 1e3,
+                    decision.expected_service_ms,
+                    job.half_width,
+                )
+            )
+
+    def failed(self, job: RoutedJob, fault: Fault) -> None:
+        """A variant failed: it is excluded, another one tried."""
+        decision = job.decision
+        assert decision is not None
+        self._router.record_execution(decision, counted=False)
+        job.failures = [*(job.failures or ()), (decision, fault)]
+        job.context = replace(
+            job.context, excluded_variants=job.context.excluded_variants | {decision.variant}
+        )
+        self._send(job)
+
+    def _send(self, job: RoutedJob) -> None:
+        if self._announce is not None:
+            self._announce(job)
+        began_s = time.perf_counter()
+        try:
+            job.decision = decision = self._router.route_request(self._model_name, job.context)
+        except NoVariantError:
+            for failed, _ in job.failures or ():
+                self._router.report_ignored(failed)
+            if job.index != job.WARM_UP:
+                self._recorder.refused[job.index] = job.failures is None
+            return
+        finally:
+            self._recorder.router_s += time.perf_counter() - began_s
+            self._recorder.decisions += 1
+        job.half_width = decision.profile.interval.get()
+        job.sent_s = self._agenda.now_s
+        self._stations[decision.variant].submit(job)
