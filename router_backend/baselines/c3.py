@@ -1,14 +1,13 @@
 """C3's replica ranking."""
 
-import random
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.baselines.journal import Journal
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.choosing.decision import Execution
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class Replica:
@@ -22,10 +21,9 @@ class Replica:
 
     ALPHA = 0.9
 
-    __slots__ = ("journal", "latency_ms", "queue", "service_ms")
+    __slots__ = ("latency_ms", "queue", "service_ms")
 
     def __init__(self) -> None:
-        self.journal = Journal()
         self.latency_ms = self.service_ms = self.queue = 0.0
 
     def update(self, latency_ms: float, service_ms: float, queue: int) -> None:
@@ -57,22 +55,15 @@ class C3Policy(Policy):
     def __init__(self) -> None:
         self._replicas: defaultdict[str, Replica] = defaultdict(Replica)
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the best rank."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the rank Ψ as cost."""
         for candidate in candidates:
             replica = self._replicas[candidate.variant.name]
-            queue = 1.0 + self.CLIENTS * candidate.load.in_flight + replica.queue
+            queue = 1.0 + self.CLIENTS * candidate.in_flight + replica.queue
             candidate.cost = replica.latency_ms + (queue**3 - 1.0) * replica.service_ms
-        pick = least_cost(candidates)
-        self._replicas[pick.variant.name].journal.sent(pick.load.in_flight, now_s)
-        return Choice(pick)
 
-    def observe(
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
+    def observe(self, execution: Execution) -> None:
         """Learn latency, service time and queue."""
-        replica = self._replicas[profile.variant.name]
-        stay = replica.journal.answered(latency_ms, now_s, profile.variant.concurrency)
-        replica.update(latency_ms, stay.service_ms, profile.load.in_flight)
+        if execution.latency_ms is not None and execution.service_ms is not None:
+            left_behind = execution.decision.state.load.in_flight
+            self._replicas[execution.variant].update(execution.latency_ms, execution.service_ms, left_behind)

@@ -1,13 +1,14 @@
 """Exp3: a bandit that assumes nothing of how rewards come about."""
 
 import math
-import random
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.choosing.decision import Execution
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class Exp3Policy(Policy):
@@ -30,29 +31,30 @@ class Exp3Policy(Policy):
         self._answers = 0
         self._mean_ms = 0.0
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Draw one by the weights, or now and then any."""
-        probabilities = self._probabilities([candidate.variant.name for candidate in candidates])
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set one minus the probability as cost."""
+        probabilities = self._mixture([candidate.variant.name for candidate in candidates])
         for candidate, probability in zip(candidates, probabilities, strict=True):
             candidate.cost = 1.0 - probability
-        (drawn,) = rng.choices(range(len(candidates)), probabilities)
-        return Choice(candidates[drawn], probabilities[drawn])
 
-    def observe(
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
+    def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
+        """Draw by the weights, or now and then any."""
+        return [1.0 - candidate.cost for candidate in candidates]
+
+    def observe(self, execution: Execution) -> None:
         """Raise the weight of the variant by its reward, the more the less often it is drawn."""
+        latency_ms = execution.latency_ms
+        if latency_ms is None or execution.service_ms is None:
+            return
         self._answers += 1
         self._mean_ms += (latency_ms - self._mean_ms) / self._answers
         reward = self._mean_ms / (self._mean_ms + latency_ms)
-        log_weight = self._log_weights[profile.variant.name]
+        log_weight = self._log_weights[execution.variant]
         variants = len(self._log_weights)
-        step = self._exploration(variants) * reward / (propensity * variants)
-        self._log_weights[profile.variant.name] = log_weight + step
+        step = self._exploration(variants) * reward / (execution.decision.propensity * variants)
+        self._log_weights[execution.variant] = log_weight + step
 
-    def _probabilities(self, names: list[str]) -> list[float]:
+    def _mixture(self, names: list[str]) -> list[float]:
         logs = [self._log_weights[name] for name in names]
         highest = max(logs)
         weights = [math.exp(log - highest) for log in logs]

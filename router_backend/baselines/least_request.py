@@ -1,11 +1,11 @@
 """Envoy's least request."""
 
-import random
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class LeastRequestPolicy(Policy):
@@ -20,12 +20,13 @@ class LeastRequestPolicy(Policy):
 
     name: ClassVar[str] = "least_request"
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Look at all, draw among the least loaded."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the number in flight as cost."""
         for candidate in candidates:
-            candidate.cost = float(candidate.load.in_flight)
+            candidate.cost = float(candidate.in_flight)
+
+    def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
+        """Draw among the least loaded."""
         fewest = min(candidate.cost for candidate in candidates)
-        least = [candidate for candidate in candidates if candidate.cost == fewest]
-        return Choice(rng.choice(least), 1.0 / len(least))
+        least = [candidate.cost == fewest for candidate in candidates]
+        return [is_least / sum(least) for is_least in least]

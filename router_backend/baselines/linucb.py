@@ -1,16 +1,14 @@
 """D-LinUCB: a linear bandit that forgets."""
 
 import math
-import random
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.baselines.journal import Journal
-from router_backend.baselines.request_size import RequestSize
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.choosing.decision import Execution
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 Vector = list[float]
 Matrix = list[Vector]
@@ -74,37 +72,29 @@ class LinUcbPolicy(Policy):
 
     def __init__(self) -> None:
         self._arms: defaultdict[str, DiscountedRidge] = defaultdict(lambda: DiscountedRidge(self.FEATURES))
-        self._journals: defaultdict[str, Journal] = defaultdict(Journal)
-        self._size = RequestSize()
         self._squared_errors = self._answers = 0.0
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the least latency that is still plausible."""
-        size = self._size.of(context)
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the lowest latency that is still plausible as cost."""
         noise_ms = math.sqrt(self._squared_errors / self._answers) if self._answers else 0.0
         for candidate in candidates:
             arm = self._arms[candidate.variant.name]
-            latency_ms, width = arm.predict([1.0, size, candidate.load.in_flight])
+            latency_ms, width = arm.predict([1.0, candidate.size, candidate.in_flight])
             candidate.cost = latency_ms - self.WIDTH * noise_ms * width
-        pick = least_cost(candidates)
-        self._journals[pick.variant.name].sent(pick.load.in_flight, now_s)
-        return Choice(pick)
 
-    def observe(
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
+    def observe(self, execution: Execution) -> None:
         """Learn the latency at the size and the queue of the request, and how wrong the estimate was."""
-        name = profile.variant.name
-        stay = self._journals[name].answered(latency_ms, now_s, profile.variant.concurrency)
-        features = [1.0, size, stay.in_flight]
-        error_ms = latency_ms - self._arms[name].predict(features)[0]
+        latency_ms = execution.latency_ms
+        if latency_ms is None or execution.service_ms is None:
+            return
+        own = self._arms[execution.variant]
+        features = [1.0, execution.size, execution.decision.in_flight]
+        error_ms = latency_ms - own.predict(features)[0]
         self._squared_errors = DiscountedRidge.DISCOUNT * self._squared_errors + error_ms**2
         self._answers = DiscountedRidge.DISCOUNT * self._answers + 1.0
         for arm in self._arms.values():
             arm.forget()
-        self._arms[name].update(features, latency_ms)
+        own.update(features, latency_ms)
 
 
 def _identity(size: int, value: float) -> Matrix:

@@ -1,22 +1,21 @@
 """Shortest expected delay with a profile that is measured once."""
 
-import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from router_backend.baselines.journal import Journal
-from router_backend.baselines.request_size import RequestSize
+from router_backend.core.choosing.decision import Execution
 from router_backend.core.learning.affine import AffineLaw
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.load import Load
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.picker import lowest_cost
+from router_backend.core.records.outcome import Outcome
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
+from router_backend.core.variants.load import Load, Place
 
 
 class FrozenLaw:
-    """The affine law a + c·x of a variant's first executions, those at warm-up among them; then no more."""
+    """The affine law a + c·x of a variant's first executions, warm-up included, which never changes again."""
 
     EXECUTIONS = 16
 
@@ -37,6 +36,43 @@ class FrozenLaw:
         return self._law.predict(x)
 
 
+class FrozenQueue:
+    """What is in flight at one variant, each request with what the profile predicted when it was sent.
+
+    Args:
+        concurrency: how many requests the variant serves at once.
+    """
+
+    __slots__ = ("_load", "_sent")
+
+    def __init__(self, concurrency: int) -> None:
+        self._load = Load(concurrency)
+        self._sent: list[tuple[float, Place]] = []
+
+    def sent(self, service_ms: float, now_s: float) -> None:
+        """Add a request."""
+        self._sent.append((now_s, self._load.enter(service_ms, now_s)))
+
+    def ended(self, sent_s: float, now_s: float, *, answered: bool) -> None:
+        """Remove the request that was sent then, if it is there."""
+        for index, (each_s, place) in enumerate(self._sent):
+            if each_s == sent_s:
+                del self._sent[index]
+                self._load.leave(place, now_s, answered=answered)
+                return
+
+    def wait_ms(self, in_flight: int, now_s: float) -> float:
+        """Return the wait of a request that is sent now.
+
+        Args:
+            in_flight: how many requests are there; of more than that, the oldest were dropped unrecorded.
+            now_s: the time.
+        """
+        while len(self._sent) > in_flight:
+            self.ended(self._sent[0][0], now_s, answered=False)
+        return self._load.wait_ms(now_s)
+
+
 class OfflineProfilePolicy(Policy):
     """argmin W + S, with S by a profile that never changes, and W by the same profile from what is in flight.
 
@@ -55,43 +91,32 @@ class OfflineProfilePolicy(Policy):
     def __init__(self, laws: Mapping[str, Callable[[float], float]] | None = None) -> None:
         self._laws = dict(laws or {})
         self._learned: defaultdict[str, FrozenLaw] = defaultdict(FrozenLaw)
-        self._journals: defaultdict[str, Journal] = defaultdict(Journal)
-        self._sent_ms: defaultdict[str, dict[float, float]] = defaultdict(dict)
-        self._size = RequestSize()
+        self._queues: dict[str, FrozenQueue] = {}
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the shortest expected delay."""
-        size = self._size.of(context)
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the expected delay as cost; the candidate of lowest cost is sent the request now."""
         for candidate in candidates:
-            candidate.cost = self._wait_ms(candidate, now_s) + self._service_ms(candidate, size)
-        pick = least_cost(candidates)
-        name = pick.variant.name
-        self._sent_ms[name][now_s] = self._service_ms(pick, size)
-        self._journals[name].sent(pick.load.in_flight, now_s)
-        return Choice(pick)
+            wait_ms = self._queue(candidate).wait_ms(candidate.in_flight, request.now_s)
+            candidate.cost = wait_ms + self._service_ms(candidate)
+        pick = lowest_cost(candidates)
+        self._queue(pick).sent(self._service_ms(pick), request.now_s)
 
-    def observe(
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
+    def observe(self, execution: Execution) -> None:
         """Learn the service time, if it is one of the first."""
-        name = profile.variant.name
-        stay = self._journals[name].answered(latency_ms, now_s, profile.variant.concurrency)
-        self._learned[name].update(size, stay.service_ms)
+        queue = self._queues.get(execution.variant)
+        if queue is not None:
+            answered = execution.outcome is Outcome.SUCCESS
+            queue.ended(execution.decision.now_s, execution.finished_s, answered=answered)
+        if execution.service_ms is not None:
+            self._learned[execution.variant].update(execution.size, execution.service_ms)
 
-    def _service_ms(self, profile: VariantProfile, size: float) -> float:
-        name = profile.variant.name
+    def _service_ms(self, candidate: Candidate) -> float:
+        name = candidate.variant.name
         law = self._laws.get(name) or self._learned[name].predict
-        return law(size) or profile.service_ms
+        return law(candidate.size) or candidate.service_ms
 
-    def _wait_ms(self, profile: VariantProfile, now_s: float) -> float:
-        """The wait that the requests in flight mean, each with what the profile said when it was sent."""
-        load, name = profile.load, profile.variant.name
-        sent_ms, self._sent_ms[name] = self._sent_ms[name], {}
-        queue = Load(load.concurrency)
-        for place in (*load.running, *load.waiting):
-            service_ms = sent_ms.get(place.dispatched_s, place.predicted_ms)
-            self._sent_ms[name][place.dispatched_s] = service_ms
-            queue.enter(service_ms, now_s if place.started_s is None else place.started_s)
-        return queue.wait_ms(now_s)
+    def _queue(self, candidate: Candidate) -> FrozenQueue:
+        name = candidate.variant.name
+        if name not in self._queues:
+            self._queues[name] = FrozenQueue(candidate.concurrency)
+        return self._queues[name]

@@ -1,14 +1,14 @@
 """Finagle's Peak EWMA."""
 
 import math
-import random
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.choosing.decision import Execution
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class PeakEwma:
@@ -65,21 +65,17 @@ class PeakEwmaPolicy(Policy):
     def __init__(self) -> None:
         self._averages: defaultdict[str, PeakEwma] = defaultdict(PeakEwma)
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the least load."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the load as cost."""
         for candidate in candidates:
-            latency_ms = self._averages[candidate.variant.name].read(now_s)
-            in_flight = candidate.load.in_flight
+            latency_ms = self._averages[candidate.variant.name].read(request.now_s)
+            in_flight = candidate.in_flight
             if latency_ms == 0.0 and in_flight:
                 candidate.cost = self.PENALTY_MS + in_flight
             else:
                 candidate.cost = latency_ms * (in_flight + 1)
-        return Choice(least_cost(candidates))
 
-    def observe(
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
+    def observe(self, execution: Execution) -> None:
         """Learn the latency."""
-        self._averages[profile.variant.name].update(latency_ms, now_s)
+        if execution.latency_ms is not None and execution.service_ms is not None:
+            self._averages[execution.variant].update(execution.latency_ms, execution.finished_s)

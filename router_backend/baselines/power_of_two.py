@@ -1,11 +1,11 @@
 """The power of two choices."""
 
-import random
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class PowerOfTwoPolicy(Policy):
@@ -22,20 +22,18 @@ class PowerOfTwoPolicy(Policy):
 
     name: ClassVar[str] = "p2c"
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Draw two and pick the less loaded."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the number in flight as cost."""
         for candidate in candidates:
-            candidate.cost = float(candidate.load.in_flight)
-        if len(candidates) == 1:
-            return Choice(candidates[0])
-        first, second = rng.sample(candidates, 2)
-        pick = second if second.cost < first.cost else first
-        return Choice(pick, self._propensity(pick, candidates))
+            candidate.cost = float(candidate.in_flight)
 
-    @staticmethod
-    def _propensity(pick: VariantProfile, candidates: list[VariantProfile]) -> float:
-        others = [candidate.cost for candidate in candidates if candidate is not pick]
-        draws = sum((cost >= pick.cost) + (cost > pick.cost) for cost in others)
-        return draws / (len(candidates) * len(others))
+    def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
+        """Draw two, keep the less loaded: count the ordered draws that each candidate wins."""
+        costs = [candidate.cost for candidate in candidates]
+        draws = len(costs) * (len(costs) - 1)
+        return [_draws_won(costs, own) / draws for own in costs] if draws else [1.0]
+
+
+def _draws_won(costs: Sequence[float], own: float) -> int:
+    """Return how many ordered draws a candidate of cost `own` wins, itself among the `costs`."""
+    return sum((cost >= own) + (cost > own) for cost in costs) - 1

@@ -1,15 +1,14 @@
 """Google's Prequal: requests in flight and latency, cold before hot."""
 
-import random
 import statistics
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.baselines.journal import Journal
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.choosing.decision import Execution
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class Replica:
@@ -17,10 +16,9 @@ class Replica:
 
     RECENT = 64
 
-    __slots__ = ("_answers", "journal")
+    __slots__ = ("_answers",)
 
     def __init__(self) -> None:
-        self.journal = Journal()
         self._answers: deque[tuple[int, float]] = deque(maxlen=self.RECENT)
 
     def update(self, in_flight: int, latency_ms: float) -> None:
@@ -60,26 +58,18 @@ class PrequalPolicy(Policy):
         self._replicas: defaultdict[str, Replica] = defaultdict(Replica)
         self._recent: deque[int] = deque(maxlen=self.RECENT)
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Probe all, then pick."""
-        self._recent.extend(candidate.load.in_flight for candidate in candidates)
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the latency of cold candidates as cost, the load of hot ones beyond it."""
+        self._recent.extend(candidate.in_flight for candidate in candidates)
         limit = sorted(self._recent)[int(self.QUANTILE * len(self._recent))]
         for candidate in candidates:
-            in_flight = candidate.load.in_flight
+            in_flight = candidate.in_flight
             if in_flight > limit:
                 candidate.cost = self.BEYOND_LATENCY_MS + in_flight
             else:
                 candidate.cost = self._replicas[candidate.variant.name].latency_ms(in_flight)
-        pick = least_cost(candidates)
-        self._replicas[pick.variant.name].journal.sent(pick.load.in_flight, now_s)
-        return Choice(pick)
 
-    def observe(
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
+    def observe(self, execution: Execution) -> None:
         """Learn the latency at the queue that the request met."""
-        replica = self._replicas[profile.variant.name]
-        stay = replica.journal.answered(latency_ms, now_s, profile.variant.concurrency)
-        replica.update(stay.in_flight, latency_ms)
+        if execution.latency_ms is not None and execution.service_ms is not None:
+            self._replicas[execution.variant].update(execution.decision.in_flight, execution.latency_ms)

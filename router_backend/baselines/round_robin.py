@@ -1,12 +1,12 @@
 """The variants in turn."""
 
-import random
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.picker import lowest_cost
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class RoundRobinPolicy(Policy):
@@ -22,13 +22,9 @@ class RoundRobinPolicy(Policy):
         self._requests = 0
         self._last_turn: dict[str, int] = {}
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the next in turn."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the last turn as cost; the candidate of lowest cost has its turn now."""
         for candidate in candidates:
             candidate.cost = float(self._last_turn.get(candidate.variant.name, 0))
-        pick = least_cost(candidates)
         self._requests += 1
-        self._last_turn[pick.variant.name] = self._requests
-        return Choice(pick)
+        self._last_turn[lowest_cost(candidates).variant.name] = self._requests

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import ConfigurationError, nearest
 
 
@@ -50,14 +49,7 @@ class StaticPolicy(Policy):
                 f"found '{self.name}:{self._variant}'{nearest(self._variant, list(variants))}"
             )
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the named variant or, without it, the first."""
-        pick = candidates[0]
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set 0 for the named variant, 1 for the others."""
         for candidate in candidates:
-            candidate.cost = 1.0
-            if candidate.variant.name == self._variant:
-                pick = candidate
-        pick.cost = 0.0
-        return Choice(pick)
+            candidate.cost = 0.0 if candidate.variant.name == self._variant else 1.0

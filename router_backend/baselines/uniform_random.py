@@ -1,11 +1,11 @@
 """Any variant, by chance alone."""
 
-import random
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class RandomPolicy(Policy):
@@ -13,10 +13,11 @@ class RandomPolicy(Policy):
 
     name: ClassVar[str] = "random"
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Draw one."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the same cost for all."""
         for candidate in candidates:
             candidate.cost = 0.0
-        return Choice(rng.choice(candidates), 1.0 / len(candidates))
+
+    def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
+        """Draw any."""
+        return [1.0 / len(candidates)] * len(candidates)

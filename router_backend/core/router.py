@@ -9,33 +9,36 @@ from functools import partial
 from typing import NoReturn
 
 from router_backend.core.choosing.decision import RoutingDecision
+from router_backend.core.choosing.filters import FILTERS, Filter
+from router_backend.core.dispatch import Dispatch
 from router_backend.core.experiments.experiment import Experiment
-from router_backend.core.experiments.model_experiments import changed, go_on
-from router_backend.core.experiments.report import ExperimentReport, report_on
-from router_backend.core.logical_model import LogicalModel
+from router_backend.core.experiments.manager import ExperimentManager
+from router_backend.core.logical_model import Environment, LogicalModel, check_variants
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import PolicySource, new_policy
 from router_backend.core.records.characteristics import ModelCharacteristics
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.settings import ModelSettings
-from router_backend.core.telemetry.snapshot import RoutingMetrics, read_metrics
+from router_backend.core.telemetry.snapshot import RoutingMetrics
 from router_backend.core.variants.backends import BackendCapabilities, backends_of
-from router_backend.core.variants.capacity import Capacity
-from router_backend.core.variants.counters import Refusal
-from router_backend.core.variants.health import Fault
-from router_backend.core.variants.profile import VariantProfile
-from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
+from router_backend.core.variants.capacity import Capacity, DeviceLimits
+from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
 class ModelRouter:
     """Routes requests of logical models to their variants. Thread-safe; no lock is held over a call.
 
     Args:
-        config: how to decide; None: the defaults.
-        capacity: counts what is in flight on devices that have limits; None: this router's requests alone.
-        clock: returns seconds, never goes back; the only source of time.
-        rng: the only source of chance; a seeded one lets every decision be replayed.
+        settings: how to decide; the defaults if `None`.
+        capacity: counts what is in flight on devices that have limits; of this router alone if `None`.
+        clock: returns seconds and never goes back; the only source of time.
+        rng: the only source of chance; with a seeded one every decision can be replayed.
+        filters: decide which variants may serve a request.
+
+    Attributes:
+        experiments: starts, changes, stops and reports experiments.
 
     Examples:
         >>> from router_backend.core.records.variant import Device, Variant
@@ -49,21 +52,23 @@ class ModelRouter:
 
     def __init__(
         self,
-        config: ModelSettings | None = None,
+        settings: ModelSettings | None = None,
         *,
         capacity: Capacity | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
+        filters: Sequence[Filter] = FILTERS,
     ) -> None:
-        own = config or ModelSettings()
-        self._config_of: Callable[[str], ModelSettings] = lambda _: own
+        default = settings or ModelSettings()
+        self._settings_of: Callable[[str], ModelSettings] = lambda _: default
         self._new_policy: Callable[[], Policy] | None = None
-        self._capacity = capacity or Capacity()
-        self._clock = clock
-        self._rng = rng or random.Random()
         self._models = _Models()
-        self._experiments: dict[str, Experiment] = {}
         self._lock = threading.Lock()
+        self._clock = clock
+        self._environment = Environment(
+            self._lock, clock, rng or random.Random(), capacity or Capacity(), filters
+        )
+        self.experiments = ExperimentManager(self._lock, clock)
 
     def register_model(
         self,
@@ -71,91 +76,79 @@ class ModelRouter:
         *,
         variants: Sequence[Variant],
         characteristics: ModelCharacteristics | None = None,
-        config: ModelSettings | None = None,
+        settings: ModelSettings | None = None,
     ) -> None:
         """Make a logical model known.
 
         Args:
             model_name: what clients call it.
             variants: the models that can serve it, at least one, each once.
-            characteristics: what it is made of, for the variants that do not say so themselves.
-            config: settings of its own; None: what the router has for its name.
+            characteristics: what it is made of, for the variants that do not state it themselves.
+            settings: settings of its own; the router's for its name if `None`.
 
         Raises:
-            ConfigurationError: it is known already, has no variants, or one twice, or cannot take part in an
-                experiment that is for it.
+            ConfigurationError: it is registered already, has no variants, or one twice, or cannot take part
+                in an experiment that is for it.
         """
-        own = variants if characteristics is None else [_described(v, characteristics) for v in variants]
-        settings = config or self._config_of(model_name)
-        make = settings.new_policy if config or not self._new_policy else self._new_policy
-        model = LogicalModel(model_name, own, make(), settings, self._capacity)
+        if characteristics is not None:
+            variants = [_described(variant, characteristics) for variant in variants]
+        check_variants(model_name, variants)
+        own = settings or self._settings_of(model_name)
+        policy = own.new_policy() if settings or not self._new_policy else self._new_policy()
+        names = [variant.name for variant in variants]
+        policy.check(names)
         with self._lock:
             if model_name in self._models:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
-            model.experiments = changed(
-                {}, list(self._experiments.values()), model_name, model.profiles, self._clock()
-            )
+            experiments = self.experiments.add_model(model_name, names)
+            model = LogicalModel(model_name, variants, policy, own, experiments, self._environment)
+            model.counts.configured_s = self._clock()
             self._models[model_name] = model
-            model.sums.configured_s = self._clock()
 
     def set_routing_policy(self, policy: PolicySource) -> None:
         """Choose by another policy from now on; what the profiles learned stays.
 
         Args:
-            policy: a name, a class of `Policy`, or a function that makes one; each model gets its own.
+            policy: a name, a subclass of `Policy`, or a factory of policies; each model gets its own.
 
         Raises:
             ConfigurationError: no policy has that name, it is an object, or it is for a variant that a model
-                has not; then nothing has changed.
+                lacks; then nothing has changed.
         """
         make = partial(new_policy, policy)
-        make()  # what is no policy is refused, models or none
+        make()  # refuse what is no policy even if there is no model yet
         with self._lock:
             policies = [(model, make()) for model in self._models.values()]
             for model, made in policies:
-                made.check(model.profiles)
+                made.check(model.states)
             for model, made in policies:
-                model.policy = made
+                model.set_policy(made)
             self._new_policy = make
 
     def configure(
-        self, config_of: Callable[[str], ModelSettings], experiments: Iterable[Experiment] | None = None
+        self, settings_of: Callable[[str], ModelSettings], experiments: Iterable[Experiment] | None = None
     ) -> None:
-        """Decide by the settings that are told for each model's name from now on; what was learned stays.
+        """Decide by the settings of each model's name from now on; what was learned stays.
 
         Args:
-            config_of: is asked for every model at once, and for each one that is registered later.
-            experiments: run these, and no others, as `set_experiments` does; None: they stay as they are.
+            settings_of: returns a model's settings; called for every model now, and for each one that is
+                registered later.
+            experiments: run these, and no others, as `experiments.set` does; no change if `None`.
 
         Raises:
-            ConfigurationError: a policy is for a variant that a model has not, or as `set_experiments`; then
+            ConfigurationError: a policy is for a variant that a model lacks, or as `experiments.set`; then
                 nothing has changed.
         """
-        wanted = None if experiments is None else _by_name(experiments)
         with self._lock:
-            configs = {name: config_of(name) for name in self._models}
-            policies = {name: config.new_policy() for name, config in configs.items()}
+            settings = {name: settings_of(name) for name in self._models}
+            policies = {name: own.new_policy() for name, own in settings.items()}
             for name, policy in policies.items():
-                policy.check(self._models[name].profiles)
-            if wanted is not None:
-                self._run_experiments(wanted)
+                policy.check(self._models[name].states)
+            if experiments is not None:
+                self.experiments.apply(self.experiments.prepare(experiments))
             for name, policy in policies.items():
-                self._reconfigure(self._models[name], policy, configs[name])
-            self._config_of, self._new_policy = config_of, None
-
-    def reconfigure(self, model_name: str, config: ModelSettings) -> None:
-        """Decide about a model's requests by other settings from now on; what was learned stays.
-
-        Its coverage is that of the profiles, which stay as they are.
-
-        Raises:
-            InvalidRequestError: the model is unknown.
-            ConfigurationError: the policy is for a variant that the model has not; then nothing has changed.
-        """
-        model = self._models[model_name]
-        policy = config.new_policy()
-        with self._lock:
-            self._reconfigure(model, policy, config)
+                self._models[name].configure(policy, settings[name])
+            self._settings_of, self._new_policy = settings_of, None
 
     def enable_ab_testing(
         self,
@@ -164,97 +157,37 @@ class ModelRouter:
         treatment: PolicySource,
         treatment_fraction: float,
     ) -> None:
-        """Compare two policies on every model, from now on; change that comparison, if it runs already.
+        """Compare two policies on every model from now on; change that comparison if it runs already.
 
         Args:
             experiment_id: its name.
-            control: what the treatment is compared with: the name of a policy, a class of `Policy`, or a
-                function that makes one; a function that is not the same starts the comparison anew.
-            treatment: what is tried, told the same way.
+            control: what the treatment is compared with: the name of a policy, a subclass of `Policy`, or a
+                factory of policies; another factory starts the comparison again.
+            treatment: what is tried, given in the same way.
             treatment_fraction: the share of the requests' units that gets the treatment.
 
         Raises:
-            ConfigurationError: as `set_experiments`.
+            ConfigurationError: as `experiments.set`.
         """
-        experiment = Experiment(experiment_id, control, treatment, treatment_fraction)
-        with self._lock:
-            self._run_experiments(self._experiments | {experiment_id: experiment})
+        self.experiments.start(Experiment(experiment_id, control, treatment, treatment_fraction))
 
-    def disable_ab_testing(self, experiment_id: str) -> None:
-        """End an experiment: the models' own policies decide again, and what was counted of it is gone.
+    def dispatch(self, model_name: str, context: RoutingContext) -> Dispatch:
+        """Return the life of one request: ask it for attempts, report how each of them ended.
 
         Raises:
-            InvalidRequestError: there is none of that name.
+            InvalidRequestError: the model is unknown.
         """
-        with self._lock:
-            self._experiment(experiment_id)
-            left = self._experiments.copy()
-            del left[experiment_id]
-            self._run_experiments(left)
-
-    def set_experiments(self, experiments: Iterable[Experiment]) -> None:
-        """Run these experiments from now on, and no others.
-
-        One that compares what it compared before goes on with what it counted, by its new rollout and
-        guardrails; one that compares something else starts anew.
-
-        Raises:
-            ConfigurationError: two have one name, two want the same requests, or a policy is for a variant
-                that a model has not; then nothing has changed.
-        """
-        by_name = _by_name(experiments)
-        with self._lock:
-            self._run_experiments(by_name)
-
-    @property
-    def has_experiments(self) -> bool:
-        """Whether a request's unit matters."""
-        return bool(self._experiments)
-
-    def experiments(self) -> tuple[Experiment, ...]:
-        """The experiments that run, those that the guardrails have stopped included."""
-        return tuple(self._experiments.values())
-
-    def get_experiment_report(self, experiment_id: str) -> ExperimentReport:
-        """What an experiment has found so far; it may be looked at at any time.
-
-        Raises:
-            InvalidRequestError: there is none of that name.
-        """
-        with self._lock:
-            return self._report_on(self._experiment(experiment_id))
-
-    def get_experiment_reports(self) -> dict[str, ExperimentReport]:
-        """What all experiments have found so far, by name, at one moment."""
-        with self._lock:
-            return {name: self._report_on(each) for name, each in self._experiments.items()}
+        return Dispatch(self._models[model_name], context)
 
     def route_request(self, model_name: str, context: RoutingContext) -> RoutingDecision:
         """Choose a variant for a request and reserve its place in flight.
 
         Raises:
             InvalidRequestError: the model is unknown, or none of its variants could ever serve this.
-            NoVariantError: every variant is out at the moment.
+            NoVariantError: every variant is rejected at the moment.
             DeadlineError: none would answer in time, and such requests are refused.
         """
-        model = self._models[model_name]
-        asked_s = self._clock()
-        with self._lock:
-            sums = model.sums
-            sums.decisions += 1
-            try:
-                return model.route(context, self._clock(), self._rng)
-            except DeadlineError:
-                sums.refusals[Refusal.DEADLINE] += 1
-                raise
-            except NoVariantError:
-                sums.refusals[Refusal.NO_VARIANT] += 1
-                raise
-            except InvalidRequestError:
-                sums.refusals[Refusal.INVALID_REQUEST] += 1
-                raise
-            finally:
-                sums.decision_s += self._clock() - asked_s
+        return self._models[model_name].route(context)
 
     def record_execution(
         self,
@@ -264,132 +197,58 @@ class ModelRouter:
         memory_mb: float | None = None,
         power_w: float | None = None,
         error: Fault | None = None,
-        counted: bool = True,
     ) -> None:
-        """Free the decision's place and learn how it ended; recording it again does nothing.
+        """Free the decision's place and learn how the attempt ended; recording it again does nothing.
 
         Args:
             decision: what `route_request` returned.
-            latency_ms: from sending to answer; None without an error: the end says nothing (ignored). One
-                that cannot be, or during which the clock stood still or jumped back, is counted, no more.
-            memory_mb: memory that the request was seen to take; None: nobody looked.
-            power_w: power that was seen to be drawn for it; None: nobody looked.
-            error: how the variant failed; None: it did not.
-            counted: whether the metrics count it now; not one that nobody sent, such as a warm-up, nor one
-                that failed for a reason that is not known yet: `report_fault` or `report_ignored` counts it.
+            latency_ms: from sending to answer; `None` without an error if the end says nothing (ignored). An
+                implausible one, or one during which the clock did not advance, is counted but not learned.
+            memory_mb: memory that the request was seen to take; `None` if it was not measured.
+            power_w: power that was seen to be drawn for it; `None` if it was not measured.
+            error: how the variant failed; `None` if it did not.
         """
-        model = self._models[decision.model_name]
-        with self._lock:
-            model.record(decision, latency_ms, error, self._clock(), memory_mb, power_w, counted=counted)
+        self._models[decision.model_name].record(
+            decision, latency_ms=latency_ms, memory_mb=memory_mb, power_w=power_w, fault=error
+        )
 
-    def report_fault(self, decision: RoutingDecision, fault: Fault) -> None:
-        """Count a failure against the variant of a decision that was recorded uncounted.
+    def model(self, model_name: str) -> LogicalModel:
+        """Return one logical model: its counters and the state of its variants.
 
-        For failures that turn out to be the variant's own only when another variant has answered the
-        same request.
+        Raises:
+            InvalidRequestError: the model is unknown.
         """
-        model = self._models[decision.model_name]
-        with self._lock:
-            decision.profile.failed(fault, self._clock())
-            model.count(decision, None, fault)
+        return self._models[model_name]
 
-    def report_ignored(self, decision: RoutingDecision) -> None:
-        """Count the end of a decision that was recorded uncounted, and says nothing about the variant."""
-        model = self._models[decision.model_name]
+    def backends(self) -> dict[Device, BackendCapabilities]:
+        """Return the devices that have variants: what they can do, and their state now."""
         with self._lock:
-            model.count(decision, None, None)
-
-    def report_retry(self, decision: RoutingDecision) -> None:
-        """Count that a request went on to another variant after a decision's had failed it."""
-        with self._lock:
-            decision.profile.sums.retries += 1
-
-    def report_refusal(self, model_name: str, refusal: Refusal) -> None:
-        """Count a request that was refused before it came to a decision."""
-        model = self._models[model_name]
-        with self._lock:
-            model.sums.refusals[refusal] += 1
-
-    def report_refused_config(self, model_name: str) -> None:
-        """Count a change of a model's settings that was not taken up."""
-        model = self._models[model_name]
-        with self._lock:
-            model.sums.configs_refused += 1
+            now_s = self._clock()
+            states = [state for model in self._models.values() for state in model.states.values()]
+            reasons_out: dict[str, str] = {}
+            for model in self._models.values():
+                reasons_out |= model.reasons_out(now_s)
+            limits: dict[Device, list[DeviceLimits]] = {}
+            for model in self._models.values():
+                for device, stated in model.device_limits.items():
+                    limits.setdefault(device, []).append(stated)
+            return backends_of(states, reasons_out, limits, self._environment.capacity, now_s)
 
     def get_metrics(self) -> RoutingMetrics:
-        """What was counted so far, and how the variants stand now."""
+        """Return what was counted so far, and the state of the variants now."""
         with self._lock:
-            return read_metrics(self._models, self._clock())
+            return RoutingMetrics({name: model.metrics() for name, model in self._models.items()})
 
     def export_prometheus_metrics(self) -> str:
-        """The metrics as OpenMetrics text; needs the package `prometheus-client`."""
-        # The router is whole without it: only whoever asks for the text needs the exporter and its package.
+        """Return the metrics as OpenMetrics text; needs the package `prometheus-client`."""
+        # Everything else works without that package.
         from router_backend.core.telemetry.exposition import exposition
 
         return exposition(self.get_metrics())
 
-    def backends(self) -> dict[Device, BackendCapabilities]:
-        """The devices that have variants: what they can do, and how they stand now."""
-        with self._lock:
-            return backends_of(self._models.values(), self._capacity, self._clock())
-
-    def set_ready(self, model_name: str, variant: str, not_ready_reason: str | None) -> None:
-        """Tell whether a variant can take requests: None, or the reason why it cannot."""
-        profile = self.profile(model_name, variant)
-        with self._lock:
-            profile.not_ready_reason = not_ready_reason
-
-    def profile(self, model_name: str, variant: str) -> VariantProfile:
-        """What is known of a variant; to be read, not changed.
-
-        Raises:
-            InvalidRequestError: the model or the variant is unknown.
-        """
-        profiles = self._models[model_name].profiles
-        if variant not in profiles:
-            raise InvalidRequestError(
-                f"model '{model_name}' has no variant '{variant}': expected one of {', '.join(profiles)}"
-            )
-        return profiles[variant]
-
-    def _reconfigure(self, model: LogicalModel, policy: Policy, config: ModelSettings) -> None:
-        model.reconfigure(policy, config)
-        model.sums.configs_accepted += 1
-        model.sums.configured_s = self._clock()
-
-    def _run_experiments(self, experiments: dict[str, Experiment]) -> None:
-        now_s = self._clock()
-        wanted = list(experiments.values())
-        after = [
-            (model, changed(model.running_experiments, wanted, model.name, model.profiles, now_s))
-            for model in self._models.values()
-        ]
-        for model, running in after:
-            model.experiments = running
-            if running is not None:
-                go_on(running, wanted, now_s)
-        self._experiments = experiments
-
-    def _report_on(self, experiment: Experiment) -> ExperimentReport:
-        now_s = self._clock()
-        running = {name: model.running_experiments for name, model in self._models.items()}
-        found = {
-            name: report_on(own[experiment.experiment_id], now_s)
-            for name, own in running.items()
-            if experiment.experiment_id in own
-        }
-        return ExperimentReport(experiment, found)
-
-    def _experiment(self, experiment_id: str) -> Experiment:
-        try:
-            return self._experiments[experiment_id]
-        except KeyError:
-            known = ", ".join(self._experiments) or "none"
-            raise InvalidRequestError(f"experiment '{experiment_id}' does not run: found {known}") from None
-
 
 class _Models(dict[str, LogicalModel]):
-    """The logical models by name; one that is missing is told of as a client may have it."""
+    """Models by name. Looking up an unknown name raises `InvalidRequestError`."""
 
     def __missing__(self, model_name: str) -> NoReturn:
         known = ", ".join(self) or "none yet"
@@ -398,12 +257,3 @@ class _Models(dict[str, LogicalModel]):
 
 def _described(variant: Variant, characteristics: ModelCharacteristics) -> Variant:
     return variant if variant.characteristics else replace(variant, characteristics=characteristics)
-
-
-def _by_name(experiments: Iterable[Experiment]) -> dict[str, Experiment]:
-    wanted = list(experiments)
-    by_name = {experiment.experiment_id: experiment for experiment in wanted}
-    if len(by_name) < len(wanted):
-        names = ", ".join(experiment.experiment_id for experiment in wanted)
-        raise ConfigurationError(f"every experiment_id may stand once, found {names}")
-    return by_name

@@ -88,7 +88,7 @@ class ConfigWatcher:
 
     def _refuse(self, reason: str) -> None:
         name = self._model.name
-        self._router.report_refused_config(name)
+        self._router.model(name).config_refused()
         self._warn(f"model '{name}' goes on with the settings that it had: {reason}")
 
     def _take_up(self, found: bytes | str) -> None:

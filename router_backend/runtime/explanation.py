@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from router_backend.core.choosing.decision import Candidate, RoutingDecision
+from router_backend.core.choosing.decision import RoutingDecision
+from router_backend.core.choosing.ranking import CandidateReport
+from router_backend.core.dispatch import Attempt
 
 
 def explain(
-    decision: RoutingDecision, observed_ms: float | None, failed: Sequence[tuple[str, str]]
+    decision: RoutingDecision, observed_ms: float | None, failures: Sequence[Attempt]
 ) -> dict[str, Any]:
     """What was decided for a request, and how it came out.
 
     Args:
         decision: the decision that served it.
         observed_ms: from sending to the variant to its answer; None in a dry run.
-        failed: the variants that were tried before, each with its error.
+        failures: the attempts at other variants before.
     """
     arm = decision.arm
     return {
@@ -33,12 +35,12 @@ def explain(
         "fallbacks": list(decision.fallbacks),
         "expected_memory_mb": _rounded(decision.expected_memory_mb),
         "expected_power_w": _rounded(decision.expected_power_w),
-        "failed": [{"variant": variant, "error": message} for variant, message in failed],
+        "failed": [{"variant": attempt.variant, "error": attempt.message} for attempt in failures],
         "candidates": [_candidate(candidate) for candidate in decision.candidates],
     }
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
+def _candidate(candidate: CandidateReport) -> dict[str, Any]:
     return {
         "variant": candidate.variant,
         "device": candidate.device.value,

@@ -12,6 +12,6 @@ def report(router: ModelRouter) -> dict[str, Any]:
         "backends": {device.value: asdict(state) for device, state in router.backends().items()},
         "experiments": {
             experiment_id: {name: asdict(on_model) for name, on_model in found.models.items()}
-            for experiment_id, found in router.get_experiment_reports().items()
+            for experiment_id, found in router.experiments.reports().items()
         },
     }

@@ -54,7 +54,7 @@ class RequestOptions:
     forwarded: dict[str, ParameterValue] = field(default_factory=dict)
 
     @property
-    def told_by(self) -> str | None:
+    def explained_by(self) -> str | None:
         """The parameter that asks for the decision or the report; None: none does."""
         if self.report:
             return "router_report"

@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from router_backend.config.router_model import RouterModel
-from router_backend.core.choosing.decision import RoutingDecision
-from router_backend.core.records.request import RoutingContext
+from router_backend.core.choosing.decision import Execution
 from router_backend.errors import ConfigurationError
 
 
 class Answered(NamedTuple):
     """An answered request that waits to be written."""
 
-    context: RoutingContext
-    decision: RoutingDecision
+    execution: Execution
     arrived_s: float
-    latency_ms: float
 
 
 class TraceWriter:
@@ -57,19 +54,17 @@ class TraceWriter:
         self._thread = threading.Thread(target=self._run, name="router-trace", daemon=True)
         self._thread.start()
 
-    def record(
-        self, context: RoutingContext, decision: RoutingDecision, arrived_s: float, latency_ms: float
-    ) -> None:
-        """Have an answered request written; never waits.
+    def observe(self, execution: Execution, arrived_s: float) -> None:
+        """Queue an answered request to be written; never waits.
 
         Args:
-            context: the request.
-            decision: the one that it was answered by.
-            arrived_s: when it came, by the monotonic clock.
-            latency_ms: from sending it to the variant to the answer.
+            execution: how it ended; one without a plausible latency is not written.
+            arrived_s: when it arrived, by the monotonic clock.
         """
+        if execution.latency_ms is None:
+            return
         if self._waiting.qsize() < self.MOST_WAITING:
-            self._waiting.put(Answered(context, decision, arrived_s, latency_ms))
+            self._waiting.put(Answered(execution, arrived_s))
         else:
             self._leave_out(1)
 
@@ -101,7 +96,8 @@ class TraceWriter:
             self._warn(f"the trace {self._path} can no longer be written: {error.strerror}")
 
     def _line(self, answered: Answered) -> bytes:
-        context, decision, arrived_s, latency_ms = answered
+        execution, arrived_s = answered
+        decision, context = execution.decision, execution.context
         entry = {
             "arrival_s": round(self._epoch_s + arrived_s, 6),
             "batch_size": context.batch_size,
@@ -109,7 +105,7 @@ class TraceWriter:
             "variant": decision.variant,
             "device": decision.device.value,
             "propensity": decision.propensity,
-            "latency_ms": round(latency_ms, 3),
+            "latency_ms": round(execution.latency_ms or 0.0, 3),
         }
         if not context.elements:
             del entry["elements"]  # the batch size says enough

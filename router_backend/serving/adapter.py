@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel, check_completed, read_router_model
+from router_backend.core.records.outcome import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.core.variants.capacity import Capacity
-from router_backend.core.variants.counters import Refusal
 from router_backend.errors import OverloadedError, RouterError
 from router_backend.runtime.config_watcher import watch_config
+from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.shared_capacity import SharedCapacity, shared_file
 from router_backend.runtime.trace_writer import open_trace
 from router_backend.runtime.variant_description import describe
@@ -67,12 +68,13 @@ class TritonPythonModel:
         router = ModelRouter(model.decision, capacity=Capacity(self._shared_capacity))
         variants = describe(model.variants, model.repository, pb_utils.Logger.log_warn)
         router.register_model(model.name, variants=variants)
-        router.set_experiments(model.routing.experiments)
-        self._readiness = Readiness(model, router)
-        self._warmup = Warmup(model, router)
+        router.experiments.set(model.routing.experiments)
+        errors = ErrorClassifier.of([variant.name for variant in variants], model.repository)
+        self._readiness = Readiness(model, router, errors)
+        self._warmup = Warmup(model, router, errors)
         self._own_request = OwnRequest(model, self._get_ready)
         self._trace = open_trace(model, pb_utils.Logger.log_warn)
-        self._handler = RequestHandler(model, router, self._readiness, self._trace)
+        self._handler = RequestHandler(model, router, self._readiness, errors, self._trace)
         self._pool = WorkerPool(self._answer, model.parameters.worker_threads, model.parameters.max_in_flight)
         self._name, self._router = model.name, router
         self._metrics = _metrics_writer(model, router, args["model_instance_name"])
@@ -93,7 +95,7 @@ class TritonPythonModel:
             try:
                 self._pool.submit(arrival)
             except OverloadedError as error:
-                self._router.report_refusal(self._name, Refusal.OVERLOADED)
+                self._router.model(self._name).refused(Refusal.OVERLOADED)
                 send(arrival.sender, error_response(error))
 
     def finalize(self) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import threading
+from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
 from router_backend.core.router import ModelRouter
-from router_backend.core.telemetry.names import METRICS, Kind, Metric
-from router_backend.core.telemetry.samples import Sample, samples
+from router_backend.core.telemetry.metrics import METRICS, Kind, Metric, Sample, samples
 
 Labels = tuple[str, ...]
 
@@ -42,9 +42,9 @@ class MetricsWriter:
         self._router = router
         self._router_instance = router_instance
         self._interval_s = interval_s
-        self._families: dict[Metric, pb_utils.MetricFamily] = {}
-        self._metrics: dict[Metric, dict[Labels, pb_utils.Metric]] = {metric: {} for metric in METRICS}
-        self._written: dict[Metric, dict[Labels, float]] = {metric: {} for metric in METRICS}
+        self._families: dict[Metric[Any], pb_utils.MetricFamily] = {}
+        self._metrics: dict[Metric[Any], dict[Labels, pb_utils.Metric]] = {metric: {} for metric in METRICS}
+        self._written: dict[Metric[Any], dict[Labels, float]] = {metric: {} for metric in METRICS}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="router-metrics", daemon=True)
 

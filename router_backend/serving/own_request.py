@@ -10,7 +10,7 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel
 from router_backend.serving.responses import empty_response, send
-from router_backend.serving.tensors import made_up_inputs
+from router_backend.serving.tensors import synthetic_inputs
 
 REQUEST_ID = "the router's own request"
 
@@ -38,7 +38,7 @@ class OwnRequest:
 
     def __init__(self, model: RouterModel, work: Callable[[], None]) -> None:
         self._name = model.name
-        self._inputs = made_up_inputs(model.signature, batch_size=1)
+        self._inputs = synthetic_inputs(model.signature, batch_size=1)
         self._work = work
         self._arrived = threading.Event()
         self._client_came = threading.Event()

@@ -8,10 +8,10 @@ import time
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel
+from router_backend.core.logical_model import NOT_LOADED
+from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
-from router_backend.runtime.symptoms import Symptoms
-
-NOT_LOADED = "not ready: Triton has not loaded it"
+from router_backend.runtime.error_classifier import ErrorClassifier
 
 
 class Readiness:
@@ -26,21 +26,21 @@ class Readiness:
 
     Args:
         model: the router model.
-        router: what is told.
+        router: is informed.
+        errors: classifies the errors of variants.
     """
 
-    def __init__(self, model: RouterModel, router: ModelRouter) -> None:
+    def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
         self._name = model.name
         self._router = router
         self._interval_s = model.parameters.readiness_interval_ms / 1e3
         self._out = {variant.name for variant in model.variants}
-        self._symptoms = {name: Symptoms(name) for name in self._out}
+        self._errors = errors
         self._next_look_s = 0.0
         self._lock = threading.Lock()
 
     def missing(self, variant: str) -> None:
-        """A call has said that a variant is not loaded."""
-        self._router.set_ready(self._name, variant, NOT_LOADED)
+        """Look for a variant again at the interval: a call has said that it is not loaded."""
         self._out.add(variant)
 
     def due(self) -> bool:
@@ -60,10 +60,10 @@ class Readiness:
         for variant in sorted(self._out):
             if self._is_loaded(variant):
                 self._out.discard(variant)
-                self._router.set_ready(self._name, variant, None)
+                self._router.model(self._name).set_ready(variant, None)
                 found.append(variant)
             else:
-                self.missing(variant)
+                self._router.model(self._name).set_ready(variant, NOT_LOADED)
         return found
 
     def _is_loaded(self, variant: str) -> bool:
@@ -71,4 +71,4 @@ class Readiness:
         response = request.exec()
         if not response.has_error():
             return True
-        return not self._symptoms[variant].is_not_ready(response.error().message())
+        return self._errors.classify(variant, response.error().message()) is not Fault.NOT_READY

@@ -15,6 +15,7 @@ from router_backend.errors import (
     InvalidRequestError,
     NoVariantError,
     OverloadedError,
+    RequestPolicyError,
     RouterError,
 )
 
@@ -27,7 +28,9 @@ CODES = {
 
 
 def error_response(error: RouterError) -> pb_utils.InferenceResponse:
-    """An error with the code that its kind has in Triton."""
+    """Return an error with the code that its kind has in Triton."""
+    if isinstance(error, RequestPolicyError):
+        error = InvalidRequestError(f"request parameter 'router_policy': {error.reason}")
     code = getattr(pb_utils.TritonError, CODES.get(type(error), "INTERNAL"))
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
 

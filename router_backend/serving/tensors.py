@@ -1,19 +1,24 @@
-"""From Triton's tensors to what the router wants to know of a request, and tensors that are made up."""
+"""From Triton's tensors to what the router needs to know of a request, and synthetic tensors."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from router_backend.config.router_model import DECISION_OUTPUT
 from router_backend.config.signature import Signature, TensorSpec
 from router_backend.core.records.request import RoutingContext
+from router_backend.errors import InvalidRequestError
+from router_backend.runtime.request_options import NO_OPTIONS, RequestOptions
+from router_backend.serving.responses import has_response_parameters
 
 
 def context_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> RoutingContext:
-    """A request's size, from the shapes of its inputs alone.
+    """Return what is known of a request from the shapes of its inputs.
 
     Args:
         inputs: its input tensors.
@@ -29,8 +34,61 @@ def context_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> RoutingConte
     return RoutingContext(batch_size, elements)
 
 
-def made_up_inputs(signature: Signature, batch_size: int) -> list[pb_utils.Tensor]:
-    """Inputs that Triton takes for a model: zeros, empty strings, and 1 where a dimension varies."""
+def context_of_request(
+    request: pb_utils.InferenceRequest,
+    inputs: Sequence[pb_utils.Tensor],
+    options: RequestOptions,
+    batched: bool,
+    unit_matters: bool,
+) -> RoutingContext:
+    """Return what is known of a client's request: its size, what it asks for, and its unit in experiments.
+
+    Args:
+        request: the client's request.
+        inputs: its input tensors.
+        options: the router's share of its parameters.
+        batched: whether the first dimension of the inputs is the batch.
+        unit_matters: whether there are experiments, which need the request's unit.
+    """
+    context = context_of(inputs, batched)
+    if unit_matters:
+        context.unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
+    context.max_latency_ms = options.max_latency_ms
+    return replace(context, **options.context) if options.context else context
+
+
+def outputs_of_variant(request: pb_utils.InferenceRequest, output_names: Sequence[str]) -> list[str]:
+    """Return the outputs to request from the variant: the router's own is not among its outputs.
+
+    Args:
+        request: the client's request.
+        output_names: all outputs of the variants.
+    """
+    wanted = list(request.requested_output_names())
+    if DECISION_OUTPUT.name in wanted:
+        wanted.remove(DECISION_OUTPUT.name)
+    return wanted or list(output_names)
+
+
+def check_can_be_explained(options: RequestOptions, request: pb_utils.InferenceRequest) -> None:
+    """Reject a request that asks for a decision but excludes the `routing_decision` output.
+
+    Raises:
+        InvalidRequestError: it names its outputs without that one, and responses have no parameters.
+    """
+    if options is NO_OPTIONS or options.explained_by is None or has_response_parameters():
+        return
+    named = request.requested_output_names()  # all of them, if the client names none
+    if DECISION_OUTPUT.name not in named:
+        raise InvalidRequestError(
+            f"request parameter '{options.explained_by}': expected '{DECISION_OUTPUT.name}' among the "
+            f"requested outputs, found {', '.join(sorted(named))}: "
+            f"add '{DECISION_OUTPUT.name}' to the requested outputs, or request none by name"
+        )
+
+
+def synthetic_inputs(signature: Signature, batch_size: int) -> list[pb_utils.Tensor]:
+    """Return inputs that Triton accepts for a model: zeros, empty strings, and 1 for open dimensions."""
     batch = [batch_size] if signature.max_batch_size > 0 else []
     return [_zeros(tensor, batch) for tensor in signature.inputs]
 

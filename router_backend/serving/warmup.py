@@ -14,28 +14,30 @@ from router_backend.config.signature import TensorSpec
 from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, VariantsFailedError
-from router_backend.serving.tensors import context_of, made_up_inputs
+from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.serving.tensors import context_of, synthetic_inputs
 
 
 class Warmup:
     """Sends each variant a few batches of zeros, one variant after the other.
 
-    The first call is not recorded: it pays for what the variant does once. Variable dimensions and
-    strings cannot be made up in a way that says anything, so a model that has them learns from its first
-    requests instead.
+    The first call is not recorded: it pays for what the variant does once. Synthetic strings and open
+    dimensions would say nothing, so a model that has them learns from its first requests instead.
 
     Args:
         model: the router model.
-        router: what learns.
+        router: learns.
+        errors: classifies the errors of variants.
     """
 
-    def __init__(self, model: RouterModel, router: ModelRouter) -> None:
+    def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
         self._model = model
         self._router = router
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
         self._variants = {variant.name: variant for variant in model.variants}
         self._batch_sizes = model.parameters.warmup_batch_sizes
+        self._errors = errors
         self._waiting: deque[str] = deque()
         self._lock = threading.Lock()
 
@@ -45,12 +47,13 @@ class Warmup:
         return bool(self._waiting)
 
     def add(self, variant: str) -> None:
-        """Have a variant timed by the next `run`, unless it is known or its inputs cannot be made up.
+        """Have a variant timed by the next `run`, unless it is known or its inputs cannot be synthesized.
 
         Fewer answers than a warm-up has may all have paid for what the variant does once.
         """
-        known = self._router.profile(self._model.name, variant).successes >= len(self._batch_sizes)
-        if not known and all(map(_can_be_made_up, self._model.signature.inputs)):
+        state = self._router.model(self._model.name).state(variant)
+        known = state.answers >= len(self._batch_sizes)
+        if not known and all(map(_can_be_synthesized, self._model.signature.inputs)):
             self._waiting.append(variant)
 
     def run(self) -> None:
@@ -70,24 +73,33 @@ class Warmup:
             self._call(variant, min(batch_size, variant.max_batch_size or 1), recorded=position > 0)
 
     def _call(self, variant: Variant, batch_size: int, *, recorded: bool) -> None:
-        """Route one made-up batch to the variant, the others excluded."""
-        inputs = made_up_inputs(self._model.signature, batch_size)
-        own_alone = frozenset({variant.name})
-        context = replace(  # whatever the deadline: a variant that is too slow must be timed to be known
-            context_of(inputs, self._batched), allowed_variants=own_alone, refuse_late=False
+        """Send one synthetic batch to the variant.
+
+        Raises:
+            NoVariantError: the variant cannot take requests now.
+            VariantsFailedError: it failed.
+        """
+        inputs = synthetic_inputs(self._model.signature, batch_size)
+        context = replace(  # without a deadline: a variant that is too slow must be timed to be known
+            context_of(inputs, self._batched),
+            allowed_variants=frozenset({variant.name}),
+            refuse_late=False,
+            warmup=True,
         )
-        decision = self._router.route_request(self._model.name, context)
-        started_s = time.monotonic()
-        response = pb_utils.InferenceRequest(
-            model_name=variant.name, inputs=inputs, requested_output_names=self._output_names
-        ).exec()
-        latency_ms = (time.monotonic() - started_s) * 1e3
-        failed = response.has_error()
-        learned_ms = latency_ms if recorded and not failed else None
-        self._router.record_execution(decision, latency_ms=learned_ms, counted=False)
-        if failed:
-            raise VariantsFailedError(response.error().message())
+        for attempt in self._router.dispatch(self._model.name, context):
+            sent_s = time.monotonic()
+            response = pb_utils.InferenceRequest(
+                model_name=variant.name, inputs=inputs, requested_output_names=self._output_names
+            ).exec()
+            latency_ms = (time.monotonic() - sent_s) * 1e3
+            if response.has_error():
+                message = response.error().message()
+                attempt.failed(self._errors.classify(variant.name, message), message)
+            elif recorded:
+                attempt.succeeded(latency_ms)
+            else:
+                attempt.ignored()
 
 
-def _can_be_made_up(tensor: TensorSpec) -> bool:
+def _can_be_synthesized(tensor: TensorSpec) -> bool:
     return tensor.data_type != "TYPE_STRING" and min(tensor.dims, default=1) > 0

@@ -110,7 +110,7 @@ def test_route_request(benchmark, variants, deadline):
 def test_route_request_with_an_experiment(benchmark, variants):
     """Hashes the unit into an arm, whose policy decides."""
     router = warm_router(variants)
-    router.set_experiments([EXPERIMENT])
+    router.experiments.set([EXPERIMENT])
     held: list[RoutingDecision] = []
 
     def release() -> tuple[tuple[RoutingContext], dict[str, object]]:
@@ -128,7 +128,7 @@ def test_route_request_with_an_experiment(benchmark, variants):
 def test_record_execution_with_an_experiment(benchmark, variants):
     """Frees the place, learns, and counts for the arm: histogram, difference, guardrails."""
     router = warm_router(variants, clock=steps(EVERY_ANSWER))
-    router.set_experiments([EXPERIMENT])
+    router.experiments.set([EXPERIMENT])
     measure_record(benchmark, router)
 
 
@@ -180,7 +180,7 @@ def test_memory_per_variant(benchmark):
         router = warm_router(8)
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert router.profile("model", "variant_0").successes == 50
+        assert router.model("model").state("variant_0").answers == 50
         return (after - before) / 8
 
     bytes_per_variant = benchmark.pedantic(grown, rounds=1)

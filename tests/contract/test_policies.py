@@ -22,7 +22,7 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Fault
 from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import NoVariantError
 from tests.contract.discovery import classes_of
@@ -195,8 +195,8 @@ class TestInTheRouter:
         router, made = self.run(spelling, seed)
         assert len(made) > 200
         for name in NAMES:
-            assert router.profile("resnet50", name).load.in_flight == 0
-            assert math.isfinite(router.profile("resnet50", name).latency.predict(8.0))
+            assert router.model("resnet50").state(name).load.in_flight == 0
+            assert math.isfinite(router.model("resnet50").state(name).latency.predict(8.0))
         for decision in made:
             assert decision.policy == create_policy(spelling).name
             assert 0.0 <= decision.expected_latency_ms < math.inf

@@ -1,16 +1,16 @@
-"""What a variant that was never measured is taken for."""
+"""What a variant that was never measured is assumed to take."""
 
 import math
 
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.state import VariantState
 
 
 class ColdStart:
     """Guesses by a variant's prior, else so that small requests try the unknown variants, one at a time.
 
     Attributes:
-        typical_log_size: log2 of the geometric mean of the sizes that came while a variant was unknown; None:
-            none came yet.
+        typical_log_size: log2 of the geometric mean of the sizes that came while a variant was unknown;
+            `None` if none came yet.
     """
 
     UNTRIED_SHARE_OF_BEST = 0.5
@@ -22,25 +22,25 @@ class ColdStart:
     def __init__(self) -> None:
         self.typical_log_size: float | None = None
 
-    def guess(self, candidates: list[VariantProfile], size: float) -> None:
-        """Set service and wait of the candidates that are unknown, for a request of `size`.
+    def guess(self, states: list[VariantState], size: float) -> None:
+        """Set service and wait of the unknown variants' candidates, for a request of `size`.
 
-        A large request, and one that comes while an unknown variant is being tried, takes those without
-        a prior for slow.
+        A large request, and one that comes while an unknown variant is being tried, assumes that variants
+        without a prior are slow.
         """
-        known = [candidate.service_ms for candidate in candidates if candidate.latency.known]
-        unknown = [candidate for candidate in candidates if not candidate.latency.known]
+        known = [state.candidate.service_ms for state in states if state.profile.latency.known]
+        unknown = [state.candidate for state in states if not state.profile.latency.known]
         best_ms = min(known, default=self.UNKNOWN_SERVICE_MS)
-        tried = any(candidate.load.in_flight for candidate in unknown)
+        tried = any(candidate.in_flight for candidate in unknown)
         small = self._is_small(size)
         share = self.UNTRIED_SHARE_OF_BEST if small and not tried else self.DEFERRED_SHARE_OF_BEST
         for candidate in unknown:
             prior_ms = candidate.prior_ms
             candidate.service_ms = prior_ms or share * best_ms
-            candidate.wait_ms = (prior_ms or best_ms) * candidate.load.in_flight
+            candidate.wait_ms = (prior_ms or best_ms) * candidate.in_flight
 
     def _is_small(self, size: float) -> bool:
-        """Whether a request is no larger than is typical.
+        """Return whether a request is no larger than is typical.
 
         A mean that was once below a steady size never quite reaches it: within √2 counts as typical.
         """

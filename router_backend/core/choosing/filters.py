@@ -1,83 +1,170 @@
-"""Which variants may serve a request: each filter keeps some of them, and says of the others why not."""
+"""Which variants may serve a request: an open list of filters, each with the reason for a rejection."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.outcome import Fault
+from router_backend.core.records.request import Request
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.capacity import UNLIMITED, Capacity, DeviceLimits
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.state import VariantState
 
-Profiles = list[VariantProfile]
-Out = list[tuple[VariantProfile, str]]
-"""Those that are out, each with the reason; a filter adds to it."""
+Rejected = list[tuple[VariantState, str]]
+"""Rejected variants, each with the reason."""
 
+ReasonOut = Callable[[VariantState, Request], str | None]
+"""Returns why a variant may not serve a request; `None` if it may."""
+
+BREAKER_OPEN = "breaker open after failures"
+BREAKER_OPEN_DEAD = "breaker open: its process has ended, load the model again"
 LATE = "would be late"
 
 
-def able(profiles: Iterable[VariantProfile], context: RoutingContext, now_s: float, out: Out) -> Profiles:
-    """Those that can take the request and are allowed to.
+class Filter(NamedTuple):
+    """One reason for which a variant may not serve a request.
 
-    Where there are none, those that only rest after failures: better a variant that failed a moment ago than
-    no answer. A dead process gives none anyway.
+    Args:
+        reason_out: returns why the variant may not serve the request; `None` if it may.
+        constraint: whether it only concerns requests for which `RoutingContext.is_constrained()`.
+        needs_prediction: whether it reads what is predicted for the request, in `state.candidate`.
+
+    Examples:
+        >>> from router_backend.core.records.variant import Variant
+        >>> only_cpu = Filter(lambda state, _: None if state.variant.device is Device.CPU else "not a CPU")
+        >>> state = VariantState(Variant("v", Device.GPU), coverage=0.9)
+        >>> only_cpu.reason_out(state, Request(RoutingContext(), None, 0.0))
+        'not a CPU'
     """
-    candidates: Profiles = []
-    for profile in profiles:
-        reason = profile.reason_out(context, now_s)
-        if reason is None:
-            candidates.append(profile)
-        else:
-            out.append((profile, reason))
-    return candidates or _resting(out)
+
+    reason_out: ReasonOut
+    constraint: bool = False
+    needs_prediction: bool = False
 
 
-def within_limits(candidates: Profiles, context: RoutingContext, out: Out) -> Profiles:
-    """Those that are not expected to take more than the request allows."""
-    within: Profiles = []
-    for candidate in candidates:
-        reason = candidate.above_limit(context)
-        if reason is None:
-            within.append(candidate)
-        else:
-            out.append((candidate, reason))
-    return within
+def excluded(state: VariantState, request: Request) -> str | None:
+    """Reject what the request excludes, most often because it failed it already."""
+    if state.variant.name not in request.context.excluded_variants:
+        return None
+    return state.not_ready_reason or "excluded from this request"
 
 
-def with_room(
-    candidates: Profiles, capacity: Capacity, limits: Mapping[Device, DeviceLimits], out: Out
-) -> Profiles:
-    """Those on a device that can hold one more request."""
-    with_room: Profiles = []
-    for candidate in candidates:
-        device = candidate.variant.device
-        reason = capacity.reason_out(device, limits.get(device, UNLIMITED), candidate.memory_mb)
-        if reason is None:
-            with_room.append(candidate)
-        else:
-            out.append((candidate, reason))
-    return with_room
+def not_allowed(state: VariantState, request: Request) -> str | None:
+    """Reject variants that the request does not allow."""
+    allowed = request.context.allowed_variants
+    return None if allowed is None or state.variant.name in allowed else "not among the allowed variants"
 
 
-def in_time(candidates: Profiles, deadline_ms: float, refuse_late: bool, out: Out) -> Profiles:
-    """Those that would answer within the deadline.
+def device_not_allowed(state: VariantState, request: Request) -> str | None:
+    """Reject devices that the request does not allow."""
+    allowed = request.context.allowed_devices
+    return None if allowed is None or state.variant.device in allowed else "not on an allowed device"
 
-    Where none would: all of them, or, where late requests are refused, those that might.
 
-    No margin: one of 10 % lost 7 % of what was answered in time under overload, since it keeps requests from
-    the slower variants that would just do.
+def unavailable(state: VariantState, request: Request) -> str | None:
+    """Reject what is not loaded, what cannot run the model or the batch, and what failed a moment ago.
+
+    One filter for what every request is checked for: four calls per variant would cost a tenth of a decision.
     """
-    late = [candidate for candidate in candidates if candidate.wait_ms + candidate.service_ms > deadline_ms]
-    if not late:
-        return candidates
-    if len(late) == len(candidates):
-        if not refuse_late:
-            return candidates
-        late = [candidate for candidate in candidates if candidate.hoped_ms > deadline_ms]
-    out += [(candidate, LATE) for candidate in late]
-    return [candidate for candidate in candidates if candidate not in late]
+    breaker, batch_size = state.breaker, request.context.batch_size
+    if state.not_ready_reason is not None:
+        return state.not_ready_reason
+    if state.unsuitable_reason is not None:
+        return state.unsuitable_reason
+    if 0 < state.variant.max_batch_size < batch_size:
+        return f"batch {batch_size} is above its maximum {state.variant.max_batch_size}"
+    if breaker.closed or breaker.allows(request.now_s):
+        return None
+    return BREAKER_OPEN_DEAD if breaker.fault is Fault.DEAD else BREAKER_OPEN
 
 
-def _resting(out: Out) -> Profiles:
-    """Take back those that are out because their breaker is open."""
-    resting = [profile for profile, reason in out if reason is profile.RESTING]
-    out[:] = [entry for entry in out if entry[0] not in resting]
+def too_much_memory(state: VariantState, request: Request) -> str | None:
+    """Reject a variant that is expected to take more memory than the request allows."""
+    memory_mb, limit_mb = state.candidate.memory_mb, request.context.max_memory_mb
+    if memory_mb is not None and limit_mb is not None and memory_mb > limit_mb:
+        return f"expected to take {memory_mb:.4g} MB, above the request's {limit_mb:g} MB"
+    return None
+
+
+def too_much_power(state: VariantState, request: Request) -> str | None:
+    """Reject a variant that is expected to draw more power than the request allows."""
+    power_w, limit_w = state.candidate.power_w, request.context.max_power_w
+    if power_w is not None and limit_w is not None and power_w > limit_w:
+        return f"expected to draw {power_w:.4g} W, above the request's {limit_w:g} W"
+    return None
+
+
+FILTERS: tuple[Filter, ...] = (
+    Filter(excluded, constraint=True),
+    Filter(not_allowed, constraint=True),
+    Filter(device_not_allowed, constraint=True),
+    Filter(unavailable),
+    Filter(too_much_memory, constraint=True, needs_prediction=True),
+    Filter(too_much_power, constraint=True, needs_prediction=True),
+)
+"""In the order in which they are asked; a variant gets the reason of the first that rejects it.
+
+`unavailable` comes last of those that need no prediction: a variant that only its breaker keeps out may be
+taken back.
+"""
+
+
+class FilterPlan(NamedTuple):
+    """The filters that requests of one kind are checked by.
+
+    Args:
+        before: those that need no prediction.
+        after: those that need one.
+    """
+
+    before: tuple[ReasonOut, ...]
+    after: tuple[ReasonOut, ...]
+
+    @classmethod
+    def of(cls, filters: Iterable[Filter]) -> "FilterPlan":
+        """Return the plan for filters, in their order."""
+        ordered = tuple(filters)
+        return cls(
+            tuple(each.reason_out for each in ordered if not each.needs_prediction),
+            tuple(each.reason_out for each in ordered if each.needs_prediction),
+        )
+
+
+def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Filter:
+    """Return the filter that rejects devices without room for one more request.
+
+    Args:
+        capacity: what is in flight on each device.
+        limits: what each device may hold.
+    """
+
+    def no_room(state: VariantState, request: Request) -> str | None:
+        device = state.variant.device
+        return capacity.reason_out(device, limits.get(device, UNLIMITED), state.candidate.memory_mb)
+
+    return Filter(no_room, needs_prediction=True)
+
+
+def passing(
+    filters: Sequence[ReasonOut], states: Iterable[VariantState], request: Request, rejected: Rejected
+) -> list[VariantState]:
+    """Return the variants that no filter rejects, and add the others to `rejected`."""
+    kept = []
+    for state in states:
+        for reason_out in filters:
+            reason = reason_out(state, request)
+            if reason is not None:
+                rejected.append((state, reason))
+                break
+        else:
+            kept.append(state)
+    return kept
+
+
+def take_back_resting(rejected: Rejected) -> list[VariantState]:
+    """Take back those that were rejected only because their breaker is open, if all were rejected.
+
+    Better a variant that failed a moment ago than no answer. A dead process never answers.
+    """
+    resting = [state for state, reason in rejected if reason is BREAKER_OPEN]
+    rejected[:] = [entry for entry in rejected if entry[0] not in resting]
     return resting

@@ -1,14 +1,12 @@
-"""One of the two sides of an experiment, and what was counted of it."""
+"""One of the two sides of an experiment, and what was counted for it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from router_backend.core.choosing.decision import Execution
 from router_backend.core.experiments.latency_histogram import LatencyHistogram
-from router_backend.core.policies.base import Policy
-
-if TYPE_CHECKING:  # the experiment that runs makes its arms
-    from router_backend.core.experiments.running_experiment import RunningExperiment
+from router_backend.core.policies.picker import Picker
 
 CONTROL = "control"
 TREATMENT = "treatment"
@@ -18,34 +16,47 @@ class Arm:
     """A policy on trial. Plain numbers, changed in place: every request of the experiment passes here.
 
     Args:
-        running: the experiment that it is an arm of.
+        experiment_id: the experiment.
         name: CONTROL or TREATMENT.
-        policy: what decides for its requests.
+        picker: picks for its requests.
+        on_end: called with the arm and how an attempt of one of its requests ended.
 
     Attributes:
         answers: requests that were answered with a latency.
         failures: requests whose variant failed.
-        latency_ms: of all answers, in all.
-        latencies: how these were spread.
+        latency_ms: sum over all answers.
+        latencies: their distribution.
         variants: answers and failures by variant.
     """
 
-    __slots__ = ("answers", "failures", "latencies", "latency_ms", "name", "policy", "running", "variants")
+    __slots__ = (
+        "_on_end",
+        "answers",
+        "experiment_id",
+        "failures",
+        "latencies",
+        "latency_ms",
+        "name",
+        "picker",
+        "variants",
+    )
 
-    def __init__(self, running: RunningExperiment, name: str, policy: Policy) -> None:
-        self.running = running
+    def __init__(
+        self, experiment_id: str, name: str, picker: Picker, on_end: Callable[[Arm, Execution], None]
+    ) -> None:
+        self.experiment_id = experiment_id
         self.name = name
-        self.policy = policy
+        self.picker = picker
+        self._on_end = on_end
         self.answers = 0
         self.failures = 0
         self.latency_ms = 0.0
         self.latencies = LatencyHistogram()
         self.variants: dict[str, int] = {}
 
-    @property
-    def experiment_id(self) -> str:
-        """The name of the experiment."""
-        return self.running.experiment.experiment_id
+    def observe(self, execution: Execution) -> None:
+        """Report how an attempt of one of its requests ended."""
+        self._on_end(self, execution)
 
     def answered(self, variant: str, latency_ms: float) -> None:
         """Count an answer."""

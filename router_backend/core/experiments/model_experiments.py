@@ -1,4 +1,4 @@
-"""The experiments of one model: which of them a request is in."""
+"""The experiments of one model: which of them a request takes part in."""
 
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -11,27 +11,35 @@ from router_backend.errors import ConfigurationError
 
 EVERY_UNIT = (0.0, 1.0)
 
+Running = Mapping[str, RunningExperiment]
+"""Running experiments by name, on ranges of units that do not overlap."""
+
 
 class ModelExperiments:
-    """A layer: a unit's place in it says which experiment it is in, if in any. Not thread-safe.
+    """A layer: a unit's place in it determines which experiment it takes part in, if any. Not thread-safe.
 
-    The place comes from another hash than the arm, and is the same for all experiments, so that one that
-    ends leaves its units to nobody, and one that begins takes them from nobody.
+    The place comes from another hash than the arm, and is the same for all experiments, so that the units of
+    an experiment that ends go to no other, and one that begins takes none from another.
 
     Args:
-        running: the experiments by name, on ranges that do not overlap.
+        model_name: the model.
+        variants: the names of its variants.
+
+    Attributes:
+        running: the experiments by name.
     """
 
-    __slots__ = ("_layer", "_only", "running")
+    __slots__ = ("_layer", "_model_name", "_only", "_variants", "running")
 
-    def __init__(self, running: Mapping[str, RunningExperiment]) -> None:
-        self.running = running
+    def __init__(self, model_name: str, variants: Collection[str]) -> None:
+        self._model_name = model_name
+        self._variants = variants
         self._layer = UnitHash("layer of a model's policy")
-        whole = [each for each in running.values() if each.experiment.unit_range == EVERY_UNIT]
-        self._only = whole[0] if whole else None
+        self._only: RunningExperiment | None = None
+        self.running: Running = {}
 
     def arm_of(self, unit: str, now_s: float, rng: random.Random) -> Arm | None:
-        """The arm of a request; None: it takes no part."""
+        """Return the arm of a request; `None` if it takes no part."""
         if self._only is not None:
             return self._only.arm_of(unit, now_s, rng)
         place = self._layer.point(unit) if unit else rng.random()
@@ -41,50 +49,37 @@ class ModelExperiments:
                 return running.arm_of(unit, now_s, rng)
         return None
 
+    def prepare(self, experiments: Sequence[Experiment], now_s: float) -> Running:
+        """Return what would run after a change; nothing changes yet, so a change of several models can fail.
 
-def changed(
-    before: Mapping[str, RunningExperiment],
-    experiments: Sequence[Experiment],
-    model_name: str,
-    variants: Collection[str],
-    now_s: float,
-) -> ModelExperiments | None:
-    """A model's experiments after a change; None: it has none.
+        Args:
+            experiments: all that should run, of any model.
+            now_s: when new ones start; one that compares the same as before keeps its counts.
 
-    Those that compare what they compared before go on with what they counted; they are told by
-    `go_on`, so that a change of several models can still be refused.
+        Raises:
+            ConfigurationError: two want the same requests, or a policy is for a variant that the model lacks.
+        """
+        own = [experiment for experiment in experiments if experiment.matches(self._model_name)]
+        check_experiments(self._model_name, own)
+        return {experiment.experiment_id: self._kept_or_started(experiment, now_s) for experiment in own}
 
-    Args:
-        before: what ran before, by name.
-        experiments: all that are wanted, of any model.
-        model_name: the model.
-        variants: the names of its variants.
-        now_s: when the others start.
+    def apply(self, running: Running, experiments: Sequence[Experiment], now_s: float) -> None:
+        """Run what `prepare` returned for the same experiments."""
+        self.running = running
+        whole = [each for each in running.values() if each.experiment.unit_range == EVERY_UNIT]
+        self._only = whole[0] if whole else None
+        for experiment in experiments:
+            kept = running.get(experiment.experiment_id)
+            if kept is not None and kept.experiment != experiment:
+                kept.change(experiment, now_s)
 
-    Raises:
-        ConfigurationError: two want the same requests, or a policy is for a variant that the model has not.
-    """
-    own = [experiment for experiment in experiments if experiment.matches(model_name)]
-    check_experiments(model_name, own)
-    running: dict[str, RunningExperiment] = {}
-    for experiment in own:
-        known = before.get(experiment.experiment_id)
+    def _kept_or_started(self, experiment: Experiment, now_s: float) -> RunningExperiment:
+        known = self.running.get(experiment.experiment_id)
         if known is not None and known.experiment.compares_as(experiment):
-            running[experiment.experiment_id] = known
-            continue
+            return known
         try:
-            started = RunningExperiment(experiment, model_name, variants, now_s)
+            return RunningExperiment(experiment, self._model_name, self._variants, now_s)
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"model '{model_name}', experiment '{experiment.experiment_id}', {error}"
+                f"model '{self._model_name}', experiment '{experiment.experiment_id}', {error}"
             ) from None
-        running[experiment.experiment_id] = started
-    return ModelExperiments(running) if running else None
-
-
-def go_on(model: ModelExperiments, experiments: Sequence[Experiment], now_s: float) -> None:
-    """Tell those that go on by which rollout and guardrails they do."""
-    for experiment in experiments:
-        running = model.running.get(experiment.experiment_id)
-        if running is not None and running.experiment != experiment:
-            running.change(experiment, now_s)

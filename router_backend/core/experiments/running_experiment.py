@@ -3,6 +3,7 @@
 import random
 from collections.abc import Collection
 
+from router_backend.core.choosing.decision import Execution
 from router_backend.core.experiments.arm import CONTROL, TREATMENT, Arm
 from router_backend.core.experiments.assignment import UnitHash
 from router_backend.core.experiments.confidence_sequence import DifferenceOfMeans
@@ -10,16 +11,18 @@ from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guard import Guard
 from router_backend.core.experiments.rollout import fraction_after
 from router_backend.core.policies.base import Policy
+from router_backend.core.policies.picker import Picker
+from router_backend.core.records.outcome import Outcome
 
 
 class RunningExperiment:
-    """Not thread-safe: the router guards it.
+    """Not thread-safe: the model's lock guards it.
 
     A unit gets the treatment if its point is below the fraction, so that it keeps it when the fraction
-    grows. A request without a unit is one of its own: its point is drawn by chance.
+    grows. A request without a unit is a unit of its own: its point is drawn.
 
     A failure is one of the variant's own, and an answer one with a latency; other ends are not counted,
-    nor are further tries of a request that failed.
+    nor are further attempts of a request that failed.
 
     Args:
         experiment: what is compared.
@@ -29,7 +32,7 @@ class RunningExperiment:
 
     Attributes:
         experiment: what is compared.
-        stopped_reason: why the guardrails have stopped the treatment; None: they have not.
+        stopped_reason: why the guardrails have stopped the treatment; `None` if they have not.
 
     Raises:
         ConfigurationError: a policy is for a variant that is not among them.
@@ -53,8 +56,8 @@ class RunningExperiment:
         self, experiment: Experiment, model_name: str, variants: Collection[str], now_s: float
     ) -> None:
         self.experiment = experiment
-        self.control = Arm(self, CONTROL, _checked(experiment.new_control(), variants))
-        self.treatment = Arm(self, TREATMENT, _checked(experiment.new_treatment(), variants))
+        self.control = self._new_arm(CONTROL, experiment.new_control(), variants)
+        self.treatment = self._new_arm(TREATMENT, experiment.new_treatment(), variants)
         self.difference = DifferenceOfMeans(self.COVERAGE)
         self.stopped_reason: str | None = None
         self._started_s = now_s
@@ -64,7 +67,7 @@ class RunningExperiment:
         self._guard = self._new_guard()
 
     def change(self, experiment: Experiment, now_s: float) -> None:
-        """Go on by another rollout or other guardrails; what was counted, and a stop, stay.
+        """Continue with another rollout or other guardrails; what was counted, and a stop, stay.
 
         Args:
             experiment: one that compares the same.
@@ -78,7 +81,7 @@ class RunningExperiment:
             self._guard = self._new_guard()
 
     def fraction(self, now_s: float) -> float:
-        """The share of the units that gets the treatment; 0 once it is stopped."""
+        """Return the share of the units that gets the treatment; 0 once it is stopped."""
         if self.stopped_reason is not None:
             return 0.0
         experiment = self.experiment
@@ -87,37 +90,39 @@ class RunningExperiment:
         return fraction_after(experiment.fraction, experiment.rollout, now_s - self._started_s)
 
     def arm_of(self, unit: str, now_s: float, rng: random.Random) -> Arm:
-        """The arm of a request."""
+        """Return the arm of a request."""
         point = self._by_model
         if point is None:
             point = self._hash.point(unit) if unit else rng.random()
         return self.treatment if point < self.fraction(now_s) else self.control
 
-    def answered(self, arm: Arm, variant: str, latency_ms: float, decided_s: float) -> None:
-        """A request of an arm was answered; what ends after a stop is not counted any more."""
+    def _ended(self, arm: Arm, execution: Execution) -> None:
+        """Count how an attempt ended; what ends after a stop is not counted any more."""
         if self.stopped_reason is not None:
             return
+        fraction = self.fraction(execution.decision.now_s)
+        if execution.outcome is Outcome.FAILURE:
+            self._failed(arm, execution.variant, fraction)
+        elif execution.latency_ms is not None:
+            self._answered(arm, execution.variant, execution.latency_ms, fraction)
+
+    def _answered(self, arm: Arm, variant: str, latency_ms: float, fraction: float) -> None:
         treated = arm is self.treatment
-        fraction = self.fraction(decided_s)
         if self._guard is not None:
             self.stopped_reason = self._guard.answered(treated, latency_ms, fraction)
         arm.answered(variant, latency_ms)
         if self._by_model is None:
             self.difference.update(treated, latency_ms, fraction)
 
-    def failed(self, arm: Arm, variant: str, decided_s: float) -> None:
-        """A request of an arm failed by its variant's fault."""
-        if self.stopped_reason is not None:
-            return
+    def _failed(self, arm: Arm, variant: str, fraction: float) -> None:
         arm.failed(variant)
         if self._guard is not None:
-            self.stopped_reason = self._guard.failed(arm is self.treatment, self.fraction(decided_s))
+            self.stopped_reason = self._guard.failed(arm is self.treatment, fraction)
+
+    def _new_arm(self, name: str, policy: Policy, variants: Collection[str]) -> Arm:
+        policy.check(variants)
+        return Arm(self.experiment.experiment_id, name, Picker(policy), self._ended)
 
     def _new_guard(self) -> Guard | None:
         guardrails = self.experiment.guardrails
         return None if guardrails is None else Guard(guardrails, self.control.latencies)
-
-
-def _checked(policy: Policy, variants: Collection[str]) -> Policy:
-    policy.check(variants)
-    return policy

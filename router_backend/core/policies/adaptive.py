@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
+from router_backend.core.policies.base import Policy
 from router_backend.core.policies.congestion_price import CongestionPrice
 from router_backend.core.policies.energy import energy_mj
-from router_backend.core.policies.exploration import ExplorationBudget
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.request import Request
 from router_backend.core.records.variant import Device, Variant
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import ConfigurationError, nearest
 
 STATIC_SHAPES = frozenset({Device.NEURAL_ENGINE})
@@ -55,6 +52,7 @@ class AdaptiveRoutingPolicy(Policy):
     """
 
     name: ClassVar[str] = "adaptive"
+    explores: ClassVar[bool] = True
 
     DEFAULT_WEIGHTS: ClassVar[Mapping[str, float]] = {
         "complexity_weight": 0.05,
@@ -74,7 +72,6 @@ class AdaptiveRoutingPolicy(Policy):
         self._amounts = _Amounts(self._share, self.REFERENCE_STEP)
         self._history_share = self._share["history_weight"]
         self._fits: dict[str, float] = {}
-        self._exploration = ExplorationBudget()
 
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> AdaptiveRoutingPolicy:
@@ -106,14 +103,12 @@ class AdaptiveRoutingPolicy(Policy):
             )
         return weight
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the least cost."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the weighted sum as cost, expressed as latency."""
         energies_mj = [energy_mj(candidate) for candidate in candidates]
         per_ms, per_mj, per_prior_ms = self._amounts.factors(candidates, energies_mj)
         history_share, fits = self._history_share, self._fits
-        self.PRICE.cheapest(candidates, context.priority)
+        self.PRICE.set_costs(candidates, request.context.priority)
         for candidate, mj in zip(candidates, energies_mj, strict=True):
             weight = candidate.weight
             amounts = per_ms * candidate.cost * weight + per_mj * mj
@@ -122,9 +117,6 @@ class AdaptiveRoutingPolicy(Policy):
             fit = fits.get(candidate.variant.name) or self._fit_of(candidate.variant)
             marks = fit * _history(candidate) ** history_share
             candidate.cost = (amounts or 1.0) * marks / weight  # marks alone where no amount has a weight
-        best = least_cost(candidates)
-        probe = self._exploration.probe(candidates, best)
-        return Choice(best) if probe is None else Choice(probe, 1.0, True)
 
     def _fit_of(self, variant: Variant) -> float:
         """The product of the marks of model and device, which do not change."""
@@ -152,7 +144,7 @@ class _Amounts:
         self._mean_ms = self._mean_mj = self._mean_prior_ms = 0.0
 
     def factors(
-        self, candidates: list[VariantProfile], energies_mj: list[float]
+        self, candidates: Sequence[Candidate], energies_mj: list[float]
     ) -> tuple[float, float, float]:
         """Of latency, energy and prior; the request being routed counts for the means."""
         latencies_ms = [candidate.wait_ms + candidate.service_ms for candidate in candidates]
@@ -164,7 +156,7 @@ class _Amounts:
         per_mj = self._energy * self._mean_ms / self._mean_mj
         return self._latency, per_mj, self._work and self._work_factor(candidates, soonest)
 
-    def _work_factor(self, candidates: list[VariantProfile], soonest: int) -> float:
+    def _work_factor(self, candidates: Sequence[Candidate], soonest: int) -> float:
         """Of the prior; 0 where some candidate has none."""
         if not all(candidate.prior_ms for candidate in candidates):
             return 0.0
@@ -184,7 +176,5 @@ def _dynamic_shape(variant: Variant) -> float:
     return 2.0 if is_open and variant.device in STATIC_SHAPES else 1.0
 
 
-def _history(candidate: VariantProfile) -> float:
-    ended = candidate.successes + candidate.failures
-    failed = candidate.failures / ended if ended else 0.0
-    return 1.0 + failed + math.sqrt(candidate.variance)
+def _history(candidate: Candidate) -> float:
+    return 1.0 + candidate.failure_share + math.sqrt(candidate.variance)

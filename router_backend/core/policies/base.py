@@ -1,45 +1,44 @@
-"""What every policy is: it puts a cost on each candidate and picks one."""
+"""What every policy is: a scorer of candidates."""
 
 from __future__ import annotations
 
-import random
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.choosing.decision import Execution
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import ConfigurationError
 
 
-@dataclass(slots=True)
-class Choice:
-    """What a policy picked.
-
-    Args:
-        candidate: the picked one.
-        propensity: the probability with which it was picked.
-        probe: whether it was picked to learn.
-    """
-
-    candidate: VariantProfile
-    propensity: float = 1.0
-    probe: bool = False
-
-
 class Policy(ABC):
-    """Chooses among the candidates of one logical model.
+    """Scores the candidates of one logical model. The `Picker` picks by the scores, and explores.
 
-    One object serves one model: it may keep state of its own. The router calls it under its lock, never
-    from two threads at once, and hands time and randomness in.
+    One object serves one model, so it may keep state of its own. The router calls it under its lock, never
+    from two threads at once.
+
+    Attributes:
+        name: what configurations and requests call it.
+        explores: whether the picker may now and then pick a candidate that is worth learning about instead
+            of the one of lowest cost. Costs must then be in ms.
+        draws: whether it defines `probabilities`; set for every subclass.
+        learns: whether it defines `observe`; set for every subclass.
     """
 
     name: ClassVar[str]
+    explores: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        """Note what the subclass defines: most policies need neither call, which every request would pay."""
+        cls.draws = cls.probabilities is not Policy.probabilities
+        cls.learns = cls.observe is not Policy.observe
 
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> Policy:
-        """A new policy, as a configuration asks for it; most take nothing.
+        """Return a new policy for a configuration; most take nothing.
 
         Args:
             argument: what follows the colon of its name.
@@ -55,7 +54,7 @@ class Policy(ABC):
 
     @classmethod
     def refuse_parameters(cls, parameters: Mapping[str, str]) -> None:
-        """For the policies that take none.
+        """Refuse parameters; for policies that take none.
 
         Raises:
             ConfigurationError: there is one.
@@ -74,27 +73,29 @@ class Policy(ABC):
         """
 
     @abstractmethod
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Set the `cost` of each of the candidates (at least one) and pick one.
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the `cost` of every candidate; the lowest is best.
 
         Args:
-            candidates: the variants that may serve, each with what it predicts for this request.
-            context: the request.
-            now_s: the time.
-            rng: the only source of chance.
+            candidates: the variants that may serve the request, at least one.
+            request: the request.
         """
 
-    def observe(  # noqa: B027 - most policies learn nothing beside the profiles
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
-        """Learn from an answer, beyond what the profile learns; policies that need no more leave it out.
+    def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
+        """Return the probability of each candidate; of policies that do not draw, 1 for the lowest cost.
 
         Args:
-            profile: the variant that answered.
-            size: the request's size x.
-            propensity: the probability with which the variant had been picked.
-            latency_ms: from sending to answer.
-            now_s: the time.
+            candidates: those that were just scored.
+        """
+        costs = [candidate.cost for candidate in candidates]
+        lowest = costs.index(min(costs))
+        return [float(index == lowest) for index in range(len(costs))]
+
+    def observe(self, execution: Execution) -> None:  # noqa: B027 - most policies learn nothing themselves
+        """Learn from how an attempt ended that this policy decided, beyond what the router learns.
+
+        It is called for every end: `execution.latency_ms` is `None` unless the variant answered.
+
+        Args:
+            execution: how it ended, with the decision that it followed from.
         """

@@ -1,8 +1,8 @@
 """The latency that a request is expected to meet, with a price on congestion."""
 
-import math
+from collections.abc import Sequence
 
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 
 UTILIZATION_LIMIT = 0.95
 LOW_PRIORITY_FACTOR = 2.0
@@ -48,11 +48,12 @@ class CongestionPrice:
         self._shared = shared
         self._own = own
 
-    def cheapest(self, candidates: list[VariantProfile], priority: int) -> VariantProfile:
+    def set_costs(self, candidates: Sequence[Candidate], priority: int) -> None:
         """Set each candidate's cost to (W + E + price) / weight, in ms.
 
-        Returns:
-            The one of least cost; of equal ones the first.
+        Args:
+            candidates: at least one.
+            priority: of the request.
         """
         busy = 0.0
         for candidate in candidates:
@@ -64,22 +65,18 @@ class CongestionPrice:
         idle = factor * self._idle
         pressure = factor * busy / (1.0 - busy)
         shared, own = pressure * self._shared, pressure * self._own
-        best, least = candidates[0], math.inf
         for candidate in candidates:
             u = candidate.utilization
             if u > UTILIZATION_LIMIT:
                 u = UTILIZATION_LIMIT
-            wait_ms, load = candidate.wait_ms, candidate.load
+            wait_ms = candidate.wait_ms
             expected_ms = candidate.service_ms * (1.0 + 0.5 * candidate.variance)
-            mean_ms = load.mean_service_ms or expected_ms
-            price = idle * u / ((1.0 - u) * load.concurrency)
-            price += shared * wait_ms / (wait_ms + 2.0 * mean_ms)
+            mean_ms = candidate.mean_service_ms or expected_ms
+            price = idle * u / ((1.0 - u) * candidate.concurrency)
+            if wait_ms:
+                price += shared * wait_ms / (wait_ms + 2.0 * mean_ms)
             price += own * u * (wait_ms + 0.5 * expected_ms) / mean_ms
-            cost = (wait_ms + expected_ms * (1.0 + price)) / candidate.weight
-            candidate.cost = cost
-            if cost < least:
-                best, least = candidate, cost
-        return best
+            candidate.cost = (wait_ms + expected_ms * (1.0 + price)) / candidate.weight
 
     def _priority_factor(self, priority: int) -> float:
         return 0.0 if priority > 0 else LOW_PRIORITY_FACTOR

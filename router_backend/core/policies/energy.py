@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from router_backend.core.records.variant import Device
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 
 NOMINAL_POWER_W: Mapping[Device, float] = MappingProxyType(
     {Device.CPU: 65.0, Device.GPU: 70.0, Device.NEURAL_ENGINE: 8.0, Device.MPS: 20.0}
@@ -13,7 +13,7 @@ NOMINAL_POWER_W: Mapping[Device, float] = MappingProxyType(
 the order of what powermetrics shows for Apple's Neural Engine and GPU."""
 
 
-def energy_mj(candidate: VariantProfile) -> float:
+def energy_mj(candidate: Candidate) -> float:
     """Energy of the request being routed, power times service time, in mJ."""
-    power_w = candidate.power.predict(candidate.size) or NOMINAL_POWER_W[candidate.variant.device]
+    power_w = candidate.power_w or NOMINAL_POWER_W[candidate.variant.device]
     return power_w * candidate.service_ms

@@ -1,8 +1,9 @@
 """A budget for trying variants that might be better than they look."""
 
 import math
+from collections.abc import Sequence
 
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 
 SHARE = 0.003
 CAP_LATENCIES = 5.0
@@ -25,7 +26,7 @@ class ExplorationBudget:
     def __init__(self) -> None:
         self._tokens_ms = 0.0
 
-    def probe(self, candidates: list[VariantProfile], best: VariantProfile) -> VariantProfile | None:
+    def probe(self, candidates: Sequence[Candidate], best: Candidate) -> Candidate | None:
         """The candidate to try instead of the best one, costs in ms; None: there is none worth it."""
         best_ms = best.wait_ms + best.service_ms
         tokens_ms = self._tokens_ms + SHARE * best_ms

@@ -1,6 +1,6 @@
 """What a device's time is worth in energy."""
 
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 
 
 class OpportunityPrice:
@@ -29,7 +29,7 @@ class OpportunityPrice:
     def __init__(self) -> None:
         self._saved: dict[str, tuple[float, float]] = {}
 
-    def mj_per_ms(self, candidate: VariantProfile) -> float:
+    def mj_per_ms(self, candidate: Candidate) -> float:
         """λ of a candidate; 0 until it has served something."""
         saved = self._saved.get(candidate.variant.name)
         if saved is None:
@@ -38,7 +38,7 @@ class OpportunityPrice:
         u = candidate.utilization
         return saved_mj / service_ms * (u * u if u < 1.0 else 1.0)
 
-    def served(self, candidate: VariantProfile, saved_mj: float) -> None:
+    def served(self, candidate: Candidate, saved_mj: float) -> None:
         """The request being routed goes to a candidate and saves so much; less than nothing is nothing."""
         past_mj, past_ms = self._saved.get(candidate.variant.name, (0.0, 0.0))
         saved_mj = max(saved_mj, 0.0)

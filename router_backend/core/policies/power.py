@@ -1,15 +1,14 @@
 """The power-efficient policy: least energy in time, with a price on the time of thrifty devices."""
 
-import random
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
+from router_backend.core.policies.base import Policy
 from router_backend.core.policies.energy import energy_mj
-from router_backend.core.policies.exploration import ExplorationBudget
-from router_backend.core.policies.least_cost import least_cost
 from router_backend.core.policies.opportunity_price import OpportunityPrice
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.picker import lowest_cost
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class PowerEfficientPolicy(Policy):
@@ -35,50 +34,46 @@ class PowerEfficientPolicy(Policy):
     """
 
     name: ClassVar[str] = "power"
+    explores: ClassVar[bool] = True
 
     MARGIN = 1.05
     PATIENCE = 2.0
 
     def __init__(self) -> None:
-        self._exploration = ExplorationBudget()
         self._price = OpportunityPrice()
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the least priced energy."""
-        least_ms = min([candidate.wait_ms + candidate.service_ms for candidate in candidates])
-        fitting, bound_ms = self._fitting(candidates, context.max_latency_ms, least_ms)
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the priced energy as cost, expressed as latency."""
+        soonest_ms = min([candidate.latency_ms for candidate in candidates])
+        fitting, bound_ms = self._fitting(candidates, request.deadline_ms, soonest_ms)
         energies_mj = [energy_mj(candidate) for candidate in candidates]
         for candidate, mj in zip(candidates, energies_mj, strict=True):
             cost = (mj + self._price.mj_per_ms(candidate) * candidate.service_ms) / candidate.weight
             latency_ms = candidate.wait_ms + candidate.service_ms
             candidate.cost = cost if latency_ms <= bound_ms else cost * latency_ms / bound_ms
-        best = least_cost(fitting)
+        best = lowest_cost(fitting)
         self._learn(candidates, energies_mj, fitting, best)
-        ms_per_cost = least_ms / best.cost
+        ms_per_cost = soonest_ms / best.cost
         for candidate in candidates:
             candidate.cost *= ms_per_cost
         if len(fitting) < len(candidates):
             _put_behind([candidate for candidate in candidates if candidate not in fitting], fitting)
-        probe = self._exploration.probe(fitting, best)
-        return Choice(best) if probe is None else Choice(probe, 1.0, True)
 
     def _fitting(
-        self, candidates: list[VariantProfile], deadline_ms: float | None, least_ms: float
-    ) -> tuple[list[VariantProfile], float]:
+        self, candidates: Sequence[Candidate], deadline_ms: float | None, soonest_ms: float
+    ) -> tuple[Sequence[Candidate], float]:
         """Those that count, and the bound up to which only energy does."""
-        if deadline_ms is None or self.MARGIN * least_ms > deadline_ms:
-            return candidates, self.PATIENCE * least_ms
+        if deadline_ms is None or self.MARGIN * soonest_ms > deadline_ms:
+            return candidates, self.PATIENCE * soonest_ms
         fitting = [c for c in candidates if self.MARGIN * (c.wait_ms + c.service_ms) <= deadline_ms]
         return fitting, deadline_ms
 
     def _learn(
         self,
-        candidates: list[VariantProfile],
+        candidates: Sequence[Candidate],
         energies_mj: list[float],
-        fitting: list[VariantProfile],
-        best: VariantProfile,
+        fitting: Sequence[Candidate],
+        best: Candidate,
     ) -> None:
         """Tell the price what the best saves to the thriftiest other that fits; if none does, of all."""
         others = fitting if len(fitting) > 1 else candidates
@@ -92,7 +87,7 @@ class PowerEfficientPolicy(Policy):
             self._price.served(best, other_mj - own_mj)
 
 
-def _put_behind(late: list[VariantProfile], fitting: list[VariantProfile]) -> None:
+def _put_behind(late: Sequence[Candidate], fitting: Sequence[Candidate]) -> None:
     """Those that do not fit cost more than any that does."""
     dearest = max(candidate.cost for candidate in fitting)
     for candidate in late:

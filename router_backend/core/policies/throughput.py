@@ -1,15 +1,13 @@
 """The throughput-optimized policy: a higher price on congestion, and weighted work at saturation."""
 
 import math
-import random
+from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice
 from router_backend.core.policies.congestion_price import CongestionPrice
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
-from router_backend.core.policies.least_cost import least_cost
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 
 
 class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
@@ -35,19 +33,16 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
     PRICE = CongestionPrice(idle=2.0, shared=0.0, own=0.0)
     SATURATED = 0.9
     PRICE_PER_WORK = 0.3
+    MAX_EXPONENT = 50.0
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the least cost."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the priced latency as cost; if all are saturated, the priced work."""
         if any(candidate.utilization <= self.SATURATED for candidate in candidates):
-            return super().choose(candidates, context, now_s, rng)
-        mean_ms = (
-            sum(c.load.mean_service_ms / c.load.concurrency for c in candidates) / len(candidates) or 1.0
-        )
-        least_ms = min(candidate.wait_ms for candidate in candidates)
+            super().score(candidates, request)
+            return
+        mean_ms = sum(c.mean_service_ms / c.concurrency for c in candidates) / len(candidates) or 1.0
+        shortest_ms = min(candidate.wait_ms for candidate in candidates)
         for candidate in candidates:
-            ahead = (candidate.wait_ms - least_ms) / mean_ms
-            price = math.exp(min(self.PRICE_PER_WORK * ahead, 50.0))
-            candidate.cost = candidate.service_ms / candidate.load.concurrency * price / candidate.weight
-        return Choice(least_cost(candidates))
+            ahead = (candidate.wait_ms - shortest_ms) / mean_ms
+            price = math.exp(min(self.PRICE_PER_WORK * ahead, self.MAX_EXPONENT))
+            candidate.cost = candidate.service_ms / candidate.concurrency * price / candidate.weight

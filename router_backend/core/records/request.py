@@ -9,7 +9,7 @@ from router_backend.errors import InvalidRequestError
 
 
 class OptimizationGoal(str, Enum):
-    """What a request wants to be good at."""
+    """The objective to optimize for."""
 
     MINIMIZE_LATENCY = "minimize_latency"
     MAXIMIZE_THROUGHPUT = "maximize_throughput"
@@ -25,20 +25,21 @@ class RoutingContext:
 
     Args:
         batch_size: how many items it holds.
-        elements: how many tensor elements its inputs hold in all; None: the batch size says enough.
-        max_latency_ms: the deadline, from its arrival; None: the model's own, if it has one. Policies see
-            what is left of it.
+        elements: how many tensor elements its inputs hold in total; `None` if the batch size says enough.
+        max_latency_ms: the deadline, from its arrival on; `None` for the model's own, if it has one.
         spent_ms: how long ago it arrived.
-        refuse_late: whether it is refused at once where no variant would be in time; None: as is configured.
-        optimization_goal: what the choice is to be good at; None: what the model's policy is for.
-        policy: the name of the policy that chooses, before any goal; None: the model's own.
-        allowed_devices: only variants on these may serve it; None: every one may.
-        allowed_variants: only these may serve it; None: every one may.
-        excluded_variants: these may not, most often because they failed it already.
-        max_memory_mb: variants that are expected to take more may not serve it; None: any may.
-        max_power_w: variants that are expected to draw more may not serve it; None: any may.
-        priority: above 0 it need not spare requests that come after it, below 0 it is to spare them more.
-        unit: what experiments assign an arm by, most often a user or a session; empty: there is none.
+        refuse_late: whether it is refused at once if no variant would be in time; `None` for the model's
+            setting.
+        optimization_goal: the objective to optimize for; `None` for the model's policy.
+        policy: the name of the policy that chooses, before any goal; `None` for the model's own.
+        allowed_devices: only variants on these may serve it; `None` if any may.
+        allowed_variants: only these may serve it; `None` if any may.
+        excluded_variants: these may not serve it.
+        max_memory_mb: variants that are expected to take more may not serve it; `None` if any may.
+        max_power_w: variants that are expected to draw more may not serve it; `None` if any may.
+        priority: above 0 it need not spare requests that come after it, below 0 it spares them more.
+        unit: what experiments assign an arm by, most often a user or a session; empty if there is none.
+        warmup: whether the router itself sends it, to learn: metrics and experiments do not count it.
     """
 
     batch_size: int = 1
@@ -55,13 +56,24 @@ class RoutingContext:
     max_power_w: float | None = None
     priority: int = 0
     unit: str = ""
+    warmup: bool = False
+
+    def is_constrained(self) -> bool:
+        """Return whether it states which variants may serve it, or what they may take."""
+        return bool(
+            self.excluded_variants
+            or self.allowed_variants is not None
+            or self.allowed_devices is not None
+            or self.max_memory_mb is not None
+            or self.max_power_w is not None
+        )
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no request can have.
+        """Reject invalid numbers.
 
         Raises:
-            InvalidRequestError: a batch below 1, a negative count of elements, a deadline that is no number,
-                a negative time, a limit that is not above 0.
+            InvalidRequestError: a batch below 1, a negative number of elements, a deadline that is not
+                finite, a negative time, a limit that is not above 0.
         """
         if not 1 <= self.batch_size < math.inf:
             raise InvalidRequestError(f"batch_size must be at least 1, found {self.batch_size}")
@@ -75,3 +87,22 @@ class RoutingContext:
             raise InvalidRequestError(f"max_memory_mb must be a number above 0, found {self.max_memory_mb}")
         if self.max_power_w is not None and not 0.0 < self.max_power_w < math.inf:
             raise InvalidRequestError(f"max_power_w must be a number above 0, found {self.max_power_w}")
+
+
+class Request:
+    """The request being routed, as filters and policies see it.
+
+    There is one object per model, set again for every decision, as a `Candidate` is: read it, do not keep it.
+
+    Args:
+        context: what is known of the request.
+        deadline_ms: what is left of its deadline, the model's own included; `None` if it has none.
+        now_s: the time, in seconds of the router's clock.
+    """
+
+    __slots__ = ("context", "deadline_ms", "now_s")
+
+    def __init__(self, context: RoutingContext, deadline_ms: float | None, now_s: float) -> None:
+        self.context = context
+        self.deadline_ms = deadline_ms
+        self.now_s = now_s

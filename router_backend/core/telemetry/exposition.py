@@ -1,15 +1,15 @@
 """The metrics as OpenMetrics text, by prometheus-client."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Family
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from router_backend.core.telemetry import names
-from router_backend.core.telemetry.names import METRICS, Kind
-from router_backend.core.telemetry.samples import samples
+from router_backend.core.telemetry.metrics import METRICS, Kind, Metric, samples
 from router_backend.core.telemetry.snapshot import RoutingMetrics
 
 IN_PROCESS = "in_process"
@@ -26,9 +26,9 @@ class RoutingCollector(Collector):
     def __init__(self, metrics: RoutingMetrics) -> None:
         self._metrics = metrics
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterable[Family]:
         """A family for each metric, those without a value left out."""
-        families: dict[names.Metric, CounterMetricFamily | GaugeMetricFamily] = {}
+        families: dict[Metric[Any], CounterMetricFamily | GaugeMetricFamily] = {}
         for metric, labels, value in samples(self._metrics, IN_PROCESS):
             if metric not in families:
                 families[metric] = _family(metric)
@@ -44,6 +44,6 @@ def exposition(metrics: RoutingMetrics) -> str:
     return text.decode()
 
 
-def _family(metric: names.Metric) -> CounterMetricFamily | GaugeMetricFamily:
+def _family(metric: Metric[Any]) -> CounterMetricFamily | GaugeMetricFamily:
     kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
     return kind(metric.name, metric.help, labels=metric.labels, unit=metric.unit)

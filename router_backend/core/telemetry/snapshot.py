@@ -1,35 +1,27 @@
-"""`RoutingMetrics`: what the router has counted, and how its variants stand, at one moment."""
+"""`RoutingMetrics`: what the router has counted, and the state of its variants, at one moment."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from router_backend.core.logical_model import LogicalModel
+from router_backend.core.records.outcome import Outcome
 from router_backend.core.records.variant import Device
-from router_backend.core.variants.counters import Outcome, Refusal
-from router_backend.core.variants.health import BreakerState, Fault
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
+from router_backend.core.variants.health import BreakerState
 from router_backend.errors import InvalidRequestError
 
 
 @dataclass(frozen=True, slots=True)
 class VariantMetrics:
-    """One variant. Counts are since the router was made, or the variant known.
+    """One variant.
 
     Args:
         variant: its name.
         device: the hardware it runs on.
-        ends: requests by the policy that chose, and by how they ended.
-        answers_within: timed answers by the first of LATENCY_BOUNDS_MS that their latency was not above.
-        latency_ms: latency of these answers, in all.
-        prediction_error_ms: distances of their latency from what was predicted, in all.
-        deadline_misses: answers above their deadline.
-        faults: failures of its own.
-        retries: requests that went on to another variant.
-        measurements_rejected: latencies, memory and power that cannot be: nothing was learned from them.
-        drift_alarms: how often its service time was seen to have changed for good.
+        counts: what was counted, since it was registered.
+        measurements_rejected: implausible latencies, memory and power: nothing was learned from them.
+        drift_alarms: how often a lasting change of its service time was detected.
         in_flight: requests routed to it and not finished.
-        utilization: service time sent to it in the last seconds per second and instance.
+        utilization: service time sent to it in the last seconds, per second and instance.
         breaker: the state of its breaker.
         ready: whether Triton has it loaded, as far as is known.
         confidence: 1 less the relative standard deviation of the predicted service time.
@@ -37,13 +29,7 @@ class VariantMetrics:
 
     variant: str
     device: Device
-    ends: Mapping[str, Mapping[Outcome, int]]
-    answers_within: tuple[int, ...]
-    latency_ms: float
-    prediction_error_ms: float
-    deadline_misses: int
-    faults: Mapping[Fault, int]
-    retries: int
+    counts: VariantCounts
     measurements_rejected: int
     drift_alarms: int
     in_flight: int
@@ -54,22 +40,22 @@ class VariantMetrics:
 
     @property
     def total_requests(self) -> int:
-        """Requests that it was chosen for, and that have ended."""
-        return sum(count for ends in self.ends.values() for count in ends.values())
+        """Requests that it was chosen for and that have ended."""
+        return sum(sum(ends.values()) for ends in self.counts.ends.values())
 
     @property
     def answers(self) -> int:
-        """Answers with a latency."""
-        return sum(self.answers_within)
+        """Answers with a plausible latency."""
+        return sum(self.counts.answers_within)
 
     @property
     def avg_latency_ms(self) -> float:
         """Mean latency of its answers; 0 before the first."""
-        return self.latency_ms / self.answers if self.answers else 0.0
+        return self.counts.latency_ms / self.answers if self.answers else 0.0
 
     def count(self, outcome: Outcome) -> int:
-        """Requests that ended so."""
-        return sum(ends[outcome] for ends in self.ends.values())
+        """Return how many requests ended in this way."""
+        return sum(ends[outcome] for ends in self.counts.ends.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,37 +65,26 @@ class ModelMetrics:
     Args:
         model_name: what clients call it.
         variants: its variants by name.
-        decisions: how many were made or refused.
-        decision_s: how long these took, in all.
-        refusals: requests without an answer.
-        configs_accepted: changes of its settings that were taken up.
-        configs_refused: changes that were not.
-        config_age_s: how long the settings in force have been that.
-        arms: first tries of requests in experiments, by the experiment's name and the arm, and by how they
-            ended; those of experiments that are over stay.
+        counts: what was counted apart from the variants.
+        config_age_s: time since the present settings were applied.
         treatment_fractions: the share of the units that gets the treatment now, by experiment; 0 for those
-            that the guardrails have stopped, or that are over.
+            that the guardrails have stopped, or that have ended.
     """
 
     model_name: str
     variants: Mapping[str, VariantMetrics]
-    decisions: int
-    decision_s: float
-    refusals: Mapping[Refusal, int]
-    configs_accepted: int
-    configs_refused: int
+    counts: ModelCounts
     config_age_s: float
-    arms: Mapping[tuple[str, str], Mapping[Outcome, int]]
     treatment_fractions: Mapping[str, float]
 
     @property
     def total_requests(self) -> int:
-        """Requests that a variant was chosen for, and that have ended; a retry counts again."""
+        """Requests that a variant was chosen for and that have ended; a retry counts again."""
         return sum(variant.total_requests for variant in self.variants.values())
 
     @property
     def backend_counts(self) -> dict[Device, int]:
-        """The same for each device; 0 where the model has no variant."""
+        """The same for each device; 0 if the model has no variant there."""
         counts = dict.fromkeys(Device, 0)
         for variant in self.variants.values():
             counts[variant.device] += variant.total_requests
@@ -117,17 +92,18 @@ class ModelMetrics:
 
     @property
     def avg_latency_ms(self) -> dict[Device, float]:
-        """Mean latency of the answers from each device; 0 where there were none."""
+        """Mean latency of the answers from each device; 0 if there were none."""
         answers, latency_ms = dict.fromkeys(Device, 0), dict.fromkeys(Device, 0.0)
         for variant in self.variants.values():
             answers[variant.device] += variant.answers
-            latency_ms[variant.device] += variant.latency_ms
+            latency_ms[variant.device] += variant.counts.latency_ms
         return {device: latency_ms[device] / count if count else 0.0 for device, count in answers.items()}
 
     @property
     def avg_decision_us(self) -> float:
         """Mean duration of a decision; 0 before the first."""
-        return self.decision_s / self.decisions * 1e6 if self.decisions else 0.0
+        counts = self.counts
+        return counts.decision_s / counts.decisions * 1e6 if counts.decisions else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +126,7 @@ class RoutingMetrics:
     models: Mapping[str, ModelMetrics]
 
     def get_model_metrics(self, model_name: str) -> ModelMetrics:
-        """One model's.
+        """Return one model's metrics.
 
         Raises:
             InvalidRequestError: the model is unknown.
@@ -160,49 +136,3 @@ class RoutingMetrics:
         except KeyError:
             known = ", ".join(self.models) or "none yet"
             raise InvalidRequestError(f"model '{model_name}' is not registered: found {known}") from None
-
-
-def read_metrics(models: Mapping[str, LogicalModel], now_s: float) -> RoutingMetrics:
-    """What the models have counted so far; to be called under the router's lock."""
-    return RoutingMetrics({name: _of_model(model, now_s) for name, model in models.items()})
-
-
-def _of_model(model: LogicalModel, now_s: float) -> ModelMetrics:
-    sums = model.sums
-    return ModelMetrics(
-        model.name,
-        {name: _of_variant(profile, now_s) for name, profile in model.profiles.items()},
-        sums.decisions,
-        sums.decision_s,
-        dict(sums.refusals),
-        sums.configs_accepted,
-        sums.configs_refused,
-        now_s - sums.configured_s,
-        {arm: ends.by_outcome() for arm, ends in sums.arms.items()},
-        {
-            **{experiment_id: 0.0 for experiment_id, _ in sums.arms},
-            **{name: running.fraction(now_s) for name, running in model.running_experiments.items()},
-        },
-    )
-
-
-def _of_variant(profile: VariantProfile, now_s: float) -> VariantMetrics:
-    sums = profile.sums
-    return VariantMetrics(
-        variant=profile.variant.name,
-        device=profile.variant.device,
-        ends={policy: ends.by_outcome() for policy, ends in sums.ends.items()},
-        answers_within=tuple(sums.within),
-        latency_ms=sums.latency_ms,
-        prediction_error_ms=sums.prediction_error_ms,
-        deadline_misses=sums.deadline_misses,
-        faults=dict(sums.faults),
-        retries=sums.retries,
-        measurements_rejected=profile.measurements_rejected,
-        drift_alarms=profile.latency.change.alarms,
-        in_flight=profile.load.in_flight,
-        utilization=profile.load.utilization(now_s),
-        breaker=profile.breaker.state,
-        ready=profile.not_ready_reason is None,
-        confidence=1.0 - math.sqrt(profile.latency.relative_variance(now_s)),
-    )

@@ -1,15 +1,11 @@
-"""The devices as the router sees them: what they can do, and how they stand now."""
+"""The devices as the router sees them: what they can do, and their state now."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from router_backend.core.logical_model import LogicalModel
-from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.capacity import Capacity, DeviceLimits
-from router_backend.core.variants.profile import VariantProfile
-
-ANY_REQUEST = RoutingContext()
+from router_backend.core.variants.state import VariantState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +17,7 @@ class BackendCapabilities:
         available: whether at least one of its variants can take requests.
         variants: all of its variants, by name.
         unavailable: those that can take none, each with the reason.
-        concurrency: how many requests its variants serve at once, together.
+        concurrency: how many requests its variants serve at once, in total.
         in_flight: how many requests this router has in flight there.
         taken: the same with what other router processes have there, where the device has a limit.
         limits: what it may hold, the strictest of the models'.
@@ -42,18 +38,26 @@ class BackendCapabilities:
 
 
 def backends_of(
-    models: Iterable[LogicalModel], capacity: Capacity, now_s: float
+    states: Iterable[VariantState],
+    reasons_out: Mapping[str, str],
+    limits: Mapping[Device, Sequence[DeviceLimits]],
+    capacity: Capacity,
+    now_s: float,
 ) -> dict[Device, BackendCapabilities]:
-    """The devices that have variants, in the order of `Device`."""
-    by_device: dict[Device, list[VariantProfile]] = {}
-    limits: dict[Device, list[DeviceLimits]] = {}
-    for model in models:
-        for device, stated in model.limits.items():
-            limits.setdefault(device, []).append(stated)
-        for profile in model.profiles.values():
-            by_device.setdefault(profile.variant.device, []).append(profile)
+    """Return the devices that have variants, in the order of `Device`.
+
+    Args:
+        states: all variants of the router.
+        reasons_out: why a variant can take no request now, by its name, if so.
+        limits: what the models allow each device to hold.
+        capacity: what is in flight.
+        now_s: the time.
+    """
+    by_device: dict[Device, list[VariantState]] = {}
+    for state in states:
+        by_device.setdefault(state.variant.device, []).append(state)
     return {
-        device: _backend(device, by_device[device], limits.get(device, []), capacity, now_s)
+        device: _backend(device, by_device[device], reasons_out, limits.get(device, ()), capacity, now_s)
         for device in Device
         if device in by_device
     }
@@ -61,21 +65,23 @@ def backends_of(
 
 def _backend(
     device: Device,
-    profiles: list[VariantProfile],
-    limits: list[DeviceLimits],
+    states: Sequence[VariantState],
+    reasons_out: Mapping[str, str],
+    limits: Sequence[DeviceLimits],
     capacity: Capacity,
     now_s: float,
 ) -> BackendCapabilities:
-    reasons = {profile.variant.name: profile.reason_out(ANY_REQUEST, now_s) for profile in profiles}
-    concurrency = sum(profile.load.concurrency for profile in profiles)
-    busy = sum(profile.load.utilization(now_s) * profile.load.concurrency for profile in profiles)
-    in_flight = sum(profile.load.in_flight for profile in profiles)
+    names = tuple(state.variant.name for state in states)
+    unavailable = {name: reasons_out[name] for name in names if name in reasons_out}
+    concurrency = sum(state.load.concurrency for state in states)
+    busy = sum(state.load.utilization(now_s) * state.load.concurrency for state in states)
+    in_flight = sum(state.load.in_flight for state in states)
     taken = capacity.taken(device)
     return BackendCapabilities(
         device=device,
-        available=None in reasons.values(),
-        variants=tuple(reasons),
-        unavailable={name: reason for name, reason in reasons.items() if reason is not None},
+        available=len(unavailable) < len(names),
+        variants=names,
+        unavailable=unavailable,
         concurrency=concurrency,
         in_flight=in_flight,
         taken=max(taken.requests, in_flight),
@@ -85,7 +91,7 @@ def _backend(
     )
 
 
-def _strictest(limits: list[DeviceLimits]) -> DeviceLimits:
+def _strictest(limits: Sequence[DeviceLimits]) -> DeviceLimits:
     in_flight = [each.max_in_flight for each in limits if each.max_in_flight is not None]
     memory_mb = [each.max_memory_mb for each in limits if each.max_memory_mb is not None]
     return DeviceLimits(min(in_flight, default=None), min(memory_mb, default=None))

@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import NamedTuple
 
+from router_backend.core.records.outcome import Fault
+
 
 class BreakerState(Enum):
     """The three states of a circuit breaker."""
@@ -10,13 +12,6 @@ class BreakerState(Enum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
-
-
-class Fault(Enum):
-    """How a variant failed a request."""
-
-    ERROR = "error"
-    DEAD = "dead"
 
 
 class Rest(NamedTuple):
@@ -69,10 +64,9 @@ class Breaker:
         return now_s >= self.open_until_s and not self._probing
 
     def dispatched(self) -> None:
-        """A request is sent; after an open time it is the probe."""
-        if not self.closed:
-            self._enter(BreakerState.HALF_OPEN)
-            self._probing = True
+        """A request is sent although the breaker is not closed: it is the probe."""
+        self._enter(BreakerState.HALF_OPEN)
+        self._probing = True
 
     def succeeded(self) -> None:
         """A request was answered."""

@@ -50,6 +50,7 @@ class Load:
 
     Attributes:
         concurrency: how many it serves at once; grows when requests overtake each other.
+        in_flight: how many requests are routed to the variant and not finished.
         running: the requests that are being served, as far as can be told from here.
         waiting: those that wait, in the order in which they were sent.
         mean_service_ms: mean predicted service time of what was sent here, recent ones most.
@@ -61,6 +62,7 @@ class Load:
         "_utilization",
         "_waiting_ms",
         "concurrency",
+        "in_flight",
         "mean_service_ms",
         "running",
         "waiting",
@@ -71,15 +73,11 @@ class Load:
         self._overtaking = OvertakingDetector()
         self.running: list[Place] = []
         self.waiting: deque[Place] = deque()
+        self.in_flight = 0
         self._waiting_ms = 0.0
         self._utilization = 0.0
         self._updated_s = 0.0
         self.mean_service_ms = 0.0
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are routed to the variant and not finished."""
-        return len(self.running) + len(self.waiting)
 
     def wait_ms(self, now_s: float) -> float:
         """Predicted wait before a request that is sent now would be served."""
@@ -113,6 +111,7 @@ class Load:
         step = MEAN_STEP if self.mean_service_ms else 1.0
         self.mean_service_ms += step * (predicted_ms - self.mean_service_ms)
         place = Place(predicted_ms, now_s)
+        self.in_flight += 1
         if len(self.running) < self.concurrency:
             place.started_s = now_s
             self.running.append(place)
@@ -130,6 +129,7 @@ class Load:
             now_s: the time.
             answered: whether the variant served the request to its end.
         """
+        self.in_flight -= 1
         if place.started_s is None:
             self.waiting.remove(place)
             self._waiting_ms -= place.predicted_ms

@@ -75,7 +75,7 @@ def test_the_configuration_builder_makes_a_router_choose_by_its_rules():
         "vgg_mobile": "power",
         "whisper": "adaptive",
     }
-    profile = router.profile("whisper", decision.variant)
+    profile = router.model("whisper").state(decision.variant)
     assert profile.latency.known
     assert {name: config.router_config("m").weight(Device(name)) for name in ("neural_engine", "gpu")} == {
         "neural_engine": 1.5,

@@ -68,7 +68,7 @@ def test_what_was_learned_stays(router):
     decision = router.route_request("first", RoutingContext())
     router.record_execution(decision, latency_ms=7.0)
     router.configure(config_of({}))
-    assert router.profile("first", decision.variant).successes == 1
+    assert router.model("first").state(decision.variant).successes == 1
 
 
 def test_each_model_counts_one_change_that_was_taken_up(router):
@@ -90,7 +90,7 @@ class TestExperiments:
     EXPERIMENT = Experiment("v2", "static:gpu", "static:cpu", 1.0)
 
     def test_stay_as_they_are_where_none_are_given(self, router):
-        router.set_experiments([self.EXPERIMENT])
+        router.experiments.set([self.EXPERIMENT])
         router.configure(config_of({}))
         assert router.experiments() == (self.EXPERIMENT,)
 

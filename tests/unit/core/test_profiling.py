@@ -27,7 +27,7 @@ def test_without_profiling_what_is_predicted_stays_as_it_is(router):
     router.reconfigure("m", ModelSettings(profiling=False))
     predictions = [answer(router, 400.0) for _ in range(5)]
     assert predictions == pytest.approx([before] * 5)
-    assert router.profile("m", "cpu").load.in_flight == 0
+    assert router.model("m").state("cpu").load.in_flight == 0
     assert router.get_metrics().get_model_metrics("m").total_requests == 7
 
 
@@ -45,7 +45,7 @@ def test_without_profiling_an_answer_still_closes_the_breaker():
     router = ModelRouter(ModelSettings(profiling=False), clock=lambda: now_s)
     router.register_model("m", variants=[Variant("cpu", Device.CPU)])
     router.record_execution(router.route_request("m", RoutingContext()), error=Fault.DEAD)
-    assert router.profile("m", "cpu").breaker.state.value == "open"
+    assert router.model("m").state("cpu").breaker.state.value == "open"
     now_s = 3600.0
     answer(router, 4.0)
-    assert router.profile("m", "cpu").breaker.state.value == "closed"
+    assert router.model("m").state("cpu").breaker.state.value == "closed"

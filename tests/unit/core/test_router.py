@@ -15,7 +15,8 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.variants.health import BreakerState, Fault
+from router_backend.core.records.outcome import Fault
+from router_backend.core.variants.health import BreakerState
 from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError, InvalidRequestError, NoVariantError
 
@@ -71,7 +72,7 @@ def best(router: ModelRouter, **context: object) -> str:
 
 
 def in_flight(router: ModelRouter) -> int:
-    return sum(router.profile("resnet50", variant.name).load.in_flight for variant in (GPU, CPU))
+    return sum(router.model("resnet50").state(variant.name).load.in_flight for variant in (GPU, CPU))
 
 
 class TestRegistration:
@@ -83,12 +84,12 @@ class TestRegistration:
     def test_models_do_not_share_what_they_learn(self, router, clock):
         router.register_model("bert", variants=[GPU, CPU])
         serve(router, clock, 5.0, allowed_variants=frozenset({GPU.name}))
-        assert router.profile("resnet50", GPU.name).latency.known
-        assert not router.profile("bert", GPU.name).latency.known
+        assert router.model("resnet50").state(GPU.name).latency.known
+        assert not router.model("bert").state(GPU.name).latency.known
 
     def test_a_variant_may_serve_two_models_and_is_known_to_each_apart(self, router):
         router.register_model("bert", variants=[GPU])
-        assert router.profile("bert", GPU.name) is not router.profile("resnet50", GPU.name)
+        assert router.model("bert").state(GPU.name) is not router.model("resnet50").state(GPU.name)
 
 
 class TestUnknownNames:
@@ -104,7 +105,7 @@ class TestUnknownNames:
 
     def test_an_unknown_variant_is_refused_with_the_known_ones(self, router):
         with pytest.raises(InvalidRequestError) as error:
-            router.profile("resnet50", "resnet50_mps")
+            router.model("resnet50").state("resnet50_mps")
         assert str(error.value) == (
             "model 'resnet50' has no variant 'resnet50_mps': expected one of resnet50_gpu, resnet50_cpu"
         )
@@ -112,21 +113,21 @@ class TestUnknownNames:
 
 class TestReadiness:
     def test_a_variant_that_is_not_ready_gets_no_requests_until_it_is(self, router):
-        router.set_ready("resnet50", GPU.name, "still loading")
+        router.model("resnet50").set_ready(GPU.name, "still loading")
         routed = [router.route_request("resnet50", RoutingContext()) for _ in range(5)]
         assert {decision.variant for decision in routed} == {CPU.name}
-        router.set_ready("resnet50", GPU.name, None)
+        router.model("resnet50").set_ready(GPU.name, None)
         assert router.route_request("resnet50", RoutingContext()).variant == GPU.name
 
     def test_when_none_is_ready_the_reasons_are_told(self, router):
-        router.set_ready("resnet50", GPU.name, "no CUDA device")
-        router.set_ready("resnet50", CPU.name, "still loading")
+        router.model("resnet50").set_ready(GPU.name, "no CUDA device")
+        router.model("resnet50").set_ready(CPU.name, "still loading")
         with pytest.raises(NoVariantError, match="resnet50_gpu: no CUDA device; resnet50_cpu: still loading"):
             router.route_request("resnet50", RoutingContext())
 
     def test_an_unknown_variant_cannot_become_ready(self, router):
         with pytest.raises(InvalidRequestError, match="has no variant 'resnet50_mps'"):
-            router.set_ready("resnet50", "resnet50_mps", None)
+            router.model("resnet50").set_ready("resnet50_mps", None)
 
 
 class TestLearning:
@@ -177,7 +178,7 @@ class TestLearning:
         only_gpu = frozenset({GPU.name})
         for _ in range(20):
             serve(router, clock, 4.0, allowed_variants=only_gpu)
-        profile = router.profile("resnet50", GPU.name)
+        profile = router.model("resnet50").state(GPU.name)
         before = profile.latency.predict(1.0), profile.interval.get()
         waiting = [
             router.route_request("resnet50", RoutingContext(allowed_variants=only_gpu)) for _ in range(3)
@@ -196,7 +197,7 @@ class TestLearning:
             assert 0.0 < decision.expected_latency_ms < 1e6
         assert in_flight(router) == 0
         serve(router, clock, 5.0)
-        assert router.profile("resnet50", GPU.name).latency.predict(1.0) == pytest.approx(5.0, rel=0.1)
+        assert router.model("resnet50").state(GPU.name).latency.predict(1.0) == pytest.approx(5.0, rel=0.1)
 
 
 class FirstOfAll(LatencyOptimizedPolicy):
@@ -278,7 +279,7 @@ class TestFaults:
             )
             router.record_execution(decision, counted=False)
             router.report_fault(decision, Fault.ERROR)
-        profile = router.profile("resnet50", GPU.name)
+        profile = router.model("resnet50").state(GPU.name)
         assert profile.failures == 2
         assert profile.breaker.state is BreakerState.OPEN
         assert in_flight(router) == 0
@@ -404,7 +405,7 @@ def test_eight_threads_leave_nothing_in_flight_and_lose_no_count():
     in_eight_threads(client)
     router.record_execution(router.route_request("resnet50", RoutingContext()))  # takes the dropped ones back
     assert in_flight(router) == 0
-    profiles = [router.profile("resnet50", variant.name) for variant in (GPU, CPU)]
+    profiles = [router.model("resnet50").state(variant.name) for variant in (GPU, CPU)]
     expected = sum(_recorded(number, requests) for number in range(8))
     assert sum(profile.successes for profile in profiles) == expected
     assert all(math.isfinite(profile.latency.predict(1.0)) for profile in profiles)

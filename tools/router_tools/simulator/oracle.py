@@ -1,12 +1,11 @@
 """The clairvoyant: knows the true state and future of every variant, and takes the earliest answer."""
 
-import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.records.request import RoutingContext
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request
+from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import DeadlineError
 from router_tools.simulator.simulation import RoutedJob
 from router_tools.simulator.stations.base import Station
@@ -33,14 +32,11 @@ class Oracle(Policy):
         """The request that is asked about next."""
         self._job = job
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the earliest true answer; the cost is its time."""
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the time of the true answer as cost."""
         assert self._job is not None
         for candidate in candidates:
             candidate.cost = self._stations[candidate.variant.name].completion_s(self._job)
-        return Choice(min(candidates, key=_cost))
 
 
 class RefusingOracle(Oracle):
@@ -48,20 +44,14 @@ class RefusingOracle(Oracle):
 
     name: ClassVar[str] = "oracle_refusing"
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        """Pick the earliest true answer.
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        """Set the time of the true answer as cost.
 
         Raises:
-            DeadlineError: it would be late.
+            DeadlineError: even the earliest would be late.
         """
-        choice = super().choose(candidates, context, now_s, rng)
+        super().score(candidates, request)
         assert self._job is not None
-        if (choice.candidate.cost - now_s) * 1e3 > self._job.deadline_ms:
+        earliest_s = min(candidate.cost for candidate in candidates)
+        if (earliest_s - request.now_s) * 1e3 > self._job.deadline_ms:
             raise DeadlineError(f"no variant can answer within {self._job.deadline_ms} ms")
-        return choice
-
-
-def _cost(candidate: VariantProfile) -> float:
-    return candidate.cost

@@ -1,14 +1,13 @@
-"""Sends requests through the router into the world, as the server's request handler does."""
+"""Sends requests through the router into the world, by the same `Dispatch` as the server."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
-from router_backend.core.choosing.decision import RoutingDecision
+from router_backend.core.dispatch import Attempt, Dispatch
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.core.variants.health import Fault
-from router_backend.errors import NoVariantError
+from router_backend.errors import NoVariantError, VariantsFailedError
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.job import Job
 from router_tools.simulator.record import Recorder
@@ -32,10 +31,10 @@ class RoutedJob(Job):
 
     __slots__ = (
         "arrived_s",
+        "attempt",
         "context",
         "deadline_ms",
-        "decision",
-        "failures",
+        "dispatch",
         "half_width",
         "index",
         "sent_s",
@@ -61,8 +60,8 @@ class RoutedJob(Job):
         self.deadline_ms = deadline_ms
         self.arrived_s = self.sent_s = 0.0
         self.half_width = 0.0
-        self.decision: RoutingDecision | None = None
-        self.failures: list[tuple[RoutingDecision, Fault]] | None = None
+        self.dispatch: Dispatch | None = None
+        self.attempt: Attempt | None = None
 
     def answered(self) -> None:
         """The router and the recorder are told."""
@@ -74,7 +73,7 @@ class RoutedJob(Job):
 
 
 class Simulation:
-    """The server's request path in simulated time: route, send, on an error exclude and route again.
+    """The request path in simulated time.
 
     Args:
         model_name: the logical model, registered with the router.
@@ -108,61 +107,52 @@ class Simulation:
     def arrive(self, job: RoutedJob) -> None:
         """A request comes, now."""
         job.arrived_s = self._agenda.now_s
+        job.dispatch = self._router.dispatch(self._model_name, job.context)
         self._send(job)
 
     def answered(self, job: RoutedJob) -> None:
-        """A variant answered: the router learns, also of the failures of others before it."""
-        decision = job.decision
-        assert decision is not None
+        """A variant answered."""
+        attempt = job.attempt
+        assert attempt is not None
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
-        self._router.record_execution(
-            decision, latency_ms=latency_ms, power_w=self._power_w[decision.variant]
-        )
-        for failed, fault in job.failures or ():
-            self._router.report_fault(failed, fault)
-        job.decision = None  # it is large, and the job stays
+        attempt.succeeded(latency_ms, power_w=self._power_w[attempt.variant])
+        job.dispatch = job.attempt = None  # they are large, and the job stays
         if job.index != job.WARM_UP:
             self._recorder.latency_ms[job.index] = (now_s - job.arrived_s) * 1e3
             self._recorder.executions.append(
                 (
                     job.index,
-                    self._number[decision.variant],
+                    self._number[attempt.variant],
                     now_s,
                     latency_ms,
-                    decision.expected_latency_ms,
+                    attempt.decision.expected_latency_ms,
                     (now_s - job.started_s) * 1e3,
-                    decision.expected_service_ms,
+                    attempt.decision.expected_service_ms,
                     job.half_width,
                 )
             )
 
     def failed(self, job: RoutedJob, fault: Fault) -> None:
-        """A variant failed: it is excluded, another one tried."""
-        decision = job.decision
-        assert decision is not None
-        self._router.record_execution(decision, counted=False)
-        job.failures = [*(job.failures or ()), (decision, fault)]
-        job.context = replace(
-            job.context, excluded_variants=job.context.excluded_variants | {decision.variant}
-        )
+        """A variant failed: another one is tried."""
+        assert job.attempt is not None
+        job.attempt.failed(fault)
         self._send(job)
 
     def _send(self, job: RoutedJob) -> None:
+        assert job.dispatch is not None
         if self._announce is not None:
             self._announce(job)
         began_s = time.perf_counter()
         try:
-            job.decision = decision = self._router.route_request(self._model_name, job.context)
-        except NoVariantError:
-            for failed, _ in job.failures or ():
-                self._router.report_ignored(failed)
+            job.attempt = attempt = job.dispatch.next_attempt()
+        except (NoVariantError, VariantsFailedError):
             if job.index != job.WARM_UP:
-                self._recorder.refused[job.index] = job.failures is None
+                self._recorder.refused[job.index] = not job.dispatch.attempts
             return
         finally:
             self._recorder.router_s += time.perf_counter() - began_s
             self._recorder.decisions += 1
-        job.half_width = decision.profile.interval.get()
+        job.half_width = attempt.decision.half_width
         job.sent_s = self._agenda.now_s
-        self._stations[decision.variant].submit(job)
+        self._stations[attempt.variant].submit(job)

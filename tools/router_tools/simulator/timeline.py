@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Fault
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.draw import Draw
 from router_tools.simulator.jobs import hidden_jobs

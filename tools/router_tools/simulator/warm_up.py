@@ -20,7 +20,7 @@ def warm_up(world: World, workload: Workload, seed: int, simulation: Simulation,
         for job in routed_jobs(replace(world, variants=(variant,)), workload, requests, simulation):
             job.index = job.WARM_UP
             job.context = replace(
-                job.context, allowed_variants=frozenset({variant.name}), max_latency_ms=None
+                job.context, allowed_variants=frozenset({variant.name}), max_latency_ms=None, warmup=True
             )
             simulation.arrive(job)
             agenda.run_out()

@@ -9,8 +9,8 @@ from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.variants.counters import Outcome
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Outcome
+from router_backend.core.records.outcome import Fault
 from router_backend.errors import ConfigurationError, InvalidRequestError
 
 VARIANTS = (Variant("cpu", Device.CPU), Variant("gpu", Device.GPU))
@@ -62,7 +62,7 @@ def test_the_same_classes_go_on_with_what_they_counted(router):
     for fraction in (0.5, 0.6):
         router.enable_ab_testing("v2", LatencyOptimizedPolicy, PowerEfficientPolicy, fraction)
         serve(router, 10)
-    found = router.get_experiment_report("v2").models["resnet50"]
+    found = router.experiments.report("v2").models["resnet50"]
     assert found.control.answers + found.treatment.answers == 20
 
 
@@ -83,7 +83,7 @@ def test_parameters_beside_a_function_are_refused():
 def test_the_report_tells_what_was_found(router):
     router.enable_ab_testing(*V2, 0.25)
     serve(router, 1000)
-    report = router.get_experiment_report("v2")
+    report = router.experiments.report("v2")
     found = report.models["resnet50"]
     assert (report.experiment.treatment, found.fraction, found.stopped_reason) == ("static:gpu", 0.25, None)
     assert found.control.answers + found.treatment.answers == 1000
@@ -96,14 +96,14 @@ def test_the_report_tells_what_was_found(router):
 
 
 def test_all_reports_are_had_at_once(router):
-    assert router.get_experiment_reports() == {}
+    assert router.experiments.reports() == {}
     router.enable_ab_testing(*V2, 0.25)
-    assert router.get_experiment_reports() == {"v2": router.get_experiment_report("v2")}
+    assert router.experiments.reports() == {"v2": router.experiments.report("v2")}
 
 
 def test_before_any_request_the_report_has_no_figures(router):
     router.enable_ab_testing(*V2, 0.25)
-    arm = router.get_experiment_report("v2").models["resnet50"].treatment
+    arm = router.experiments.report("v2").models["resnet50"].treatment
     assert (arm.answers, arm.error_rate, arm.mean_latency_ms, arm.p99_latency_ms) == (0, None, None, None)
 
 
@@ -129,10 +129,10 @@ def test_failures_count_when_they_are_known_to_be_the_variants_own(router):
     serve(router, 1, error=Fault.ERROR)
     decision = router.route_request("resnet50", RoutingContext(allowed_variants=frozenset({"gpu"})))
     router.record_execution(decision, counted=False)
-    treatment = router.get_experiment_report("v2").models["resnet50"].treatment
+    treatment = router.experiments.report("v2").models["resnet50"].treatment
     assert (treatment.failures, treatment.error_rate) == (1, 1.0)
     router.report_fault(decision, Fault.ERROR)
-    treatment = router.get_experiment_report("v2").models["resnet50"].treatment
+    treatment = router.experiments.report("v2").models["resnet50"].treatment
     assert (treatment.failures, treatment.variant_shares) == (2, {"gpu": 1.0})
 
 
@@ -147,7 +147,7 @@ def test_a_treatment_that_fails_is_stopped_and_the_control_goes_on():
             router.record_execution(decision, error=Fault.ERROR)
         else:
             router.record_execution(decision, latency_ms=10.0)
-    found = router.get_experiment_report("v2").models["resnet50"]
+    found = router.experiments.report("v2").models["resnet50"]
     assert found.stopped_reason.startswith("too many failures: ")
     assert found.fraction == 0.0
     assert router.get_metrics().get_model_metrics("resnet50").treatment_fractions == {"v2": 0.0}
@@ -162,7 +162,7 @@ def test_the_metrics_count_the_arms_and_do_not_fall_when_an_experiment_ends(rout
     counted = router.get_metrics().get_model_metrics("resnet50").arms
     assert sum(ends[Outcome.SUCCESS] for ends in counted.values()) == 100
     assert set(counted) == {("v2", "control"), ("v2", "treatment")}
-    router.disable_ab_testing("v2")
+    router.experiments.stop("v2")
     serve(router, 10)
     router.enable_ab_testing(*V2, 0.5)
     serve(router, 10, error=Fault.ERROR)
@@ -189,7 +189,7 @@ def test_the_metrics_tell_the_share_that_gets_the_treatment_until_it_has_ended(r
     assert fractions() == {"v2": 0.5}
     sample = 'model_router_experiment_treatment_ratio{experiment="v2",model="resnet50",router_instance='
     assert any(line.startswith(sample) for line in router.export_prometheus_metrics().splitlines())
-    router.disable_ab_testing("v2")
+    router.experiments.stop("v2")
     assert fractions() == {"v2": 0.0}
 
 
@@ -203,16 +203,16 @@ def test_an_experiment_that_is_enabled_again_goes_on_and_one_that_compares_somet
     router.enable_ab_testing(*V2, 0.5)
     serve(router, 100)
     router.enable_ab_testing(*V2, 0.6)
-    found = router.get_experiment_report("v2").models["resnet50"]
+    found = router.experiments.report("v2").models["resnet50"]
     assert (found.fraction, found.control.answers + found.treatment.answers) == (0.6, 100)
     router.enable_ab_testing("v2", "static:cpu", "latency", 0.6)
-    found = router.get_experiment_report("v2").models["resnet50"]
+    found = router.experiments.report("v2").models["resnet50"]
     assert (found.control.answers, found.treatment.policy) == (0, "latency")
 
 
 def test_when_it_ends_the_models_own_policy_decides_again(router):
     router.enable_ab_testing(*V2, 1.0)
-    router.disable_ab_testing("v2")
+    router.experiments.stop("v2")
     decision = router.route_request("resnet50", RoutingContext())
     assert (decision.policy, decision.arm, router.experiments()) == ("latency", None, ())
 
@@ -225,10 +225,10 @@ def test_an_unknown_experiment_is_refused_with_those_that_run(router):
 
 
 def test_models_that_come_later_take_part(router):
-    router.set_experiments([Experiment(*V2, 0.5, model_name_pattern="b*")])
+    router.experiments.set([Experiment(*V2, 0.5, model_name_pattern="b*")])
     router.register_model("bert", variants=VARIANTS)
     router.register_model("vgg19", variants=VARIANTS)
-    assert list(router.get_experiment_report("v2").models) == ["bert"]
+    assert list(router.experiments.report("v2").models) == ["bert"]
     assert router.route_request("bert", RoutingContext()).arm is not None
     assert router.route_request("resnet50", RoutingContext()).arm is None
 
@@ -247,8 +247,8 @@ def test_experiments_that_cannot_run_are_refused_and_nothing_changes(router, oth
     router.enable_ab_testing(*V2, 0.5)
     serve(router, 100)
     with pytest.raises(ConfigurationError, match=message):
-        router.set_experiments([Experiment(*V2, 0.9), *others])
-    found = router.get_experiment_report("v2").models["resnet50"]
+        router.experiments.set([Experiment(*V2, 0.9), *others])
+    found = router.experiments.report("v2").models["resnet50"]
     assert (found.fraction, found.control.answers + found.treatment.answers) == (0.5, 100)
 
 
@@ -262,7 +262,7 @@ def test_a_policy_for_a_variant_that_a_model_has_not_is_refused_and_nothing_chan
 
 
 def test_a_model_that_cannot_take_part_is_not_registered(router):
-    router.set_experiments([Experiment("v2", "latency", "static:gpu", 0.5)])
+    router.experiments.set([Experiment("v2", "latency", "static:gpu", 0.5)])
     with pytest.raises(ConfigurationError, match="model 'bert', experiment 'v2', policy: expected 'static:'"):
         router.register_model("bert", variants=VARIANTS[:1])
     with pytest.raises(InvalidRequestError, match="'bert' is not registered"):

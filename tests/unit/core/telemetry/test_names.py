@@ -10,7 +10,7 @@ from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.telemetry.names import METRICS, Kind, Metric
 from router_backend.core.telemetry.samples import LE_SECONDS, samples
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Fault
 
 BASE_UNITS = ("seconds", "bytes", "ratio", "watts")
 

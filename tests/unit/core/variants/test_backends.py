@@ -6,7 +6,7 @@ from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Fault
 
 LIMITS = DeviceLimits(max_in_flight=8)
 
@@ -27,10 +27,10 @@ def test_the_devices_that_have_variants_are_there_and_no_others():
 
 def test_a_device_is_available_as_long_as_one_variant_is():
     router = make_router(Variant("g", Device.GPU), Variant("h", Device.GPU))
-    router.set_ready("m", "g", "not ready: gone")
+    router.model("m").set_ready("g", "not ready: gone")
     assert router.backends()[Device.GPU].available
     assert router.backends()[Device.GPU].unavailable == {"g": "not ready: gone"}
-    router.set_ready("m", "h", "not ready: gone")
+    router.model("m").set_ready("h", "not ready: gone")
     assert not router.backends()[Device.GPU].available
 
 
@@ -70,6 +70,6 @@ def test_utilization_is_that_of_all_places_of_the_device():
     busy = RoutingContext(allowed_variants=frozenset({"busy"}))
     for _ in range(3):
         router.record_execution(router.route_request("m", busy), latency_ms=100.0)
-    alone = router.profile("m", "busy").load.utilization(0.0)
+    alone = router.model("m").state("busy").load.utilization(0.0)
     assert alone > 0.0
     assert router.backends()[Device.GPU].utilization == pytest.approx(alone / 2)

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Fault
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.job import Job
 from router_tools.simulator.pace import Pace

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Fault
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.pace import Pace, Slowdown
 from router_tools.simulator.randomness import stream

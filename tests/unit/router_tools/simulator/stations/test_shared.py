@@ -1,6 +1,6 @@
 import pytest
 
-from router_backend.core.variants.health import Fault
+from router_backend.core.records.outcome import Fault
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.pace import Pace, Slowdown
 from router_tools.simulator.randomness import stream

@@ -1,0 +1,90 @@
+"""How the variants compared in one decision, for those who ask why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from router_backend.core.records.variant import Device, Variant
+
+Standing = tuple[Variant, float, float, float, float]
+"""A candidate's variant, cost, predicted wait and service time in ms, and relative variance of the latter."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateReport:
+    """How one variant compared in a decision.
+
+    Args:
+        variant: its name.
+        device: the hardware it runs on.
+        score: from 0 to 1; 1 is the best, 0 was rejected.
+        expected_latency_ms: predicted wait and service; `None` if it was rejected.
+        reason_out: why it could not be chosen; `None` if it could.
+    """
+
+    variant: str
+    device: Device
+    score: float
+    expected_latency_ms: float | None
+    reason_out: str | None
+
+    @classmethod
+    def of_rejected(cls, variant: Variant, reason: str) -> CandidateReport:
+        """Return the report on a variant that a filter rejected."""
+        return cls(variant.name, variant.device, 0.0, None, reason)
+
+
+class Ranking:
+    """The candidates of one decision in comparison.
+
+    Args:
+        chosen: the name of the chosen one.
+        standings: the candidates, the chosen one included.
+    """
+
+    def __init__(self, chosen: str, standings: Sequence[Standing]) -> None:
+        self._standings = standings
+        self._chosen = next(each for each in standings if each[0].name == chosen)
+        self._others = sorted((each for each in standings if each is not self._chosen), key=_cost)
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """The others, the next best first."""
+        return tuple(standing[0].name for standing in self._others)
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the chosen one is better than the best of the others: Φ(Δ / √(v₁ + v₂)).
+
+        Δ is the lead in cost, v the variance of the predicted service time. 1 if there is no other; below
+        0.5 for a probe.
+        """
+        if not self._others:
+            return 1.0
+        rival = self._others[0]
+        variance = sum(service_ms**2 * relative for *_, service_ms, relative in (self._chosen, rival))
+        lead = rival[1] - self._chosen[1]
+        if variance == 0.0:
+            return 0.5 if lead == 0.0 else float(lead > 0.0)
+        return 0.5 * (1.0 + math.erf(lead / math.sqrt(2.0 * variance)))
+
+    def reports(self) -> Iterator[CandidateReport]:
+        """Report on every candidate."""
+        lowest = min(map(_cost, self._standings))
+        for variant, cost, wait_ms, service_ms, _ in self._standings:
+            yield CandidateReport(
+                variant.name, variant.device, _score(lowest, cost), wait_ms + service_ms, None
+            )
+
+
+def _cost(standing: Standing) -> float:
+    return standing[1]
+
+
+def _score(lowest_cost: float, cost: float) -> float:
+    """Return a cost as a score in [0, 1]; clamped here and nowhere else."""
+    if cost <= 0.0:
+        return 1.0
+    return min(1.0, max(0.0, lowest_cost / cost))

@@ -1,0 +1,212 @@
+"""The life of one request: which variant to try next, and what each end means for the variants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.logical_model import LogicalModel
+from router_backend.core.records.outcome import Fault
+from router_backend.core.records.request import RoutingContext
+from router_backend.errors import DeadlineError, NoVariantError, RouterError, VariantsFailedError
+
+
+class Dispatch:
+    """One request on its way through the variants. It starts nothing itself: whoever forwards drives it.
+
+    A state machine without threads, timers or I/O, so that a thread, a callback, a simulator or an event
+    loop can drive it. Ask for the next attempt, forward the request there, and report how the attempt ended;
+    repeat until one succeeds or there is no further attempt.
+
+    The rules, for every way to serve requests:
+
+    - A variant that was tried is not tried again for the same request.
+    - A deadline is that of the whole request: each attempt gets what is left of it.
+    - A dead process counts as the variant's failure at once; no request is to blame for it.
+    - An error may be the request's own fault. It counts as the variant's failure only if another variant
+      answers the same request, and is ignored otherwise.
+    - A variant that is not ready gets no more requests until it is reported ready. It never failed.
+
+    Not thread-safe: one request is driven by one thread at a time.
+
+    Args:
+        model: the logical model.
+        context: the request, with `spent_ms` as of now.
+
+    Attributes:
+        attempts: all attempts so far.
+
+    Examples:
+        >>> from router_backend import Device, ModelRouter, Variant
+        >>> router = ModelRouter()
+        >>> router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
+        >>> for attempt in router.dispatch("m", RoutingContext(batch_size=8)):
+        ...     if len(attempt.dispatch.attempts) == 1:
+        ...         attempt.failed(Fault.ERROR, "out of memory")
+        ...     else:
+        ...         execution = attempt.succeeded(latency_ms=4.1)
+        >>> [(each.variant, each.message) for each in attempt.dispatch.failures]
+        [('m_gpu', 'out of memory')]
+    """
+
+    __slots__ = ("_context", "_ended", "_model", "_started_s", "_undecided", "attempts")
+
+    def __init__(self, model: LogicalModel, context: RoutingContext) -> None:
+        self._model = model
+        self._context = context
+        self._started_s = model.now_s()
+        self._ended = False
+        self._undecided: list[Attempt] = []
+        self.attempts: list[Attempt] = []
+
+    def __iter__(self) -> Dispatch:
+        """Iterate over attempts until one succeeds."""
+        return self
+
+    def __next__(self) -> Attempt:
+        """Return the next attempt, as `next_attempt` does; stop after one that succeeded."""
+        if self._ended:
+            raise StopIteration
+        return self.next_attempt()
+
+    @property
+    def failures(self) -> list[Attempt]:
+        """The attempts that failed, in order."""
+        return [attempt for attempt in self.attempts if attempt.fault is not None]
+
+    def next_attempt(self) -> Attempt:
+        """Decide which variant is tried next and reserve its place.
+
+        Raises:
+            InvalidRequestError: no variant could ever serve this request.
+            NoVariantError: every variant is rejected at the moment.
+            DeadlineError: none would answer in time, and such requests are refused.
+            VariantsFailedError: no further variant can be tried; the text has the error of each that was.
+        """
+        attempts = self.attempts
+        try:
+            decision = self._model.route(self._remaining_context() if attempts else self._context)
+        except RouterError as error:
+            self.cancel()
+            raise self._as_final(error) from None
+        if attempts:
+            self._model.retried(attempts[-1].decision)
+        attempt = Attempt(self, decision)
+        attempts.append(attempt)
+        return attempt
+
+    def cancel(self) -> None:
+        """End the request without an answer: what is not decided yet says nothing about the variants."""
+        self._ended = True
+        self._conclude(None)
+        for attempt in self.attempts:
+            self._model.record(attempt.decision)
+
+    def _succeeded(
+        self, attempt: Attempt, latency_ms: float, memory_mb: float | None, power_w: float | None
+    ) -> Execution | None:
+        self._ended = True
+        try:
+            return self._model.record(
+                attempt.decision, latency_ms=latency_ms, memory_mb=memory_mb, power_w=power_w
+            )
+        finally:
+            if self._undecided:
+                self._conclude(Fault.ERROR)
+
+    def _failed(self, attempt: Attempt, fault: Fault) -> None:
+        if fault is Fault.ERROR:
+            self._model.release(attempt.decision)
+            self._undecided.append(attempt)
+        else:
+            self._model.record(attempt.decision, fault=fault)
+
+    def _ignored(self, attempt: Attempt) -> None:
+        self._ended = True
+        self._model.record(attempt.decision)
+
+    def _conclude(self, fault: Fault | None) -> None:
+        """Count the errors that waited for another variant's answer."""
+        undecided, self._undecided = self._undecided, []
+        for attempt in undecided:
+            self._model.conclude(attempt.decision, fault)
+
+    def _remaining_context(self) -> RoutingContext:
+        """Return the request without the variants that were tried, and with the time that has passed."""
+        context = self._context
+        tried = {attempt.decision.variant for attempt in self.attempts}
+        passed_ms = max(0.0, self._model.now_s() - self._started_s) * 1e3
+        return replace(
+            context,
+            excluded_variants=context.excluded_variants | tried,
+            spent_ms=context.spent_ms + passed_ms,
+        )
+
+    def _as_final(self, error: RouterError) -> RouterError:
+        """Return the error that the client gets when no further attempt can be made."""
+        no_variant = isinstance(error, NoVariantError) and not isinstance(error, DeadlineError)
+        failed = [attempt for attempt in self.failures if attempt.fault is not Fault.NOT_READY]
+        if not no_variant or not failed:
+            return error
+        tried = "; ".join(f"{attempt.variant}: {attempt.message}" for attempt in self.failures)
+        return VariantsFailedError(
+            f"model '{self._model.name}': no variant could answer the request ({tried})"
+        )
+
+
+class Attempt:
+    """One try of a request at one variant. Report its end with exactly one of the methods.
+
+    Args:
+        dispatch: the request.
+        decision: the decision that it follows from.
+
+    Attributes:
+        dispatch: the same.
+        decision: the same.
+        fault: how the variant failed; `None` if it did not, so far.
+        message: the variant's error; empty if it did not fail.
+    """
+
+    __slots__ = ("decision", "dispatch", "fault", "message")
+
+    def __init__(self, dispatch: Dispatch, decision: RoutingDecision) -> None:
+        self.dispatch = dispatch
+        self.decision = decision
+        self.fault: Fault | None = None
+        self.message = ""
+
+    @property
+    def variant(self) -> str:
+        """The Triton model to forward the request to."""
+        return self.decision.variant
+
+    def succeeded(
+        self, latency_ms: float, *, memory_mb: float | None = None, power_w: float | None = None
+    ) -> Execution | None:
+        """Report an answer: the request is done, and the variant's profile learns.
+
+        Args:
+            latency_ms: from sending to answer.
+            memory_mb: memory that the request was seen to take; `None` if it was not measured.
+            power_w: power that was seen to be drawn for it; `None` if it was not measured.
+
+        Returns:
+            How the attempt ended; `None` if that was reported before.
+        """
+        return self.dispatch._succeeded(self, latency_ms, memory_mb, power_w)
+
+    def failed(self, fault: Fault, message: str = "") -> None:
+        """Report a failure: another variant may be tried.
+
+        Args:
+            fault: how the variant failed.
+            message: its error.
+        """
+        self.fault = fault
+        self.message = message
+        self.dispatch._failed(self, fault)
+
+    def ignored(self) -> None:
+        """Report an end that says nothing about the variant: a dry run, a measurement that must not count."""
+        self.dispatch._ignored(self)

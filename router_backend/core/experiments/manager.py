@@ -1,0 +1,145 @@
+"""Starts, changes, stops and reports experiments on all models of a router."""
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.experiments.model_experiments import ModelExperiments, Running
+from router_backend.core.experiments.report import ExperimentReport, report_on
+from router_backend.errors import ConfigurationError, InvalidRequestError
+
+
+class Change(NamedTuple):
+    """Experiments that were checked against every model, ready to be run.
+
+    Args:
+        experiments: by name.
+        running: what runs then, by model.
+        now_s: from when on.
+    """
+
+    experiments: dict[str, Experiment]
+    running: Mapping[str, Running]
+    now_s: float
+
+
+class ExperimentManager:
+    """The experiments of a router. Thread-safe.
+
+    Args:
+        lock: the router's; `prepare`, `apply` and `add_model` expect it to be held.
+        clock: the router's.
+    """
+
+    def __init__(self, lock: threading.Lock, clock: Callable[[], float]) -> None:
+        self._lock = lock
+        self._clock = clock
+        self._experiments: dict[str, Experiment] = {}
+        self._models: dict[str, ModelExperiments] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether any experiment runs, so that a request's unit matters."""
+        return bool(self._experiments)
+
+    def __iter__(self) -> Iterator[Experiment]:
+        """Iterate over the experiments that run, those stopped by their guardrails included."""
+        return iter(self._experiments.values())
+
+    def start(self, experiment: Experiment) -> None:
+        """Start an experiment, or change the one of that name.
+
+        Raises:
+            ConfigurationError: as `set`.
+        """
+        with self._lock:
+            self.apply(self.prepare((self._experiments | {experiment.experiment_id: experiment}).values()))
+
+    def stop(self, experiment_id: str) -> None:
+        """Stop an experiment: the models' own policies decide again, and its counts are dropped.
+
+        Raises:
+            InvalidRequestError: no experiment has that name.
+        """
+        with self._lock:
+            stopped = self._find(experiment_id)
+            self.apply(self.prepare(each for each in self._experiments.values() if each is not stopped))
+
+    def set(self, experiments: Iterable[Experiment]) -> None:
+        """Run these experiments from now on, and no others.
+
+        One that compares what it compared before keeps its counts, with its new rollout and guardrails; one
+        that compares something else starts from the beginning.
+
+        Raises:
+            ConfigurationError: two have one name or want the same requests, or a policy is for a variant that
+                a model lacks; then nothing has changed.
+        """
+        with self._lock:
+            self.apply(self.prepare(experiments))
+
+    def report(self, experiment_id: str) -> ExperimentReport:
+        """Report what an experiment has found so far; it may be read at any time.
+
+        Raises:
+            InvalidRequestError: no experiment has that name.
+        """
+        with self._lock:
+            return self._report_on(self._find(experiment_id))
+
+    def reports(self) -> dict[str, ExperimentReport]:
+        """Report what all experiments have found so far, by name, at one moment."""
+        with self._lock:
+            return {name: self._report_on(each) for name, each in self._experiments.items()}
+
+    def add_model(self, model_name: str, variants: Collection[str]) -> ModelExperiments:
+        """Return the experiments of a model that is being registered.
+
+        Raises:
+            ConfigurationError: it cannot take part in an experiment that is for it.
+        """
+        now_s = self._clock()
+        wanted = list(self._experiments.values())
+        model = ModelExperiments(model_name, variants)
+        model.apply(model.prepare(wanted, now_s), wanted, now_s)
+        self._models[model_name] = model
+        return model
+
+    def prepare(self, experiments: Iterable[Experiment]) -> Change:
+        """Check experiments against every model; nothing changes yet.
+
+        Raises:
+            ConfigurationError: as `set`.
+        """
+        wanted = list(experiments)
+        by_name = {experiment.experiment_id: experiment for experiment in wanted}
+        if len(by_name) < len(wanted):
+            names = ", ".join(experiment.experiment_id for experiment in wanted)
+            raise ConfigurationError(f"every experiment_id may stand once, found {names}")
+        now_s = self._clock()
+        running = {name: model.prepare(wanted, now_s) for name, model in self._models.items()}
+        return Change(by_name, running, now_s)
+
+    def apply(self, change: Change) -> None:
+        """Run what `prepare` returned."""
+        wanted = list(change.experiments.values())
+        for name, running in change.running.items():
+            self._models[name].apply(running, wanted, change.now_s)
+        self._experiments = change.experiments
+
+    def _find(self, experiment_id: str) -> Experiment:
+        try:
+            return self._experiments[experiment_id]
+        except KeyError:
+            known = ", ".join(self._experiments) or "none"
+            raise InvalidRequestError(f"experiment '{experiment_id}' does not run: found {known}") from None
+
+    def _report_on(self, experiment: Experiment) -> ExperimentReport:
+        now_s = self._clock()
+        name = experiment.experiment_id
+        found = {
+            model_name: report_on(model.running[name], now_s)
+            for model_name, model in self._models.items()
+            if name in model.running
+        }
+        return ExperimentReport(experiment, found)

@@ -1,0 +1,102 @@
+"""One variant as a policy sees it."""
+
+from router_backend.core.learning.resource_model import ResourceModel
+from router_backend.core.records.variant import Variant
+
+NOTHING_LEARNED = ResourceModel()
+
+
+class Candidate:
+    """What is predicted for the request being routed at one variant.
+
+    There is one object per variant. Its figures are set again for every decision, under the router's lock:
+    an object per candidate and decision would cost as much as the choice itself. So a policy reads them while
+    it scores, and keeps numbers, never candidates.
+
+    Args:
+        variant: name, device, characteristics.
+        service_ms: predicted service time S.
+        wait_ms: predicted wait W before that.
+        variance: squared relative standard deviation of the predicted service time; 1 if it is a guess.
+        utilization: how busy the variant was over the last seconds, per instance.
+        in_flight: requests routed to it and not finished.
+        concurrency: how many it serves at once.
+        weight: how much it is preferred; a policy divides its cost by it. 1 is neutral.
+        size: the request's size x.
+        power: predicts `power_w`.
+        memory: predicts `memory_mb`.
+
+    Attributes:
+        mean_service_ms: mean predicted service time of what was sent there recently; 0 before the first.
+        failure_share: share of its requests that failed.
+        prior_ms: service time that the model's analysis suggests; 0 if there is none.
+        cost: what the policy makes of it, in the policy's unit; the lowest is best.
+    """
+
+    __slots__ = (
+        "_memory",
+        "_power",
+        "concurrency",
+        "cost",
+        "failure_share",
+        "in_flight",
+        "mean_service_ms",
+        "service_ms",
+        "size",
+        "utilization",
+        "variance",
+        "variant",
+        "wait_ms",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        variant: Variant,
+        *,
+        service_ms: float = 0.0,
+        wait_ms: float = 0.0,
+        variance: float = 0.0,
+        utilization: float = 0.0,
+        in_flight: int = 0,
+        concurrency: int = 1,
+        weight: float = 1.0,
+        size: float = 1.0,
+        power: ResourceModel = NOTHING_LEARNED,
+        memory: ResourceModel = NOTHING_LEARNED,
+    ) -> None:
+        self.variant = variant
+        self.service_ms = service_ms
+        self.wait_ms = wait_ms
+        self.variance = variance
+        self.utilization = utilization
+        self.in_flight = in_flight
+        self.concurrency = concurrency
+        self.weight = weight
+        self.size = size
+        self.mean_service_ms = 0.0
+        self.failure_share = 0.0
+        self.cost = 0.0
+        self._power = power
+        self._memory = memory
+
+    @property
+    def latency_ms(self) -> float:
+        """Predicted latency W + S."""
+        return self.wait_ms + self.service_ms
+
+    @property
+    def power_w(self) -> float | None:
+        """Power that is expected to be drawn for the request; `None` if unknown."""
+        return self._power.predict(self.size) or None
+
+    @property
+    def memory_mb(self) -> float | None:
+        """Memory that the request is expected to take; `None` if unknown."""
+        return self._memory.predict(self.size) or None
+
+    @property
+    def prior_ms(self) -> float:
+        """Service time that the model's analysis suggests; 0 if there is none."""
+        suitability = self.variant.suitability
+        return (suitability.fixed_ms or 0.0) + (suitability.per_item_ms or 0.0) * self.size
