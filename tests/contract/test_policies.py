@@ -18,11 +18,11 @@ from router_backend.core import policies
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.policies.registry import POLICIES, create_policy
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.records.outcome import Fault
 from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import NoVariantError
 from tests.contract.discovery import classes_of

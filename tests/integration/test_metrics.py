@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
-
 from router_backend.core.telemetry.names import METRICS, REQUESTS
+
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.prometheus import obtain_prometheus
 from tests.integration.client import Client, items, until

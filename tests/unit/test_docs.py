@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from router_backend.core.telemetry.names import METRICS
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.config.parameters import RouterParameters
 from router_backend.core.policies.registry import POLICIES
-from router_backend.core.telemetry.names import METRICS
 from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError
 from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, parse_settings

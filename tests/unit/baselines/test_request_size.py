@@ -1,4 +1,5 @@
 from router_backend.baselines.request_size import RequestSize
+
 from router_backend.core.records.request import RoutingContext
 
 

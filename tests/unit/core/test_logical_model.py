@@ -7,10 +7,10 @@ import pytest
 from router_backend.baselines.static import StaticPolicy
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.logical_model import LogicalModel
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.settings import ModelSettings
-from router_backend.core.records.outcome import Fault
 from router_backend.core.variants.health import BreakerState
 from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError

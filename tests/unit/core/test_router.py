@@ -11,11 +11,11 @@ from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.policies.base import Choice
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.records.outcome import Fault
 from router_backend.core.variants.health import BreakerState
 from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError, InvalidRequestError, NoVariantError

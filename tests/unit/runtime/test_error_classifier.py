@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-
 from router_backend.runtime.symptoms import Symptoms
 
 NOT_READY = (

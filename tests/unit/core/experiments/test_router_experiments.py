@@ -6,11 +6,10 @@ import pytest
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
+from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.records.outcome import Outcome
-from router_backend.core.records.outcome import Fault
 from router_backend.errors import ConfigurationError, InvalidRequestError
 
 VARIANTS = (Variant("cpu", Device.CPU), Variant("gpu", Device.GPU))

@@ -4,13 +4,13 @@ import re
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from router_backend.core.telemetry.names import METRICS, Kind, Metric
+from router_backend.core.telemetry.samples import LE_SECONDS, samples
 
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
-from router_backend.core.telemetry.names import METRICS, Kind, Metric
-from router_backend.core.telemetry.samples import LE_SECONDS, samples
-from router_backend.core.records.outcome import Fault
 
 BASE_UNITS = ("seconds", "bytes", "ratio", "watts")
 

@@ -4,12 +4,11 @@ import itertools
 
 import pytest
 
+from router_backend.core.records.outcome import Fault, Outcome, Refusal
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.records.outcome import Outcome, Refusal
-from router_backend.core.records.outcome import Fault
 from router_backend.errors import DeadlineError, InvalidRequestError, NoVariantError
 
 GPU_ONLY = RoutingContext(allowed_variants=frozenset({"m_gpu"}))

@@ -1,12 +1,12 @@
 import pytest
 
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.core.records.outcome import Fault
 
 LIMITS = DeviceLimits(max_in_flight=8)
 

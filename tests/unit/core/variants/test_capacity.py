@@ -2,12 +2,12 @@ import random
 
 import pytest
 
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import Capacity, DeviceLimits, Taken
-from router_backend.core.records.outcome import Fault
 from router_backend.errors import ConfigurationError, NoVariantError
 
 CPU, GPU = Variant("m_cpu", Device.CPU), Variant("m_gpu", Device.GPU)

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
-from router_backend.core.records.outcome import Fault
 from router_backend.core.variants.health import BreakerState
 from router_backend.core.variants.load import Place
 from router_backend.core.variants.profile import VariantProfile

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from router_backend.core.records.variant import Device
 from router_backend.core.records.outcome import Fault
+from router_backend.core.records.variant import Device
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.job import Job
 from router_tools.simulator.service_law import AffineServiceLaw
