@@ -11,7 +11,7 @@ from router_backend.core.choosing.filters import Out, Profiles, able, in_time, w
 from router_backend.core.experiments.arm import Arm
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.experiments.running_experiment import RunningExperiment
-from router_backend.core.learning.predictor import LEAST, MOST
+from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.registry import create_policy
@@ -225,7 +225,7 @@ class LogicalModel:
         self.sums.arm_ended(arm.experiment_id, arm.name, latency_ms, error)
         if error is not None:
             arm.running.failed(arm, decision.variant, decision.now_s)
-        elif latency_ms is not None and LEAST <= latency_ms <= MOST:
+        elif latency_ms is not None and MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE:
             arm.running.answered(arm, decision.variant, latency_ms, decision.now_s)
 
     def _policy_named(self, name: str) -> Policy:

@@ -7,8 +7,8 @@ from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.change import ChangeDetector
 from router_backend.core.learning.level import LevelFilter
 from router_backend.core.learning.predictor import (
-    LEAST,
-    MOST,
+    MAX_PLAUSIBLE,
+    MIN_PLAUSIBLE,
     VARIANCE_GROWTH_PER_S,
     VARIANCE_UNKNOWN,
     variance_of,
@@ -25,7 +25,7 @@ class LatencyModel:
     """S(x) = g · (a + c·x) · β(x), learned from service times.
 
     An observation is held at 6 S before anything learns from it, so that one stall does not bend the law;
-    one that cannot be (no number, below LEAST, above MOST) is counted in `rejected` and teaches nothing;
+    one that cannot be (no number, below MIN_PLAUSIBLE, above MAX_PLAUSIBLE) is counted in `rejected` and teaches nothing;
     nor does one of a thousand times the prediction, until the third in a row says that it is meant.
     The law learns first, then each factor what those before it leave unexplained (backfitting): were all
     three to answer for the whole of one surprise, the next prediction would be its third power.
@@ -82,7 +82,7 @@ class LatencyModel:
         Returns:
             Whether it was learned, not rejected.
         """
-        if not (LEAST <= service_ms <= MOST and LEAST <= x <= MOST):
+        if not (MIN_PLAUSIBLE <= service_ms <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return False
         law = self.law

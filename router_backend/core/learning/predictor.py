@@ -6,8 +6,8 @@ from typing import Protocol
 from router_backend.core.learning.affine import AffineLaw
 
 # Of a quantity as of a size: what no clock, sensor or tensor shows, and what squares cannot hold.
-LEAST = 1e-9
-MOST = 1e12
+MIN_PLAUSIBLE = 1e-9
+MAX_PLAUSIBLE = 1e12
 
 # Squared relative standard deviations: what is not known before a law has seen enough, and what is forgotten
 # while it sees nothing.

@@ -1,7 +1,13 @@
 """What a request takes of one resource at one variant: memory in MB, or power in W."""
 
 from router_backend.core.learning.affine import AffineLaw
-from router_backend.core.learning.predictor import LEAST, MOST, VARIANCE_UNKNOWN, variance_of, widened
+from router_backend.core.learning.predictor import (
+    MAX_PLAUSIBLE,
+    MIN_PLAUSIBLE,
+    VARIANCE_UNKNOWN,
+    variance_of,
+    widened,
+)
 
 
 class ResourceModel:
@@ -35,7 +41,7 @@ class ResourceModel:
 
     def update(self, x: float, value: float, now_s: float) -> None:
         """Learn that a request of size x took `value`."""
-        if not (LEAST <= value <= MOST and LEAST <= x <= MOST):
+        if not (MIN_PLAUSIBLE <= value <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return
         self.law.update(x, value)

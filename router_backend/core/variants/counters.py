@@ -4,7 +4,7 @@ from bisect import bisect_left
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from router_backend.core.learning.predictor import LEAST, MOST
+from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.variants.health import Fault
 
 if TYPE_CHECKING:  # a decision leads to the profiles, which hold these sums
@@ -96,7 +96,7 @@ class VariantSums:
         if ends is None:
             ends = self.ends[policy] = Ends()
         ends.add(latency_ms, error)
-        if error is not None or latency_ms is None or not LEAST <= latency_ms <= MOST:
+        if error is not None or latency_ms is None or not MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE:
             return
         self.within[bisect_left(LATENCY_BOUNDS_MS, latency_ms)] += 1
         self.latency_ms += latency_ms

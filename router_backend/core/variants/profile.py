@@ -5,7 +5,7 @@ import math
 from router_backend.core.learning.interval import ConformalInterval
 from router_backend.core.learning.latency_model import LatencyModel
 from router_backend.core.learning.pace import LearningPace
-from router_backend.core.learning.predictor import LEAST, MOST
+from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -247,7 +247,7 @@ def _can_be(place: Place, latency_ms: float, now_s: float) -> bool:
     before it, which this clock has timed: there it must have seen the whole latency pass.
     """
     elapsed_ms = (now_s - place.dispatched_s) * 1e3
-    if not (LEAST <= latency_ms <= MOST and elapsed_ms > 0.0):
+    if not (MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE and elapsed_ms > 0.0):
         return False
     return not place.queued or latency_ms <= CLOCKS_AGREE_WITHIN * elapsed_ms
 
