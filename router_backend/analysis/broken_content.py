@@ -1,4 +1,4 @@
-"""What broken content makes readers of ONNX files raise becomes one sentence with the file and the step."""
+"""Conversion of the errors that invalid ONNX files raise into `ConfigurationError`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,29 +11,29 @@ from onnx.shape_inference import InferenceError
 
 from router_backend.errors import ConfigurationError
 
-BROKEN = (
+CONTENT_ERRORS = (
     ArithmeticError,
     AttributeError,
     LookupError,
     MemoryError,
     OSError,
-    RuntimeError,  # what `onnx` raises from its C++ part, and RecursionError
+    RuntimeError,  # raised by the C++ code of `onnx`; includes RecursionError
     TypeError,
     ValueError,
     DecodeError,
     InferenceError,
     ValidationError,
 )
-"""The kinds that files with flipped and missing bytes were seen to raise, and their relatives."""
-LONGEST_REASON = 200
+"""The errors observed with files that have flipped or missing bytes, and their base classes."""
+MAX_REASON_LENGTH = 200
 
 
 class BrokenNodeError(Exception):
-    """A node cannot be as it is.
+    """A node is invalid.
 
     Args:
-        node: which.
-        problem: what was expected of it and found.
+        node: the node.
+        problem: what was expected and what was found.
     """
 
     def __init__(self, node: NodeProto, problem: str) -> None:
@@ -44,14 +44,14 @@ class BrokenNodeError(Exception):
 
 @contextmanager
 def reading(path: Path, step: str) -> Iterator[None]:
-    """Around a step that reads the content of a file.
+    """Convert errors raised within a step that reads the content of a file.
 
     Args:
         path: the file.
-        step: what is done, as in "while counting the work".
+        step: the step, to follow "while" in the message, such as "counting its work".
 
     Raises:
-        ConfigurationError: the content is broken.
+        ConfigurationError: the content is invalid.
     """
     try:
         yield
@@ -59,8 +59,8 @@ def reading(path: Path, step: str) -> Iterator[None]:
         raise ConfigurationError(
             f"{path}, node '{error.name}' ({error.operator}): {error}: export the model again"
         ) from None
-    except BROKEN as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+    except CONTENT_ERRORS as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_LENGTH]
         raise ConfigurationError(
             f"{path}: expected a model that can be analyzed, found, while {step}, {reason}: "
             f"export the model again"
