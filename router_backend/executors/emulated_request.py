@@ -1,4 +1,4 @@
-"""What a request may ask of an emulated device: how long it is to take, or that it is to fail."""
+"""The request parameter that sets the service time of an emulated device, or makes it fail."""
 
 import json
 
@@ -6,28 +6,28 @@ from router_backend.errors import InvalidRequestError, RouterError
 from router_backend.executors.emulated_settings import MS, non_negative
 
 REQUEST_PARAMETER = "emulated_service_ms"
-"""Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""
+"""A string with a JSON object from variant to ms or null: Triton does not forward floats between models."""
 
-_EXPECTED = f"text, a JSON object from variant to {MS}, or to null where it is to fail"
+_EXPECTED = f"a string with a JSON object from variant to {MS}, or to null to make it fail"
 
 
 class EmulatedFailureError(RouterError):
-    """The variant fails because the request says so."""
+    """The variant fails because the request asks for it."""
 
 
-def told_service_ms(model_name: str, parameters_json: str) -> float | None:
-    """The service time in ms that a request sets for a variant; None: it sets none.
+def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
+    """Return the service time in ms that a request sets for a variant; `None` if it sets none.
 
     Args:
         model_name: the variant.
-        parameters_json: the request's parameters, a JSON object or nothing.
+        parameters_json: the parameters of the request as a JSON object; may be empty.
 
     Raises:
-        InvalidRequestError: what it says cannot be read, or is not about this variant.
-        EmulatedFailureError: the variant is to fail.
+        InvalidRequestError: the parameter is invalid or lacks this variant.
+        EmulatedFailureError: the request asks for a failure.
 
     Examples:
-        >>> told_service_ms("a", json.dumps({"emulated_service_ms": '{"a": 4.2, "b": 9}'}))
+        >>> requested_service_ms("a", json.dumps({"emulated_service_ms": '{"a": 4.2, "b": 9}'}))
         4.2
     """
     parameters = json.loads(parameters_json or "{}")
@@ -35,13 +35,13 @@ def told_service_ms(model_name: str, parameters_json: str) -> float | None:
         return None
     text = parameters[REQUEST_PARAMETER]
     try:
-        told = json.loads(text)[model_name]
-        service_ms = None if told is None else non_negative(told)
+        requested = json.loads(text)[model_name]
+        service_ms = None if requested is None else non_negative(requested)
     except (ValueError, TypeError, KeyError):
         raise InvalidRequestError(
-            f"request parameter '{REQUEST_PARAMETER}': expected {_EXPECTED}, with '{model_name}' among "
-            f"them; found {text!r}"
+            f"request parameter '{REQUEST_PARAMETER}': expected {_EXPECTED}, which contains "
+            f"'{model_name}', found {text!r}"
         ) from None
     if service_ms is None:
-        raise EmulatedFailureError(f"'{model_name}' fails, as the request says")
+        raise EmulatedFailureError(f"'{model_name}' failed, as the request asked")
     return service_ms

@@ -101,7 +101,7 @@ def test_a_variant_fails_where_the_request_says_so_and_the_router_asks_another(c
     failing = told(gpu_emulated=None, ane_emulated=None, cpu_emulated=1.0)
     refusal = client.refusal("gpu_emulated", items(1), parameters=failing)
     assert refusal.status == "INTERNAL"
-    assert "'gpu_emulated' fails, as the request says" in refusal.message
+    assert "'gpu_emulated' failed, as the request asked" in refusal.message
     parameters = {**failing, "router_explain": "true"}
     answer = client.ask("routed", items(1), parameters=parameters)
     assert json.loads(answer.as_numpy("routing_decision").item())["variant"] == "cpu_emulated"
@@ -124,4 +124,4 @@ def test_a_wrong_configuration_is_refused_at_load_with_a_sentence(server: Embedd
 
 def test_the_log_says_of_each_instance_that_it_is_emulated(server: EmbeddedTriton) -> None:
     for instance in ("gpu_emulated_0_0", "cpu_emulated_0_0", "cpu_emulated_0_1"):
-        assert f"'{instance}' is an emulated device: its answers are computed here" in server.log_text()
+        assert f"'{instance}' is an emulated device: its outputs are computed on the CPU" in server.log_text()
