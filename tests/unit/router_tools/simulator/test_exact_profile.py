@@ -11,7 +11,7 @@ LAW = TableServiceLaw({128: {1: 2.0, 3: 6.0}, 384: {1: 8.0, 3: 20.0}})
 WORLD = World("w", "", (replace(variant("gpu"), law=LAW),))
 
 
-def test_sizes_of_as_many_elements_are_averaged_by_how_often_they_come() -> None:
+def test_sizes_with_equal_elements_are_averaged_by_frequency() -> None:
     mine = workload(sizes={(1, 128): 0.5, (3, 128): 0.4, (1, 384): 0.1})
     law = exact_laws(WORLD, mine, 128)["gpu"]
     assert law(1.0) == pytest.approx(2.0)
