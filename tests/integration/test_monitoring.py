@@ -181,5 +181,5 @@ def test_a_config_that_prometheus_cannot_read_is_named_with_its_reason(
 ) -> None:
     config = tmp_path / "wrong.yml"
     config.write_text("scrapes: []\n")
-    with pytest.raises(ToolError, match=r"did not get ready with .*wrong\.yml, .*field scrapes not found"):
+    with pytest.raises(ToolError, match=r"did not start with .*wrong\.yml; .*field scrapes not found"):
         PrometheusServer(programs, config).__enter__()
