@@ -11,7 +11,7 @@ from onnx.shape_inference import InferenceError
 
 from router_backend.errors import ConfigurationError
 
-CONTENT_ERRORS = (
+BROKEN = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -25,15 +25,15 @@ CONTENT_ERRORS = (
     ValidationError,
 )
 """The errors observed with files that have flipped or missing bytes, and their base classes."""
-MAX_REASON_LENGTH = 200
+LONGEST_REASON = 200
 
 
 class BrokenNodeError(Exception):
     """A node is invalid.
 
     Args:
-        node: the node.
-        problem: what was expected and what was found.
+        node: which.
+        problem: what was expected of it and found.
     """
 
     def __init__(self, node: NodeProto, problem: str) -> None:
@@ -59,8 +59,8 @@ def reading(path: Path, step: str) -> Iterator[None]:
         raise ConfigurationError(
             f"{path}, node '{error.name}' ({error.operator}): {error}: export the model again"
         ) from None
-    except CONTENT_ERRORS as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_LENGTH]
+    except BROKEN as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
         raise ConfigurationError(
             f"{path}: expected a model that can be analyzed, found, while {step}, {reason}: "
             f"export the model again"

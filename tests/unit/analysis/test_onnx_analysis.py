@@ -21,7 +21,7 @@ def save(path: Path, model: onnx.ModelProto) -> Path:
     return path
 
 
-def analyzed(
+def made(
     tmp_path: Path,
     nodes: list[Any],
     inputs: list[Any],
@@ -74,7 +74,7 @@ def test_squeezenet_1_0_has_its_published_parameters(tmp_path: Path) -> None:
     constants = [weights(f"w{n}", out, in_, k, k) for n, (out, in_, k) in enumerate(layers)]
     constants += [weights(f"b{n}", out) for n, (out, _, _) in enumerate(layers)]
     node = helper.make_node("Identity", ["x"], ["y"])
-    model = analyzed(tmp_path, [node], [floats("x", 1)], [floats("y", 1)], tuple(constants))
+    model = made(tmp_path, [node], [floats("x", 1)], [floats("y", 1)], tuple(constants))
     assert model.parameter_count == 1_248_424
 
 
@@ -83,12 +83,10 @@ def test_a_dynamic_batch_counts_as_one_item_and_other_dynamic_dimensions_make_ma
 ) -> None:
     w = weights("w", 8, 3, 3, 3)
     conv = helper.make_node("Conv", ["x", "w"], ["y"])
-    closed = analyzed(tmp_path, [conv], [floats("x", "n", 3, 10, 10)], [floats("y", "n", 8, 8, 8)], (w,))
+    closed = made(tmp_path, [conv], [floats("x", "n", 3, 10, 10)], [floats("y", "n", 8, 8, 8)], (w,))
     assert (closed.macs, closed.dynamic_dimensions) == (8 * 8 * 8 * 3 * 9, ())
     assert closed.activation_bytes == 4 * 8 * 8 * 8
-    open_width = analyzed(
-        tmp_path, [conv], [floats("x", "n", 3, 10, "w_")], [floats("y", "n", 8, 8, "v")], (w,)
-    )
+    open_width = made(tmp_path, [conv], [floats("x", "n", 3, 10, "w_")], [floats("y", "n", 8, 8, "v")], (w,))
     assert (open_width.macs, open_width.activation_bytes) == (None, None)
     assert open_width.dynamic_dimensions == ("x[3]",)
 
@@ -112,15 +110,15 @@ def test_macs_follow_the_definition_of_the_operator(
     macs: int,
 ) -> None:
     node = helper.make_node(operator, ["x", "w"], ["y"], **attributes)
-    model = analyzed(
+    model = made(
         tmp_path, [node], [floats("x", *shapes[0])], [floats("y", *output)], (weights("w", *shapes[1]),)
     )
     assert model.macs == macs
 
 
-def test_a_recurrent_cell_uses_all_weights_at_each_step(tmp_path: Path) -> None:
+def test_a_recurrent_cell_works_with_all_its_weights_at_each_step(tmp_path: Path) -> None:
     node = helper.make_node("LSTM", ["x", "w", "r"], ["", "h"], hidden_size=5)
-    model = analyzed(
+    model = made(
         tmp_path,
         [node],
         [floats("x", 7, 1, 3)],
@@ -142,7 +140,7 @@ def test_the_macs_of_the_larger_branch_and_the_parameters_of_both_count(tmp_path
         "If", ["c"], ["y"], then_branch=branch("t", "a", 3), else_branch=branch("e", "b", 9)
     )
     condition = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
-    model = analyzed(tmp_path, [node], [condition, floats("x", 1, 4)], [floats("y", 1, "k")])
+    model = made(tmp_path, [node], [condition, floats("x", 1, 4)], [floats("y", 1, "k")])
     assert (model.control_flow, model.macs, model.parameter_count) == (("If",), 4 * 9, 4 * 3 + 4 * 9)
     assert model.operators == {"MatMul": 2, "If": 1}
 
@@ -160,18 +158,14 @@ def test_the_macs_of_a_loop_are_unknown(tmp_path: Path) -> None:
     )
     node = helper.make_node("Loop", ["", "c", "x"], ["y"], body=body)
     condition = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
-    model = analyzed(
-        tmp_path, [node], [condition, floats("x", 4, 4)], [floats("y", 4, 4)], (weights("w", 4, 4),)
-    )
+    model = made(tmp_path, [node], [condition, floats("x", 4, 4)], [floats("y", 4, 4)], (weights("w", 4, 4),))
     assert (model.control_flow, model.macs) == (("Loop",), None)
 
 
 @pytest.mark.parametrize("opset", [7, 13, OPSET, onnx.defs.onnx_opset_version()])
 def test_old_and_new_opsets_are_read(tmp_path: Path, opset: int) -> None:
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
-    model = analyzed(
-        tmp_path, [node], [floats("x", "n", 4)], [floats("y", "n", 2)], (weights("w", 4, 2),), opset
-    )
+    model = made(tmp_path, [node], [floats("x", "n", 4)], [floats("y", "n", 2)], (weights("w", 4, 2),), opset)
     assert (model.opset, model.macs) == (opset, 8)
 
 
@@ -189,7 +183,7 @@ def test_quantization_is_detected_by_operators_and_weights(
 ) -> None:
     domain = "" if operator == "Identity" else "com.microsoft"
     node = helper.make_node(operator, ["w"], ["y"], domain=domain)
-    model = analyzed(tmp_path, [node], [], [floats("y", 4)], (weights("w", 4, dtype=dtype),))
+    model = made(tmp_path, [node], [], [floats("y", 4)], (weights("w", 4, dtype=dtype),))
     assert model.quantization == {kind}
 
 
@@ -199,7 +193,7 @@ def test_a_quantized_model_is_detected(tmp_path: Path) -> None:
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
     ]
     scale, zero = constant("s", 0.5, np.float32), constant("z", 0, np.int8)
-    model = analyzed(tmp_path, nodes, [floats("x", 4)], [floats("y", 4)], (scale, zero))
+    model = made(tmp_path, nodes, [floats("x", 4)], [floats("y", 4)], (scale, zero))
     assert model.quantization == {Quantization.QDQ}
 
 
@@ -219,5 +213,5 @@ def test_an_operator_of_a_custom_domain_is_accepted_and_its_output_is_unknown(tm
         helper.make_node("Strange", ["x"], ["u"], domain="com.microsoft"),
         helper.make_node("MatMul", ["u", "w"], ["y"]),
     ]
-    model = analyzed(tmp_path, nodes, [floats("x", 1, 4)], [floats("y", 1, 2)], (weights("w", 4, 2),))
+    model = made(tmp_path, nodes, [floats("x", 1, 4)], [floats("y", 1, 2)], (weights("w", 4, 2),))
     assert (model.macs, model.operators["com.microsoft.Strange"]) == (None, 1)

@@ -24,7 +24,7 @@ class PrometheusPrograms:
 
 
 def cache_folder() -> Path:
-    """Return the folder that the package is unpacked into, in XDG_CACHE_HOME or ~/.cache."""
+    """Where the package is unpacked: under XDG_CACHE_HOME, else under ~/.cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "model-router" / _PACKAGE
 
@@ -36,7 +36,7 @@ def obtain_prometheus(cache: Path | None = None) -> PrometheusPrograms:
     keys of the machine.
 
     Args:
-        cache: the folder to unpack into; `None` for `cache_folder()`.
+        cache: folder to unpack into; None for `cache_folder()`.
 
     Raises:
         ToolError: apt is missing, or the package cannot be downloaded or unpacked.

@@ -47,6 +47,8 @@ def test_the_package_is_downloaded_once(tmp_path: Path, programs: Path) -> None:
     assert obtain_prometheus(tmp_path / "cache") == first
 
 
-def test_the_cache_follows_the_xdg_specification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_where_the_desktop_specification_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "model-router" / "prometheus"
