@@ -100,7 +100,7 @@ def _convolution(weight: int) -> Callable[[onnx.NodeProto, Values], int]:
 
 
 def _transposed_convolution(node: onnx.NodeProto, values: Values) -> int:
-    """Each input element is multiplied with the kernel of each output channel of its group."""
+    """Count MACs: each input element is multiplied with the kernel of each output channel of its group."""
     _, *window = _input(node, 1, values)
     return math.prod(_input(node, 0, values)) * math.prod(window)
 
@@ -115,7 +115,7 @@ def _gemm(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
-    """MatMulNBits of ONNX Runtime: its weights are packed, so their shape is given by attributes."""
+    """Count the MACs of ONNX Runtime's MatMulNBits; its weights are packed, so attributes give their shape."""
     width = integer(node, "K", 0)
     if width < 0:
         raise OpenShapeError
@@ -123,14 +123,14 @@ def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _recurrent(node: onnx.NodeProto, values: Values) -> int:
-    """Each step of each item uses all input weights and all recurrent weights once."""
+    """Count MACs: each step of each item uses all input weights and all recurrent weights once."""
     length, batch, _ = _input(node, 0, values, rank=3)
     weights = sum(math.prod(_input(node, index, values)) for index in (1, 2))
     return length * batch * weights
 
 
 def _einstein_sum(node: onnx.NodeProto, values: Values) -> int:
-    """One MAC for each combination of the indices."""
+    """Count one MAC for each combination of the indices."""
     terms = text(node, "equation").replace(" ", "").partition("->")[0].split(",")
     if "..." in "".join(terms) or len(terms) != len(node.input):
         raise OpenShapeError
