@@ -1,4 +1,4 @@
-"""The request parameter that sets the service time of an emulated device, or makes it fail."""
+"""What a request may ask of an emulated device: how long it is to take, or that it is to fail."""
 
 import json
 
@@ -6,13 +6,13 @@ from router_backend.errors import InvalidRequestError, RouterError
 from router_backend.executors.emulated_settings import MS, non_negative
 
 REQUEST_PARAMETER = "emulated_service_ms"
-"""A string with a JSON object from variant to ms or null: Triton does not forward floats between models."""
+"""Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""
 
-_EXPECTED = f"a string with a JSON object from variant to {MS}, or to null to make it fail"
+_EXPECTED = f"text, a JSON object from variant to {MS}, or to null where it is to fail"
 
 
 class EmulatedFailureError(RouterError):
-    """The variant fails because the request asks for it."""
+    """The variant fails because the request says so."""
 
 
 def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
@@ -35,12 +35,12 @@ def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
         return None
     text = parameters[REQUEST_PARAMETER]
     try:
-        requested = json.loads(text)[model_name]
-        service_ms = None if requested is None else non_negative(requested)
+        told = json.loads(text)[model_name]
+        service_ms = None if told is None else non_negative(told)
     except (ValueError, TypeError, KeyError):
         raise InvalidRequestError(
-            f"request parameter '{REQUEST_PARAMETER}': expected {_EXPECTED}, which contains "
-            f"'{model_name}', found {text!r}"
+            f"request parameter '{REQUEST_PARAMETER}': expected {_EXPECTED}, with '{model_name}' among "
+            f"them; found {text!r}"
         ) from None
     if service_ms is None:
         raise EmulatedFailureError(f"'{model_name}' failed, as the request asked")

@@ -1,6 +1,6 @@
 """Contract of all estimators: their methods, and finite results for any input.
 
-New estimators are discovered automatically. If one has an argument whose name is not in `VALID`, add it there.
+New estimators are discovered automatically. Add arguments whose names are not in `VALID` there.
 """
 
 import inspect

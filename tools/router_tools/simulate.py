@@ -33,8 +33,8 @@ from router_tools.simulator.world_file import read_world
 
 _WORLD = "resnet50"
 _WORKLOAD = "poisson"
-_SINGLE_CASE_OPTIONS = ("world", "workload", "trace", "policies", "load", "requests", "calm", "cold")
-_FILE_WIDTH = 140
+_OF_ONE_CASE = ("world", "workload", "trace", "policies", "load", "requests", "calm", "cold")
+_WIDTH_OF_A_FILE = 140
 _TITLE = "Routing policies compared"
 
 
@@ -94,7 +94,7 @@ def simulate(
 def _check_options(context: typer.Context) -> None:
     """Reject options that another one overrides, and an HTML file in a folder that does not exist."""
     given = [name for name in context.params if _is_given(context, name)]
-    for name, overridden in (("suite", _SINGLE_CASE_OPTIONS), ("trace", ("workload",))):
+    for name, overridden in (("suite", _OF_ONE_CASE), ("trace", ("workload",))):
         unused = [other for other in overridden if name in given and other in given]
         if unused:
             raise ToolError(f"--{name} and --{unused[0]} cannot be combined: remove --{unused[0]}")
@@ -164,4 +164,4 @@ def _print_list() -> None:
 
 def _console() -> Console:
     console = Console()
-    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+    return console if console.is_terminal else Console(width=_WIDTH_OF_A_FILE)
