@@ -50,7 +50,7 @@ def write_doubler(path: Path, batch: int | str = "batch") -> Path:
 
 
 def write_lookup(path: Path) -> Path:
-    """Write a model with `y` = 10 · `index` (0 to 3) and `size`, the batch size; all have shape [batch, 1]."""
+    """Write a model with `y` = 10 · `index` (0 to 3) and `size`, the batch size; all of shape [batch, 1]."""
     table = constant("table", [0, 10, 20, 30], np.float32)
     nodes = [
         helper.make_node("Gather", ["table", "index"], ["y"]),

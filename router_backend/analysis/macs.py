@@ -115,7 +115,7 @@ def _gemm(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
-    """Count the MACs of ONNX Runtime's MatMulNBits; as its weights are packed, attributes hold their shape."""
+    """Count the MACs of ONNX Runtime's MatMulNBits; its weights are packed, so attributes say K."""
     width = integer(node, "K", 0)
     if width < 0:
         raise OpenShapeError

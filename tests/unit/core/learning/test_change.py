@@ -69,7 +69,7 @@ def test_every_alarm_is_counted():
         assert detector.alarms == count
 
 
-def test_errors_accumulate_in_one_direction_only():
+def test_surprises_add_up_in_one_direction_only():
     to_and_fro, onward = ChangeDetector(), ChangeDetector()
     assert not any(to_and_fro.update(0.6 * (-1) ** i) for i in range(200))
     assert any(onward.update(0.6) for _ in range(20))

@@ -146,7 +146,7 @@ def test_the_third_outlier_in_a_row_is_learned():
     assert model.predict(8) > 500 * law_ms(8)
 
 
-def test_a_normal_service_time_restarts_the_count_of_outliers():
+def test_a_usual_service_time_between_starts_the_row_anew():
     model = trained()
     for _ in range(20):
         model.update(8, 1500 * law_ms(8), now_s=30.0)
@@ -165,7 +165,7 @@ def test_one_stall_does_not_distort_the_law():
         assert model.predict(x) == pytest.approx(law_ms(x), rel=0.5)
 
 
-def test_uncertainty_shrinks_with_data_and_grows_without_observations():
+def test_the_uncertainty_shrinks_with_data_and_grows_with_the_time_nothing_is_seen():
     few, many = trained(count=5), trained(count=200)
     assert many.relative_variance(30.0) < few.relative_variance(30.0) < LatencyModel().relative_variance(30.0)
     variances = [many.relative_variance(many.updated_s + elapsed_s) for elapsed_s in (0.0, 4.0, 8.0)]

@@ -17,7 +17,7 @@ def test_one_pseudo_observation_shrinks_the_level_towards_one():
     assert level.get() == pytest.approx((3 + 1) / (1 + 1))
 
 
-def test_past_observations_decay_per_observation_and_over_time():
+def test_the_past_fades_with_each_observation_and_with_time():
     level = LevelFilter()
     level.update(3.0, now_s=5.0)
     level.update(2.0, now_s=15.0)
