@@ -83,8 +83,8 @@ def _figures(loads: dict[str, list[Load]]) -> dict[str, dict[str, float]]:
     return {
         path: {
             "requests/s": median(each, "requests_per_s"),
-            "p50 us": median(each, "p50_us"),
-            "p99 us": median(each, "p99_us"),
+            "p50 µs": median(each, "p50_us"),
+            "p99 µs": median(each, "p99_us"),
             "requests/s : bare": ratio(each, loads["bare"], "requests_per_s"),
             "p50 : bare": ratio(each, loads["bare"], "p50_us"),
             "requests/s : sync": ratio(each, loads["sync"], "requests_per_s"),

@@ -14,9 +14,9 @@ WORLD = World("w", "", (variant("gpu", 2.3, 0.8, noise_sigma=0.1), variant("cpu"
 
 
 def recorded(*, told_service: bool) -> list[TracedRequest]:
-    mine = workload(load=0.7, requests=4000)
-    record = run(WORLD, mine, "p2c", 0)
-    batch_size = draw(WORLD, mine, 0).requests.batch_size
+    requested = workload(load=0.7, requests=4000)
+    record = run(WORLD, requested, "p2c", 0)
+    batch_size = draw(WORLD, requested, 0).requests.batch_size
     requests = [
         TracedRequest(
             arrival_s=float(record.arrival_s[row["request"]]),
