@@ -115,7 +115,7 @@ def _gemm(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
-    """Count the MACs of ONNX Runtime's MatMulNBits, whose attribute `K` is the width of its packed weights."""
+    """Count the MACs of ONNX Runtime's MatMulNBits; attribute `K` is the width of its packed weights."""
     width = integer(node, "K", 0)
     if width < 0:
         raise OpenShapeError
