@@ -30,7 +30,7 @@ class Target:
         if self.at_most is not None:
             bounds.append(f"≤ {self.at_most:g}")
         if self.least_of_all:
-            bounds.append("lowest")
+            bounds.append("lowest of all")
         return ", ".join(bounds)
 
 
