@@ -40,7 +40,7 @@ def constant(name: str, values: Any, dtype: type[np.generic]) -> Any:
 
 
 def write_doubler(path: Path, batch: int | str = "batch") -> Path:
-    """`y` is twice `x`, both [batch, width]."""
+    """Write a model with `y` = 2 · `x`, both of shape [batch, width]."""
     return write_model(
         path,
         [helper.make_node("Add", ["x", "x"], ["y"])],
@@ -50,7 +50,7 @@ def write_doubler(path: Path, batch: int | str = "batch") -> Path:
 
 
 def write_lookup(path: Path) -> Path:
-    """`y` is 10 times `index`, which must be 0 to 3; `size` is the batch size; all are [batch, 1]."""
+    """Write a model with `y` = 10 · `index` (0 to 3) and `size`, the batch size; all of shape [batch, 1]."""
     table = constant("table", [0, 10, 20, 30], np.float32)
     nodes = [
         helper.make_node("Gather", ["table", "index"], ["y"]),

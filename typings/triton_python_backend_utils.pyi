@@ -1,4 +1,4 @@
-"""Types of the part of Triton's Python API that this project uses (tritonserver 2.51, 24.10)."""
+"""Type stubs for the part of Triton's Python API that this project uses (tritonserver 2.51, 24.10)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""What a model is made of, read from its file, and where it can run."""
+"""Static analysis of ONNX files: a model's characteristics, and the devices that it fits."""

@@ -1,4 +1,4 @@
-"""What broken content makes readers of ONNX files raise becomes one sentence with the file and the step."""
+"""Conversion of the errors that invalid ONNX files raise into `ConfigurationError`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,19 +17,19 @@ BROKEN = (
     LookupError,
     MemoryError,
     OSError,
-    RuntimeError,  # what `onnx` raises from its C++ part, and RecursionError
+    RuntimeError,  # raised by the C++ code of `onnx`; includes RecursionError
     TypeError,
     ValueError,
     DecodeError,
     InferenceError,
     ValidationError,
 )
-"""The kinds that files with flipped and missing bytes were seen to raise, and their relatives."""
+"""The errors observed with files that have flipped or missing bytes, and their base classes."""
 LONGEST_REASON = 200
 
 
 class BrokenNodeError(Exception):
-    """A node cannot be as it is.
+    """A node is invalid.
 
     Args:
         node: which.
@@ -44,14 +44,14 @@ class BrokenNodeError(Exception):
 
 @contextmanager
 def reading(path: Path, step: str) -> Iterator[None]:
-    """Around a step that reads the content of a file.
+    """Convert errors raised within a step that reads the content of a file.
 
     Args:
         path: the file.
-        step: what is done, as in "while counting the work".
+        step: the step, to follow "while" in the message, such as "counting its work".
 
     Raises:
-        ConfigurationError: the content is broken.
+        ConfigurationError: the content is invalid.
     """
     try:
         yield

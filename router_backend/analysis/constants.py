@@ -1,4 +1,4 @@
-"""What a model has learned: the constants that it stores or fills."""
+"""The learned parameters of a model: the constants that it stores or fills."""
 
 import math
 from collections.abc import Iterator
@@ -31,27 +31,27 @@ BITS = {
     TensorProto.COMPLEX64: 64,
     TensorProto.COMPLEX128: 128,
 }
-"""Bits of a number, for the types that learned numbers have: int64 is for shapes and indices."""
-KEPT_ELEMENTS = 1024
-"""Constants up to that size keep their values: they may be shapes."""
+"""Bits per element of the types that parameters have. int64 is left out: it is for shapes and indices."""
+MAX_SHAPE_ELEMENTS = 1024
+"""Constants of at most this many elements keep their values, as they may be shapes."""
 
 
 class Constant(NamedTuple):
-    """One constant: its name, ONNX element type, and how many numbers it has."""
+    """A constant: its name, its ONNX element type and its number of elements."""
 
     name: str
     data_type: int
     elements: int
 
 
-def learned(graph: onnx.GraphProto) -> list[Constant]:
-    """The learned numbers: initializers, Constant nodes, and ConstantOfShape nodes of a known shape.
+def learned_constants(graph: onnx.GraphProto) -> list[Constant]:
+    """Return the learned parameters: initializers, Constant nodes, and ConstantOfShape nodes of known shape.
 
-    The running means and variances of batch normalization are observed, not learned: published figures leave
-    them out, and so does this one.
+    The running means and variances of batch normalization are left out, as in published parameter counts:
+    they are measured, not learned.
 
     Raises:
-        BrokenNodeError: the shape of a ConstantOfShape node is none.
+        BrokenNodeError: the shape of a ConstantOfShape node is invalid.
     """
     observed = {
         name for node in nodes(graph) if node.op_type == "BatchNormalization" for name in node.input[3:5]
@@ -64,10 +64,10 @@ def learned(graph: onnx.GraphProto) -> list[Constant]:
     ]
 
 
-def strip(graph: onnx.GraphProto) -> None:
-    """Forget the values of large constants: their shapes say all that is still asked."""
+def strip_values(graph: onnx.GraphProto) -> None:
+    """Delete the values of large constants in place; the rest of the analysis only needs their shapes."""
     for tensor in tensors(graph):
-        if math.prod(tensor.dims) > KEPT_ELEMENTS:
+        if math.prod(tensor.dims) > MAX_SHAPE_ELEMENTS:
             for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data"):
                 tensor.ClearField(field)
 
@@ -89,10 +89,10 @@ def _filled(graph: onnx.GraphProto) -> Iterator[Constant]:
 
 
 def _sizes(node: onnx.NodeProto, shape: onnx.TensorProto) -> list[int]:
-    """The shape that a tensor holds."""
+    """Return the values of a tensor that holds a shape."""
     sizes: list[int] | None = None
     if shape.data_type == TensorProto.INT64 and len(shape.dims) == 1:
-        with suppress(ValueError):  # fewer or more numbers than it says
+        with suppress(ValueError):  # the number of values does not match its dimensions
             sizes = numpy_helper.to_array(shape).tolist()
     if sizes is None or min(sizes, default=0) < 0:
         raise BrokenNodeError(

@@ -1,4 +1,4 @@
-"""The operators that ONNX Runtime's CoreML provider has for the ML Program format."""
+"""The operators that ONNX Runtime's CoreML execution provider supports in the ML Program format."""
 
 SUPPORTED = frozenset(
     {
@@ -63,9 +63,9 @@ SUPPORTED = frozenset(
 """ONNX Runtime, CoreML Execution Provider, "Supported operators", ML Program."""
 
 FOLDED = frozenset({"BatchNormalization", "Constant", "ConstantOfShape", "Dropout"})
-"""What the graph optimizer computes or merges into others before a provider sees the graph."""
+"""The operators that the graph optimizer folds away before the provider sees the graph."""
 
 
-def lacking(operators: frozenset[str]) -> list[str]:
-    """Those that the provider has no kernel for, sorted."""
+def unsupported(operators: frozenset[str]) -> list[str]:
+    """Return the operators that the provider has no kernel for, sorted."""
     return sorted(operators - SUPPORTED - FOLDED)

@@ -1,30 +1,30 @@
-"""Characteristics x device -> `Suitability`: whether it can run there, and what to expect until it has."""
+"""Suitability of a model for a device: whether it can run there, and priors of its cost."""
 
-from router_backend.analysis.coreml_operators import lacking
+from router_backend.analysis.coreml_operators import unsupported
 from router_backend.analysis.devices import FIGURES, DeviceFigures
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device
 
 EFFICIENCY = 0.35
-"""The share of a device's best that convolutional and attention networks reach; assumed."""
+"""Assumed fraction of a device's peak performance that convolutional and attention networks reach."""
 COREML = frozenset({Device.NEURAL_ENGINE, Device.MPS})
-SHOWN = 3
+MAX_LISTED_OPERATORS = 3
 INT8 = frozenset({Quantization.QDQ, Quantization.QLINEAR, Quantization.INTEGER})
 HALF = frozenset({Quantization.FP16, Quantization.BF16})
 
 
 def fit(model: ModelCharacteristics, device: Device, memory_mb: float | None = None) -> Suitability:
-    """What is known of a model on a device before it has served there.
+    """Return whether a model can run on a device, with priors from published figures.
 
-    The prior of the service time is a roofline: each item takes what its operations or its activations take,
-    whichever is longer, and every request what reading the weights takes; all at a share of the device's
-    published best, plus what a call takes. It is right within a factor of a few, no more.
+    The prior of the service time is a roofline model. Per item: the time for its operations or for moving its
+    activations, whichever is longer. Per request: the time for reading the weights, plus the overhead of a
+    call. All at a fraction of the device's published peak. Expect it to be right within a factor of a few.
 
     Args:
-        model: what it is made of.
-        device: where it is to run.
-        memory_mb: what the device has of memory; None: not known.
+        model: the characteristics of the model.
+        device: the device.
+        memory_mb: memory of the device in MB; `None` if unknown.
 
     References:
         Williams, Waterman and Patterson, "Roofline", Communications of the ACM 52 (2009).
@@ -34,7 +34,7 @@ def fit(model: ModelCharacteristics, device: Device, memory_mb: float | None = N
     needed_mb = moved_bytes / 1e6 or None
     fixed_ms, per_item_ms = _prior_ms(model, figures)
     return Suitability(
-        reason_out=_reason_out(model, device, needed_mb, memory_mb),
+        reason_out=_unsuitability(model, device, needed_mb, memory_mb),
         fixed_ms=fixed_ms,
         per_item_ms=per_item_ms,
         memory_mb=needed_mb,
@@ -43,6 +43,7 @@ def fit(model: ModelCharacteristics, device: Device, memory_mb: float | None = N
 
 
 def _prior_ms(model: ModelCharacteristics, figures: DeviceFigures) -> tuple[float | None, float | None]:
+    """Return the fixed and the per-item service time in ms; `None` if the work is unknown."""
     if not model.flops:
         return None, None
     computing_s = model.flops / _speed(model, figures)
@@ -58,19 +59,22 @@ def _speed(model: ModelCharacteristics, figures: DeviceFigures) -> float:
     return figures.fp16_flops if model.quantization & HALF else figures.fp32_flops
 
 
-def _reason_out(
+def _unsuitability(
     model: ModelCharacteristics, device: Device, needed_mb: float | None, memory_mb: float | None
 ) -> str | None:
+    """Return why the model cannot run on the device; `None` if it can."""
     if needed_mb is not None and memory_mb is not None and needed_mb > memory_mb:
         return f"the model needs {needed_mb:.0f} MB, {device.value} has {memory_mb:.0f} MB"
-    if device not in COREML or _is_stated(model, device):
+    if device not in COREML or _is_declared_supported(model, device):
         return None
     if model.control_flow:
         return f"the model uses {', '.join(model.control_flow)}, which {device.value} cannot run"
-    missing = lacking(frozenset(model.operators))
+    missing = unsupported(frozenset(model.operators))
     if missing:
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        return f"the model uses {', '.join(missing[:SHOWN])}{more}, which {device.value} cannot run"
+        listed = ", ".join(missing[:MAX_LISTED_OPERATORS])
+        rest = len(missing) - MAX_LISTED_OPERATORS
+        more = f" and {rest} more" if rest > 0 else ""
+        return f"the model uses {listed}{more}, which {device.value} cannot run"
     if Quantization.BF16 in model.quantization:
         return f"the model's numbers are bf16, which {device.value} cannot run"
     if device is Device.NEURAL_ENGINE and model.dynamic_dimensions:
@@ -78,6 +82,6 @@ def _reason_out(
     return None
 
 
-def _is_stated(model: ModelCharacteristics, device: Device) -> bool:
-    """Whether someone who knows better says that it runs there."""
+def _is_declared_supported(model: ModelCharacteristics, device: Device) -> bool:
+    """Return whether the characteristics declare that the model runs on the device."""
     return bool(model.supports_neural_engine if device is Device.NEURAL_ENGINE else model.supports_mps)

@@ -1,6 +1,6 @@
-"""What devices can do: published figures of one typical model of each kind.
+"""Published performance figures of one typical device of each kind.
 
-They are for first guesses alone. A router measures its variants as soon as they serve, and forgets the guess.
+They are only used for priors: once a variant has served requests, the router uses its measurements instead.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from router_backend.core.records.variant import Device
 
 @dataclass(frozen=True, slots=True)
 class DeviceFigures:
-    """One device at its best.
+    """Peak performance of one device.
 
     Args:
-        source: which device, and where the numbers are from.
-        fp32_flops: operations per second on 32-bit floating point numbers.
-        fp16_flops: the same on 16-bit ones.
-        int8_ops: the same on 8-bit integers.
-        memory_bytes_per_s: what its memory moves.
-        overhead_ms: what every call takes, however small.
-        power_w: what it draws while it works.
+        source: the device, and the source of its figures.
+        fp32_flops: 32-bit floating-point operations per second.
+        fp16_flops: 16-bit floating-point operations per second.
+        int8_ops: 8-bit integer operations per second.
+        memory_bytes_per_s: memory bandwidth.
+        overhead_ms: fixed overhead of each call.
+        power_w: power drawn under load.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Whether the data that a model stores in other files is there; it is not read."""
+"""Check of the external data of an ONNX file: whether it exists, without reading it."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ NUMBERS = ("offset", "length")
 
 
 def check_external_data(path: Path, graph: onnx.GraphProto) -> None:
-    """Hold what the tensors of a graph say of their files against these.
+    """Check the references to external data of all tensors against the files.
 
     Args:
-        path: the model's own file.
-        graph: the model's.
+        path: the ONNX file.
+        graph: its graph.
 
     Raises:
-        ConfigurationError: an entry cannot be, or a file is elsewhere, missing or too short.
+        ConfigurationError: a reference is invalid, or a file is outside the folder, missing or too short.
     """
     for tensor in tensors(graph):
         if external_data_helper.uses_external_data(tensor):

@@ -1,4 +1,4 @@
-"""Walks through a graph and the graphs inside its nodes."""
+"""Traversal of an ONNX graph and of the subgraphs in its nodes."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 
 
 def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and all graphs inside it."""
+    """Yield the graph and, recursively, its subgraphs."""
     yield graph
     for node in graph.node:
         for inner in inner_graphs(node):
@@ -16,13 +16,13 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of the graph and of all graphs inside it."""
+    """Yield the nodes of the graph and of its subgraphs."""
     for each in graphs(graph):
         yield from each.node
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """The constants that a graph and its subgraphs store: initializers and values of Constant nodes."""
+    """Yield the constants of the graph and its subgraphs: initializers and values of Constant nodes."""
     for each in graphs(graph):
         yield from each.initializer
         yield from (sparse.values for sparse in each.sparse_initializer)
@@ -31,7 +31,7 @@ def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The branches or the body of a node such as If or Loop."""
+    """Yield the branches or the body of a node such as If or Loop."""
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g
@@ -39,15 +39,15 @@ def inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 
 def integer(node: onnx.NodeProto, name: str, default: int) -> int:
-    """An attribute that is a whole number."""
+    """Return the value of an integer attribute, or the default."""
     return next((int(each.i) for each in node.attribute if each.name == name), default)
 
 
 def text(node: onnx.NodeProto, name: str) -> str:
-    """An attribute that is a text; empty: there is none."""
+    """Return the value of a string attribute; empty if the node has none."""
     return next((each.s.decode() for each in node.attribute if each.name == name), "")
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of the standard operators; 0: it names none."""
+    """Return the version of the standard operator set; 0 if the model declares none."""
     return max((each.version for each in model.opset_import if each.domain in STANDARD_DOMAINS), default=0)

@@ -1,7 +1,7 @@
-"""Multiply-accumulates of a graph: one for each product that is added to a sum.
+"""Multiply-accumulate operations (MACs) of a graph.
 
-Counted are convolutions, matrix products and recurrent cells. What adds or compares alone, such as pooling,
-normalization and activations, counts nothing, as in the figures that are published with models.
+Convolutions, matrix products and recurrent cells are counted. Pooling, normalization and activations are not,
+as in the figures that are published with models.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Values = Mapping[str, Value]
 
 
 class OpenShapeError(Exception):
-    """A shape that the count needs is not known."""
+    """A shape that is needed for the count is unknown."""
 
 
 def macs(graph: onnx.GraphProto, values: Values) -> int | None:
-    """Those of a graph; None: a shape that decides is open, or a loop runs nobody knows how often.
+    """Return the number of MACs of a graph; `None` if a shape or the number of iterations is unknown.
 
     Raises:
-        BrokenNodeError: a node has inputs that its operator does not take.
+        BrokenNodeError: a node has inputs that its operator does not accept.
     """
     try:
         return sum(_of_node(node, values) for node in graph.node)
@@ -38,19 +38,25 @@ def _of_node(node: onnx.NodeProto, values: Values) -> int:
     bodies = [macs(each, values) for each in inner_graphs(node)]
     if None in bodies or (node.op_type != "If" and any(bodies)):
         raise OpenShapeError
-    most = max((count for count in bodies if count is not None), default=0)
+    largest = max((count for count in bodies if count is not None), default=0)
     if node.op_type in NOT_COUNTED:
         raise OpenShapeError
     count = COUNTED.get(node.op_type)
-    return most if count is None else count(node, values)
+    return largest if count is None else count(node, values)
 
 
 def _input(node: onnx.NodeProto, index: int, values: Values, rank: int | None = None) -> tuple[int, ...]:
-    """The shape of an input; with a rank: of that many dimensions, else of one at least.
+    """Return the shape of an input.
+
+    Args:
+        node: the node.
+        index: the index of the input.
+        values: all values of the graph.
+        rank: the required number of dimensions; `None` for at least one.
 
     Raises:
-        OpenShapeError: its shape is open, or the operator is not a standard one and takes another.
-        BrokenNodeError: a standard operator has no such input, or one of another rank.
+        OpenShapeError: the shape is unknown, or an operator of a custom domain has another input.
+        BrokenNodeError: a standard operator lacks the input, or it has another rank.
     """
     if index >= len(node.input):
         raise _unfit(node, f"expected an input {index}, found {len(node.input)} inputs")
@@ -80,7 +86,11 @@ def _shape(values: Values, name: str) -> tuple[int, ...]:
 
 
 def _convolution(weight: int) -> Callable[[onnx.NodeProto, Values], int]:
-    """Each number of the output is a sum over the kernel and the input channels of its group."""
+    """Return a counter: each output element is a sum over the kernel and the input channels of its group.
+
+    Args:
+        weight: the index of the input that holds the weights.
+    """
 
     def count(node: onnx.NodeProto, values: Values) -> int:
         _, *window = _input(node, weight, values)
@@ -90,7 +100,7 @@ def _convolution(weight: int) -> Callable[[onnx.NodeProto, Values], int]:
 
 
 def _transposed_convolution(node: onnx.NodeProto, values: Values) -> int:
-    """Each number of the input goes to the kernel of each output channel of its group."""
+    """Count MACs: each input element is multiplied with the kernel of each output channel of its group."""
     _, *window = _input(node, 1, values)
     return math.prod(_input(node, 0, values)) * math.prod(window)
 
@@ -105,7 +115,7 @@ def _gemm(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
-    """MatMulNBits of ONNX Runtime, whose weights are packed: it says their true size itself."""
+    """Count the MACs of ONNX Runtime's MatMulNBits; attribute `K` is the width of its packed weights."""
     width = integer(node, "K", 0)
     if width < 0:
         raise OpenShapeError
@@ -113,20 +123,20 @@ def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _recurrent(node: onnx.NodeProto, values: Values) -> int:
-    """At each step of each item, the input's weights and the state's, once."""
+    """Count MACs: each step of each item uses all input weights and all recurrent weights once."""
     length, batch, _ = _input(node, 0, values, rank=3)
     weights = sum(math.prod(_input(node, index, values)) for index in (1, 2))
     return length * batch * weights
 
 
 def _einstein_sum(node: onnx.NodeProto, values: Values) -> int:
-    """One product for each combination of the indices."""
+    """Count one MAC for each combination of the indices."""
     terms = text(node, "equation").replace(" ", "").partition("->")[0].split(",")
     if "..." in "".join(terms) or len(terms) != len(node.input):
         raise OpenShapeError
     sizes: dict[str, int] = {}
     for index, term in enumerate(terms):
-        if term:  # an empty one is for a scalar
+        if term:  # an empty term is a scalar
             sizes |= dict(zip(term, _input(node, index, values, rank=len(term)), strict=True))
     return math.prod(sizes.values()) if len(terms) > 1 else 0
 
@@ -153,4 +163,4 @@ COUNTED: Mapping[str, Callable[[onnx.NodeProto, Values], int]] = {
 NOT_COUNTED = frozenset(
     {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "QGemm", "FusedAttention"}
 )
-"""Whole blocks whose products stand in no shape of theirs."""
+"""Fused operators whose MACs do not follow from their shapes."""

@@ -1,4 +1,4 @@
-"""`analyze_onnx`: an ONNX file -> `ModelCharacteristics`, without running it."""
+"""Analysis of an ONNX file: its `ModelCharacteristics`, without running it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import onnx
 from onnx.inliner import inline_local_functions
 
 from router_backend.analysis.broken_content import reading
-from router_backend.analysis.constants import BITS, Constant, learned, strip
+from router_backend.analysis.constants import BITS, Constant, learned_constants, strip_values
 from router_backend.analysis.graph import STANDARD_DOMAINS, graphs, nodes, opset_of
 from router_backend.analysis.macs import macs
 from router_backend.analysis.onnx_file import read_onnx
@@ -21,27 +21,27 @@ from router_backend.errors import ConfigurationError
 CONTROL_FLOW = ("If", "Loop", "Scan")
 CONSTANTS = ("Constant", "ConstantOfShape")
 LARGEST_COUNT = 10**18
-"""A million times what the largest models have."""
+"""A million times the count of the largest models."""
 
 
 def analyze_onnx(path: Path, model_name: str = "") -> ModelCharacteristics:
-    """What a model is made of.
+    """Return the characteristics of the model in an ONNX file.
 
-    External data is looked for, but not read. Work and activations are those of the inputs as the file
-    declares them, with 1 for an open first dimension.
+    External data must exist but is not read. MACs and activations are computed for the declared input shapes,
+    with 1 for a dynamic first dimension.
 
     Args:
-        path: the ONNX file, of any opset from 7 on that the installed package `onnx` knows.
-        model_name: what to call the model; empty: as the file is called.
+        path: the ONNX file, of opset 7 to the newest opset that the installed package `onnx` supports.
+        model_name: the name of the model; if empty, the name of the file.
 
     Raises:
-        ConfigurationError: there is no such file, or it holds no model that could run.
+        ConfigurationError: the file does not exist or does not contain a valid model.
     """
     with reading(path, "reading the graph"):
         model = read_onnx(path)
     with reading(path, "looking for its constants"):
-        constants = learned(model.graph)
-        strip(model.graph)
+        constants = learned_constants(model.graph)
+        strip_values(model.graph)
     with reading(path, "inlining its functions"):
         if model.functions:
             model = inline_local_functions(model)
@@ -77,7 +77,7 @@ def _characteristics(
 
 
 def _check_counts(path: Path, found: ModelCharacteristics) -> None:
-    """Shapes are only stated: broken ones multiply to numbers that no calculation takes."""
+    """Reject implausible counts, which follow from corrupt shapes."""
     for name in ("parameter_bytes", "macs", "activation_bytes"):
         count = getattr(found, name)
         if count is not None and count > LARGEST_COUNT:
@@ -92,7 +92,7 @@ def _operator(node: onnx.NodeProto) -> str:
 
 
 def _activation_bytes(graph: onnx.GraphProto, values: Mapping[str, Value]) -> int | None:
-    """All values that nodes make and something reads, constants left out; None: a shape is open."""
+    """Return the size of all node outputs that are used, without constants; `None` if a shape is unknown."""
     total = 0
     for name in _activations(graph):
         size_bytes = values[name].size_bytes if name in values else None

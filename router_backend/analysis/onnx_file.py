@@ -1,4 +1,4 @@
-"""Reads an ONNX file without its external data, and refuses one that no runtime could run."""
+"""Reading of ONNX files without their external data; rejects files that no runtime could run."""
 
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -13,15 +13,15 @@ from router_backend.errors import ConfigurationError
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
 LARGEST_BYTES = 2**31 - 1
-"""The most that protobuf can read."""
+"""The largest message that protobuf can read."""
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """The model in a file; tensors that are stored in other files stay there.
+    """Read the model in a file, without its external data.
 
     Raises:
-        ConfigurationError: there is no such file, or it holds no ONNX model that could run.
-        BrokenNodeError: a node could not run.
+        ConfigurationError: the file does not exist or does not contain a valid ONNX model.
+        BrokenNodeError: a node is invalid.
     """
     model = _parse(path)
     check_operators(path, model)
@@ -66,7 +66,13 @@ def _check_shapes(path: Path, graph: onnx.GraphProto) -> None:
 
 
 def _check_order(path: Path, graph: onnx.GraphProto, outer: frozenset[str] = frozenset()) -> None:
-    """Every value must be made by something, and by nothing that needs it."""
+    """Check that each value is produced before it is used.
+
+    Args:
+        path: the ONNX file.
+        graph: the graph or a subgraph.
+        outer: the values of the enclosing graphs.
+    """
     maker = {name: node for node in graph.node for name in node.output if name}
     given = outer | {each.name for each in (*graph.input, *graph.initializer)}
     given |= {each.values.name for each in graph.sparse_initializer}

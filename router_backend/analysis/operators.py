@@ -1,4 +1,4 @@
-"""Whether a model's operators are ones that its opset has, with the inputs and outputs that they need."""
+"""Check of a model's operators against the definitions in its opset."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from router_backend.errors import ConfigurationError
 
 
 def check_operators(path: Path, model: onnx.ModelProto) -> None:
-    """Hold the nodes against the definitions of the standard operators.
+    """Check the nodes against the definitions of the standard operators.
 
     Raises:
-        ConfigurationError: the opset is too new or lacks an operator.
-        BrokenNodeError: a node lacks an input or output.
+        ConfigurationError: the opset is too new, or does not have an operator.
+        BrokenNodeError: a node has too few inputs or outputs.
     """
     opset, newest = opset_of(model), onnx.defs.onnx_opset_version()
     if opset > newest:

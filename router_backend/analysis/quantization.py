@@ -1,4 +1,4 @@
-"""How a model's numbers are reduced, seen by its operators and the types of its constants."""
+"""Detection of a model's quantization, by its operators and the types of its parameters."""
 
 from collections.abc import Iterable, Mapping
 
@@ -25,11 +25,11 @@ TYPES = {
 
 
 def quantization(operators: Mapping[str, int], weight_types: Iterable[int]) -> frozenset[Quantization]:
-    """The kinds that a model has.
+    """Return the kinds of quantization that a model uses.
 
     Args:
-        operators: how often each operator stands in it; those of other domains with the domain in front.
-        weight_types: ONNX element types of its learned numbers, scalars left out: zero points are no weights.
+        operators: number of nodes by operator; operators of custom domains are prefixed with the domain.
+        weight_types: ONNX element types of the parameters, without scalars, which may be zero points.
     """
     names = [name.rpartition(".")[2] for name in operators]
     by_operator = {OPERATORS[name] for name in names if name in OPERATORS}

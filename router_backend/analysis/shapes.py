@@ -1,4 +1,4 @@
-"""The shapes of all values of a model, for one item."""
+"""Shape inference: the shapes of all values of a model, for one item."""
 
 import re
 from collections.abc import Mapping
@@ -12,20 +12,20 @@ from router_backend.analysis.broken_content import BrokenNodeError
 from router_backend.analysis.constants import BITS
 from router_backend.analysis.graph import graphs, nodes
 
-BITS_OF_OTHERS = {TensorProto.INT64: 64, TensorProto.UINT64: 64, TensorProto.UINT32: 32, TensorProto.BOOL: 8}
+OTHER_BITS = {TensorProto.INT64: 64, TensorProto.UINT64: 64, TensorProto.UINT32: 32, TensorProto.BOOL: 8}
 
 EQUATION = re.compile(r"[A-Za-z., ]*(->[A-Za-z., ]*)?")
 
 
 class Value(NamedTuple):
-    """A tensor's shape, with None for what is open, and its ONNX element type."""
+    """The shape of a tensor, with `None` for unknown dimensions, and its ONNX element type."""
 
     shape: tuple[int | None, ...]
     data_type: int
 
     @property
     def elements(self) -> int | None:
-        """How many numbers it has; None: a dimension is open."""
+        """The number of elements; `None` if a dimension is unknown."""
         product = 1
         for size in self.shape:
             if size is None:
@@ -35,19 +35,19 @@ class Value(NamedTuple):
 
     @property
     def size_bytes(self) -> int | None:
-        """The memory that it takes; None: a dimension is open, or it holds texts."""
-        bits = BITS.get(self.data_type) or BITS_OF_OTHERS.get(self.data_type)
+        """The size in bytes; `None` if a dimension is unknown or the elements are strings."""
+        bits = BITS.get(self.data_type) or OTHER_BITS.get(self.data_type)
         return None if self.elements is None or bits is None else -(-self.elements * bits // 8)
 
 
 def inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
-    """What a request has to bring: inputs that no initializer gives."""
+    """Return the inputs that a request must provide: those without an initializer."""
     given = {tensor.name for tensor in graph.initializer}
     return [value for value in graph.input if value.name not in given]
 
 
 def dynamic_dimensions(graph: onnx.GraphProto) -> tuple[str, ...]:
-    """The open dimensions of the inputs beside the first, which is the batch."""
+    """Return the dynamic dimensions of the inputs, without the first, which is the batch."""
     return tuple(
         f"{value.name}[{axis}]"
         for value in inputs(graph)
@@ -57,12 +57,12 @@ def dynamic_dimensions(graph: onnx.GraphProto) -> tuple[str, ...]:
 
 
 def infer(model: onnx.ModelProto) -> Mapping[str, Value]:
-    """The tensors of the graph and of those inside it, by name; an open first dimension counts as 1.
+    """Return the tensors of the graph and its subgraphs by name, with 1 for a dynamic first dimension.
 
-    What shape inference does not find out has open dimensions, or is not there at all.
+    Tensors that shape inference cannot resolve have unknown dimensions or are missing.
 
     Raises:
-        BrokenNodeError: the equation of an Einsum is none.
+        BrokenNodeError: the equation of an Einsum node is invalid.
     """
     for node in nodes(model.graph):
         _check_equation(node)
@@ -87,7 +87,7 @@ def infer(model: onnx.ModelProto) -> Mapping[str, Value]:
 
 
 def _check_equation(node: onnx.NodeProto) -> None:
-    """Shape inference never comes back from an equation with other characters."""
+    """Reject equations with other characters, on which shape inference hangs."""
     for attribute in node.attribute:
         equation = attribute.s.decode("ascii", "backslashreplace")
         if node.op_type == "Einsum" and not EQUATION.fullmatch(equation):

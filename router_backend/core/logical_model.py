@@ -19,7 +19,7 @@ from router_backend.core.choosing.filters import (
 )
 from router_backend.core.experiments.arm import Arm
 from router_backend.core.experiments.model_experiments import ModelExperiments
-from router_backend.core.learning.predictor import LEAST, MOST
+from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.picker import Picker
@@ -428,7 +428,7 @@ class LogicalModel:
                 service_ms = None
             if memory_mb is not None or power_w is not None:
                 profile.learn_resources(size, memory_mb, power_w, now_s)
-        plausible_ms = latency_ms if LEAST <= latency_ms <= MOST else None
+        plausible_ms = latency_ms if MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE else None
         execution = Execution(decision, _SUCCESS, now_s, plausible_ms, service_ms)
         self._observe(execution)
         return execution

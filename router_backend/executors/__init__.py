@@ -1,1 +1,1 @@
-"""Model code of variants: one file an executor."""
+"""Executors: the model code of variants in Triton's Python backend."""

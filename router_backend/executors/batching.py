@@ -1,4 +1,4 @@
-"""Several requests, run as one batch and taken apart again."""
+"""Execution of several requests as one batch."""
 
 from collections.abc import Callable, Hashable, Sequence
 
@@ -12,17 +12,17 @@ Outcome = Tensors | RouterError
 
 
 def run_joined(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
-    """Run requests together, joined along their first dimension; one that cannot be run fails alone.
+    """Run requests as one batch, concatenated along their first dimension.
 
-    Requests are joined when their inputs agree in name, type and all other dimensions. Where a joined run
-    fails, each of its requests is run by itself, so that only the ones at fault get the error.
+    Requests are concatenated if their inputs have the same names, types and other dimensions. If a batch
+    fails, its requests are run one by one, so that only invalid requests get an error.
 
     Args:
-        run: the model, from inputs to outputs; raises a RouterError.
-        requests: the inputs of each request, all with a batch as first dimension.
+        run: runs the model; raises `RouterError` if it fails.
+        requests: the inputs of each request, by name; their first dimension is the batch.
 
     Returns:
-        For each request, in order, its outputs or its error.
+        The outputs or the error of each request, in the same order.
     """
     groups: dict[Hashable, list[int]] = {}
     for index, request in enumerate(requests):
@@ -34,7 +34,15 @@ def run_joined(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
 
 
 def run_each(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
-    """Run requests one after the other, each with its own outcome."""
+    """Run requests one by one.
+
+    Args:
+        run: runs the model; raises `RouterError` if it fails.
+        requests: the inputs of each request, by name.
+
+    Returns:
+        The outputs or the error of each request, in the same order.
+    """
     return [_attempt(run, request) for request in requests]
 
 
@@ -65,7 +73,7 @@ def _batch_size(request: Tensors) -> int:
 
 
 def _split(outputs: Tensors, sizes: Sequence[int]) -> list[Tensors]:
-    """Cut outputs along their first dimension; the parts are views."""
+    """Split outputs along their first dimension into views, one for each request."""
     for name, array in outputs.items():
         if array.shape[:1] != (sum(sizes),):
             raise ExecutionError(

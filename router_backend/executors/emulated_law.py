@@ -1,4 +1,4 @@
-"""How long an emulated device takes for a request."""
+"""Service times of an emulated device."""
 
 import math
 import random
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 
 class EmulatedLaw:
-    """Service times: the polygon through mean times by batch size, times log-normal noise of mean 1.
+    """Service times: interpolated mean times by batch size, with log-normal noise of mean 1.
 
     Args:
-        ms_by_batch: mean service time in ms of some batch sizes; level below the least of them, the last
-            edge goes on above the largest.
+        ms_by_batch: mean service time in ms for some batch sizes. It is constant below the smallest size,
+            linear between sizes, and extrapolated above the largest size.
         noise_sigma: standard deviation of ln(service time / mean).
-        rng: the source of the noise.
+        rng: the random generator of the noise.
 
     Examples:
         >>> law = EmulatedLaw({1: 3.0, 2: 4.0, 4: 5.0}, noise_sigma=0.0, rng=random.Random(0))
@@ -28,7 +28,7 @@ class EmulatedLaw:
         self._rng = rng
 
     def draw_ms(self, batch_size: int) -> float:
-        """A service time in ms for that many items."""
+        """Return a random service time in ms for a batch of that size."""
         sigma = self._noise_sigma
         return self._mean_ms(batch_size) * math.exp(self._rng.gauss(-0.5 * sigma * sigma, sigma))
 

@@ -15,19 +15,19 @@ class EmulatedFailureError(RouterError):
     """The variant fails because the request says so."""
 
 
-def told_service_ms(model_name: str, parameters_json: str) -> float | None:
-    """The service time in ms that a request sets for a variant; None: it sets none.
+def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
+    """Return the service time in ms that a request sets for a variant; `None` if it sets none.
 
     Args:
         model_name: the variant.
-        parameters_json: the request's parameters, a JSON object or nothing.
+        parameters_json: the parameters of the request as a JSON object; may be empty.
 
     Raises:
-        InvalidRequestError: what it says cannot be read, or is not about this variant.
-        EmulatedFailureError: the variant is to fail.
+        InvalidRequestError: the parameter is invalid or lacks this variant.
+        EmulatedFailureError: the request asks for a failure.
 
     Examples:
-        >>> told_service_ms("a", json.dumps({"emulated_service_ms": '{"a": 4.2, "b": 9}'}))
+        >>> requested_service_ms("a", json.dumps({"emulated_service_ms": '{"a": 4.2, "b": 9}'}))
         4.2
     """
     parameters = json.loads(parameters_json or "{}")
@@ -43,5 +43,5 @@ def told_service_ms(model_name: str, parameters_json: str) -> float | None:
             f"them; found {text!r}"
         ) from None
     if service_ms is None:
-        raise EmulatedFailureError(f"'{model_name}' fails, as the request says")
+        raise EmulatedFailureError(f"'{model_name}' failed, as the request asked")
     return service_ms

@@ -1,4 +1,4 @@
-"""The smallest model with true answers: one linear layer, the same in every variant."""
+"""A minimal model with real outputs: one linear layer with the same weights in every variant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,16 +12,17 @@ Array = npt.NDArray[np.float32]
 
 
 class LinearLayer:
-    """output = input · weights; the weights depend on nothing but their shape.
+    """output = input · weights, with weights that depend only on their shape.
 
     Args:
-        config: a model configuration in its JSON form, with one input [D] and one output [M], both
-            TYPE_FP32, in batches.
+        config: a model configuration in JSON form with batching, one input [D] and one output [M], both
+            TYPE_FP32.
 
     Raises:
-        ConfigurationError: its tensors are others.
+        ConfigurationError: the model does not batch or has other tensors.
 
     Attributes:
+        output_name: the name of the output.
         weights: shape [D, M].
     """
 
@@ -37,13 +38,13 @@ class LinearLayer:
         self.weights = np.random.default_rng(self.SEED).standard_normal(shape, dtype=np.float32)
 
     def run(self, items: Array) -> Array:
-        """The outputs, shape [batch, M], of inputs of shape [batch, D]."""
+        """Return the outputs, of shape [batch, M], for inputs of shape [batch, D]."""
         outputs: Array = items @ self.weights
         return outputs
 
 
 def _width(kind: str, tensors: Sequence[Mapping[str, Any]]) -> int:
-    """The one dimension, without the batch, of the one tensor there may be."""
+    """Return the dimension of the only tensor, without the batch."""
     found = ", ".join(f"{each['name']} {each['data_type']} {each['dims']}" for each in tensors)
     dims: list[int] = [size for each in tensors if each["data_type"] == "TYPE_FP32" for size in each["dims"]]
     if len(tensors) != 1 or len(dims) != 1 or dims[0] < 1:

@@ -1,4 +1,4 @@
-"""What config.pbtxt promises, held against what the ONNX file has."""
+"""Check of the tensors in config.pbtxt against those of the ONNX file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from router_backend.errors import ConfigurationError
 from router_backend.executors.onnx_session import TensorSpec
 
-# ONNX types by Triton's names; strings and bfloat16 have no plain numpy array and are not served.
+# ONNX types by Triton type. Strings and bfloat16 are not supported: they have no plain numpy type.
 ONNX_TYPES: Mapping[str, str] = {
     "TYPE_BOOL": "tensor(bool)",
     "TYPE_UINT8": "tensor(uint8)",
@@ -26,16 +26,16 @@ ONNX_TYPES: Mapping[str, str] = {
 def check_tensors(
     kind: str, declared: Sequence[Mapping[str, Any]], found: Sequence[TensorSpec], max_batch_size: int
 ) -> None:
-    """Refuse names, types and shapes of config.pbtxt that are not those of the ONNX file.
+    """Check that names, types and shapes in config.pbtxt match the ONNX file.
 
     Args:
         kind: "input" or "output", for the message.
         declared: the entries of config.pbtxt, each with `name`, `data_type` and `dims`.
         found: the tensors of the ONNX file.
-        max_batch_size: from config.pbtxt; above 0 the batch dimension is left out of `dims`.
+        max_batch_size: from config.pbtxt; if above 0, `dims` do not include the batch dimension.
 
     Raises:
-        ConfigurationError: the first disagreement.
+        ConfigurationError: the first mismatch.
     """
     by_name = {spec.name: spec for spec in found}
     names = [entry["name"] for entry in declared]
@@ -81,7 +81,7 @@ def _check_shape(kind: str, entry: Mapping[str, Any], spec: TensorSpec, max_batc
 
 
 def _fits(declared: int, found: int | None) -> bool:
-    """A free dimension of the file takes any size; a fixed one only itself."""
+    """Return whether a declared size matches that of the file, which may be dynamic."""
     return found is None or declared == found
 
 

@@ -1,10 +1,10 @@
-"""Serves an ONNX file from Triton's Python backend; all it needs stands in the model's config.pbtxt.
+"""Executor for ONNX files in Triton's Python backend, configured in the model's config.pbtxt.
 
-A variant is a folder with a config.pbtxt that says `backend: "python"`, the ONNX file as `1/model.onnx`, and
-as `1/model.py` a line that imports `TritonPythonModel` from here.
+A variant is a folder with a config.pbtxt that contains `backend: "python"`, the ONNX file as `1/model.onnx`,
+and a `1/model.py` that imports `TritonPythonModel` from this module.
 """
 
-from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
+from __future__ import annotations  # Triton's API lacks request types while it completes a configuration
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from router_backend.executors.onnx_settings import OnnxSettings, parse_settings
 
 
 class TritonPythonModel:
-    """One instance of a variant: an ONNX Runtime session, and the conversions between it and Triton."""
+    """One instance of a variant: an ONNX Runtime session behind Triton's API."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Open the ONNX file, or refuse to load with one sentence.
+        """Open the ONNX file.
 
         Raises:
-            TritonModelException: parameters, file, provider or tensors are not as config.pbtxt has them.
+            TritonModelException: the parameters, the file, the provider or the tensors are invalid.
         """
         config = json.loads(args["model_config"])
         version_folder = Path(args["model_repository"]) / args["model_version"]
@@ -39,7 +39,7 @@ class TritonPythonModel:
         self._run_all = run_joined if config["max_batch_size"] > 0 else run_each
 
     def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> list[pb_utils.InferenceResponse]:
-        """Answer every request; those that fit together are run as one batch."""
+        """Answer requests; those with compatible inputs are run as one batch."""
         outcomes = self._run_all(self._run, [_inputs(request) for request in requests])
         return [_response(request, outcome) for request, outcome in zip(requests, outcomes, strict=True)]
 
@@ -49,7 +49,7 @@ class TritonPythonModel:
 
 def _settings(config: Mapping[str, Any], args: Mapping[str, str]) -> OnnxSettings:
     parameters = {key: entry["string_value"] for key, entry in config["parameters"].items()}
-    # Triton starts one instance for each GPU and tells it which one is its own.
+    # Triton starts one instance for each GPU and passes the index of the GPU.
     gpu_index = args["model_instance_device_id"] if args["model_instance_kind"] == "GPU" else None
     return parse_settings(parameters, gpu_index)
 

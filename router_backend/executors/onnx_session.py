@@ -1,4 +1,4 @@
-"""An ONNX file, opened on exactly the execution provider that was asked for, or not at all."""
+"""ONNX Runtime session that runs on the configured execution provider, without silent fallback to the CPU."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from router_backend.executors.onnx_settings import OnnxSettings
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
-# Everything that ONNX Runtime raises on purpose; the classes have no common base of their own.
+# The errors that ONNX Runtime raises on purpose; they have no common base class.
 _ORT_ERRORS = (
     ort_errors.EPFail,
     ort_errors.EngineError,
@@ -32,7 +32,7 @@ _ORT_ERRORS = (
 
 
 class ExecutionError(RouterError):
-    """The model failed on tensors that fit it."""
+    """The model failed on valid inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class TensorSpec:
     """One input or output of an ONNX file.
 
     Args:
-        name: the tensor's name.
-        onnx_type: e.g. `tensor(float)`.
-        shape: a number for each fixed dimension, None for each free one.
+        name: the name of the tensor.
+        onnx_type: its type, such as `tensor(float)`.
+        shape: its dimensions; `None` for dynamic ones.
     """
 
     name: str
@@ -51,14 +51,20 @@ class TensorSpec:
 
 
 class OnnxSession:
-    """Runs an ONNX file on one execution provider; never on the CPU unless that is the provider.
+    """An ONNX file on one execution provider.
+
+    No part of the model runs on the CPU, unless that is the provider or the settings allow it.
 
     Args:
         path: the ONNX file.
-        settings: provider, its options, threads.
+        settings: the provider, its options and the number of threads.
+
+    Attributes:
+        inputs: the inputs of the file.
+        outputs: the outputs of the file.
 
     Raises:
-        ConfigurationError: the file is missing or broken, or the provider is not to be had on this machine.
+        ConfigurationError: the file is missing or invalid, or the provider is not available.
     """
 
     def __init__(self, path: Path, settings: OnnxSettings) -> None:
@@ -75,11 +81,14 @@ class OnnxSession:
         """Run the model once.
 
         Args:
-            tensors: one array per input; C-contiguous ones are read in place on the CPU.
+            tensors: an array for each input, by name; on the CPU, C-contiguous arrays are read in place.
             output_names: the outputs to compute.
 
+        Returns:
+            The outputs by name.
+
         Raises:
-            InvalidRequestError: the tensors do not fit the model.
+            InvalidRequestError: the tensors do not match the inputs of the model.
             ExecutionError: the provider failed.
         """
         try:
@@ -102,18 +111,18 @@ def _check_provider(settings: OnnxSettings) -> None:
 
 def _open(path: Path, settings: OnnxSettings) -> Any:
     if settings.cpu_may_run_nodes:
-        return _open_loosely(path, settings)
+        return _open_with_cpu_fallback(path, settings)
     try:
         return _create(path, settings, strict=True)
     except _ORT_ERRORS as error:
-        _open_loosely(path, settings)  # says so if the file is broken or the provider is gone altogether
+        _open_with_cpu_fallback(path, settings)  # raises if the file or the provider is at fault
         raise ConfigurationError(
             f"{settings.provider.name} cannot run all of {path}, the rest would run on the CPU: change the "
             f"model, or set the parameter 'allow_cpu_nodes' to 'true' ({error})"
         ) from error
 
 
-def _open_loosely(path: Path, settings: OnnxSettings) -> Any:
+def _open_with_cpu_fallback(path: Path, settings: OnnxSettings) -> Any:
     provider = settings.provider
     try:
         session = _create(path, settings, strict=False)
@@ -135,13 +144,13 @@ def _create(path: Path, settings: OnnxSettings, *, strict: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.intra_op_threads
     if strict:
-        # get_providers() also lists a provider that runs not a single node; this refuses any node on the CPU.
+        # get_providers() also lists a provider that runs none of the nodes, so forbid nodes on the CPU.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return onnxruntime.InferenceSession(
         path,
         options,
         providers=[(settings.provider.name, dict(settings.provider_options))],
-        enable_fallback=False,  # onnxruntime would otherwise print a line and go on with the CPU
+        enable_fallback=False,  # else, onnxruntime prints a warning and continues on the CPU
     )
 
 

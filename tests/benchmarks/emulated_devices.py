@@ -1,20 +1,21 @@
-"""Policies on the real server, in front of emulated devices, beside the simulator's word on them.
+"""Comparison of policies on a real server with emulated devices and in the simulator.
 
     python -m tests.benchmarks.emulated_devices [--events] [--policies latency,peak_ewma] [--seeds 2] [--json]
 
-A world of the simulator is served by a real Triton: each variant is an emulated device, which answers truly
-and takes the time that it is told. Requests come at the simulator's times and sizes, and each brings the
-service times that the simulator drew for it, so that every policy meets the same requests, there and here.
-Each policy has a router of its own, loaded anew for each run, warmed up, and alone with the variants.
+A real Triton serves a world of the simulator: each variant is an emulated device, with real outputs and the
+service times that the request asks for. Requests have the simulator's arrival times and sizes, and carry the
+service times that the simulator drew for them, so every policy gets the same requests, on the server and in
+the simulator. Each policy has its own router, which is loaded and warmed up for each run, and unloaded after
+it.
 
-The oracle is simulated: nothing knows the future of a real server. To its mean is added what the way through
-the server costs (client, router, variant and back), measured on the idle server.
+The oracle is simulated, since the future of a real server is unknown. The overhead of the server (client,
+router, variant and back), measured while it is idle, is added to the oracle's mean.
 
-In slow motion, services and the times between requests take longer alike, so that a machine that others use
-as well disturbs them less.
+Slow motion scales service times and the times between requests, to reduce the effect of other load on the
+machine.
 
-With events, a drift or an outage strikes the requests that arrive while it lasts; in the simulator it
-strikes those that are being served.
+With events, a drift or an outage affects the requests that arrive during it; in the simulator, it affects the
+requests in service.
 """
 
 import json
@@ -56,26 +57,26 @@ def measure(router: OpenLoop, world: World, workload: Workload, policy: str, see
 
 def run(
     world: Annotated[str, typer.Option(help="Name of a world, or path of its file.")] = "resnet50",
-    policies: Annotated[str, typer.Option(help="Policies, with commas between.")] = POLICIES,
-    load: Annotated[float, typer.Option(help="Share of the world's capacity.")] = 0.45,
-    requests: Annotated[int, typer.Option(help="Requests of one run.")] = 1000,
-    slow_motion: Annotated[float, typer.Option(help="How many times longer everything takes.")] = 3.0,
-    seeds: Annotated[int, typer.Option(help="Runs of each policy.")] = 1,
-    events: Annotated[bool, typer.Option("--events", help="With the world's drift and outage.")] = False,
+    policies: Annotated[str, typer.Option(help="Comma-separated policies.")] = POLICIES,
+    load: Annotated[float, typer.Option(help="Load as a fraction of the world's capacity.")] = 0.45,
+    requests: Annotated[int, typer.Option(help="Requests per run.")] = 1000,
+    slow_motion: Annotated[float, typer.Option(help="Factor on all times.")] = 3.0,
+    seeds: Annotated[int, typer.Option(help="Runs per policy.")] = 1,
+    events: Annotated[bool, typer.Option("--events", help="Include the world's drifts and outages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Run every policy on the server and in the simulator and print both rankings."""
+    """Run each policy on the server and in the simulator, and print both rankings."""
     chosen = [name.strip() for name in policies.split(",")]
-    place = read_world(find("worlds", world))
-    place = in_slow_motion(replace(place, stalls=()) if events else place.calm(), slow_motion)
+    read = read_world(find("worlds", world))
+    slowed = in_slow_motion(replace(read, stalls=()) if events else read.calm(), slow_motion)
     workload = replace(read_workload(find("workloads", "poisson")), load=load, requests=requests)
     measured: dict[str, list[Measured]] = {policy: [] for policy in chosen}
     runs = [(seed, policy) for seed in range(seeds) for policy in chosen]
-    with serve(place, chosen) as server:
+    with serve(slowed, chosen) as server:
         hops_ms = [server.hop_ms(chosen[0])]
         for seed, policy in track(runs, "runs", console=Console(stderr=True)):
             with server.router(policy) as router:
-                measured[policy].append(measure(router, place, workload, policy, seed))
+                measured[policy].append(measure(router, slowed, workload, policy, seed))
         hops_ms.append(server.hop_ms(chosen[0]))
     rankings = Rankings(measured, hops_ms)
     if as_json:

@@ -15,7 +15,7 @@ from tests.benchmarks.open_loop import TimedRequest
 
 
 def in_slow_motion(world: World, factor: float) -> World:
-    """The same world, where everything takes `factor` times as long."""
+    """Return the world with all service times scaled by `factor`."""
     return replace(
         world, variants=tuple(replace(each, law=_slower(each.law, factor)) for each in world.variants)
     )
@@ -29,7 +29,7 @@ def _slower(law: ServiceLaw, factor: float) -> ServiceLaw:
 
 
 def timed_requests(world: World, workload: Workload, seed: int) -> list[TimedRequest]:
-    """The requests that the simulator draws for a seed, each with its service times."""
+    """Return the requests that the simulator draws for a seed, with their service times."""
     drawn = draw(world, workload, seed)
     requests = drawn.requests
     rows = zip(
@@ -39,18 +39,18 @@ def timed_requests(world: World, workload: Workload, seed: int) -> list[TimedReq
         strict=True,
     )
     return [
-        TimedRequest(at_s, batch_size, {REQUEST_PARAMETER: told(world, work, at_s / drawn.length_s)})
+        TimedRequest(at_s, batch_size, {REQUEST_PARAMETER: service_times(world, work, at_s / drawn.length_s)})
         for at_s, batch_size, work in rows
     ]
 
 
-def told(world: World, work: Mapping[str, float], moment: float) -> str:
-    """What a request tells the emulated devices.
+def service_times(world: World, work: Mapping[str, float], moment: float) -> str:
+    """Return the request parameter that sets the service times of the emulated devices.
 
     Args:
-        world: for its drifts and outages.
-        work: by variant, its undisturbed service time in seconds.
-        moment: when it comes, as a share of the run.
+        world: the world, with drifts and outages.
+        work: by variant, the service time of the request in seconds, without events.
+        moment: the arrival time, as a fraction of the run.
     """
     service_ms: dict[str, float | None] = {name: second * 1e3 for name, second in work.items()}
     for drift in world.drifts:

@@ -1,4 +1,4 @@
-"""A Triton with the emulated devices of a world, and a router for each policy."""
+"""A Triton server with the emulated devices of a world, and a router for each policy."""
 
 import json
 import tempfile
@@ -27,10 +27,10 @@ WARM_UP_TIMEOUT_S = 60.0
 
 
 class EmulatedServer:
-    """What the benchmark does with the server.
+    """A running server of the benchmark.
 
     Args:
-        triton: it runs, with the variants loaded.
+        triton: the running server, with the variants loaded.
         world: the world.
     """
 
@@ -40,7 +40,7 @@ class EmulatedServer:
 
     @contextmanager
     def router(self, policy: str) -> Iterator[OpenLoop]:
-        """A new router of that policy, warmed up."""
+        """Load and warm up a router with a policy; unload it on exit."""
         name = router_name(policy)
         warm_at = self._executions() + len(self._variants) * WARM_UP_CALLS
         self._client.load_model(name)
@@ -53,9 +53,9 @@ class EmulatedServer:
         self._client.unload_model(name)
 
     def hop_ms(self, policy: str) -> float:
-        """Median cost of the way through the idle server, service time taken off."""
-        told = json.dumps(dict.fromkeys(self._variants, HOP_SERVICE_MS))
-        requests = [TimedRequest(0.0, 1, {REQUEST_PARAMETER: told})] * HOP_REQUESTS
+        """Return the median overhead of the idle server: latency minus service time, in ms."""
+        service_times = json.dumps(dict.fromkeys(self._variants, HOP_SERVICE_MS))
+        requests = [TimedRequest(0.0, 1, {REQUEST_PARAMETER: service_times})] * HOP_REQUESTS
         with self.router(policy) as router:
             return float(np.median(router.run_in_turn(requests))) - HOP_SERVICE_MS
 
@@ -66,7 +66,7 @@ class EmulatedServer:
 
 @contextmanager
 def serve(world: World, policies: Sequence[str]) -> Iterator[EmulatedServer]:
-    """A server for the benchmark."""
+    """Run a server with the emulated devices of a world and a router for each policy."""
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "repository"
         routers = {
@@ -84,5 +84,5 @@ def serve(world: World, policies: Sequence[str]) -> Iterator[EmulatedServer]:
 
 
 def router_name(policy: str) -> str:
-    """The router model of a policy."""
+    """Return the name of the router model of a policy."""
     return f"router_{policy.replace(':', '_')}"

@@ -1,4 +1,4 @@
-"""Closed-loop load on a gRPC endpoint: by Triton's own analyzer, or by tritonclient where there is none."""
+"""Closed-loop load on a gRPC endpoint, by Triton's perf_analyzer or by tritonclient."""
 
 import csv
 import statistics
@@ -17,7 +17,7 @@ WINDOWS = 3
 
 @dataclass(frozen=True)
 class Load:
-    """What one measurement gave: throughput, and the median and 99th percentile of the latency."""
+    """Result of one measurement: throughput, and the median and 99th percentile of the latency."""
 
     requests_per_s: float
     p50_us: float
@@ -25,7 +25,15 @@ class Load:
 
 
 def measure(url: str, model: str, concurrency: int, seconds: float, analyzer: str | None) -> Load:
-    """Keep `concurrency` requests under way to `model` for some seconds."""
+    """Keep `concurrency` requests to `model` in flight for a time, and return the result.
+
+    Args:
+        url: host and port of the server's gRPC endpoint.
+        model: the name of the model.
+        concurrency: the number of requests in flight.
+        seconds: the length of the measurement.
+        analyzer: the command of perf_analyzer; `None` to use tritonclient.
+    """
     if analyzer is not None:
         return _by_analyzer(analyzer, url, model, concurrency, seconds)
     return _by_tritonclient(url, model, concurrency, seconds)
@@ -35,7 +43,7 @@ def _by_analyzer(analyzer: str, url: str, model: str, concurrency: int, seconds:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.csv"
         command = [*analyzer.split(), "-m", model, "-u", url, "-i", "grpc", "-f", str(report)]
-        # It wants three windows that agree; the rounds are ours, so any three agree.
+        # perf_analyzer repeats until three windows agree; with this tolerance, the first three always do.
         window_ms = str(int(seconds * 1e3 / WINDOWS))
         command += ["--concurrency-range", str(concurrency), "-p", window_ms, "-r", str(WINDOWS), "-s", "999"]
         done = subprocess.run(command, capture_output=True, text=True)

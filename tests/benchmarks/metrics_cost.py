@@ -1,9 +1,9 @@
-"""What the router's metrics cost: throughput at nine clients with them, against without.
+"""Cost of the router's metrics: throughput with nine clients, with and without metrics.
 
     python -m tests.benchmarks.metrics_cost [--analyzer PATH_TO_perf_analyzer]
 
-Two routers lead to the same tiny variant, with three slower candidates beside it. They differ in the
-setting `metrics` alone, and are measured in turn.
+Two routers forward to the same tiny variant, with three slower candidates. They only differ in the setting
+`metrics`, and are measured alternately.
 """
 
 import tempfile
@@ -21,12 +21,12 @@ OFF = 'parameters { key: "metrics" value { string_value: "false" } }'
 
 
 def run(
-    servers: Annotated[int, typer.Option(help="How many servers are started, one after the other.")] = 4,
-    rounds: Annotated[int, typer.Option(help="How often each is measured on each server.")] = 5,
-    seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 2.0,
-    analyzer: Annotated[str | None, typer.Option(help="Triton's perf_analyzer; else tritonclient.")] = None,
+    servers: Annotated[int, typer.Option(help="Number of servers, started one after the other.")] = 4,
+    rounds: Annotated[int, typer.Option(help="Measurements of each router per server.")] = 5,
+    seconds: Annotated[float, typer.Option(help="Length of a measurement.")] = 2.0,
+    analyzer: Annotated[str | None, typer.Option(help="Command of perf_analyzer; else tritonclient.")] = None,
 ) -> None:
-    """Print requests per second with and without, and the median of the ratios of the rounds."""
+    """Print requests per second with and without metrics, and the median ratio over the rounds."""
     with tempfile.TemporaryDirectory() as folder:
         make_repository(Path(folder))
         add_model(Path(folder), "unmetered", None, ROUTER + OFF)

@@ -1,4 +1,4 @@
-"""Open-loop load on a gRPC endpoint: each request is sent at its own time, whatever became of the others."""
+"""Open-loop load on a gRPC endpoint: each request is sent at a fixed time, independent of the others."""
 
 import threading
 import time
@@ -13,17 +13,17 @@ import tritonclient.grpc as triton_grpc
 
 from router_tools.emulation.model_config import INPUT, ITEM_ELEMENTS
 
-ANSWER_S = 60.0
+ANSWER_TIMEOUT_S = 60.0
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class TimedRequest:
-    """A request and when to send it.
+    """A request and its arrival time.
 
     Args:
-        at_s: when, from the beginning of the run.
-        batch_size: how many items.
+        at_s: when to send it, from the start of the run.
+        batch_size: the number of items.
         parameters: its request parameters.
     """
 
@@ -34,12 +34,12 @@ class TimedRequest:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the requests, in their order.
+    """Results of the requests, in the same order.
 
     Args:
-        latency_ms: from the time at which each was to be sent to its answer; NaN: it failed.
-        late_ms: how long after that time each was really sent.
-        errors: what the failed ones were told.
+        latency_ms: from the scheduled time to the answer; NaN if the request failed.
+        late_ms: delay of the actual send after the scheduled time.
+        errors: the messages of failed requests.
     """
 
     latency_ms: Array
@@ -51,8 +51,8 @@ class OpenLoop:
     """Sends requests to one model.
 
     Args:
-        client: connected to the server.
-        model: the model.
+        client: a client of the server.
+        model: the name of the model.
     """
 
     def __init__(self, client: triton_grpc.InferenceServerClient, model: str) -> None:
@@ -60,7 +60,7 @@ class OpenLoop:
         self._model = model
 
     def run(self, requests: Sequence[TimedRequest]) -> Outcome:
-        """Send all of them at their times and wait for the answers."""
+        """Send all requests at their scheduled times and wait for the answers."""
         latency_ms = np.full(len(requests), np.nan)
         late_ms = np.zeros(len(requests))
         errors: list[str] = []
@@ -80,12 +80,12 @@ class OpenLoop:
             late_ms[number] = (time.perf_counter() - due_s) * 1e3
             self._send(request, partial(settle, number, due_s))
         for _ in requests:
-            if not answered.acquire(timeout=ANSWER_S):
-                raise RuntimeError(f"no answer from '{self._model}' for {ANSWER_S:g} s")
+            if not answered.acquire(timeout=ANSWER_TIMEOUT_S):
+                raise RuntimeError(f"no answer from '{self._model}' for {ANSWER_TIMEOUT_S:g} s")
         return Outcome(latency_ms, late_ms, errors)
 
     def run_in_turn(self, requests: Sequence[TimedRequest]) -> Array:
-        """Send each when the one before is answered; their latencies in ms."""
+        """Send the requests one after the other and return their latencies in ms."""
         latency_ms = []
         for request in requests:
             began_s = time.perf_counter()
@@ -101,6 +101,6 @@ class OpenLoop:
 
 @cache
 def items(batch_size: int) -> list[triton_grpc.InferInput]:
-    """The input of an emulated variant for that many items."""
+    """Return the input of an emulated variant for a batch of that size."""
     tensor = triton_grpc.InferInput(INPUT, [batch_size, ITEM_ELEMENTS], "FP32")
     return [tensor.set_data_from_numpy(np.zeros((batch_size, ITEM_ELEMENTS), np.float32))]

@@ -1,4 +1,4 @@
-"""The same policies ranked on the server and in the simulator."""
+"""Rankings of policies on the server and in the simulator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,15 +10,15 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of a policy on the server, and the simulator's of the same requests.
+    """Results of one run of a policy, on the server and in the simulator.
 
     Args:
         mean_ms: mean latency on the server.
-        p99_ms: its 99th percentile.
+        p99_ms: 99th percentile of the latency on the server.
         simulated_mean_ms: mean latency in the simulator.
-        oracle_mean_ms: the simulated oracle's mean latency.
-        late_p99_ms: 99th percentile of how late the requests were sent.
-        failed: how many requests failed on the server.
+        oracle_mean_ms: mean latency of the simulated oracle.
+        late_p99_ms: 99th percentile of the delay between scheduled and actual send.
+        failed: number of requests that failed on the server.
     """
 
     mean_ms: float
@@ -30,11 +30,11 @@ class Measured:
 
 
 class Rankings:
-    """The runs of all policies, as one table.
+    """Rankings of all policies.
 
     Args:
-        measured: by policy, its runs.
-        hops_ms: what the way through the idle server cost, before the runs and after.
+        measured: the runs by policy.
+        hops_ms: overhead of the idle server, before and after the runs.
     """
 
     def __init__(self, measured: Mapping[str, Sequence[Measured]], hops_ms: Sequence[float]) -> None:
@@ -45,12 +45,12 @@ class Rankings:
         self._oracle_ms = next(iter(self._means.values()))["oracle_mean_ms"]
 
     def table(self) -> Table:
-        """Both rankings side by side, the best on the server first."""
+        """Return a table with both rankings, the best policy on the server first."""
         here, there = self._ranks("mean_ms"), self._ranks("simulated_mean_ms")
         table = Table(title="Emulated devices behind a real server", caption=self._caption(here, there))
         for column in ("policy", "server: mean ms", "p99 ms", "rank", "simulator: mean ms", "rank"):
             table.add_column(column, justify="left" if column == "policy" else "right")
-        for column in ("mean : oracle", "mean : (oracle + way)", "failed"):
+        for column in ("mean : oracle", "mean : (oracle + overhead)", "failed"):
             table.add_column(column, justify="right")
         for policy in sorted(here, key=lambda policy: here[policy]):
             figures = self._means[policy]
@@ -68,7 +68,7 @@ class Rankings:
         return table
 
     def as_json(self) -> dict[str, object]:
-        """Every figure of every run."""
+        """Return all results of all runs."""
         runs = {policy: [asdict(each) for each in runs] for policy, runs in self._measured.items()}
         return {"hops_ms": list(self._hops_ms), "oracle_mean_ms": self._oracle_ms, "policies": runs}
 
@@ -80,14 +80,14 @@ class Rankings:
         before_ms, after_ms = self._hops_ms
         late_ms = max(figures["late_p99_ms"] for figures in self._means.values())
         return (
-            f"Oracle, simulated: {self._oracle_ms:.2f} ms. Way through the idle server: {before_ms:.2f} ms "
-            f"before the runs, {after_ms:.2f} ms after. Pairs of policies in another order than in the "
+            f"Simulated oracle: {self._oracle_ms:.2f} ms. Overhead of the idle server: {before_ms:.2f} ms "
+            f"before the runs, {after_ms:.2f} ms after. Pairs of policies ranked differently than in the "
             f"simulator: {self._swapped(here, there) or 'none'}. 1 % of requests were sent more than "
             f"{late_ms:.2f} ms late, which counts as latency."
         )
 
     def _swapped(self, here: Mapping[str, int], there: Mapping[str, int]) -> str:
-        """The pairs whose order differs, and how far apart the simulator sees them."""
+        """Return the pairs that are ranked differently, with their difference in the simulator."""
         pairs = [(a, b) for a, b in combinations(here, 2) if (here[a] - here[b]) * (there[a] - there[b]) < 0]
         means = {policy: figures["simulated_mean_ms"] for policy, figures in self._means.items()}
         return ", ".join(

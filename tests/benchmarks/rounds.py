@@ -1,7 +1,7 @@
-"""Models measured in turn, round after round, on one server after the other.
+"""Alternating measurements of several models, in rounds and on several servers.
 
-Machines that others share make absolute figures wander, so ratios are made within a round. Where a server's
-processes come to lie in memory makes up to 5 % between two starts of the same code, so there are several.
+Absolute figures drift on shared machines, so ratios are computed within a round. The memory layout of the
+server's processes causes differences of up to 5 % between two starts, so several servers are started.
 """
 
 import statistics
@@ -26,9 +26,19 @@ def measure_rounds(
     seconds: float,
     analyzer: str | None,
 ) -> dict[int, Loads]:
-    """By concurrency and model, what each round of each server gave.
+    """Measure each model in each round on each server, in reverse order in every other round.
 
-    Every other round goes through the models backwards.
+    Args:
+        repository: the model repository.
+        models: the names of the models.
+        concurrencies: the numbers of concurrent requests.
+        servers: the number of servers, started one after the other.
+        rounds: the number of rounds per server.
+        seconds: the length of each measurement.
+        analyzer: the command of perf_analyzer; `None` to use tritonclient.
+
+    Returns:
+        By concurrency and model, the results of all rounds.
     """
     results: dict[int, Loads] = {number: {model: [] for model in models} for number in concurrencies}
     with Progress(console=Console(stderr=True)) as progress:
@@ -52,12 +62,12 @@ def _measure_round(
 
 
 def median(loads: list[Load], figure: str) -> float:
-    """Of a figure over the rounds."""
+    """Return the median of a figure over the rounds."""
     return statistics.median(getattr(load, figure) for load in loads)
 
 
 def ratio(ones: list[Load], others: list[Load], figure: str) -> float:
-    """The median of the ratios of each round."""
+    """Return the median over the rounds of the ratio of a figure within a round."""
     return statistics.median(
         getattr(one, figure) / getattr(other, figure) for one, other in zip(ones, others, strict=True)
     )

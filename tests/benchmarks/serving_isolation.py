@@ -1,10 +1,10 @@
-"""Whether slow requests hold up fast ones in the router, and how many it holds at a time.
+"""Isolation of fast requests from slow ones in the router, and the number of requests in flight.
 
     python -m tests.benchmarks.serving_isolation
 
-Fast requests go through the router to a variant that answers at once; first alone, then while eight
-clients keep requests of 100 ms under way through the same router. Then 400 requests of 500 ms are sent at
-once: they take little more than 500 ms if all are in flight together.
+Fast requests are sent through the router to a variant that answers immediately: first alone, then while eight
+clients send requests of 100 ms through the same router. Then 400 requests of 500 ms are sent at once; they
+take little more than 500 ms if all are in flight together.
 """
 
 import statistics
@@ -38,33 +38,33 @@ class Client:
         self._tensor.set_data_from_numpy(np.zeros((1, 16), np.float32))
 
     def infer(self, delay_ms: int) -> float:
-        """Send a request that takes `delay_ms` in the variant; the latency in ms."""
+        """Send a request that takes `delay_ms` in the variant and return the latency in ms."""
         started_s = time.perf_counter()
         self._client.infer("routed", [self._tensor], parameters={"delay_ms": delay_ms})
         return (time.perf_counter() - started_s) * 1e3
 
     def infer_many(self, count: int, delay_ms: int) -> float:
-        """Send as many at once; the time until the last is answered, in ms."""
-        left = threading.Semaphore(0)
+        """Send `count` requests at once and return the time until the last answer, in ms."""
+        done = threading.Semaphore(0)
         errors = []
 
         def answered(result: object, error: Exception | None) -> None:
             if error is not None:
                 errors.append(error)
-            left.release()
+            done.release()
 
         started_s = time.perf_counter()
         for _ in range(count):
             self._client.async_infer("routed", [self._tensor], answered, parameters={"delay_ms": delay_ms})
         for _ in range(count):
-            left.acquire()
+            done.acquire()
         if errors:
             raise RuntimeError(f"{len(errors)} of {count} requests failed, the first with: {errors[0]}")
         return (time.perf_counter() - started_s) * 1e3
 
 
 def run(requests: int = 1500, rounds: int = 5) -> None:
-    """Print the medians of fast requests, alone and behind slow ones, and the time of 400 at once."""
+    """Print median latencies of fast requests, alone and beside slow ones, and the time of 400 at once."""
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         add_model(Path(folder), "delayed", "delayed")
@@ -73,11 +73,9 @@ def run(requests: int = 1500, rounds: int = 5) -> None:
         with EmbeddedTriton(Path(folder), backend_settings=settings) as triton:
             time.sleep(3)  # the router's warm-up
             ratios = [_round(triton.grpc_url, requests, console) for _ in range(rounds)]
-            together_ms = statistics.median(
-                Client(triton.grpc_url).infer_many(400, 500) for _ in range(rounds)
-            )
-    console.print(f"fast behind slow : fast alone, median of the rounds: {statistics.median(ratios):.3f}")
-    console.print(f"400 requests of 500 ms at once: all answered after {together_ms:.0f} ms (median)")
+            all_ms = statistics.median(Client(triton.grpc_url).infer_many(400, 500) for _ in range(rounds))
+    console.print(f"fast beside slow : fast alone, median of the rounds: {statistics.median(ratios):.3f}")
+    console.print(f"400 requests of 500 ms at once: all answered after {all_ms:.0f} ms (median)")
 
 
 def _round(url: str, requests: int, console: Console) -> float:
@@ -87,12 +85,12 @@ def _round(url: str, requests: int, console: Console) -> float:
     slow = [threading.Thread(target=_keep_slow, args=(url, done)) for _ in range(8)]
     for thread in slow:
         thread.start()
-    behind_ms = statistics.median(client.infer(0) for _ in range(requests))
+    beside_ms = statistics.median(client.infer(0) for _ in range(requests))
     done.set()
     for thread in slow:
         thread.join()
-    console.print(f"alone {alone_ms:.3f} ms, behind eight of 100 ms {behind_ms:.3f} ms")
-    return behind_ms / alone_ms
+    console.print(f"alone {alone_ms:.3f} ms, beside eight of 100 ms {beside_ms:.3f} ms")
+    return beside_ms / alone_ms
 
 
 def _keep_slow(url: str, done: threading.Event) -> None:

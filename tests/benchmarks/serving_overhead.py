@@ -1,11 +1,11 @@
-"""What the router costs on a real server, against pass-throughs that decide nothing.
+"""Overhead of the router on a real server, compared with pass-throughs that make no decision.
 
     python -m tests.benchmarks.serving_overhead [--analyzer PATH_TO_perf_analyzer] [--json]
 
-Four models lead to the same tiny variant: `echo` itself, `sync` (BLS as documented), `bare` (response
-sender, threads, exec) and `routed` (this router, with three slower candidates beside the variant, so that
-four are scored for each request). They are measured in turn, round after round, and compared by the median
-of the ratios of each round.
+Four paths lead to the same tiny variant: `echo`, the variant itself; `sync`, BLS as documented; `bare`, with
+response sender, threads and exec; and `routed`, this router, with three slower candidates, so that it scores
+four variants for each request. They are measured alternately and compared by the median of the ratios within
+a round.
 """
 
 import shutil
@@ -36,7 +36,14 @@ parameters { key: "variants" value { string_value: "echo, slow_1, slow_2, slow_3
 
 
 def add_model(repository: Path, name: str, code: str | None, config: str = VARIANT) -> None:
-    """Write a model's folder, with the code of that name where it has any."""
+    """Write the folder of a model.
+
+    Args:
+        repository: the model repository.
+        name: the name of the model.
+        code: the folder of its code in `models`; `None` if it has no code.
+        config: its config.pbtxt.
+    """
     (repository / name / "1").mkdir(parents=True)
     (repository / name / "config.pbtxt").write_text(config)
     if code is not None:
@@ -44,7 +51,7 @@ def add_model(repository: Path, name: str, code: str | None, config: str = VARIA
 
 
 def make_repository(folder: Path) -> None:
-    """Write the repository of the benchmark."""
+    """Write the model repository of the benchmark."""
     for name in ("echo", "sync", "bare"):
         add_model(folder, name, name)
     for number, delay_ms in enumerate((20, 30, 40), start=1):
@@ -53,31 +60,31 @@ def make_repository(folder: Path) -> None:
 
 
 def run(
-    servers: Annotated[int, typer.Option(help="How many servers are started, one after the other.")] = 3,
-    rounds: Annotated[int, typer.Option(help="How often each path is measured on each server.")] = 3,
-    seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 2.0,
-    analyzer: Annotated[str | None, typer.Option(help="Triton's perf_analyzer; else tritonclient.")] = None,
+    servers: Annotated[int, typer.Option(help="Number of servers, started one after the other.")] = 3,
+    rounds: Annotated[int, typer.Option(help="Measurements of each path per server.")] = 3,
+    seconds: Annotated[float, typer.Option(help="Length of a measurement.")] = 2.0,
+    analyzer: Annotated[str | None, typer.Option(help="Command of perf_analyzer; else tritonclient.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Measure the four paths at 1 and 9 concurrent requests and print ratios."""
+    """Measure the four paths with 1 and 9 concurrent requests and print the ratios."""
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         make_repository(Path(folder))
         results = measure_rounds(Path(folder), PATHS, (1, 9), servers, rounds, seconds, analyzer)
     if as_json:
-        typer.echo(dumps({str(number): _figures(own) for number, own in results.items()}, indent=2))
+        typer.echo(dumps({str(number): _figures(loads) for number, loads in results.items()}, indent=2))
         return
     for concurrency, loads in results.items():
         console.print(_table(concurrency, loads))
 
 
 def _figures(loads: dict[str, list[Load]]) -> dict[str, dict[str, float]]:
-    """By path, the medians over the rounds of its figures and of their ratios to others of the same round."""
+    """Return by path the medians over the rounds of its figures and of ratios within a round."""
     return {
         path: {
             "requests/s": median(each, "requests_per_s"),
-            "p50 us": median(each, "p50_us"),
-            "p99 us": median(each, "p99_us"),
+            "p50 µs": median(each, "p50_us"),
+            "p99 µs": median(each, "p99_us"),
             "requests/s : bare": ratio(each, loads["bare"], "requests_per_s"),
             "p50 : bare": ratio(each, loads["bare"], "p50_us"),
             "requests/s : sync": ratio(each, loads["sync"], "requests_per_s"),
@@ -91,9 +98,9 @@ def _table(concurrency: int, loads: dict[str, list[Load]]) -> Table:
     figures = _figures(loads)
     for column in ("path", *figures["bare"]):
         table.add_column(column, justify="right")
-    for path, own in figures.items():
+    for path, values in figures.items():
         table.add_row(
-            path, *(f"{value:.3f}" if ":" in name else f"{value:.0f}" for name, value in own.items())
+            path, *(f"{value:.3f}" if ":" in name else f"{value:.0f}" for name, value in values.items())
         )
     return table
 

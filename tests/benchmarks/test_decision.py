@@ -1,7 +1,7 @@
-"""What a decision and what it learns cost, by pytest-benchmark: `pytest tests/benchmarks/test_decision.py`.
+"""Cost of a decision and of learning from its result: `pytest tests/benchmarks/test_decision.py`.
 
-The router knows every variant, as it does after warm-up, and its variants have requests in flight. Sizes
-change from request to request: of one size, predictions would be known already.
+The router has measured every variant, as after warm-up, and the variants have requests in flight. The batch
+size changes with each request, since predictions for a repeated size are cached.
 """
 
 import random
@@ -27,24 +27,24 @@ EXPERIMENT = Experiment("v2", "latency", "latency", 0.5)
 
 
 def request(**more: Any) -> RoutingContext:
-    """The next one, of another size than the last."""
+    """Return the next request, with another batch size than the last."""
     batch_size = next(NEXT_SIZE)
     return RoutingContext(batch_size, batch_size * ELEMENTS, **more)
 
 
 EVERY_ANSWER = 0.01
-"""Steps of a clock, read four times for each request, at which each answer is learned from."""
+"""Clock step in seconds at which every answer is learned from; the clock is read four times per request."""
 ONE_IN_TEN = 0.0001
-"""Steps at which 2500 come in a second."""
+"""Clock step in seconds that corresponds to 2500 requests per second."""
 
 
 def steps(step_s: float) -> Callable[[], float]:
-    """A clock that goes on by `step_s` whenever it is read."""
+    """Return a clock that advances by `step_s` whenever it is read."""
     return count(0.0, step_s).__next__
 
 
 def law_ms(variant: str, batch_size: int) -> float:
-    """How long a variant takes."""
+    """Return the mean latency of a variant."""
     return (2.0 + batch_size) * (1.0 + int(variant[-1]))
 
 
@@ -64,7 +64,7 @@ def warm_router(
 
 
 def measure_record(benchmark: Any, router: ModelRouter) -> None:
-    """What it takes to record an answer that came about when it was expected."""
+    """Measure the time to record an answer whose latency is close to the prediction."""
     rng = random.Random(0)
     held: list[tuple[RoutingDecision, float]] = []
 
@@ -91,7 +91,7 @@ def described(variants: int) -> list[Variant]:
 @pytest.mark.parametrize("deadline", [None, 100.0], ids=["", "deadline"])
 @pytest.mark.parametrize("variants", [2, 4, 8])
 def test_route_request(benchmark, variants, deadline):
-    """Filters, predictions, costs, exploration, propensity, record of the candidates, place in flight."""
+    """Time of filters, predictions, costs, exploration, propensity, candidates and the place in flight."""
     router = warm_router(variants)
     held: list[RoutingDecision] = []
 
@@ -108,7 +108,7 @@ def test_route_request(benchmark, variants, deadline):
 
 @pytest.mark.parametrize("variants", [4])
 def test_route_request_with_an_experiment(benchmark, variants):
-    """Hashes the unit into an arm, whose policy decides."""
+    """Time of hashing the unit into an arm, and of the decision by its policy."""
     router = warm_router(variants)
     router.experiments.set([EXPERIMENT])
     held: list[RoutingDecision] = []
@@ -126,7 +126,7 @@ def test_route_request_with_an_experiment(benchmark, variants):
 
 @pytest.mark.parametrize("variants", [4])
 def test_record_execution_with_an_experiment(benchmark, variants):
-    """Frees the place, learns, and counts for the arm: histogram, difference, guardrails."""
+    """Time of freeing the place, learning, and updating the arm: histogram, difference, guardrails."""
     router = warm_router(variants, clock=steps(EVERY_ANSWER))
     router.experiments.set([EXPERIMENT])
     measure_record(benchmark, router)
@@ -134,7 +134,7 @@ def test_record_execution_with_an_experiment(benchmark, variants):
 
 @pytest.mark.parametrize("policy", ["throughput", "power", "adaptive"])
 def test_route_request_of_other_goals(benchmark, policy):
-    """The same, with four variants, by the policies of the other goals."""
+    """Time of a decision among four variants by the policies of the other goals."""
     router = warm_router(4, policy)
     held: list[RoutingDecision] = []
 
@@ -151,7 +151,7 @@ def test_route_request_of_other_goals(benchmark, policy):
 
 @pytest.mark.parametrize("variants", [4])
 def test_route_request_and_explain(benchmark, variants):
-    """The same, and what the output `routing_decision` is made of: interval, confidence, scores."""
+    """Time of a decision and of its explanation: interval, confidence, scores."""
     router = warm_router(variants)
 
     def explained() -> None:
@@ -166,13 +166,13 @@ def test_route_request_and_explain(benchmark, variants):
 @pytest.mark.parametrize("variants", [2, 4, 8])
 @pytest.mark.parametrize("step_s", [EVERY_ANSWER, ONE_IN_TEN], ids=["every_answer", "one_in_ten"])
 def test_record_execution(benchmark, variants, step_s):
-    """Frees the place and learns, from every answer or from one in ten."""
+    """Time of freeing the place and learning, from every answer or from one in ten."""
     router = warm_router(variants, clock=steps(step_s))
     measure_record(benchmark, router)
 
 
 def test_memory_per_variant(benchmark):
-    """What a variant's profile holds after 50 answers; 8 KB is the limit."""
+    """Memory of a variant's profile after 50 answers, at most 8 KB."""
 
     def grown() -> float:
         tracemalloc.start()

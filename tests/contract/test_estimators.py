@@ -1,6 +1,6 @@
-"""What every estimator must satisfy: two verbs, and a finite answer whatever it was told.
+"""Contract of all estimators: their methods, and finite results for any input.
 
-A new estimator is found by itself; an argument of a name that is not among `VALID` is to be added there.
+New estimators are discovered automatically. Add arguments whose names are not in `VALID` there.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from tests.contract.discovery import classes_of
 
 ESTIMATORS = [estimator for estimator in classes_of(learning) if hasattr(estimator, "update")]
 
-# A nanosecond to a day, in milliseconds; requests of a thousandth to a million reference requests.
+# From a nanosecond to a day, in milliseconds. Sizes are relative to a reference request.
 TIMES_MS = st.floats(1e-6, 8.64e7)
 SIZES = st.floats(1e-3, 1e6)
 VALID = {
@@ -38,11 +38,11 @@ ANYTHING = st.floats(allow_nan=True, allow_infinity=True)
 
 
 def arguments(function: Callable[..., Any], values: dict[str, st.SearchStrategy[float]]) -> st.SearchStrategy:
-    """Arguments by name for a constructor or method, self left out."""
+    """Return a strategy for the keyword arguments of a constructor or method."""
     signature = inspect.signature(function)
     names = [name for name, p in signature.parameters.items() if name != "self" and p.default is p.empty]
     missing = sorted(set(names) - set(values))
-    assert not missing, f"{function.__qualname__}: what are valid values of {missing}? Say so in VALID"
+    assert not missing, f"{function.__qualname__}: add valid values of {missing} to VALID"
     return st.fixed_dictionaries({name: values[name] for name in names})
 
 
@@ -52,13 +52,13 @@ def created(estimator: type, data: st.DataObject) -> Any:
 
 
 def answers(estimator: Any, data: st.DataObject) -> list[float]:
-    """What an estimator says when it is asked for all that it can be asked for."""
+    """Return the results of all methods that read an estimator."""
     readers = [getattr(estimator, name) for name in ("predict", "get") if hasattr(estimator, name)]
     return [reader(**data.draw(arguments(reader, VALID))) for reader in readers]
 
 
 def numbers(estimator: Any) -> dict[str, float]:
-    """The numbers that an estimator shows as attributes."""
+    """Return the public numeric attributes of an estimator."""
     names = [name for name in dir(estimator) if not name.startswith("_")]
     shown = {name: getattr(estimator, name) for name in names}
     return {name: value for name, value in shown.items() if isinstance(value, (int, float))}
@@ -74,14 +74,14 @@ def test_the_estimators_are_found():
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_says_what_it_learned_by_one_of_the_two_verbs_or_by_the_update_itself(estimator):
+def test_has_predict_or_get_or_an_update_that_returns_the_result(estimator):
     reads = hasattr(estimator, "predict") or hasattr(estimator, "get")
     detects = inspect.signature(estimator.update).return_annotation is bool
     assert reads or detects
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_shows_a_runnable_example(estimator):
+def test_has_a_runnable_example(estimator):
     assert ">>> " in inspect.getdoc(estimator)
 
 
@@ -108,14 +108,14 @@ def test_the_same_stream_gives_the_same_answer(estimator, data):
 
 
 class TestLatencyModel:
-    """The one estimator that meets the world unfiltered."""
+    """The only estimator whose input is not filtered."""
 
     @given(
         stream=st.lists(
             st.tuples(st.one_of(ANYTHING, SIZES), st.one_of(ANYTHING, TIMES_MS), VALID["now_s"]), max_size=60
         )
     )
-    def test_whatever_it_is_told_it_stays_finite_and_never_negative(self, stream):
+    def test_stays_finite_and_non_negative_for_any_input(self, stream):
         model = LatencyModel()
         for x, service_ms, now_s in stream:
             model.update(x, service_ms, now_s)

@@ -1,4 +1,4 @@
-"""Emulated devices on the real server: true answers, never before their time, and what wrong ones say."""
+"""Emulated devices on the real server: outputs, service times, and errors of invalid configurations."""
 
 import json
 import time
@@ -31,7 +31,7 @@ WRONG = {
 
 
 def add_wrong(repository: Path, name: str) -> None:
-    """A copy of an emulated variant with one mistake in its config.pbtxt."""
+    """Write a copy of an emulated variant with one mistake in its config.pbtxt."""
     right, wrong, _ = WRONG[name]
     (repository / name / "1").mkdir(parents=True)
     for file in ("config.pbtxt", "1/model.py"):
@@ -56,7 +56,7 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
         yield client
 
 
-def told(**service_ms: float | None) -> dict[str, str]:
+def service_times(**service_ms: float | None) -> dict[str, str]:
     return {"emulated_service_ms": json.dumps(service_ms)}
 
 
@@ -67,61 +67,63 @@ def latency_ms(client: Client, model: str, batch_size: int = 1, **options: dict[
 
 
 @pytest.mark.parametrize("model", [*VARIANTS, "routed"])
-def test_every_variant_and_the_router_give_the_same_true_answers(client: Client, model: str) -> None:
+def test_variants_and_router_return_the_same_real_outputs(client: Client, model: str) -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
     layer = LinearLayer({"max_batch_size": 1, "input": [TENSOR], "output": [TENSOR]})
     np.testing.assert_allclose(client.output(model, values), values @ layer.weights, rtol=1e-5)
 
 
-def test_no_answer_comes_before_the_laws_time(client: Client) -> None:
+def test_answers_take_at_least_the_mean_service_time(client: Client) -> None:
     # 6 + 7.5 · 8 ms, with noise that stays above four fifths of that.
     assert latency_ms(client, "cpu_emulated", batch_size=8) >= 0.8 * 66.0
 
 
-def test_no_answer_comes_before_the_time_that_the_request_sets(client: Client) -> None:
+def test_answers_take_at_least_the_requested_service_time(client: Client) -> None:
     for service_ms in (60.0, 120.5):
-        times = told(gpu_emulated=service_ms, ane_emulated=1.0)
+        times = service_times(gpu_emulated=service_ms, ane_emulated=1.0)
         assert latency_ms(client, "gpu_emulated", parameters=times) >= service_ms
 
 
-def test_the_time_that_a_request_sets_reaches_the_variant_through_a_router(client: Client) -> None:
-    times = told(**dict.fromkeys(VARIANTS, 80.0))
+def test_the_router_forwards_the_requested_service_time(client: Client) -> None:
+    times = service_times(**dict.fromkeys(VARIANTS, 80.0))
     assert latency_ms(client, "routed", parameters=times) >= 80.0
 
 
-def test_an_instance_serves_one_request_after_the_other(client: Client) -> None:
+def test_an_instance_serves_one_request_at_a_time(client: Client) -> None:
     began_s = time.monotonic()
-    calls = [client.submit("ane_emulated", items(1), parameters=told(ane_emulated=50.0)) for _ in range(4)]
+    calls = [
+        client.submit("ane_emulated", items(1), parameters=service_times(ane_emulated=50.0)) for _ in range(4)
+    ]
     for call in calls:
         call.answer.result()
     assert time.monotonic() - began_s >= 0.2
 
 
-def test_a_variant_fails_where_the_request_says_so_and_the_router_asks_another(client: Client) -> None:
-    failing = told(gpu_emulated=None, ane_emulated=None, cpu_emulated=1.0)
+def test_a_variant_fails_on_request_and_the_router_retries_another(client: Client) -> None:
+    failing = service_times(gpu_emulated=None, ane_emulated=None, cpu_emulated=1.0)
     refusal = client.refusal("gpu_emulated", items(1), parameters=failing)
     assert refusal.status == "INTERNAL"
-    assert "'gpu_emulated' fails, as the request says" in refusal.message
+    assert "'gpu_emulated' failed, as the request asked" in refusal.message
     parameters = {**failing, "router_explain": "true"}
     answer = client.ask("routed", items(1), parameters=parameters)
     assert json.loads(answer.as_numpy("routing_decision").item())["variant"] == "cpu_emulated"
 
 
-def test_a_time_that_cannot_be_read_is_refused_with_what_was_expected(client: Client) -> None:
-    refusal = client.refusal("gpu_emulated", items(1), parameters=told(ane_emulated=1.0))
+def test_an_invalid_service_time_is_refused_with_what_was_expected(client: Client) -> None:
+    refusal = client.refusal("gpu_emulated", items(1), parameters=service_times(ane_emulated=1.0))
     assert refusal.status == "INVALID_ARGUMENT"
     assert "request parameter 'emulated_service_ms': expected text, a JSON object" in refusal.message
     assert "with 'gpu_emulated' among them" in refusal.message
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_configuration_is_refused_at_load_with_a_sentence(server: EmbeddedTriton, name: str) -> None:
+def test_an_invalid_configuration_is_refused_at_load(server: EmbeddedTriton, name: str) -> None:
     (model,) = (model for model in server.models() if model.name == name)
     assert model.state == "UNAVAILABLE"
     assert f"model '{name}': config.pbtxt" in model.reason
     assert WRONG[name][2] in model.reason
 
 
-def test_the_log_says_of_each_instance_that_it_is_emulated(server: EmbeddedTriton) -> None:
+def test_each_instance_logs_that_it_is_emulated(server: EmbeddedTriton) -> None:
     for instance in ("gpu_emulated_0_0", "cpu_emulated_0_0", "cpu_emulated_0_1"):
-        assert f"'{instance}' is an emulated device: its answers are computed here" in server.log_text()
+        assert f"'{instance}' is an emulated device: its outputs are computed on the CPU" in server.log_text()

@@ -1,4 +1,4 @@
-"""The compose file's command lines, run without containers: Triton, and Debian's Prometheus reading it."""
+"""The command lines of the compose file, run without containers: Triton, and Debian's Prometheus."""
 
 import json
 import subprocess
@@ -59,7 +59,7 @@ def triton(
 
 
 def configured_for(target: str, folder: Path) -> Path:
-    """The compose file's prometheus.yml with another target, and its rules beside it."""
+    """Write the prometheus.yml of the compose file with another target, and its rules."""
     text = (compose.PROMETHEUS / "prometheus.yml").read_text()
     scraped = f"triton:{compose.flags('triton')['metrics-port']}"
     assert text.count(scraped) == 1
@@ -87,7 +87,7 @@ def test_prometheus_scrapes_triton_by_the_compose_files_config(prometheus: Prome
 
 
 @pytest.mark.parametrize("expression", TRITON_EXPRESSIONS)
-def test_a_panel_of_tritons_own_metrics_has_data(prometheus: PrometheusServer, expression: str) -> None:
+def test_a_panel_of_tritons_metrics_has_data(prometheus: PrometheusServer, expression: str) -> None:
     until(lambda: bool(prometheus.query(expression)))
 
 
@@ -101,7 +101,7 @@ def test_prometheus_evaluates_every_expression_of_the_dashboard(prometheus: Prom
         prometheus.query(expression)
 
 
-def test_prometheus_evaluates_every_alert_and_none_fires_on_a_server_that_is_well(
+def test_prometheus_evaluates_every_alert_and_none_fires_on_a_healthy_server(
     prometheus: PrometheusServer,
 ) -> None:
     until(lambda: all(rule["health"] != "unknown" for rule in prometheus.rules()))
@@ -112,7 +112,7 @@ def test_prometheus_evaluates_every_alert_and_none_fires_on_a_server_that_is_wel
 
 
 def series(metric: Metric) -> Iterator[dict[str, str]]:
-    """A metric with every combination of its labels' values, as promtool takes it."""
+    """Return a metric with all combinations of its label values, in promtool's format."""
     first = GAUGES.get(metric.name, 1)
     values = f"0+1x{STEPS}" if metric.kind is Kind.COUNTER else f"{first}x{STEPS}"
     for combination in product(*(VALUES.get(label, (f"a_{label}",)) for label in metric.labels)):
@@ -123,7 +123,7 @@ def series(metric: Metric) -> Iterator[dict[str, str]]:
 
 
 def has_data(programs: PrometheusPrograms, folder: Path, expression: str) -> subprocess.CompletedProcess[str]:
-    """What promtool says of: the expression has data where every metric of the router has."""
+    """Return promtool's output for a test that the expression has data if all metrics of the router have."""
     fed = [one for metric in METRICS for one in series(metric)]
     fed.append({"series": 'up{job="triton", instance="a"}', "values": f"0x{STEPS}"})
     fed += [
@@ -145,7 +145,7 @@ def has_data(programs: PrometheusPrograms, folder: Path, expression: str) -> sub
 
 
 @pytest.mark.parametrize("number", range(len(compose.dashboard_expressions())))
-def test_a_panel_has_data_where_its_metrics_have(
+def test_a_panel_has_data_if_its_metrics_have(
     programs: PrometheusPrograms, tmp_path: Path, number: int
 ) -> None:
     done = has_data(programs, tmp_path, compose.dashboard_expressions()[number])
@@ -153,14 +153,14 @@ def test_a_panel_has_data_where_its_metrics_have(
 
 
 @pytest.mark.parametrize("alert", compose.alerts())
-def test_an_alert_fires_where_its_condition_lasts(
+def test_an_alert_fires_if_its_condition_persists(
     programs: PrometheusPrograms, tmp_path: Path, alert: str
 ) -> None:
     done = has_data(programs, tmp_path, f'ALERTS{{alertname="{alert}", alertstate="firing"}}')
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_promtool_says_so_where_there_is_no_data(programs: PrometheusPrograms, tmp_path: Path) -> None:
+def test_promtool_reports_missing_data(programs: PrometheusPrograms, tmp_path: Path) -> None:
     assert has_data(programs, tmp_path, "model_router_no_such_metric").returncode != 0
 
 
@@ -170,16 +170,16 @@ def test_promtool_accepts_the_files_of_prometheus(programs: PrometheusPrograms, 
     subprocess.run([programs.promtool, "check", kind, compose.PROMETHEUS / file], check=True)
 
 
-def test_prometheus_answers_where_its_health_is_checked(prometheus: PrometheusServer) -> None:
+def test_prometheus_answers_its_health_check(prometheus: PrometheusServer) -> None:
     url = compose.services()["prometheus"]["healthcheck"]["test"][-1]
     assert url.startswith("http://localhost:9090/")
     assert urllib3.request("GET", url.replace("http://localhost:9090", prometheus.url)).status == 200
 
 
-def test_a_config_that_prometheus_cannot_read_is_named_with_its_reason(
+def test_an_invalid_prometheus_configuration_is_reported_with_the_reason(
     programs: PrometheusPrograms, tmp_path: Path
 ) -> None:
     config = tmp_path / "wrong.yml"
     config.write_text("scrapes: []\n")
-    with pytest.raises(ToolError, match=r"did not get ready with .*wrong\.yml, .*field scrapes not found"):
+    with pytest.raises(ToolError, match=r"did not start with .*wrong\.yml; .*field scrapes not found"):
         PrometheusServer(programs, config).__enter__()

@@ -1,4 +1,4 @@
-"""ONNX variants on the real server: answers, batches, and the sentences of those that cannot load."""
+"""ONNX variants on the real server: outputs, batches, and errors of variants that cannot load."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ BATCH_OF_THREE = 3
 
 
 class Repository:
-    """Model repository with one variant after the other."""
+    """A model repository to which variants are added one by one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class Repository:
 
 
 def add_demo_variants(folder: Path) -> None:
-    """SqueezeNet's variants, as the command makes them."""
+    """The variants of SqueezeNet, as written by the command."""
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
     make_fp32(SQUEEZENET, fp32)
     make_int8(fp32, int8)
@@ -128,7 +128,7 @@ def directly(path: Path, images: np.ndarray) -> Any:
 
 @pytest.mark.parametrize("model", ["squeezenet_cpu", "squeezenet_cpu_int8"])
 @pytest.mark.parametrize("batch_size", [1, 5, 32])
-def test_grpc_answers_are_those_of_onnxruntime(
+def test_grpc_outputs_are_those_of_onnxruntime(
     repository: Path, grpc_client: triton_grpc.InferenceServerClient, model: str, batch_size: int
 ) -> None:
     images = random_images(batch_size, seed=21)
@@ -137,7 +137,7 @@ def test_grpc_answers_are_those_of_onnxruntime(
 
 
 @pytest.mark.parametrize("model", ["squeezenet_cpu", "squeezenet_cpu_int8"])
-def test_http_answers_are_those_of_onnxruntime(
+def test_http_outputs_are_those_of_onnxruntime(
     repository: Path, http_client: triton_http.InferenceServerClient, model: str
 ) -> None:
     images = random_images(3, seed=22)
@@ -150,7 +150,7 @@ def test_a_model_without_batching_is_served(grpc_client: triton_grpc.InferenceSe
     np.testing.assert_array_equal(infer(triton_grpc, grpc_client, "unbatched", x=x).as_numpy("y"), 2 * x)
 
 
-def test_only_the_outputs_that_are_asked_for_are_sent(
+def test_only_requested_outputs_are_returned(
     grpc_client: triton_grpc.InferenceServerClient,
 ) -> None:
     tensor = triton_grpc.InferInput("index", [BATCH_OF_THREE, 1], "INT64")
@@ -160,7 +160,7 @@ def test_only_the_outputs_that_are_asked_for_are_sent(
 
 
 def look_up_together(client: triton_grpc.InferenceServerClient, indices: list[int]) -> list[Any]:
-    """Three clients at once, whom the server's dynamic batcher makes one call of `execute`."""
+    """Send three requests that the dynamic batcher passes to one call of `execute`."""
 
     def look_up(index: int) -> Any:
         try:
@@ -180,7 +180,7 @@ def test_requests_that_arrive_together_are_run_as_one_batch(
     assert [answer.as_numpy("size").tolist() for answer in answers] == [[[BATCH_OF_THREE]]] * 3
 
 
-def test_a_request_that_cannot_be_run_does_not_spoil_its_batch(
+def test_an_invalid_request_does_not_fail_its_batch(
     grpc_client: triton_grpc.InferenceServerClient,
 ) -> None:
     good, bad, other = look_up_together(grpc_client, [1, 99, 2])
@@ -256,7 +256,7 @@ ON_A_MAC = "only onnxruntime for macOS has it, so run this model on a Mac and fo
         ),
     ],
 )
-def test_a_variant_that_cannot_load_says_why_in_one_sentence(
+def test_a_variant_that_cannot_load_gives_the_reason(
     server: EmbeddedTriton, repository: Path, model: str, sentence: str
 ) -> None:
     (status,) = (status for status in server.models() if status.name == model)

@@ -1,4 +1,4 @@
-"""`model-router analyze`: what ONNX files are made of."""
+"""`model-router analyze`: characteristics of ONNX files."""
 
 import json
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ UNKNOWN = "?"
 
 def analyze(
     paths: Annotated[
-        list[Path], typer.Argument(help="ONNX files, or folders to look through, such as a model repository.")
+        list[Path], typer.Argument(help="ONNX files, or folders to search, such as a model repository.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Tell what ONNX files are made of, and on which devices they fit; nothing is run.
+    """Print the characteristics of ONNX files and the devices that they fit, without running them.
 
-    Exit status: 0; 1 when a file could not be analyzed.
+    Exit status: 0, or 1 if a file could not be analyzed.
     """
     files = [file for path in paths for file in _files(path)]
     console = Console(stderr=True)
@@ -54,7 +54,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(file for file in path.rglob("*.onnx") if path_kind(file) != FOLDER)
     if not files:
-        raise ToolError(f"{path}: expected ONNX files in this folder, found none: name another")
+        raise ToolError(f"{path}: expected ONNX files in this folder, found none: choose another folder")
     return files
 
 
@@ -97,7 +97,7 @@ def _table(found: Mapping[Path, ModelCharacteristics]) -> Table:
 
 
 def _name(file: Path) -> str:
-    """A file of a model repository is called as its model is: `model/version/file.onnx`."""
+    """Return model and version of a file in a model repository, `model/version/file.onnx`; else its name."""
     in_repository = file.parent.name.isdecimal() and file.parent.parent.name
     return f"{file.parent.parent.name}/{file.parent.name}" if in_repository else file.stem
 

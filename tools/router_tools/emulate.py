@@ -1,4 +1,4 @@
-"""`model-router emulate`: a model repository of emulated devices, from a world of the simulator."""
+"""`model-router emulate`: a model repository of emulated devices, for a world of the simulator."""
 
 import json
 from pathlib import Path
@@ -17,18 +17,18 @@ from router_tools.simulator.world_file import read_world
 
 
 def emulate(
-    output: Annotated[Path, typer.Option(help="Folder of the model repository; not there yet, or empty.")],
+    output: Annotated[Path, typer.Option(help="Folder of the model repository; must be new or empty.")],
     world: Annotated[str, typer.Option(help="Name of a world, or path of its file.")] = "resnet50",
-    policy: Annotated[str, typer.Option(help="How the router chooses.")] = "latency",
+    policy: Annotated[str, typer.Option(help="Policy of the router.")] = "latency",
     largest_batch: Annotated[
-        int, typer.Option(min=1, max=LARGEST_BATCH, help="The largest batch, where the world says any.")
+        int, typer.Option(min=1, max=LARGEST_BATCH, help="Largest batch of variants without a limit.")
     ] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Write emulated variants, one for each of a world, and a router in front of them.
+    """Write a model repository with an emulated device for each variant of a world, and a router.
 
-    Their answers are true, their service times are drawn from the world's laws; its drifts, outages and
-    stalls are left out.
+    Their outputs are real; their service times are random, as in the world. Drifts, outages and stalls of the
+    world are left out.
     """
     read = read_world(find("worlds", world))
     try:
@@ -40,5 +40,5 @@ def emulate(
         typer.echo(json.dumps({"output": str(output), "models": models, "router": read.name}))
     else:
         console = Console(highlight=False, soft_wrap=True)
-        console.print(f"{', '.join(models)}: written to {output}")
-        console.print(f"To serve them: model-router serve --model-repository {output}")
+        console.print(f"Wrote {', '.join(models)} to {output}")
+        console.print(f"Start a server with: model-router serve --model-repository {output}")

@@ -1,4 +1,4 @@
-"""`model-router simulate`: compares policies in simulated worlds."""
+"""`model-router simulate`: comparison of routing policies in simulated worlds."""
 
 import json
 import os
@@ -40,29 +40,31 @@ _TITLE = "Routing policies compared"
 
 def simulate(
     context: typer.Context,
-    world: Annotated[str, typer.Option(help=f"Name of a world, or path of its file; {_WORLD}.")] = "",
-    workload: Annotated[str, typer.Option(help=f"Name of a workload, or path; {_WORKLOAD}.")] = "",
+    world: Annotated[str, typer.Option(help=f"Name of a world, or path of its file; default {_WORLD}.")] = "",
+    workload: Annotated[str, typer.Option(help=f"Name of a workload, or path; default {_WORKLOAD}.")] = "",
     trace: Annotated[
         Path | None,
-        typer.Option(help="Repeat the requests of a trace, in a world fitted to it unless one is named."),
+        typer.Option(help="Repeat the requests of a trace, in a world fitted to it unless --world is given."),
     ] = None,
-    policies: Annotated[str, typer.Option(help="Policies, with commas between; all if left out.")] = "",
+    policies: Annotated[str, typer.Option(help="Comma-separated policies; default all.")] = "",
     load: Annotated[
-        float | None, typer.Option(min=0.01, max=1000, help="Share of the world's capacity.")
+        float | None, typer.Option(min=0.01, max=1000, help="Load as a fraction of the world's capacity.")
     ] = None,
-    requests: Annotated[int | None, typer.Option(min=1, max=10**8, help="How many requests.")] = None,
-    calm: Annotated[bool, typer.Option("--calm", help="Leave out drift, outages and stalls.")] = False,
-    cold: Annotated[bool, typer.Option("--cold", help="Warm nothing up before the run.")] = False,
-    suite: Annotated[str, typer.Option(help="A suite of cases instead: its name, or path of its file.")] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 6,
-    processes: Annotated[int, typer.Option(min=1, help="How many at once.")] = os.cpu_count() or 1,
-    as_json_: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List what there is, and end.")] = False,
+    requests: Annotated[int | None, typer.Option(min=1, max=10**8, help="Number of requests.")] = None,
+    calm: Annotated[bool, typer.Option("--calm", help="Leave out drifts, outages and stalls.")] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Skip the warm-up.")] = False,
+    suite: Annotated[str, typer.Option(help="Name of a suite of cases, or path of its file.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 6,
+    processes: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = os.cpu_count() or 1,
+    as_json_: Annotated[bool, typer.Option("--json", help="Print all metrics as JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page with plots to this file.")] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List worlds, workloads, suites and policies.")
+    ] = False,
 ) -> None:
-    """Compare routing policies in simulated worlds, beside an oracle that knows the future.
+    """Compare routing policies in simulated worlds with an oracle that knows the future.
 
-    Exit status: 0; 2 when a target of the suite was missed.
+    Exit status: 0, or 2 if a target of the suite was missed.
     """
     if list_:
         _print_list()
@@ -90,15 +92,15 @@ def simulate(
 
 
 def _check_options(context: typer.Context) -> None:
-    """Refuse options that would do nothing beside another, and a page that could not be written later."""
+    """Reject options that another one overrides, and an HTML file in a folder that does not exist."""
     given = [name for name in context.params if _is_given(context, name)]
-    for name, leaves_out in (("suite", _OF_ONE_CASE), ("trace", ("workload",))):
-        idle = [other for other in leaves_out if name in given and other in given]
-        if idle:
-            raise ToolError(f"--{name} says what --{idle[0]} would: leave --{idle[0]} out")
+    for name, overridden in (("suite", _OF_ONE_CASE), ("trace", ("workload",))):
+        unused = [other for other in overridden if name in given and other in given]
+        if unused:
+            raise ToolError(f"--{name} and --{unused[0]} cannot be combined: remove --{unused[0]}")
     html = context.params["html"]
     if html is not None and path_kind(html.parent) != FOLDER:
-        raise ToolError(f"--html: expected a file in a folder that exists, found {html}")
+        raise ToolError(f"--html: expected a file in an existing folder, found {html}")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

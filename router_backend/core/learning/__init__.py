@@ -1,1 +1,1 @@
-"""Estimators: each learns by `update(...)` and answers by `predict(...)` or `get()`."""
+"""Online estimators: each learns with `update(...)` and answers with `predict(...)` or `get()`."""

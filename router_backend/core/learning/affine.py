@@ -1,18 +1,22 @@
-"""Service time as an affine law of the request's size: y = a + c·x."""
+"""Service time as an affine function of the request's size: y = a + c·x."""
 
 DECAY = 1.0 - 1.0 / 256.0
 PRIOR_WEIGHT = 0.5
 
 
 class AffineLaw:
-    """Decayed, relatively weighted least squares for y = a + c·x with a, c >= 0.
+    """Weighted least squares with forgetting for y = a + c·x, with a, c >= 0.
 
-    An observation weighs w = 1/ŷ², so that errors count in proportion to the time they concern: plain
-    least squares lets the large batches bend the intercept below zero. The sums of w, wx, wx², wy, wxy
-    and wy² lose 1/256 of their weight with each observation; since they are sums, those of several
-    processes merge by addition. The closed-form solution is drawn towards a law that is half intercept,
-    half slope (a₀ = ȳ/2, c₀ = ȳ/2x̄) with the weight of half an observation, so that a single size
-    seen already gives a usable law.
+    Each observation has the weight w = 1/ŷ², which minimizes relative errors: with equal weights, large
+    batches dominate and can push the intercept below zero. The sums of w, wx, wx², wy, wxy and wy² decay by
+    1/256 per observation; because they are plain sums, the sums of several processes can be added. The
+    closed-form solution is shrunk towards a prior of half intercept, half slope (a₀ = ȳ/2, c₀ = ȳ/2x̄) with
+    the weight of half an observation, so the fit is usable after a single batch size.
+
+    Attributes:
+        a: the intercept.
+        c: the slope.
+        n: the decayed number of observations.
 
     References:
         Recursive least squares with forgetting; its wind-up: arXiv 2004.03910.
@@ -32,7 +36,7 @@ class AffineLaw:
         self.a = self.c = 0.0
 
     def update(self, x: float, y: float) -> None:
-        """Learn that a request of size x > 0 took y > 0 (any unit of time, always the same)."""
+        """Learn that a request of size x > 0 took y > 0 (in any one unit)."""
         expected = self.a + self.c * x
         weight = 1.0 / (expected * expected) if expected > 0.0 else 1.0 / (y * y)
         weight_x = weight * x
@@ -44,14 +48,14 @@ class AffineLaw:
         self.wy = wy = self.wy * DECAY + weight_y
         self.wxy = wxy = self.wxy * DECAY + weight_x * y
         self.wyy = self.wyy * DECAY + weight_y * y
-        self.a, self.c = _solved(n, w, wx, wxx, wy, wxy)
+        self.a, self.c = _solve(n, w, wx, wxx, wy, wxy)
 
     def predict(self, x: float) -> float:
-        """The law's value at size x; 0 before the first observation."""
+        """Return a + c·x; 0 before the first observation."""
         return self.a + self.c * x
 
     def relative_variance(self) -> float:
-        """Mean squared relative error of the law over what it remembers."""
+        """Return the decayed mean squared relative error of the fit."""
         if self.n == 0.0:
             return 0.0
         a, c = self.a, self.c
@@ -64,19 +68,23 @@ class AffineLaw:
         )
         return max(0.0, squares / self.n)
 
-    def forget(self, kept: float) -> None:
-        """Keep only this share of the weight: the law has changed."""
-        self.n *= kept
-        self.w *= kept
-        self.wx *= kept
-        self.wxx *= kept
-        self.wy *= kept
-        self.wxy *= kept
-        self.wyy *= kept
+    def forget(self, remaining: float) -> None:
+        """Scale the weight of all past observations, as after a change of the law.
+
+        Args:
+            remaining: the fraction of the weight to keep, from 0 to 1.
+        """
+        self.n *= remaining
+        self.w *= remaining
+        self.wx *= remaining
+        self.wxx *= remaining
+        self.wy *= remaining
+        self.wxy *= remaining
+        self.wyy *= remaining
 
 
-def _solved(n: float, w: float, wx: float, wxx: float, wy: float, wxy: float) -> tuple[float, float]:
-    """The 2×2 normal equations with the prior, solved; clipped to a, c >= 0."""
+def _solve(n: float, w: float, wx: float, wxx: float, wy: float, wxy: float) -> tuple[float, float]:
+    """Solve the 2×2 normal equations with the prior and clip the result to a, c >= 0."""
     prior = PRIOR_WEIGHT * w / n
     mean_x = wx / w
     half_mean_y = 0.5 * wy / w

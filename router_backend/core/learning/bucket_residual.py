@@ -1,23 +1,23 @@
-"""Cliffs of the service time: what an affine law gets wrong at sizes of one order."""
+"""Cliffs in the service time: what an affine law gets wrong at batch sizes of one power of two."""
 
 import math
 
-NOTHING = (0.0, 0.0)
-"""The sums of ratios and of weights before the first observation."""
+EMPTY_BUCKET = (0.0, 0.0)
+"""Sum of ratios and sum of weights of a bucket without observations."""
 
 DECAY = 1.0 - 1.0 / 64.0
 PRIOR_WEIGHT = 2.0
 
 
 class BucketResidual:
-    """A factor β on the prediction per log2 bucket of the size: β = (Σr + 2)/(n + 2).
+    """A correction factor β for each log2 bucket of the size: β = (Σr + 2)/(n + 2).
+
+    Real devices have cliffs that no line describes: a published CPU table jumps 8.5 times between batch 8
+    and 16. r is observed / predicted. Two pseudo-observations of 1 shrink β towards 1 while a bucket has few
+    observations. A bucket's sums decay by 1/64 with each of its observations.
 
     Attributes:
         factors: β by bucket, the exponent of `math.frexp`.
-
-    Real devices have cliffs (a published CPU table jumps 8.5 times between batch 8 and 16) that no line
-    describes. r is observed / predicted; two imaginary observations of 1 hold the factor back until a
-    bucket has seen some; 1/64 of a bucket's weight is lost with each of its observations.
 
     Examples:
         >>> residual = BucketResidual()
@@ -34,9 +34,13 @@ class BucketResidual:
         self.factors: dict[int, float] = {}
 
     def update(self, x: float, ratio: float) -> float:
-        """Learn that at size x > 0 the observed time was `ratio` times the predicted one; the new factor."""
+        """Learn that at size x > 0 the observed time was `ratio` times the predicted one.
+
+        Returns:
+            The updated factor at this size.
+        """
         bucket = math.frexp(x)[1]
-        total, weight = self._sums.get(bucket, NOTHING)
+        total, weight = self._sums.get(bucket, EMPTY_BUCKET)
         total = total * DECAY + ratio
         weight = weight * DECAY + 1.0
         self._sums[bucket] = (total, weight)
@@ -44,10 +48,10 @@ class BucketResidual:
         return factor
 
     def get(self, x: float) -> float:
-        """The factor at size x; 1 where nothing was seen."""
+        """Return the factor at size x; 1 if its bucket has no observations."""
         return self.factors.get(math.frexp(x)[1], 1.0)
 
     def reset(self) -> None:
-        """Forget every cliff: the device's law has changed."""
+        """Set every factor back to 1."""
         self._sums.clear()
         self.factors.clear()

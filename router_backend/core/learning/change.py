@@ -1,22 +1,25 @@
-"""Sudden change of a variant's law: noticed by a cumulative sum of surprises."""
+"""Detection of sudden changes in a variant's service time, by a cumulative sum (CUSUM)."""
 
 import math
 
 SLACK = 1.0
 THRESHOLD = 8.0
 DECAY = 1.0 - 1.0 / 64.0
-HELD_AT = 5.0
-SIGMA_FLOOR = 0.05
-SIGMA_START = 0.3
-HELD_AT_SIGMAS = 3.0
+MAX_Z = 5.0
+MIN_SIGMA = 0.05
+INITIAL_SIGMA = 0.3
+WINSORIZE_SIGMAS = 3.0
 
 
 class ChangeDetector:
     """Two-sided CUSUM on z = ln(observed / predicted) / σ with slack 1 and threshold 8.
 
-    z is held at ±5, so that it takes three observations to alarm: one stall is no change. σ² is a decayed
-    mean of the squared log ratios, each held at 3σ so that the change which is to be
-    noticed does not widen it first.
+    z is clipped to ±5, so an alarm takes at least three observations and one stall cannot raise it. σ² is an
+    exponentially weighted mean of the squared log ratios, each winsorized at 3σ so that a change does not
+    inflate σ before it is detected.
+
+    Attributes:
+        alarms: the number of changes detected.
 
     References:
         Page, Continuous inspection schemes, Biometrika 41 (1954).
@@ -33,20 +36,24 @@ class ChangeDetector:
 
     def __init__(self) -> None:
         self._above = self._below = 0.0
-        self._variance = SIGMA_START**2
+        self._variance = INITIAL_SIGMA**2
         self.alarms = 0
 
     def update(self, log_ratio: float) -> bool:
-        """Learn one surprise ln(observed / predicted); True when the law must have changed."""
+        """Learn one prediction error ln(observed / predicted).
+
+        Returns:
+            Whether this observation raised an alarm; the sums then restart from 0.
+        """
         sigma = math.sqrt(self._variance)
-        if sigma < SIGMA_FLOOR:
-            sigma = SIGMA_FLOOR
-        size = abs(log_ratio)  # comparisons instead of min and max: every answer passes here
-        held = size if size < HELD_AT_SIGMAS * sigma else HELD_AT_SIGMAS * sigma
-        self._variance = self._variance * DECAY + held * held * (1.0 - DECAY)
-        if size <= SLACK * sigma and self._above == 0.0 == self._below:
-            return False  # no surprise, as most of the time
-        z = log_ratio / sigma if size < HELD_AT * sigma else math.copysign(HELD_AT, log_ratio)
+        if sigma < MIN_SIGMA:
+            sigma = MIN_SIGMA
+        error = abs(log_ratio)  # comparisons are faster than min and max, and every response passes here
+        winsorized = error if error < WINSORIZE_SIGMAS * sigma else WINSORIZE_SIGMAS * sigma
+        self._variance = self._variance * DECAY + winsorized * winsorized * (1.0 - DECAY)
+        if error <= SLACK * sigma and self._above == 0.0 == self._below:
+            return False  # the usual case
+        z = log_ratio / sigma if error < MAX_Z * sigma else math.copysign(MAX_Z, log_ratio)
         above, below = self._above + z - SLACK, self._below - z - SLACK
         self._above = above if above > 0.0 else 0.0
         self._below = below if below > 0.0 else 0.0

@@ -1,20 +1,26 @@
-"""How far the observed latency may lie from the predicted one."""
+"""Prediction interval of the latency."""
 
 import math
 
 STEP = 0.25
-START = 0.5
-LEAST = 0.001
+INITIAL_HALF_WIDTH = 0.5
+MIN_HALF_WIDTH = 0.001
 
 
 class ConformalInterval:
-    """Adaptive conformal half-width θ of |ln(observed / predicted)| at a stated coverage q.
+    """Adaptive conformal half-width θ of |ln(observed / predicted)| for a target coverage q.
 
-    ln θ += 0.25·(1[|r| > θ] - (1 - q)): it widens when an observation falls outside and narrows a little
-    when it falls inside, so that the share inside tends to q whatever the distribution, drift included: what
-    ln θ has moved in all is the step times the number outside beyond their share. The step is one of ln θ, so
-    that a device which is steady to a thousandth gets an interval as fitting as one that varies by half. A
-    step of θ itself, as published, leaves the first with one of no width, or of ten times its spread.
+    ln θ += 0.25·(1[|r| > θ] - (1 - q)): the interval widens when an observation falls outside it and narrows
+    a little when one falls inside. The total movement of ln θ is the step times the number of misses in
+    excess of the expected share, so the coverage tends to q for any distribution, drift included. The step is
+    taken in ln θ rather than in θ as published, so the interval fits a device that varies by 0.1 % as well as
+    one that varies by 50 %; with a step in θ, the interval of the former is empty or ten times too wide.
+
+    Args:
+        coverage: the target coverage q, between 0 and 1.
+
+    Attributes:
+        half_width: θ.
 
     References:
         Gibbs and Candès, Adaptive conformal inference under distribution shift, arXiv 2106.00170.
@@ -32,16 +38,16 @@ class ConformalInterval:
     def __init__(self, coverage: float) -> None:
         self._widen = math.exp(STEP * coverage)
         self._narrow = math.exp(-STEP * (1.0 - coverage))
-        self.half_width = START
+        self.half_width = INITIAL_HALF_WIDTH
 
     def update(self, log_ratio: float) -> None:
-        """Learn one error ln(observed / predicted)."""
+        """Learn one prediction error ln(observed / predicted)."""
         if abs(log_ratio) > self.half_width:
             self.half_width *= self._widen
         else:
             narrower = self.half_width * self._narrow
-            self.half_width = narrower if narrower > LEAST else LEAST
+            self.half_width = narrower if narrower > MIN_HALF_WIDTH else MIN_HALF_WIDTH
 
     def get(self) -> float:
-        """The half-width: the interval is predicted · e^(±θ)."""
+        """Return the half-width θ: the interval is predicted · e^(±θ)."""
         return self.half_width

@@ -1,4 +1,4 @@
-"""The service time of one variant: law, cliffs, drift and change, put together."""
+"""The service time of one variant: affine law, cliffs, drift and change detection combined."""
 
 import math
 
@@ -7,35 +7,39 @@ from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.change import ChangeDetector
 from router_backend.core.learning.level import LevelFilter
 from router_backend.core.learning.predictor import (
-    LEAST,
-    MOST,
+    MAX_PLAUSIBLE,
+    MIN_PLAUSIBLE,
     VARIANCE_GROWTH_PER_S,
     VARIANCE_UNKNOWN,
     variance_of,
 )
 
-ABSURD = 1000.0
-ABSURD_PASSED_OVER = 2
-HELD_AT = 6.0
-HELD_FROM = 4.0
-KEPT_AFTER_CHANGE = 0.02
+OUTLIER_RATIO = 1000.0
+MAX_OUTLIERS_IN_A_ROW = 2
+WINSORIZE_RATIO = 6.0
+WINSORIZE_FROM = 4.0
+"""Number of observations from which outliers are winsorized: before, the prediction is unreliable."""
+REMAINING_AFTER_CHANGE = 0.02
 
 
 class LatencyModel:
     """S(x) = g · (a + c·x) · β(x), learned from service times.
 
-    An observation is held at 6 S before anything learns from it, so that one stall does not bend the law;
-    one that cannot be (no number, below LEAST, above MOST) is counted in `rejected` and teaches nothing;
-    nor does one of a thousand times the prediction, until the third in a row says that it is meant.
-    The law learns first, then each factor what those before it leave unexplained (backfitting): were all
-    three to answer for the whole of one surprise, the next prediction would be its third power.
-    The change detector watches the law and its cliffs without the level, which would hide a change from it
-    and pass for one after a stall; when it alarms, 2 % of the law's weight is kept and the factors
-    start anew.
+    Robustness: observations are winsorized at 6·S, so one stall does not distort the law. Implausible ones
+    (NaN, or outside MIN_PLAUSIBLE to MAX_PLAUSIBLE) are rejected. So are those above 1000 times the
+    prediction, unless they are the third or later in a row.
+
+    Learning: the law is updated first, then each factor is fitted to the residual of the ones before it
+    (backfitting); otherwise one outlier would be corrected three times.
+
+    Change: the detector compares observations with the law and its cliffs, without the level g. The level
+    would hide a change from the detector, and would look like one itself after a stall. On an alarm, 2 % of
+    the law's weight is kept and both factors are reset.
 
     Attributes:
-        known: whether anything was learned yet.
-        rejected: how many observations were no number, or one that no clock can show.
+        known: whether anything has been learned yet.
+        rejected: the number of observations that were rejected.
+        updated_s: the time of the last observation, in seconds of the router's clock.
 
     Examples:
         >>> model = LatencyModel()
@@ -49,8 +53,8 @@ class LatencyModel:
     """
 
     __slots__ = (
-        "_absurd_in_a_row",
         "_learned_variance",
+        "_outliers_in_a_row",
         "_predicted_at",
         "_predicted_ms",
         "change",
@@ -69,20 +73,20 @@ class LatencyModel:
         self.change = ChangeDetector()
         self.known = False
         self.rejected = 0
-        self._absurd_in_a_row = 0
-        # Made when they are asked for, and kept until something is learned.
+        self._outliers_in_a_row = 0
+        # Caches, computed on demand and cleared by each update.
         self._learned_variance: float | None = None
         self._predicted_at: float | None = None
         self._predicted_ms = 0.0
         self.updated_s = 0.0
 
     def update(self, x: float, service_ms: float, now_s: float) -> bool:
-        """Learn that a request of size x was served in `service_ms`, seen at `now_s`.
+        """Learn that a request of size x was served in `service_ms`, observed at `now_s`.
 
         Returns:
-            Whether it was learned, not rejected.
+            `False` if the observation was rejected.
         """
-        if not (LEAST <= service_ms <= MOST and LEAST <= x <= MOST):
+        if not (MIN_PLAUSIBLE <= service_ms <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return False
         law = self.law
@@ -90,19 +94,19 @@ class LatencyModel:
         if self.known:
             cliff = self.cliffs.factors.get(math.frexp(x)[1], 1.0)
             usual_ms = (law.a + law.c * x) * cliff  # without the level
-            most_ms = HELD_AT * usual_ms * self.level.value
-            if service_ms <= most_ms or law.n < HELD_FROM:
-                self._absurd_in_a_row = 0
-            elif self._is_absurd(service_ms, most_ms):
+            limit_ms = WINSORIZE_RATIO * usual_ms * self.level.value
+            if service_ms <= limit_ms or law.n < WINSORIZE_FROM:
+                self._outliers_in_a_row = 0
+            elif self._is_rejected_outlier(service_ms, limit_ms):
                 self.rejected += 1
                 return False
             else:
-                service_ms = most_ms
+                service_ms = limit_ms
             changed = self.change.update(math.log(service_ms / usual_ms))
         if changed:
-            self._start_anew()
+            self._reset_after_change()
         law.update(x, service_ms)
-        if not changed:  # let each factor learn what those before it leave unexplained
+        if not changed:  # backfitting: each factor learns the residual of the ones before it
             level = self.level
             ratio = service_ms / (law.a + law.c * x)
             level.update(ratio / self.cliffs.update(x, ratio / level.value), now_s)
@@ -112,8 +116,8 @@ class LatencyModel:
         return True
 
     def predict(self, x: float) -> float:
-        """Predicted service time in ms of a request of size x; 0 before the first observation."""
-        # Requests of one size are usual, and most variants learn from few of them.
+        """Return the predicted service time in ms of a request of size x; 0 before the first observation."""
+        # Cached, because consecutive requests often have the same size.
         if x == self._predicted_at:
             return self._predicted_ms
         law = self.law
@@ -123,26 +127,29 @@ class LatencyModel:
         return predicted_ms
 
     def relative_variance(self, now_s: float) -> float:
-        """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
+        """Return the squared relative standard deviation of the prediction.
+
+        It shrinks with data and grows with the time since the last observation.
+        """
         if not self.known:
             return VARIANCE_UNKNOWN
         variance = self._learned_variance
         if variance is None:
             variance = self._learned_variance = variance_of(self.law)
-        unseen_s = now_s - self.updated_s
-        if unseen_s > 0.0:  # as in `widened`, without a call for each candidate of each decision
-            variance += VARIANCE_GROWTH_PER_S * unseen_s
+        idle_s = now_s - self.updated_s
+        if idle_s > 0.0:  # `widened` inlined: this runs for each candidate of each decision
+            variance += VARIANCE_GROWTH_PER_S * idle_s
         return variance if variance < VARIANCE_UNKNOWN else VARIANCE_UNKNOWN
 
-    def _is_absurd(self, service_ms: float, most_ms: float) -> bool:
-        """Whether an observation is a thousand times its prediction, unless it is the third such in a row."""
-        if service_ms * HELD_AT <= ABSURD * most_ms:
-            self._absurd_in_a_row = 0
+    def _is_rejected_outlier(self, service_ms: float, limit_ms: float) -> bool:
+        """Return whether to reject an observation as an outlier: not if it is the third in a row."""
+        if service_ms * WINSORIZE_RATIO <= OUTLIER_RATIO * limit_ms:
+            self._outliers_in_a_row = 0
             return False
-        self._absurd_in_a_row += 1
-        return self._absurd_in_a_row <= ABSURD_PASSED_OVER
+        self._outliers_in_a_row += 1
+        return self._outliers_in_a_row <= MAX_OUTLIERS_IN_A_ROW
 
-    def _start_anew(self) -> None:
-        self.law.forget(KEPT_AFTER_CHANGE)
+    def _reset_after_change(self) -> None:
+        self.law.forget(REMAINING_AFTER_CHANGE)
         self.level.reset()
         self.cliffs.reset()

@@ -1,4 +1,4 @@
-"""Drift of the level: how much slower or faster the variant is right now than its law says."""
+"""Drift: how much slower or faster a variant currently is than its long-term law predicts."""
 
 import math
 
@@ -7,10 +7,13 @@ MEMORY_S = 10.0
 
 
 class LevelFilter:
-    """A factor g on the prediction that follows the last observations: g = (A + 1)/(B + 1).
+    """A correction factor g that follows recent observations: g = (A + 1)/(B + 1).
 
-    A and B are decayed sums of observed / predicted and of 1. They fade by 7/8 with each observation and
-    by e^(-Δt / 10 s) with time, so that a level not seen for a while returns to 1.
+    A and B are decayed sums of observed / predicted and of 1. They decay by 7/8 per observation and by
+    e^(-Δt / 10 s) over time, so g returns to 1 after a while without observations.
+
+    Attributes:
+        value: g.
 
     Examples:
         >>> level = LevelFilter()
@@ -28,7 +31,7 @@ class LevelFilter:
         self.value = 1.0
 
     def update(self, ratio: float, now_s: float) -> None:
-        """Learn that the last observation was `ratio` times its prediction."""
+        """Learn that an observation at `now_s` was `ratio` times its prediction."""
         elapsed_s = now_s - self._updated_s
         fade = FADE * math.exp(-elapsed_s / MEMORY_S) if elapsed_s > 0.0 else FADE
         self._updated_s = now_s
@@ -37,10 +40,10 @@ class LevelFilter:
         self.value = (self._ratios + 1.0) / (self._weights + 1.0)
 
     def get(self) -> float:
-        """The factor as of the last observation."""
+        """Return the factor as of the last observation."""
         return self.value
 
     def reset(self) -> None:
-        """Return to 1."""
+        """Set the factor back to 1."""
         self._ratios = self._weights = 0.0
         self.value = 1.0

@@ -1,18 +1,18 @@
-"""Whether a variant serves more requests at once than it is said to."""
+"""Detection of a variant that serves more requests concurrently than is assumed."""
 
-LEAST_LEAD = 0.25
-FADE = 0.98
+MIN_LEAD = 0.25
+DECAY = 0.98
 THRESHOLD = 2.0
 
 
 class OvertakingDetector:
-    """Counts requests that were answered while, by first come first served, they still had to wait.
+    """Count responses to requests that should still have been queued under first come, first served.
 
-    Where c requests are served at once, one that came later can be answered first only if it was served
-    beside those before it, and never while all c places are taken. An answer counts when the oldest running
-    request follows by more than a quarter of a service later: a shorter lead may come from threads
-    that report in another order. Evidence fades by 1/50 with each departure; at 2 there must be one
-    place more.
+    With c requests served concurrently, a request that arrived later can only finish first if it was served
+    beside the earlier ones, which is impossible while they occupy all c places. A response counts as evidence
+    if the oldest running request finishes more than a quarter of a service time after it; a shorter lead may
+    be due to threads reporting out of order. Evidence decays by 1/50 with each departure of the oldest
+    request; above 2, the variant must serve one more request concurrently.
 
     Examples:
         >>> detector = OvertakingDetector()
@@ -31,13 +31,22 @@ class OvertakingDetector:
         self._deadline_s: float | None = None
 
     def overtook(self, now_s: float, service_ms: float) -> None:
-        """A request of that service time was answered although it should have been waiting."""
+        """Record that a request was answered although it should have been queued.
+
+        Args:
+            now_s: when the response came.
+            service_ms: the predicted service time of the request.
+        """
         if self._deadline_s is None:
-            self._deadline_s = now_s + LEAST_LEAD * service_ms / 1e3
+            self._deadline_s = now_s + MIN_LEAD * service_ms / 1e3
 
     def oldest_left(self, now_s: float) -> bool:
-        """The oldest running request left; True: more are served at once than was thought."""
-        self._evidence *= FADE
+        """Record that the oldest running request finished.
+
+        Returns:
+            Whether the variant serves one more request concurrently than is assumed.
+        """
+        self._evidence *= DECAY
         if self._deadline_s is not None:
             self._evidence += now_s > self._deadline_s
             self._deadline_s = None

@@ -1,19 +1,19 @@
-"""How many of a variant's answers are learned from, where there are more than learning needs."""
+"""Subsampling of a variant's responses for learning, at high request rates."""
 
-ENOUGH_PER_S = 250.0
+MIN_LEARNED_PER_S = 250.0
 WINDOW_S = 0.25
 
 
 class LearningPace:
-    """Takes one answer in k, with k so that 250 to 500 a second are learned from; of fewer than 500, all.
+    """Select one response in k, with k such that 250 to 500 per second are learned from; all below 500.
 
-    A law that remembers 256 answers looks back over half a second at least by that; at thousands a second it
-    would follow whatever held the machine up for a blink, and what it learned would cost each request as much
-    as its decision does.
+    An `AffineLaw` remembers 256 observations, so this keeps its memory at half a second or more. Learning
+    from thousands of responses per second would make it follow momentary stalls of the machine, and would
+    cost each request as much as its routing decision.
 
-    k follows from the rate of the last quarter of a second, never from the answer at hand: to take the first
-    one after a pause would prefer the slow ones, since it is those that a busy variant answers after a pause
-    (inspection paradox).
+    k is computed from the rate over the last quarter of a second and never depends on the current response.
+    Selecting the first response after a pause would oversample slow ones, because a busy variant pauses
+    before a slow response (inspection paradox).
 
     Examples:
         >>> pace = LearningPace()
@@ -23,19 +23,19 @@ class LearningPace:
         True
     """
 
-    __slots__ = ("_answers", "_one_in", "_since_s")
+    __slots__ = ("_one_in", "_responses", "_since_s")
 
     def __init__(self) -> None:
         self._one_in = 1
-        self._answers = 0
+        self._responses = 0
         self._since_s = 0.0
 
     def takes(self, now_s: float) -> bool:
-        """Whether to learn from an answer that came now."""
+        """Return whether to learn from a response that arrives at `now_s`."""
         elapsed_s = now_s - self._since_s
         if not 0.0 <= elapsed_s <= WINDOW_S:
-            self._one_in = max(1, int(self._answers / (elapsed_s * ENOUGH_PER_S)))
-            self._answers = 0
+            self._one_in = max(1, int(self._responses / (elapsed_s * MIN_LEARNED_PER_S)))
+            self._responses = 0
             self._since_s = now_s
-        self._answers += 1
-        return self._answers % self._one_in == 0
+        self._responses += 1
+        return self._responses % self._one_in == 0

@@ -1,18 +1,25 @@
-"""What a request takes of one resource at one variant: memory in MB, or power in W."""
+"""The use of one resource by a request on one variant: memory in MB, or power in W."""
 
 from router_backend.core.learning.affine import AffineLaw
-from router_backend.core.learning.predictor import LEAST, MOST, VARIANCE_UNKNOWN, variance_of, widened
+from router_backend.core.learning.predictor import (
+    MAX_PLAUSIBLE,
+    MIN_PLAUSIBLE,
+    VARIANCE_UNKNOWN,
+    variance_of,
+    widened,
+)
 
 
 class ResourceModel:
-    """An affine law of the request's size, with a prior until something was measured.
+    """An affine function of the request's size, with a constant prior before the first measurement.
 
     Args:
-        prior: what is expected before that; 0: nothing is known.
+        prior: the prediction before the first measurement; 0 if unknown.
 
     Attributes:
-        known: whether anything was learned yet.
-        rejected: how many observations were no positive number.
+        known: whether anything has been learned yet.
+        rejected: the number of implausible observations.
+        updated_s: the time of the last observation, in seconds of the router's clock.
 
     Examples:
         >>> memory = ResourceModel(prior=100.0)
@@ -34,8 +41,8 @@ class ResourceModel:
         self.updated_s = 0.0
 
     def update(self, x: float, value: float, now_s: float) -> None:
-        """Learn that a request of size x took `value`."""
-        if not (LEAST <= value <= MOST and LEAST <= x <= MOST):
+        """Learn that a request of size x used `value`, measured at `now_s`."""
+        if not (MIN_PLAUSIBLE <= value <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return
         self.law.update(x, value)
@@ -43,11 +50,14 @@ class ResourceModel:
         self.known = True
 
     def predict(self, x: float) -> float:
-        """What a request of size x is expected to take; 0 where nothing says so."""
+        """Return the expected use of a request of size x; 0 without prior and measurements."""
         return self.law.predict(x) if self.known else self.prior
 
     def relative_variance(self, now_s: float) -> float:
-        """Squared relative standard deviation of the prediction: data shrinks it, time unseen adds to it."""
+        """Return the squared relative standard deviation of the prediction.
+
+        It shrinks with data and grows with the time since the last observation.
+        """
         if not self.known:
             return VARIANCE_UNKNOWN
         return widened(variance_of(self.law), now_s - self.updated_s)

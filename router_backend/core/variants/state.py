@@ -2,7 +2,7 @@
 
 import math
 
-from router_backend.core.learning.predictor import LEAST, MOST
+from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.candidate import Candidate
@@ -148,7 +148,7 @@ def _is_plausible(place: Place, latency_ms: float, now_s: float) -> bool:
     the whole latency pass.
     """
     elapsed_ms = (now_s - place.dispatched_s) * 1e3
-    if not (LEAST <= latency_ms <= MOST and elapsed_ms > 0.0):
+    if not (MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE and elapsed_ms > 0.0):
         return False
     return not place.queued or latency_ms <= CLOCKS_AGREE_WITHIN * elapsed_ms
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong inside of a file ends in one sentence with its path, never in another kind of error."""
+"""Invalid content of a file always raises a `ConfigurationError` with its path."""
 
 import math
 from collections.abc import Callable
@@ -50,20 +50,20 @@ def node(operator: str, *inputs: str, output: str | None = "y", **attributes: An
         (node("RNN", "w", "w", "w"), "expected input 0 with 3 dimensions, found 2"),
         (node("Einsum", "x", "w", equation="bij,bjk->bik"), "expected input 1 with 3 dimensions, found 2"),
         (
-            node("Einsum", "w", "w", equation=b"bi\xff\x7fi\xff->bi"),  # on which shape inference hangs
+            node("Einsum", "w", "w", equation=b"bi\xff\x7fi\xff->bi"),  # shape inference hangs on it
             "expected an equation of letters, dots, commas and an arrow, found 'bi\\xff\x7fi\\xff->bi'",
         ),
         (node("ConstantOfShape"), "expected at least 1 inputs, found 0"),
         (node("Constant", output=None, value=SHAPE), "expected at least 1 outputs, found 0"),
     ],
 )
-def test_a_node_whose_inputs_or_outputs_cannot_be_is_named(tmp_path: Path, broken: Any, message: str) -> None:
+def test_an_invalid_node_is_named(tmp_path: Path, broken: Any, message: str) -> None:
     others = [] if "y" in broken.output else [helper.make_node("Relu", ["x"], ["y"])]
     path = save(tmp_path / "m.onnx", [broken, *others])
     assert refusal(path) == f", node 'n' ({broken.op_type}): {message}: export the model again"
 
 
-def changed(change: Callable[[Any], None]) -> Any:
+def modified_shape(change: Callable[[Any], None]) -> Any:
     tensor = constant("s", [4, 4], np.int64)
     change(tensor)
     return tensor
@@ -76,12 +76,12 @@ def changed(change: Callable[[Any], None]) -> Any:
         constant("s", [float("nan")], np.float32),
         helper.make_tensor("s", TensorProto.STRING, [1], [b"four"]),
         constant("s", [-4], np.int64),
-        changed(lambda tensor: setattr(tensor, "raw_data", tensor.raw_data[:-3])),
-        changed(lambda tensor: setattr(tensor, "data_type", 99)),
+        modified_shape(lambda tensor: setattr(tensor, "raw_data", tensor.raw_data[:-3])),
+        modified_shape(lambda tensor: setattr(tensor, "data_type", 99)),
     ],
-    ids=["scalar", "NaN", "text", "negative", "cut off", "of no type"],
+    ids=["scalar", "NaN", "text", "negative", "truncated", "unknown type"],
 )
-def test_a_constant_of_a_shape_that_is_none_is_named(tmp_path: Path, shape: Any) -> None:
+def test_an_invalid_shape_of_a_filled_constant_is_named(tmp_path: Path, shape: Any) -> None:
     path = save(tmp_path / "m.onnx", [node("ConstantOfShape", "s")], (shape,))
     assert ", node 'n' (ConstantOfShape): expected 's' to be a list of whole numbers" in refusal(path)
 
@@ -94,19 +94,19 @@ def test_a_constant_with_negative_sizes_is_named(tmp_path: Path, sizes: list[int
     assert f", tensor 's': expected a shape without negative sizes, found {sizes}" in refusal(path)
 
 
-def test_shapes_that_come_to_impossible_counts_are_refused(tmp_path: Path) -> None:
+def test_shapes_with_implausible_counts_are_refused(tmp_path: Path) -> None:
     tensor = constant("s", [4.0], np.float32)
     tensor.dims[:] = [2**62] * 20
     path = save(tmp_path / "m.onnx", [node("Relu", "x")], (tensor,))
     assert "found ones that come to parameter_bytes of more than" in refusal(path)
 
 
-def test_an_operator_of_another_domain_may_have_the_name_of_one_that_is_counted(tmp_path: Path) -> None:
+def test_an_operator_of_a_custom_domain_may_share_the_name_of_a_standard_one(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", [node("LSTM", "w", domain="com.example")])
     assert analyze_onnx(path).macs is None
 
 
-def test_a_function_that_calls_itself_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_a_recursive_function_is_refused_by_name(tmp_path: Path) -> None:
     inner = [helper.make_node("f", ["a"], ["b"], domain="own")]
     function = helper.make_function("own", "f", ["a"], ["b"], inner, [helper.make_opsetid("own", 1)])
     path = save(tmp_path / "m.onnx", [node("f", "x", domain="own")], functions=(function,))
@@ -125,7 +125,7 @@ def test_a_function_that_calls_itself_is_refused_with_its_name(tmp_path: Path) -
         ("location", "", "found fewer or no such file"),
     ],
 )
-def test_an_entry_of_external_data_that_cannot_be_is_refused(
+def test_an_invalid_reference_to_external_data_is_refused(
     tmp_path: Path, key: str, value: str, message: str
 ) -> None:
     path = external(tmp_path / "m")
@@ -139,12 +139,12 @@ def test_an_entry_of_external_data_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/dev")], ids=["device", "folder"])
-def test_what_is_no_regular_file_is_not_read(path: Path) -> None:
+def test_only_regular_files_are_read(path: Path) -> None:
     assert refusal(path).startswith(": expected an ONNX file, found ")
 
 
-def whole_model() -> bytes:
-    """A valid model with what the analysis looks at: a branch, constants, a filled one, counted operators."""
+def valid_model() -> bytes:
+    """Return a model with everything that the analysis reads: a branch, constants and counted operators."""
     branches = {
         f"{name}_branch": helper.make_graph(
             [helper.make_node("Einsum", ["x", "w"], [name], equation="bij,ij->bi")],
@@ -168,12 +168,12 @@ def whole_model() -> bytes:
     return content
 
 
-WHOLE = whole_model()
+VALID = valid_model()
 
 
 @given(
-    flips=st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(1, 255)), max_size=4),
-    length=st.just(len(WHOLE)) | st.integers(0, len(WHOLE)),
+    flips=st.lists(st.tuples(st.integers(0, len(VALID) - 1), st.integers(1, 255)), max_size=4),
+    length=st.just(len(VALID)) | st.integers(0, len(VALID)),
 )
 @settings(
     max_examples=300,
@@ -181,10 +181,10 @@ WHOLE = whole_model()
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_flipped_and_missing_bytes_cost_no_more_than_the_analysis(
+def test_corrupt_files_raise_only_configuration_errors(
     tmp_path: Path, flips: list[tuple[int, int]], length: int
 ) -> None:
-    content = bytearray(WHOLE)
+    content = bytearray(VALID)
     for place, bits in flips:
         content[place] ^= bits
     path = tmp_path / "m.onnx"

@@ -1,4 +1,4 @@
-"""Where a model fits: reasons against a device, and the first guess of what it takes there."""
+"""Suitability of models for devices, and priors of their cost."""
 
 import math
 from dataclasses import replace
@@ -26,7 +26,7 @@ RESNET50 = ModelCharacteristics(
 APPLE = (Device.NEURAL_ENGINE, Device.MPS)
 
 
-def test_every_device_has_figures_and_takes_a_plain_model() -> None:
+def test_every_device_has_figures_and_fits_a_plain_model() -> None:
     assert [fit(RESNET50, device).reason_out for device in Device] == [None] * len(Device)
     assert list(FIGURES) == list(Device)
 
@@ -44,7 +44,7 @@ def test_the_prior_is_the_roofline() -> None:
 
 
 def test_the_published_time_of_resnet_50_on_a_t4_is_within_a_factor_of_three() -> None:
-    """NVIDIA DeepLearningExamples: 3.0 ms for one image, 28.4 ms for 32, in half precision."""
+    """NVIDIA DeepLearningExamples: 3.0 ms for 1 image and 28.4 ms for 32, in half precision."""
     prior = fit(replace(RESNET50, quantization=frozenset({Quantization.FP16})), Device.GPU)
     assert prior.fixed_ms is not None
     assert prior.per_item_ms is not None
@@ -73,7 +73,7 @@ def test_reduced_numbers_are_computed_faster_where_the_device_can(kind: Quantiza
         ({"quantization": frozenset({Quantization.BF16})}, "numbers are bf16, which"),
     ],
 )
-def test_what_coreml_lacks_keeps_a_model_from_its_devices_and_from_no_others(
+def test_features_that_coreml_lacks_exclude_only_its_devices(
     device: Device, change: dict[str, object], reason: str
 ) -> None:
     model = replace(RESNET50, **change)  # type: ignore[arg-type]
@@ -90,18 +90,18 @@ def test_the_neural_engine_wants_fixed_shapes() -> None:
     assert fit(model, Device.MPS).reason_out is None
 
 
-def test_whoever_states_that_it_runs_is_believed() -> None:
+def test_declared_support_overrides_the_analysis() -> None:
     model = replace(RESNET50, operators={"Strange": 1}, supports_mps=True)
     assert fit(model, Device.MPS).reason_out is None
     assert fit(model, Device.NEURAL_ENGINE).reason_out is not None
 
 
-def test_a_model_that_needs_more_memory_than_there_is_does_not_fit() -> None:
+def test_a_model_that_exceeds_the_memory_of_the_device_does_not_fit() -> None:
     assert fit(RESNET50, Device.CPU, memory_mb=200.0).reason_out == "the model needs 252 MB, cpu has 200 MB"
     assert fit(RESNET50, Device.CPU, memory_mb=300.0).reason_out is None
 
 
-def test_where_the_work_is_not_known_there_is_no_prior() -> None:
+def test_there_is_no_prior_if_the_work_is_unknown() -> None:
     prior = fit(ModelCharacteristics("m"), Device.CPU)
     assert (prior.fixed_ms, prior.per_item_ms, prior.memory_mb) == (None, None, None)
 

@@ -1,4 +1,4 @@
-"""What the analysis finds in models whose figures are known: published ones, and small ones made here."""
+"""Analysis of published models and of small synthetic ones, with known figures."""
 
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def weights(name: str, *shape: int, dtype: type[np.generic] = np.float32) -> Any
         ("squeezenet", 1.2355e6),  # the file holds version 1.1
     ],
 )
-def test_parameters_are_within_one_percent_of_what_was_published(name: str, published: float) -> None:
+def test_parameter_counts_are_within_one_percent_of_published_ones(name: str, published: float) -> None:
     model = analyze_onnx(LIGHT / f"light_{name}.onnx")
     assert model.parameter_count == pytest.approx(published, rel=0.01)
     assert model.parameter_bytes == 4 * model.parameter_count
@@ -58,14 +58,14 @@ def test_parameters_are_within_one_percent_of_what_was_published(name: str, publ
 @pytest.mark.parametrize(
     ("name", "published"), [("resnet50", 4.1e9), ("vgg19", 19.6e9), ("densenet121", 2.9e9)]
 )
-def test_work_is_within_five_percent_of_what_was_published(name: str, published: float) -> None:
+def test_macs_are_within_five_percent_of_published_ones(name: str, published: float) -> None:
     model = analyze_onnx(LIGHT / f"light_{name}.onnx")
     assert model.macs == pytest.approx(published, rel=0.05)
     assert model.flops == 2 * (model.macs or 0)
 
 
 def test_squeezenet_1_0_has_its_published_parameters(tmp_path: Path) -> None:
-    """Iandola et al. 2016, table 1: conv1 96 of 7x7, eight fire modules, conv10 of 1x1; 1,248,424."""
+    """Iandola et al. 2016, table 1: conv1 of 96 7x7 filters, eight fire modules, conv10 of 1x1."""
     fires = [(96, 16, 64), (128, 16, 64), (128, 32, 128), (256, 32, 128)]
     fires += [(256, 48, 192), (384, 48, 192), (384, 64, 256), (512, 64, 256)]
     layers = [(96, 3, 7), (1000, 512, 1)]
@@ -78,7 +78,7 @@ def test_squeezenet_1_0_has_its_published_parameters(tmp_path: Path) -> None:
     assert model.parameter_count == 1_248_424
 
 
-def test_an_open_batch_counts_as_one_item_and_other_open_dimensions_leave_the_work_open(
+def test_a_dynamic_batch_counts_as_one_item_and_other_dynamic_dimensions_make_macs_unknown(
     tmp_path: Path,
 ) -> None:
     w = weights("w", 8, 3, 3, 3)
@@ -101,7 +101,7 @@ def test_an_open_batch_counts_as_one_item_and_other_open_dimensions_leave_the_wo
         ("Einsum", {"equation": "bij,bjk->bik"}, [(2, 3, 4), (2, 4, 5)], (2, 3, 5), 2 * 3 * 4 * 5),
     ],
 )
-def test_work_is_counted_by_the_definition_of_the_operator(
+def test_macs_follow_the_definition_of_the_operator(
     tmp_path: Path,
     operator: str,
     attributes: dict[str, Any],
@@ -135,7 +135,7 @@ def branch(name: str, weight: str, width: int) -> onnx.GraphProto:
     )
 
 
-def test_of_two_branches_the_larger_one_counts_and_both_have_parameters(tmp_path: Path) -> None:
+def test_the_macs_of_the_larger_branch_and_the_parameters_of_both_count(tmp_path: Path) -> None:
     node = helper.make_node(
         "If", ["c"], ["y"], then_branch=branch("t", "a", 3), else_branch=branch("e", "b", 9)
     )
@@ -145,7 +145,7 @@ def test_of_two_branches_the_larger_one_counts_and_both_have_parameters(tmp_path
     assert model.operators == {"MatMul": 2, "If": 1}
 
 
-def test_the_work_of_a_loop_is_not_known(tmp_path: Path) -> None:
+def test_the_macs_of_a_loop_are_unknown(tmp_path: Path) -> None:
     body = helper.make_graph(
         [helper.make_node("MatMul", ["v", "w"], ["u"]), helper.make_node("Identity", ["go"], ["on"])],
         "body",
@@ -178,7 +178,7 @@ def test_old_and_new_opsets_are_read(tmp_path: Path, opset: int) -> None:
         ("MatMulNBits", np.float32, Quantization.INT4_WEIGHTS),
     ],
 )
-def test_reduced_numbers_are_seen_by_operators_and_weights(
+def test_quantization_is_detected_by_operators_and_weights(
     tmp_path: Path, operator: str, dtype: type[np.generic], kind: Quantization
 ) -> None:
     domain = "" if operator == "Identity" else "com.microsoft"
@@ -187,7 +187,7 @@ def test_reduced_numbers_are_seen_by_operators_and_weights(
     assert model.quantization == {kind}
 
 
-def test_the_quantised_form_of_a_model_is_seen(tmp_path: Path) -> None:
+def test_a_quantized_model_is_detected(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
@@ -197,7 +197,7 @@ def test_the_quantised_form_of_a_model_is_seen(tmp_path: Path) -> None:
     assert model.quantization == {Quantization.QDQ}
 
 
-def test_weights_in_another_file_are_counted_without_being_read(tmp_path: Path) -> None:
+def test_external_weights_are_counted_without_being_read(tmp_path: Path) -> None:
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
     graph = helper.make_graph(
         [node], "g", [floats("x", "n", 64)], [floats("y", "n", 64)], initializer=[weights("w", 64, 64)]
@@ -208,7 +208,7 @@ def test_weights_in_another_file_are_counted_without_being_read(tmp_path: Path) 
     assert (found.parameter_count, found.macs) == (64 * 64, 64 * 64)
 
 
-def test_an_operator_of_another_domain_is_no_error_but_what_it_makes_is_not_known(tmp_path: Path) -> None:
+def test_an_operator_of_a_custom_domain_is_accepted_and_its_output_is_unknown(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Strange", ["x"], ["u"], domain="com.microsoft"),
         helper.make_node("MatMul", ["u", "w"], ["y"]),

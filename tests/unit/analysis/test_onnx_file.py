@@ -1,4 +1,4 @@
-"""Files that no runtime could run are refused in a sentence with the path and the fix."""
+"""Invalid files are refused with the path and a fix."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def save(path: Path, nodes: list[onnx.NodeProto], opset: int = 17) -> Path:
     return path
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "m.onnx") == ": expected an ONNX file, found no such file: name another"
 
 
@@ -38,7 +38,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no protobuf at all", b"<html>"])
-def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     assert "found one that is truncated or of another kind" in refusal(path)
@@ -50,14 +50,14 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     assert "expected a model with operators, found none" in refusal(path)
 
 
-def test_a_file_above_what_protobuf_reads_is_refused_without_reading_it(tmp_path: Path) -> None:
+def test_a_file_too_large_for_protobuf_is_refused_without_reading_it(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     with path.open("wb") as file:
         file.truncate(LARGEST_BYTES + 1)
     assert "expected at most 2 GB" in refusal(path)
 
 
-def test_an_operator_that_the_opset_lacks_is_refused(tmp_path: Path) -> None:
+def test_an_operator_missing_from_the_opset_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", [helper.make_node("Frobnicate", ["x"], ["y"], name="n1")])
     assert ", node 'n1': expected an operator of opset 17, found 'Frobnicate'" in refusal(path)
 
@@ -67,13 +67,13 @@ def test_an_opset_newer_than_the_package_is_refused(tmp_path: Path) -> None:
     assert "found 999: update the package 'onnx'" in refusal(path)
 
 
-def test_a_cycle_is_refused_with_its_way(tmp_path: Path) -> None:
+def test_a_cycle_is_refused_with_its_path(tmp_path: Path) -> None:
     nodes = [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"])]
     path = save(tmp_path / "m.onnx", [*nodes, helper.make_node("Relu", ["b"], ["y"])])
     assert "expected a graph without cycles, found" in refusal(path)
 
 
-def test_a_value_that_nothing_makes_is_refused(tmp_path: Path) -> None:
+def test_a_value_that_no_node_produces_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", [helper.make_node("Add", ["x", "ghost"], ["y"], name="n1")])
     assert "node 'n1' (Add): expected a value 'ghost' that something makes" in refusal(path)
 
@@ -89,7 +89,7 @@ def external(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("left_bytes", [0, 15])
-def test_external_data_that_is_missing_or_cut_off_is_refused(tmp_path: Path, left_bytes: int) -> None:
+def test_missing_or_truncated_external_data_is_refused(tmp_path: Path, left_bytes: int) -> None:
     path = external(tmp_path / "m")
     data = path.with_name("w.bin")
     data.write_bytes(data.read_bytes()[:left_bytes])

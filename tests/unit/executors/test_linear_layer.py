@@ -13,7 +13,7 @@ def config(**changes: object) -> dict[str, object]:
     return {"max_batch_size": 8, "input": [tensor("x", 3)], "output": [tensor("y", 2)], **changes}
 
 
-def test_answers_are_the_inputs_times_the_weights() -> None:
+def test_outputs_are_the_inputs_times_the_weights() -> None:
     layer = LinearLayer(config())
     items = np.array([[1, 2, 3], [0, 0, 1]], dtype=np.float32)
     outputs = layer.run(items)

@@ -1,4 +1,4 @@
-"""Against the installed onnxruntime, which has the CPU's provider and, in its wheel, Azure's."""
+"""With the installed onnxruntime, whose wheel has the CPU provider and the Azure provider."""
 
 from pathlib import Path
 
@@ -38,18 +38,18 @@ def test_the_model_runs(doubler: Path) -> None:
     np.testing.assert_array_equal(outputs["y"], 2 * x)
 
 
-def test_only_the_outputs_that_are_asked_for_are_computed(tmp_path: Path) -> None:
+def test_only_the_requested_outputs_are_computed(tmp_path: Path) -> None:
     session = OnnxSession(write_lookup(tmp_path / "model.onnx"), ON_CPU)
     assert session.run({"index": np.array([[2]])}, ["size"]).keys() == {"size"}
 
 
-def test_a_session_knows_its_tensors(doubler: Path) -> None:
+def test_a_session_lists_its_tensors(doubler: Path) -> None:
     session = OnnxSession(doubler, ON_CPU)
     assert session.inputs == (TensorSpec("x", "tensor(float)", (None, None)),)
     assert session.outputs == (TensorSpec("y", "tensor(float)", (None, None)),)
 
 
-def test_tensors_that_do_not_fit_are_the_callers_mistake(doubler: Path) -> None:
+def test_mismatched_tensors_are_an_invalid_request(doubler: Path) -> None:
     session = OnnxSession(doubler, ON_CPU)
     with pytest.raises(InvalidRequestError, match=r"the inputs do not fit the ONNX model.*expected.*float"):
         session.run({"x": np.ones((1, 1), dtype=np.int64)}, ["y"])
@@ -62,14 +62,14 @@ def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
     )
 
 
-def test_a_broken_file_is_refused_with_its_path(tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not an ONNX file")
     assert refusal(path, ON_CPU).startswith(f"{path} could not be opened on CPUExecutionProvider: ")
 
 
 @pytest.mark.skipif(CORE_ML.name in onnxruntime.get_available_providers(), reason="this is a Mac")
-def test_a_provider_that_this_onnxruntime_lacks_is_refused_even_before_the_file(
+def test_an_unavailable_provider_is_refused_before_the_file_is_opened(
     tmp_path: Path,
 ) -> None:
     available = ", ".join(onnxruntime.get_available_providers())
@@ -90,16 +90,16 @@ def test_a_provider_that_leaves_nodes_to_the_cpu_is_refused(doubler: Path) -> No
 
 
 @needs_idle_provider
-def test_nodes_run_on_the_cpu_where_the_operator_says_so(doubler: Path) -> None:
+def test_nodes_run_on_the_cpu_if_the_settings_allow_it(doubler: Path) -> None:
     session = OnnxSession(doubler, OnnxSettings(IDLE, {}, allow_cpu_nodes=True))
     assert session.run({"x": np.ones((1, 1), dtype=np.float32)}, ["y"])["y"] == 2
 
 
 @pytest.mark.parametrize("allow_cpu_nodes", [False, True])
-def test_a_provider_that_does_not_start_is_refused_even_where_the_cpu_may_help(
+def test_a_provider_that_does_not_start_is_refused_even_if_cpu_nodes_are_allowed(
     doubler: Path, monkeypatch: pytest.MonkeyPatch, allow_cpu_nodes: bool
 ) -> None:
-    """What onnxruntime-gpu does without a GPU: it lists CUDA, fails to start it, and goes on with the CPU."""
+    """Without a GPU, onnxruntime-gpu lists CUDA, fails to start it, and continues on the CPU."""
     lost = Provider("CUDAExecutionProvider", devices=frozenset(), options={}, origin="install it")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [lost.name, CPU.name])
     with pytest.warns(UserWarning, match="'CUDAExecutionProvider' is not in available provider names"):

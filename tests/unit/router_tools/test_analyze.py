@@ -10,7 +10,7 @@ from tests.onnx_models import write_doubler
 
 
 def run(*arguments: str) -> str:
-    """What the command prints; an error of its own is raised."""
+    """Run the command and return its output; raise its error if it fails."""
     result = CliRunner().invoke(app, ["analyze", *arguments], env={"COLUMNS": "200"})
     if result.exception is not None:
         raise result.exception
@@ -18,23 +18,23 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def test_a_repository_is_told_in_a_table_by_the_names_of_its_models(tmp_path: Path) -> None:
+def test_a_repository_is_printed_as_a_table_with_the_names_of_its_models(tmp_path: Path) -> None:
     write_doubler(tmp_path / "twice" / "1" / "model.onnx")
     printed = run(str(tmp_path))
     assert "twice/1" in printed
     assert "x[1] is open" in printed
 
 
-def test_the_same_is_told_in_json(tmp_path: Path) -> None:
+def test_the_analysis_is_printed_as_json(tmp_path: Path) -> None:
     file = write_doubler(tmp_path / "doubler.onnx")
-    told = json.loads(run(str(file), "--json"))[str(file)]
-    assert (told["operators"], told["parameter_count"], told["macs"]) == ({"Add": 1}, 0, 0)
-    assert told["dynamic_dimensions"] == ["x[1]"]
-    assert "x[1] is open" in told["suitability"]["neural_engine"]["reason_out"]
-    assert told["suitability"]["gpu"]["reason_out"] is None
+    report = json.loads(run(str(file), "--json"))[str(file)]
+    assert (report["operators"], report["parameter_count"], report["macs"]) == ({"Add": 1}, 0, 0)
+    assert report["dynamic_dimensions"] == ["x[1]"]
+    assert "x[1] is open" in report["suitability"]["neural_engine"]["reason_out"]
+    assert report["suitability"]["gpu"]["reason_out"] is None
 
 
-def test_a_broken_file_ends_it_with_the_message(tmp_path: Path) -> None:
+def test_an_invalid_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"?")
     with pytest.raises(ToolError, match=r"m\.onnx: expected an ONNX file, found one that is truncated"):
         run(str(tmp_path))
@@ -46,11 +46,11 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "m" * 5000], ids=["device", "too long"])
-def test_what_is_no_regular_file_is_refused(path: str) -> None:
+def test_only_regular_files_are_accepted(path: str) -> None:
     with pytest.raises(ToolError, match=": expected an ONNX file, found "):
         run(path)
 
 
-def test_a_folder_that_is_called_like_a_file_is_looked_through(tmp_path: Path) -> None:
+def test_a_folder_named_like_a_file_is_searched(tmp_path: Path) -> None:
     file = write_doubler(tmp_path / "models.onnx" / "doubler.onnx")
     assert list(json.loads(run(str(tmp_path), "--json"))) == [str(file)]

@@ -25,19 +25,19 @@ def test_the_policy_may_be_one_of_the_emulated_variants(tmp_path: Path) -> None:
     )
 
 
-def test_a_batch_that_no_configuration_holds_is_refused(tmp_path: Path) -> None:
+def test_a_batch_above_the_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="less than or equal to 65536"):
         run("--output", tmp_path / "repository", "--largest-batch", "99999999999999")
 
 
-def test_the_repository_has_the_router_of_the_worlds_name_with_the_policy(tmp_path: Path) -> None:
+def test_the_router_has_the_name_of_the_world_and_the_policy(tmp_path: Path) -> None:
     report = json.loads(run("--output", tmp_path, "--policy", "p2c", "--json"))
     assert report["router"] == "resnet50"
     assert set(report["models"]) == {path.name for path in tmp_path.iterdir()}
     assert 'string_value: "p2c"' in (tmp_path / "resnet50" / "config.pbtxt").read_text()
 
 
-def test_people_are_told_how_to_serve_it(tmp_path: Path) -> None:
+def test_the_command_to_serve_the_repository_is_printed(tmp_path: Path) -> None:
     assert f"model-router serve --model-repository {tmp_path}" in run("--output", tmp_path)
 
 
@@ -50,7 +50,7 @@ def test_people_are_told_how_to_serve_it(tmp_path: Path) -> None:
         ("--world", "bert", "service times by sequence length"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_written(
+def test_invalid_options_are_refused_and_nothing_is_written(
     tmp_path: Path, option: str, value: str, message: str
 ) -> None:
     with pytest.raises(ToolError, match=message):

@@ -45,24 +45,24 @@ def test_json_has_the_figures_of_each_seed_and_their_means() -> None:
     assert figures["mean"]["mean_ms"] == pytest.approx(sum(by_seed) / 2)
 
 
-def test_cold_leaves_out_the_warm_up() -> None:
+def test_cold_skips_the_warm_up() -> None:
     (case,) = json.loads(run("--policies", "latency", "--cold", "--json", *QUICK))["cases"]
     assert case["warm_up_batch_sizes"] == []
 
 
-def test_a_figure_of_nothing_is_null() -> None:
+def test_a_metric_without_data_is_null() -> None:
     (case,) = json.loads(run("--policies", "latency", "--json", *QUICK, "--requests", "20"))["cases"]
     assert case["policies"]["latency"]["mean"]["calibration.service_r2"] is None
 
 
-def test_the_list_has_everything_that_comes_along() -> None:
+def test_the_list_has_all_bundled_files_and_policies() -> None:
     listed = run("--list")
     for kind in ("worlds", "workloads", "suites"):
         assert all(name in listed for name in names(kind))
     assert "oracle, oracle_refusing, latency" in listed
 
 
-def test_a_page_is_written_beside_the_table(tmp_path: Path) -> None:
+def test_an_html_page_is_written(tmp_path: Path) -> None:
     run("--policies", "latency", "--html", tmp_path / "report.html", *QUICK)
     assert "<!DOCTYPE html>" in (tmp_path / "report.html").read_text()
 
@@ -76,7 +76,7 @@ def write_suite(folder: Path, at_most: float) -> Path:
 
 
 @pytest.mark.parametrize(("at_most", "exit_code", "word"), [(100.0, 0, "met"), (0.1, 2, "missed")])
-def test_a_suite_tells_what_was_found_beside_its_targets(
+def test_a_suite_prints_its_targets_and_their_outcomes(
     tmp_path: Path, at_most: float, exit_code: int, word: str
 ) -> None:
     arguments = ("--suite", write_suite(tmp_path, at_most), "--seeds", "1", "--processes", "1")
@@ -107,7 +107,7 @@ def test_a_trace_is_repeated_in_a_world_fitted_to_it(tmp_path: Path) -> None:
     }
 
 
-def test_a_trace_is_repeated_in_the_world_that_is_named(tmp_path: Path) -> None:
+def test_a_trace_is_repeated_in_a_named_world(tmp_path: Path) -> None:
     arguments = ("--world", "resnet50", "--policies", "latency", "--seeds", "1", "--processes", "1", "--json")
     (case,) = json.loads(run("--trace", write_trace(tmp_path), *arguments))["cases"]
     assert (case["world"], case["workload"]) == ("resnet50", "shop")
@@ -116,12 +116,15 @@ def test_a_trace_is_repeated_in_the_world_that_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--suite", "study", "--load", "0.3"), "--suite says what --load would: leave --load out"),
-        (("--suite", "study", "--calm"), "--suite says what --calm would: leave --calm out"),
-        (("--trace", "t", "--workload", "text"), "--trace says what --workload would: leave --workload out"),
+        (("--suite", "study", "--load", "0.3"), "--suite and --load cannot be combined: remove --load"),
+        (("--suite", "study", "--calm"), "--suite and --calm cannot be combined: remove --calm"),
+        (
+            ("--trace", "t", "--workload", "text"),
+            "--trace and --workload cannot be combined",
+        ),
         (
             ("--html", "nowhere/at/all.html"),
-            "expected a file in a folder that exists, found nowhere/at/all.html",
+            "expected a file in an existing folder, found nowhere/at/all.html",
         ),
         (("--trace", "/dev/zero"), "/dev/zero: expected a file, found something that is not a regular file"),
         (("--policies", "latncy"), "found 'latncy'"),
@@ -129,14 +132,14 @@ def test_a_trace_is_repeated_in_the_world_that_is_named(tmp_path: Path) -> None:
         (("--trace", "none.jsonl"), "none.jsonl: expected a file, found no such file"),
     ],
 )
-def test_options_that_cannot_be_are_refused_in_one_sentence(arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_options_are_refused(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(ToolError) as caught:
         run(*arguments)
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("load", ["inf", "nan", "0", "1e300"])
-def test_a_load_that_no_run_would_end_with_is_refused(load: str) -> None:
+def test_a_load_out_of_range_is_refused(load: str) -> None:
     result = CliRunner().invoke(app, ["simulate", "--load", load])
     assert result.exit_code == 2
     assert "Invalid value for '--load'" in result.stderr

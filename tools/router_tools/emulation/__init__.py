@@ -1,1 +1,1 @@
-"""Makes a model repository of emulated devices from a world of the simulator."""
+"""Model repositories of emulated devices for a world of the simulator."""

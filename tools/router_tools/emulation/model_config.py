@@ -1,4 +1,4 @@
-"""The config.pbtxt of emulated variants, and of routers in front of them."""
+"""The config.pbtxt of emulated variants and of their routers."""
 
 import json
 from collections.abc import Mapping
@@ -11,26 +11,26 @@ from router_tools.simulator.world import WorldVariant
 
 INPUT, OUTPUT = "INPUT", "OUTPUT"
 ITEM_ELEMENTS = 4
-"""Elements of one item; few, so that the time of a request is the one that is emulated."""
+"""Elements of one item; few, so that the emulated service time dominates."""
 
 LARGEST_BATCH = 65536
-"""A service time is written for every size up to the largest, where the law is not affine."""
+"""Limit, since laws that are not affine are written as a service time for each batch size."""
 
 
 def emulated_name(variant: str) -> str:
-    """What the emulated variant of the world's variant is called in the repository."""
+    """Return the name of the emulated model of a variant."""
     return f"{variant}_emulated"
 
 
 def variant_config(variant: WorldVariant, largest_batch: int) -> str:
-    """The config.pbtxt of an emulated variant.
+    """Return the config.pbtxt of an emulated variant.
 
     Args:
-        variant: as the world has it.
-        largest_batch: the largest batch that it takes, where the world says any.
+        variant: the variant of the world.
+        largest_batch: the largest batch if the variant has no limit.
     """
     max_batch_size = variant.max_batch_size or largest_batch
-    if variant.batching is not None:  # Triton has one limit for requests and executions
+    if variant.batching is not None:  # Triton has a single limit for requests and executions
         max_batch_size = variant.batching.max_batch_size
     config = model_config_pb2.ModelConfig(
         backend="python",
@@ -44,11 +44,11 @@ def variant_config(variant: WorldVariant, largest_batch: int) -> str:
         config.dynamic_batching.max_queue_delay_microseconds = round(variant.batching.max_queue_delay_s * 1e6)
     noise = {"noise_sigma": f"{variant.noise_sigma:g}"}
     _set_parameters(config, {"device": variant.device.value, **_law(variant, max_batch_size), **noise})
-    return _text(config, f"EMULATED: a made-up {variant.device.value}, with true answers in made-up time.")
+    return _text(config, f"EMULATED {variant.device.value}: real outputs, synthetic service times.")
 
 
 def router_config(parameters: Mapping[str, str]) -> str:
-    """The config.pbtxt of a router model with these parameters."""
+    """Return the config.pbtxt of a router model with these parameters."""
     config = model_config_pb2.ModelConfig(backend="router_backend", instance_group=[_instances(1)])
     _set_parameters(config, parameters)
     return _text(config, "A router in front of emulated variants.")

@@ -1,4 +1,4 @@
-"""Writes a model repository of emulated variants and routers, all of it or nothing."""
+"""Atomic creation of a model repository of emulated variants and routers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from router_tools.emulation.suitability import check_world
 from router_tools.errors import ToolError
 from router_tools.simulator.world import World
 
-_CODE = '''"""An emulated device, as the parameters in config.pbtxt say."""
+_CODE = '''"""An emulated device, configured by the parameters in config.pbtxt."""
 
 from router_backend.executors.emulated_device import TritonPythonModel
 
@@ -22,21 +22,21 @@ Parameters = Mapping[str, str]
 def write_repository(
     folder: Path, world: World, routers: Mapping[str, Parameters], largest_batch: int
 ) -> list[str]:
-    """Write an emulated variant for each variant of a world, and routers in front of all of them.
+    """Write an emulated variant for each variant of a world, and routers for all of them.
 
-    The world's drifts, outages and stalls are not in it: an emulated device knows its law alone.
+    Drifts, outages and stalls of the world are left out.
 
     Args:
-        folder: the repository; it must not be there yet, or be empty.
-        world: whose variants.
-        routers: by router model, its parameters but for `variants`.
-        largest_batch: the largest batch of variants for which the world says any.
+        folder: the model repository; must be new or empty.
+        world: the world.
+        routers: by router model, its parameters except `variants`.
+        largest_batch: the largest batch of variants without a limit.
 
     Returns:
         The names of the models.
 
     Raises:
-        ToolError: the folder holds something or cannot be written, or the world is not for the real server.
+        ToolError: the folder is not empty or cannot be written, or the world cannot be emulated.
     """
     check_world(world)
     variants = {emulated_name(variant.name): variant for variant in world.variants}
@@ -45,7 +45,7 @@ def write_repository(
     texts |= {name: router_config({**listed, **parameters}) for name, parameters in routers.items()}
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ToolError(f"{folder}: expected no such folder or an empty one, found something there")
+            raise ToolError(f"{folder}: expected a new or empty folder, found files: choose another one")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".emulate-", dir=folder.parent) as parent:
             unfinished = Path(parent) / "repository"
@@ -53,7 +53,7 @@ def write_repository(
                 _write_model(unfinished / name, text, _CODE if name in variants else None)
             unfinished.rename(folder)
     except OSError as error:
-        raise ToolError(f"{folder}: cannot be written: {error.strerror}") from error
+        raise ToolError(f"{folder}: cannot write the repository: {error.strerror}") from error
     return list(texts)
 
 

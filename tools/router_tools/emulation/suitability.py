@@ -1,4 +1,4 @@
-"""Which worlds the real server can be given emulated devices of."""
+"""Check of whether a world can be emulated."""
 
 import re
 
@@ -7,31 +7,31 @@ from router_tools.simulator.service_law import TableServiceLaw
 from router_tools.simulator.world import World, WorldVariant
 
 _NAME = re.compile(r"[\w-][\w.-]*")
-"""What can be a folder, and stand between commas."""
+"""Names that are valid as a folder and in a comma-separated list."""
 
 
 def check_world(world: World) -> None:
-    """Refuse a world with variants that emulated devices cannot be like.
+    """Check that emulated devices support all variants of a world.
 
     Raises:
-        ToolError: the first such variant, and what it has.
+        ToolError: a variant has a feature that cannot be emulated.
     """
     for variant in world.variants:
-        for trait in _traits(variant):
+        for feature in _unsupported_features(variant):
             raise ToolError(
-                f"world '{world.name}': expected variants that emulated devices can be like, but "
-                f"'{variant.name}' has {trait}: name another world"
+                f"world '{world.name}', variant '{variant.name}': cannot emulate {feature}: "
+                "choose another world"
             )
 
 
-def _traits(variant: WorldVariant) -> list[str]:
-    """What the variant has that an emulated device has not."""
-    traits = {
-        "a name that no model can have": _NAME.fullmatch(variant.name) is None,
+def _unsupported_features(variant: WorldVariant) -> list[str]:
+    """Return the features of a variant that cannot be emulated."""
+    features = {
+        "a name that is not a valid model name": _NAME.fullmatch(variant.name) is None,
         "service times by sequence length": isinstance(variant.law, TableServiceLaw)
         and len(variant.law.rows) > 1,
-        "a processor that others share": variant.processor is not None,
-        "traffic that does not come through the router": variant.hidden_load > 0.0,
-        "more instances than the router is told of": variant.told_concurrency != variant.concurrency,
+        "a shared processor": variant.processor is not None,
+        "hidden load": variant.hidden_load > 0.0,
+        "a concurrency that the router does not know": variant.told_concurrency != variant.concurrency,
     }
-    return [trait for trait, present in traits.items() if present]
+    return [feature for feature, present in features.items() if present]

@@ -1,4 +1,4 @@
-"""The real Prometheus of this machine's Debian, to try what reads the metrics without a container."""
+"""A real Prometheus from Debian's package, to test dashboards and alerts without a container."""
 
 from router_tools.prometheus.package import PrometheusPrograms, obtain_prometheus
 from router_tools.prometheus.server import PrometheusServer

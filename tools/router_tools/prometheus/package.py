@@ -1,4 +1,4 @@
-"""Prometheus and promtool out of Debian's package, unpacked into a cache: nothing is installed."""
+"""Prometheus and promtool from Debian's package, unpacked into a cache folder without installing it."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ class PrometheusPrograms:
     server: Path
     """`prometheus`."""
     promtool: Path
-    """The checker of configurations, rules and scraped metrics."""
+    """`promtool`, which checks configurations, rules and metrics."""
 
 
 def cache_folder() -> Path:
@@ -30,16 +30,16 @@ def cache_folder() -> Path:
 
 
 def obtain_prometheus(cache: Path | None = None) -> PrometheusPrograms:
-    """Fetch and unpack Prometheus, unless an earlier call has.
+    """Download and unpack Prometheus if the cache does not have it.
 
-    Needs no root: apt keeps its lists and its package in folders of this call. The machine's own sources say
-    where from, and its own keys what is genuine.
+    Does not need root: apt uses a temporary folder for its lists and archives, and the package sources and
+    keys of the machine.
 
     Args:
         cache: folder to unpack into; None for `cache_folder()`.
 
     Raises:
-        ToolError: this machine has no apt, or the package cannot be fetched or unpacked; says why.
+        ToolError: apt is missing, or the package cannot be downloaded or unpacked.
     """
     cache = cache or cache_folder()
     unpacked = cache / "root"
@@ -56,13 +56,13 @@ def _check_apt() -> None:
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise ToolError(
-                f"Prometheus is fetched from Debian's packages, but this machine has no {program}: "
+                f"cannot download Prometheus: expected the program {program}, found none: "
                 "run this on Debian or Ubuntu"
             )
 
 
 def _unpack(scratch: Path, target: Path) -> None:
-    """Fetch the package within `scratch`; what comes out is moved to `target` when it is whole."""
+    """Download and unpack the package in `scratch`, then move it to `target`."""
     (scratch / "lists" / "partial").mkdir(parents=True)
     (scratch / "archives" / "partial").mkdir(parents=True)
     apt = [
@@ -70,7 +70,7 @@ def _unpack(scratch: Path, target: Path) -> None:
         "--quiet",
         f"--option=Dir::State::Lists={scratch / 'lists'}",
         f"--option=Dir::Cache={scratch}",
-        "--option=APT::Sandbox::User=root",  # the user of apt's own may not write into the cache
+        "--option=APT::Sandbox::User=root",  # the user _apt may not write into the cache
     ]
     _run([*apt, "update"], scratch)
     _run([*apt, "download", _PACKAGE], scratch)
@@ -79,17 +79,17 @@ def _unpack(scratch: Path, target: Path) -> None:
     try:
         (scratch / "root").rename(target)
     except OSError:
-        if not target.exists():  # else another process was faster
+        if not target.exists():  # otherwise, another process was faster
             raise
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    if done.returncode:
-        said = " ".join(done.stdout.splitlines()[-3:])
+    if result.returncode:
+        output = " ".join(result.stdout.splitlines()[-3:])
         raise ToolError(
-            f"package '{_PACKAGE}' cannot be had: {command[0]} ended with status {done.returncode} ({said}): "
-            "check that this machine reaches the sources that apt is set up with"
+            f"cannot download package '{_PACKAGE}': {command[0]} failed with exit status {result.returncode} "
+            f"({output}): check that the package sources of apt are reachable"
         )

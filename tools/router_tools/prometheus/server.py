@@ -1,4 +1,4 @@
-"""A Prometheus of one's own: on a free port, asked by its HTTP API, ended with nothing left behind."""
+"""A temporary Prometheus server on a free port, queried by its HTTP API."""
 
 import subprocess
 import time
@@ -19,12 +19,12 @@ _GRACE_S = 20.0
 
 
 class PrometheusServer:
-    """A running Prometheus; as a context manager it is ready inside and gone afterwards.
+    """Context manager that runs Prometheus; it is ready on entry, and stopped and cleaned up on exit.
 
     Args:
-        programs: what `obtain_prometheus` gives.
-        config: its configuration; files that it names by relative paths are looked for beside it.
-        start_timeout_s: how long it may take to get ready.
+        programs: the programs, from `obtain_prometheus`.
+        config: the configuration file; relative paths in it are relative to its folder.
+        start_timeout_s: how long to wait until it is ready.
     """
 
     def __init__(self, programs: PrometheusPrograms, config: Path, start_timeout_s: float = 30.0) -> None:
@@ -33,49 +33,49 @@ class PrometheusServer:
         self._start_timeout_s = start_timeout_s
         (self._port,) = choose_ports(_HOST, None)
         self._pool = urllib3.PoolManager(retries=False, timeout=10.0)
-        self._undo = ExitStack()
+        self._cleanup = ExitStack()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of its HTTP API."""
         return f"http://{_HOST}:{self._port}"
 
     def __enter__(self) -> "PrometheusServer":
-        with ExitStack() as undo:
-            folder = Path(undo.enter_context(TemporaryDirectory(prefix="model-router-prometheus-")))
-            log = undo.enter_context((folder / "log").open("wb"))
+        with ExitStack() as cleanup:
+            folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="model-router-prometheus-")))
+            log = cleanup.enter_context((folder / "log").open("wb"))
             process = self._spawn(folder / "data", log)
-            undo.callback(_end, process)
+            cleanup.callback(_stop, process)
             self._wait_ready(process, folder / "log")
-            self._undo = undo.pop_all()
+            self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._undo.close()
+        self._cleanup.close()
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that an expression gives now.
+        """Return the current result of a PromQL expression.
 
         Raises:
-            ToolError: Prometheus refuses the expression or cannot evaluate it.
+            ToolError: the expression is invalid or cannot be evaluated.
         """
-        series: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
+        series: list[dict[str, Any]] = self._get("query", query=expression)["result"]
         return series
 
     def rules(self) -> list[dict[str, Any]]:
-        """Its rules, each with its `health` ("ok" once evaluated) and `lastError`."""
-        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+        """Return the rules, each with its `health` ("ok" once evaluated) and `lastError`."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def targets(self) -> list[dict[str, Any]]:
-        """What it scrapes, each with its `health` ("up" once scraped) and `lastError`."""
-        targets: list[dict[str, Any]] = self._ask("targets")["activeTargets"]
+        """Return the scrape targets, each with its `health` ("up" once scraped) and `lastError`."""
+        targets: list[dict[str, Any]] = self._get("targets")["activeTargets"]
         return targets
 
-    def _ask(self, what: str, **fields: str) -> dict[str, Any]:
-        answer = self._pool.request("GET", f"{self.url}/api/v1/{what}", fields=fields).json()
-        if answer["status"] != "success":
-            raise ToolError(f"Prometheus refuses {what} {fields}: {answer['error']}")
-        data: dict[str, Any] = answer["data"]
+    def _get(self, endpoint: str, **fields: str) -> dict[str, Any]:
+        response = self._pool.request("GET", f"{self.url}/api/v1/{endpoint}", fields=fields).json()
+        if response["status"] != "success":
+            raise ToolError(f"Prometheus rejected the request '{endpoint}' {fields}: {response['error']}")
+        data: dict[str, Any] = response["data"]
         return data
 
     def _spawn(self, data: Path, log: BinaryIO) -> subprocess.Popen[bytes]:
@@ -95,20 +95,21 @@ class PrometheusServer:
         deadline_s = time.monotonic() + self._start_timeout_s
         while not self._is_ready():
             if process.poll() is not None or time.monotonic() > deadline_s:
-                said = log.read_text(errors="replace").strip().splitlines()[-1:]
+                last_line = log.read_text(errors="replace").strip().splitlines()[-1:]
                 raise ToolError(
-                    f"Prometheus did not get ready with {self._config}, its log ends with: {''.join(said)}"
+                    f"Prometheus did not start with {self._config}; the last line of its log is: "
+                    f"{''.join(last_line)}"
                 )
             time.sleep(_POLL_S)
 
     def _is_ready(self) -> bool:
         try:
             return self._pool.request("GET", f"{self.url}/-/ready").status == 200
-        except urllib3.exceptions.HTTPError:  # it does not listen yet
+        except urllib3.exceptions.HTTPError:  # it is not listening yet
             return False
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(_GRACE_S)

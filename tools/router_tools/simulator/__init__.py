@@ -1,1 +1,1 @@
-"""A discrete-event simulator that drives the router's public face with a simulated clock."""
+"""A discrete-event simulator that drives the router's public API with a simulated clock."""

@@ -1,4 +1,4 @@
-"""Simulated time, and what is to happen at which time."""
+"""Simulated time and the event queue."""
 
 import heapq
 import itertools
@@ -9,10 +9,10 @@ Action = Callable[..., None]
 
 
 class Agenda:
-    """Events in the order of their times; those of one time in the order of their planning.
+    """Event queue: runs events in order of time, and events of the same time in order of insertion.
 
     Attributes:
-        now_s: the simulated time; what the router's clock reads.
+        now_s: the simulated time, which is also the router's clock.
 
     Examples:
         >>> agenda = Agenda()
@@ -33,15 +33,15 @@ class Agenda:
         self._counter = itertools.count()
 
     def clock(self) -> float:
-        """The simulated time in seconds, as a function: the router's clock."""
+        """Return the simulated time in seconds; the router uses this method as its clock."""
         return self.now_s
 
     def plan(self, time_s: float, action: Action, argument: Any) -> None:
-        """Have `action(argument)` called at a time that is not past."""
+        """Schedule a call of `action(argument)` at a time that is not in the past."""
         heapq.heappush(self._events, (time_s, next(self._counter), action, argument))
 
     def run_until(self, time_s: float) -> None:
-        """Let everything happen that is planned up to that time, and let it become that time."""
+        """Run all events up to and including a time, then set the clock to that time."""
         events = self._events
         while events and events[0][0] <= time_s:
             self.now_s, _, action, argument = heapq.heappop(events)
@@ -49,7 +49,7 @@ class Agenda:
         self.now_s = time_s
 
     def run_out(self) -> None:
-        """Let everything happen that is planned, and what that plans."""
+        """Run all events, including those scheduled meanwhile."""
         events = self._events
         while events:
             self.now_s, _, action, argument = heapq.heappop(events)

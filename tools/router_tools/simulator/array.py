@@ -1,8 +1,8 @@
-"""Columns of numbers."""
+"""Type of numpy arrays."""
 
 from typing import Any
 
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-"""A numpy array; what it holds is said where it is used."""
+"""A numpy array; its contents are documented where it is used."""

@@ -1,4 +1,4 @@
-"""How well the router predicted what it then observed."""
+"""Quality of the router's predictions."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ import numpy as np
 from router_tools.simulator.array import Array
 from router_tools.simulator.record import RunRecord
 
-_LEARNING_EXECUTIONS = 50
+_SKIPPED_EXECUTIONS = 50
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The quality of predictions on executions that the router had not seen when it predicted.
+    """Quality of the predictions on held-out executions.
 
-    Every prediction is made before its execution, so each is held out when it is judged. Left out are the
-    first 50 executions of each variant after warm-up, and what failed.
+    Each prediction is made before its execution, so every execution is held out. The first 50 executions of
+    each variant after warm-up and failed executions are left out.
 
     Args:
-        executions: how many were judged.
-        service_r2: R² of the predicted service time: 1 - Σ(y - ŷ)² / Σ(y - ȳ)², over all variants together.
-        latency_r2: the same of the predicted latency, waiting included.
-        service_error: the median of |y - ŷ| / y of the service time.
-        latency_error: the same of the latency.
-        coverage: the share of latencies within predicted · e^(±half-width).
+        executions: the number of executions evaluated.
+        service_r2: R² of the predicted service time, 1 - Σ(y - ŷ)² / Σ(y - ȳ)², over all variants.
+        latency_r2: R² of the predicted latency, which includes waiting.
+        service_error: median of |y - ŷ| / y of the service time.
+        latency_error: median of |y - ŷ| / y of the latency.
+        coverage: share of latencies within predicted · e^(±half-width).
     """
 
     executions: int
@@ -35,16 +35,16 @@ class Calibration:
 
 
 def held_out(run: RunRecord) -> Array:
-    """The executions by which predictions are judged, where the router predicted anything."""
+    """Return the executions to evaluate: those with a prediction, after the first 50 of each variant."""
     executions = run.executions
     kept = np.zeros(len(executions), dtype=bool)
     for variant in range(len(run.variants)):
-        kept[np.flatnonzero(executions["variant"] == variant)[_LEARNING_EXECUTIONS:]] = True
+        kept[np.flatnonzero(executions["variant"] == variant)[_SKIPPED_EXECUTIONS:]] = True
     return executions[kept & (executions["expected_service_ms"] > 0.0)]
 
 
 def calibrate(run: RunRecord) -> Calibration:
-    """Judge the predictions of a run; NaN where nothing is left to judge by."""
+    """Evaluate the predictions of a run; NaN without executions to evaluate."""
     executions = held_out(run)
     if not len(executions):
         return Calibration(0, *[float("nan")] * 5)

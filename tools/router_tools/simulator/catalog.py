@@ -1,4 +1,4 @@
-"""The data files that come along, by name; one's own by path."""
+"""Lookup of data files: bundled ones by name, others by path."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,20 +9,20 @@ _ROOT = Path(__file__).parent
 
 
 def names(kind: str) -> list[str]:
-    """The files of a kind that come along: `worlds`, `workloads` or `suites`."""
+    """Return the names of the bundled files of a kind: `worlds`, `workloads` or `suites`."""
     return sorted(path.stem for path in (_ROOT / kind).glob("*.json"))
 
 
 def find(kind: str, name_or_path: str, folder: Path = Path()) -> Path:
-    """The file of that name, or at that path.
+    """Return the path of a data file.
 
     Args:
         kind: `worlds`, `workloads` or `suites`.
-        name_or_path: a name that `names` lists, or the path of a file, which has a `.json` or a folder in it.
-        folder: where a path begins.
+        name_or_path: the name of a bundled file, or a path, which contains a `/` or ends with `.json`.
+        folder: the folder that a relative path starts from.
 
     Raises:
-        ToolError: there is no such file.
+        ToolError: there is no bundled file of that name.
     """
     if "/" in name_or_path or name_or_path.endswith(".json"):
         return folder / name_or_path

@@ -1,4 +1,4 @@
-"""Compares policies in one case over several seeds, in several processes."""
+"""Comparison of policies in one or more cases, over several seeds and in several processes."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -17,14 +17,14 @@ from router_tools.simulator.world import World
 
 @dataclass(frozen=True)
 class Case:
-    """What is compared.
+    """Policies to compare in one world under one workload.
 
     Args:
-        name: how it is called.
-        world: where.
-        workload: what.
-        policies: which; the oracle need not be named.
-        coverage: the share of latencies that the router's intervals are to hold.
+        name: the name of the case.
+        world: the world.
+        workload: the workload.
+        policies: the names of the policies; the oracle is added.
+        coverage: target coverage of the router's prediction intervals.
     """
 
     name: str
@@ -34,40 +34,40 @@ class Case:
     coverage: float = 0.9
 
     def __post_init__(self) -> None:
-        """Refuse what cannot run.
+        """Check that the case can run.
 
         Raises:
-            ToolError: a policy that there is not, or requests that no variant takes.
+            ToolError: a policy is unknown, or a batch size exceeds the limit of every variant.
         """
         check_policies(self.policies, self.world)
         largest = max(batch_size for batch_size, _ in self.workload.sizes)
         limits = [variant.max_batch_size for variant in self.world.variants]
         if all(0 < limit < largest for limit in limits):
             raise ToolError(
-                f"workload '{self.workload.name}': batch sizes: expected at most {max(limits)}, which is "
-                f"what the variants of '{self.world.name}' take, found {largest}"
+                f"workload '{self.workload.name}': batch sizes: expected at most {max(limits)}, the limit "
+                f"of the variants of '{self.world.name}', found {largest}"
             )
 
     @property
     def oracle(self) -> str:
-        """The oracle that policies are held against: one that refuses where the router may refuse."""
+        """The oracle to compare with: one that refuses late requests if the router may."""
         return RefusingOracle.name if self.workload.refuse_late else Oracle.name
 
     @property
     def runs(self) -> tuple[str, ...]:
-        """What runs for each seed."""
+        """The policies to run for each seed, the oracle first."""
         return (self.oracle, *(policy for policy in self.policies if policy != self.oracle))
 
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What came of one seed.
+    """Results of one seed of a case.
 
     Args:
-        case: the name of its case.
+        case: the name of the case.
         seed: the seed.
-        metrics: by policy, its figures.
-        records: by policy, everything; only of seeds that are to be drawn.
+        metrics: the metrics by policy.
+        records: the full records by policy; empty unless the seed is plotted.
     """
 
     case: str
@@ -78,13 +78,13 @@ class SeedResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of a case.
+    """Results of a case.
 
     Args:
-        case: what was compared.
-        seeds: with which seeds.
-        metrics: by policy, its figures for each of them.
-        records: by policy, everything of the first of them.
+        case: the case.
+        seeds: the seeds.
+        metrics: by policy, the metrics of each seed.
+        records: by policy, the full record of the first seed.
     """
 
     case: Case
@@ -99,10 +99,13 @@ def compare(
     """Run every policy of every case with every seed.
 
     Args:
-        cases: what to compare.
-        seeds: at least one; the same for all.
-        processes: how many to use; 1: this one.
+        cases: the cases.
+        seeds: the seeds for all cases, at least one.
+        processes: the number of worker processes; with 1, everything runs in this process.
         advance: called when a seed of a case is done.
+
+    Returns:
+        The results of each case, in the same order.
     """
     tasks = [(case, seed, seed == seeds[0]) for case in cases for seed in seeds]
     if processes == 1:
@@ -126,7 +129,7 @@ def run_seed(case: Case, seed: int, keep_records: bool) -> SeedResult:
 def _run_in_processes(
     tasks: Sequence[tuple[Case, int, bool]], processes: int, advance: Callable[[], None]
 ) -> list[SeedResult]:
-    # A forked process inherits the progress bar's thread half way: start them afresh.
+    # Spawn instead of fork: a forked process would inherit the state of the progress bar's thread.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(run_seed, *task) for task in tasks]
         for _ in as_completed(futures):
@@ -135,6 +138,6 @@ def _run_in_processes(
 
 
 def _gather(case: Case, seeds: Sequence[int], results: Sequence[SeedResult]) -> Comparison:
-    own = {result.seed: result for result in results if result.case == case.name}
-    metrics = {policy: [own[seed].metrics[policy] for seed in seeds] for policy in case.runs}
-    return Comparison(case, tuple(seeds), metrics, own[seeds[0]].records)
+    by_seed = {result.seed: result for result in results if result.case == case.name}
+    metrics = {policy: [by_seed[seed].metrics[policy] for seed in seeds] for policy in case.runs}
+    return Comparison(case, tuple(seeds), metrics, by_seed[seeds[0]].records)

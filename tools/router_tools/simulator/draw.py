@@ -1,4 +1,4 @@
-"""Everything that chance decides in the run of one seed, drawn before it: the same for every policy."""
+"""All random quantities of the run of one seed, drawn in advance and shared by all policies."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from router_tools.simulator.world import World, WorldVariant
 
 @dataclass(frozen=True)
 class Requests:
-    """Requests in the order of their arrival, all arrays of one length.
+    """Requests in order of arrival, as arrays of equal length.
 
     Args:
-        arrival_s: when each comes, from the beginning of the run.
-        batch_size: how many items it holds.
-        sequence_length: how long they are.
-        noise: by variant, the factor on the mean service time that chance adds.
+        arrival_s: arrival times in seconds from the start of the run.
+        batch_size: numbers of items.
+        sequence_length: sequence lengths of the items.
+        noise: by variant, random factors on the mean service time.
     """
 
     arrival_s: Array
@@ -32,13 +32,13 @@ class Requests:
 
 @dataclass(frozen=True)
 class Draw:
-    """What chance decided.
+    """All random quantities of a run.
 
     Args:
-        requests: what comes through the router.
-        hidden: by variant, what reaches it without the router.
-        stalls: by variant, when it stops.
-        length_s: how long the run is: the arrival of the last request.
+        requests: the requests to the router.
+        hidden: by variant, the requests that bypass the router.
+        stalls: by variant, its stalls.
+        length_s: the length of the run: the arrival time of the last request.
     """
 
     requests: Requests
@@ -48,7 +48,7 @@ class Draw:
 
 
 def draw(world: World, workload: Workload, seed: int) -> Draw:
-    """What chance decides in the run of a seed."""
+    """Draw all random quantities of the run of a seed."""
     requests = _requests(world, workload, seed)
     length_s = float(requests.arrival_s[-1])
     return Draw(
@@ -77,7 +77,7 @@ def _requests(world: World, workload: Workload, seed: int) -> Requests:
 
 
 def _repeat(world: World, recorded: Recorded, count: int, per_s: float, seed: int) -> Requests:
-    """The first requests of a trace, faster or slower so that they come at a rate."""
+    """Return the first requests of a trace, scaled in time to the arrival rate."""
     arrival_s = recorded.arrival_s[:count]
     return Requests(
         arrival_s=arrival_s * (count / per_s / arrival_s[-1]),
@@ -90,7 +90,7 @@ def _repeat(world: World, recorded: Recorded, count: int, per_s: float, seed: in
 def _sized(
     variants: tuple[WorldVariant, ...], workload: Workload, arrival_s: Array, seed: int, kind: str
 ) -> Requests:
-    """Requests at those times, of sizes by chance."""
+    """Return requests at the given times, with random sizes."""
     count = len(arrival_s)
     upper_edges = np.cumsum(list(workload.sizes.values()))[:-1]
     chosen = np.searchsorted(upper_edges, stream(seed, kind, "sizes").random(count), side="right")
@@ -103,7 +103,7 @@ def _noise(variants: tuple[WorldVariant, ...], count: int, seed: int, kind: str)
 
 
 def noise(variant: WorldVariant, count: int, rng: np.random.Generator) -> Array:
-    """Log-normal factors of mean 1."""
+    """Return log-normal factors of mean 1."""
     sigma = variant.noise_sigma
     factors: Array = np.exp(rng.normal(-0.5 * sigma * sigma, sigma, count))
     return factors

@@ -1,4 +1,4 @@
-"""A world as a trace shows it: each variant's service times by size."""
+"""A world fitted to a trace: the service time of each variant by size."""
 
 import math
 from collections import defaultdict
@@ -13,7 +13,7 @@ from router_tools.simulator.service_law import ServiceLaw, line
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import World, WorldVariant
 
-_LEAST_EXECUTIONS = 5
+_MIN_EXECUTIONS = 5
 
 Execution = tuple[int, float]
 """Elements and service time in ms."""
@@ -21,46 +21,46 @@ Execution = tuple[int, float]
 
 @dataclass(frozen=True)
 class EmpiricalServiceLaw(ServiceLaw):
-    """The mean service time of each order of size, linear between the means.
+    """Mean service times by power of two of the size, with linear interpolation.
 
     Args:
-        points: ms by elements.
+        points: service time in ms by number of elements.
     """
 
     points: dict[float, float]
 
     def mean_ms(self, batch_size: int, sequence_length: int) -> float:
-        """The value at that many elements."""
+        """Return the interpolated service time for this number of elements."""
         return line(self.points, batch_size * sequence_length)
 
 
 def empirical_world(name: str, requests: Sequence[TracedRequest]) -> World:
-    """A world fitted to a trace, without events; each variant serves one request at a time.
+    """Return a world fitted to a trace, without events; each variant serves one request at a time.
 
-    Where the trace does not tell the service time, it is what is left of the latency after the answer
-    before: finish - max(arrival, previous finish), as with one instance.
+    If the trace lacks a service time, it is inferred as with one instance: finish - max(arrival, previous
+    finish).
 
     Args:
-        name: how it is to be called.
-        requests: in the order of arrival.
+        name: the name of the world.
+        requests: the requests of the trace, in order of arrival.
 
     Raises:
-        ToolError: no variant has enough executions to fit.
+        ToolError: no variant has enough executions.
     """
     by_variant: dict[str, list[TracedRequest]] = defaultdict(list)
     for request in requests:
         if request.variant is not None and request.latency_ms is not None:
             by_variant[request.variant].append(request)
-    enough = {variant: own for variant, own in by_variant.items() if len(own) >= _LEAST_EXECUTIONS}
+    enough = {name: executed for name, executed in by_variant.items() if len(executed) >= _MIN_EXECUTIONS}
     if not enough:
         raise ToolError(
-            f"{name}: expected a variant with {_LEAST_EXECUTIONS} answered requests at least to fit a world "
+            f"{name}: expected a variant with at least {_MIN_EXECUTIONS} answered requests to fit a world "
             f"to, found {', '.join(by_variant) or 'none'}: name a world with --world"
         )
     return World(
         name=name,
         description=f"Fitted to a trace of {len(requests):,} requests.",
-        variants=tuple(_variant(variant, own) for variant, own in enough.items()),
+        variants=tuple(_variant(variant, executed) for variant, executed in enough.items()),
         assumed=("Each variant serves one request at a time.", "Nothing drifts, fails or stalls."),
     )
 
@@ -84,7 +84,7 @@ def _variant(name: str, requests: Sequence[TracedRequest]) -> WorldVariant:
 
 
 def _executions(requests: Sequence[TracedRequest]) -> list[Execution]:
-    """The service time of each request, told or inferred; those that overtook another tell nothing."""
+    """Return the recorded or inferred service times, without requests that overtook an earlier one."""
     executions = []
     previous_finish_s = -math.inf
     for request in requests:
@@ -98,9 +98,9 @@ def _executions(requests: Sequence[TracedRequest]) -> list[Execution]:
 
 
 def _means(executions: Sequence[Execution]) -> dict[float, float]:
-    """By order of size (a power of two), the mean size and the mean service time."""
-    orders: dict[int, list[Execution]] = defaultdict(list)
+    """Return the mean service time by mean size, for each power of two of the size."""
+    buckets: dict[int, list[Execution]] = defaultdict(list)
     for execution in executions:
-        orders[execution[0].bit_length()].append(execution)
-    means = (np.mean(own, axis=0) for own in orders.values())
+        buckets[execution[0].bit_length()].append(execution)
+    means = (np.mean(bucket, axis=0) for bucket in buckets.values())
     return {float(elements): float(service_ms) for elements, service_ms in means}

@@ -1,4 +1,4 @@
-"""What a perfect profiler would tell the `offline_profile` policy."""
+"""Exact profiles for the `offline_profile` policy."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,16 +7,16 @@ from router_tools.simulator.workload import Workload
 from router_tools.simulator.world import World, WorldVariant
 
 Law = Callable[[float], float]
-"""Service time in ms by size x; 0: unknown."""
+"""Service time in ms by size x; 0 if unknown."""
 
 
 def exact_laws(world: World, workload: Workload, reference_length: int) -> dict[str, Law]:
-    """By variant, the true mean service time of the workload's sizes, undisturbed.
+    """Return the true mean service time of the workload's sizes on each variant, without events.
 
     Args:
-        world: whose variants.
-        workload: the sizes that are known; those with the same number of elements are averaged.
-        reference_length: the sequence length of the first request, which is what sizes are relative to.
+        world: the world.
+        workload: the workload; its sizes with the same number of elements are averaged.
+        reference_length: the sequence length of the first request, to which sizes are relative.
     """
     return {
         variant.name: partial(_look_up, _means(variant, workload, reference_length))

@@ -1,4 +1,4 @@
-"""One request at a variant of the world, whoever sent it."""
+"""One request at a variant of the world."""
 
 from collections.abc import Mapping
 
@@ -6,15 +6,15 @@ from router_backend.core.records.outcome import Fault
 
 
 class Job:
-    """One request at a variant; as it stands, one that nobody waits for.
+    """One request at a variant. This base class ignores the result, as for requests that bypass the router.
 
     Args:
-        batch_size: how many items it holds.
-        sequence_length: how long they are.
-        work_s: by variant, its true service time when served alone and undisturbed.
+        batch_size: the number of items.
+        sequence_length: the sequence length of the items.
+        work_s: by variant, the true service time if served alone and without events.
 
     Attributes:
-        started_s: when its service began at the variant that it is at.
+        started_s: when its service started at the current variant.
     """
 
     __slots__ = ("batch_size", "sequence_length", "started_s", "work_s")
@@ -26,7 +26,7 @@ class Job:
         self.started_s = 0.0
 
     def answered(self) -> None:
-        """It was served, at the present time."""
+        """Handle that it was served, at the current time."""
 
     def failed(self, fault: Fault) -> None:
-        """It failed, at the present time."""
+        """Handle that it failed, at the current time."""

@@ -1,4 +1,4 @@
-"""Makes the jobs of a run from what was drawn for it."""
+"""Creation of the jobs of a run from the drawn requests."""
 
 from collections.abc import Iterable
 from functools import cache, partial
@@ -15,7 +15,7 @@ from router_tools.simulator.world import World, WorldVariant
 
 
 def hidden_jobs(variant: WorldVariant, requests: Requests) -> list[Job]:
-    """Requests that reach a variant without the router."""
+    """Return the jobs of requests that reach a variant without the router."""
     return [
         Job(*size, work) for size, work in zip(_sizes(requests), work_s([variant], requests), strict=True)
     ]
@@ -24,7 +24,7 @@ def hidden_jobs(variant: WorldVariant, requests: Requests) -> list[Job]:
 def routed_jobs(
     world: World, workload: Workload, requests: Requests, simulation: Simulation
 ) -> list[RoutedJob]:
-    """Requests that come through the router."""
+    """Return the jobs of requests that the router routes."""
     context = cache(partial(_context, workload))
     rows = zip(
         deadlines_ms(world, workload, requests).tolist(),
@@ -39,7 +39,7 @@ def routed_jobs(
 
 
 def work_s(variants: Iterable[WorldVariant], requests: Requests) -> list[dict[str, float]]:
-    """By request and variant, the true service time when served alone and undisturbed."""
+    """Return the true service time of each request by variant, if served alone and without events."""
     sizes = _sizes(requests)
     columns = {}
     for variant in variants:
@@ -52,7 +52,7 @@ def work_s(variants: Iterable[WorldVariant], requests: Requests) -> list[dict[st
 
 
 def deadlines_ms(world: World, workload: Workload, requests: Requests) -> Array:
-    """By request, how long its answer may take."""
+    """Return the deadline of each request in ms from its arrival."""
     deadline_ms = cache(partial(_deadline_ms, world, workload))
     return np.array([deadline_ms(*size) for size in _sizes(requests)])
 
@@ -66,7 +66,7 @@ def _deadline_ms(world: World, workload: Workload, batch_size: int, sequence_len
 
 
 def _context(workload: Workload, deadline_ms: float, batch_size: int, sequence_length: int) -> RoutingContext:
-    """What the router is told of a request: one object for all that look alike."""
+    """Return the context of a request; cached, so equal requests share one object."""
     return RoutingContext(
         batch_size=batch_size,
         elements=batch_size * sequence_length,

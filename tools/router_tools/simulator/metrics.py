@@ -1,4 +1,4 @@
-"""The figures of one run."""
+"""Metrics of one run."""
 
 import math
 from dataclasses import dataclass
@@ -12,33 +12,34 @@ from router_tools.simulator.record import RunRecord
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """The figures of one run, some of them against the oracle's run with the same seed.
+    """Metrics of one run; ratios are relative to the oracle's run with the same seed.
 
-    Latency is from arrival to answer, failed attempts included; of requests without an answer there is none.
+    Latency is the time from arrival to answer, including failed attempts. Unanswered requests have none.
 
     Args:
         mean_ms: mean latency.
-        p99_ms: its 99th percentile.
-        mean_ratio: mean latency / the oracle's.
-        p99_ratio: the same of the 99th percentiles.
-        in_time: the share of all requests that were answered within their deadline.
-        goodput_per_s: how many of those per second.
-        goodput_ratio: the same / the oracle's.
-        answered: the share of all requests that got an answer.
-        refused: the share that the router refused on arrival.
-        regret_50: latency lost against the oracle on the first 50 requests, per request that both answered,
-            as a share of the oracle's mean latency over the run.
-        regret_200: the same over the first 200.
-        makespan_s: when the last answer came.
-        energy_j: energy of an answer: power times service time, by what the world says of power, failed
-            attempts left out; of requests that a device serves together, each counts in full.
-        energy_ratio: the same / the oracle's.
-        energy_in_time_j: energy of all answers / answers in time: what a late one took was spent for nothing.
-        balanced: geometric mean of mean_ratio and energy_ratio, so that a percent of either counts the same.
+        p99_ms: 99th percentile of the latency.
+        mean_ratio: mean latency relative to the oracle's.
+        p99_ratio: 99th percentile relative to the oracle's.
+        in_time: share of all requests answered within their deadline.
+        goodput_per_s: requests answered within their deadline, per second.
+        goodput_ratio: goodput relative to the oracle's.
+        answered: share of all requests that were answered.
+        refused: share of all requests that the router refused on arrival.
+        regret_50: mean latency in excess of the oracle's over the first 50 requests, of those that both
+            answered, as a share of the oracle's mean latency over the run.
+        regret_200: the same over the first 200 requests.
+        makespan_s: time of the last answer.
+        energy_j: mean energy of an answer: the power of the variant times the service time. Failed attempts
+            are left out, and requests that a device serves together count in full.
+        energy_ratio: energy of an answer relative to the oracle's.
+        energy_in_time_j: energy of all answers divided by the number of answers in time, so that the energy
+            of late answers counts as wasted.
+        balanced: geometric mean of mean_ratio and energy_ratio, so that 1 % of either counts the same.
         balanced_in_time: the same with the energy per answer in time.
-        shares: by variant, its share of the answers.
-        calibration: how well the router predicted.
-        decisions_per_s: decisions per second of real time spent in them; this machine's, indicative.
+        shares: share of the answers by variant.
+        calibration: quality of the router's predictions.
+        decisions_per_s: decisions per second of real time spent deciding; depends on the machine.
     """
 
     mean_ms: float
@@ -64,11 +65,11 @@ class RunMetrics:
 
 
 def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
-    """The figures of a run.
+    """Compute the metrics of a run.
 
     Args:
-        run: what was recorded of it.
-        oracle: the oracle's run with the same seed.
+        run: the record of the run.
+        oracle: the record of the oracle's run with the same seed.
     """
     in_time = _in_time(run)
     mean_ms, p99_ms = _mean_and_p99_ms(run)
@@ -117,7 +118,7 @@ def _energies_j(run: RunRecord) -> Array:
 
 
 def _mean_of_all(values: Array) -> float:
-    """NaN of nothing, and where one of them is not known."""
+    """Return the mean; NaN if there are no values or one of them is NaN."""
     return float(values.mean()) if len(values) else float("nan")
 
 
@@ -134,10 +135,10 @@ def _answered_ms(run: RunRecord) -> Array:
 
 
 def _mean(values: Array) -> float:
-    """The mean of what is there; NaN of nothing."""
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if len(there) else float("nan")
+    """Return the mean of the values that are not NaN; NaN if there are none."""
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if len(present) else float("nan")
 
 
 def _in_time(run: RunRecord) -> float:
-    return float((run.latency_ms <= run.deadline_ms).mean())  # NaN is not within anything
+    return float((run.latency_ms <= run.deadline_ms).mean())  # False for NaN

@@ -1,4 +1,4 @@
-"""How fast a variant works at which time: drift and stalls as one timeline."""
+"""Speed of a variant over time, as affected by drift and stalls."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class Slowdown(NamedTuple):
-    """From a time to a time, everything takes `factor` times as long; infinite: nothing moves.
+    """A period in which work takes `factor` times as long.
 
     Args:
-        from_s: when it begins.
-        to_s: when it ends.
-        factor: how much longer work takes.
+        from_s: start of the period.
+        to_s: end of the period.
+        factor: factor on the service time; infinite if the variant stalls.
     """
 
     from_s: float
@@ -21,10 +21,13 @@ class Slowdown(NamedTuple):
 
 
 class Pace:
-    """Work done per second over time: 1, less during slowdowns; overlapping ones multiply.
+    """Work done per second over time: 1, or less during slowdowns; overlapping slowdowns multiply.
 
     Args:
-        slowdowns: when the variant is slower, and by how much.
+        slowdowns: the periods in which the variant is slower.
+
+    Attributes:
+        steady: whether there are no slowdowns.
 
     Examples:
         >>> pace = Pace([Slowdown(10.0, 20.0, 2.5)])
@@ -42,7 +45,7 @@ class Pace:
         self._done_s = _done(self._starts_s, self._rates)
 
     def finish_s(self, start_s: float, work_s: float) -> float:
-        """When work of `work_s` > 0 (at full speed) is done that starts at `start_s`."""
+        """Return when work that starts at `start_s` and takes `work_s` > 0 at full speed is done."""
         if self.steady:
             return start_s + work_s
         target_s = self._work_done_s(start_s) + work_s
@@ -52,7 +55,7 @@ class Pace:
         return self._starts_s[segment] + (target_s - self._done_s[segment]) / self._rates[segment]
 
     def work_s(self, from_s: float, to_s: float) -> float:
-        """How much work is done from a time to a later one."""
+        """Return the work done between two times, in seconds at full speed."""
         if self.steady:
             return to_s - from_s
         return self._work_done_s(to_s) - self._work_done_s(from_s)
@@ -73,7 +76,7 @@ def _rate(start_s: float, slowdowns: Sequence[Slowdown]) -> float:
 
 
 def _done(starts_s: list[float], rates: list[float]) -> list[float]:
-    """Work done by each start, counted so that before the first slowdown it equals the time."""
+    """Return the work done up to the start of each segment; before the first slowdown, it equals the time."""
     if len(starts_s) == 1:
         return [float("-inf")]
     done_s = [float("-inf"), starts_s[1]]

@@ -1,4 +1,4 @@
-"""Chance, as streams that depend on the seed and their own name alone."""
+"""Random streams that depend only on the seed and their name."""
 
 import random
 import zlib
@@ -7,14 +7,14 @@ import numpy as np
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
-    """The generator of one kind of random numbers in the run of a seed.
+    """Return the generator of one kind of random numbers in the run of a seed.
 
-    Each kind has its own: whatever else is drawn, and however often, the numbers of a kind stay the same.
-    That is what makes policies comparable on the same requests (common random numbers).
+    The numbers of each kind are independent of what else is drawn, so all policies are compared on the same
+    requests (common random numbers).
     """
     return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
 
 
 def router_rng(seed: int) -> random.Random:
-    """The generator that the router is given."""
+    """Return the router's random generator."""
     return random.Random(seed)

@@ -1,4 +1,4 @@
-"""What a run leaves behind: one row a request, and one an execution."""
+"""Record of a run: one row per request and one per execution."""
 
 from dataclasses import dataclass
 
@@ -8,31 +8,31 @@ from router_tools.simulator.array import Array
 
 EXECUTION = np.dtype(
     [
-        ("request", "i4"),  # its index
-        ("variant", "i2"),  # the index of the variant in the world
-        ("finished_s", "f8"),  # from the beginning of the run
-        ("latency_ms", "f8"),  # from sending to answer
+        ("request", "i4"),  # index of the request
+        ("variant", "i2"),  # index of the variant in the world
+        ("finished_s", "f8"),  # from the start of the run
+        ("latency_ms", "f8"),  # from dispatch to answer
         ("expected_latency_ms", "f8"),
-        ("service_ms", "f8"),  # true: from the beginning of service
+        ("service_ms", "f8"),  # true service time
         ("expected_service_ms", "f8"),
-        ("half_width", "f8"),  # of the interval of |ln(latency / expected)| when it was decided
+        ("half_width", "f8"),  # of the interval of |ln(latency / expected)|, at the time of the decision
     ]
 )
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Everything measured in one run; arrays of one row a request unless said otherwise.
+    """Everything measured in one run; arrays have one row per request unless noted otherwise.
 
     Args:
-        variants: the names of the world's variants, in its order.
-        arrival_s: when each request came, from the beginning of the run.
-        deadline_ms: how long its answer might take.
-        latency_ms: from arrival to answer, failed attempts included; NaN: it got none.
+        variants: the names of the variants, in the order of the world.
+        arrival_s: arrival time, from the start of the run.
+        deadline_ms: deadline, from the arrival.
+        latency_ms: time from arrival to answer, including failed attempts; NaN if it was not answered.
         refused: whether the router refused it on arrival.
-        power_w: by variant, what its device draws while it serves; NaN: not known.
-        executions: one row an answered execution, in the order of the answers: the fields of EXECUTION.
-        decisions_per_s: decisions per second of real time spent in them.
+        power_w: by variant, the power that its device draws while it serves; NaN if unknown.
+        executions: one row of EXECUTION per answered execution, in the order of the answers.
+        decisions_per_s: decisions per second of real time spent deciding.
     """
 
     variants: tuple[str, ...]
@@ -46,17 +46,17 @@ class RunRecord:
 
 
 class Recorder:
-    """Collects what happens while a run lasts.
+    """Collects the data of a run.
 
     Args:
-        requests: how many requests come.
+        requests: the number of requests.
 
     Attributes:
-        latency_ms: by request; NaN: it got no answer.
-        refused: by request.
-        executions: rows of EXECUTION; times are the simulated clock's.
+        latency_ms: by request; NaN if it was not answered.
+        refused: by request, whether it was refused.
+        executions: rows of EXECUTION, with times of the simulated clock.
         router_s: real time spent in the router's decisions.
-        decisions: how many decisions that were.
+        decisions: number of decisions.
     """
 
     __slots__ = ("decisions", "executions", "latency_ms", "refused", "router_s")

@@ -1,4 +1,4 @@
-"""A trace as a workload: its arrivals and sizes."""
+"""Workloads that repeat the arrivals and sizes of a trace."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from router_tools.simulator.workload import Recorded, Workload, probabilities
 
 
 def recorded_arrivals(requests: Sequence[TracedRequest]) -> Recorded:
-    """When the requests of a trace came, from the first one, and how large they were."""
+    """Return arrival times, relative to the first, and sizes of the requests of a trace."""
     arrival_s = np.array([request.arrival_s for request in requests])
     return Recorded(
         arrival_s=arrival_s - arrival_s[0],
@@ -20,13 +20,13 @@ def recorded_arrivals(requests: Sequence[TracedRequest]) -> Recorded:
 
 
 def recorded_sizes(recorded: Recorded) -> dict[tuple[int, int], float]:
-    """How often each size came."""
+    """Return the relative frequency of each batch size and sequence length."""
     sizes = zip(recorded.batch_size.tolist(), recorded.sequence_length.tolist(), strict=True)
     return probabilities(Counter(sizes))
 
 
 def recorded_workload(name: str, requests: Sequence[TracedRequest]) -> Workload:
-    """A workload that repeats a trace, with everything else by default."""
+    """Return a workload that repeats a trace, with defaults for all other settings."""
     arrivals = recorded_arrivals(requests)
     return Workload(
         name=name,

@@ -1,4 +1,4 @@
-"""How long a variant takes for a request when nothing disturbs it."""
+"""Mean service time of a request on an idle variant, without events."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -11,18 +11,23 @@ class ServiceLaw(ABC):
 
     @abstractmethod
     def mean_ms(self, batch_size: int, sequence_length: int) -> float:
-        """Mean service time in ms of a request of that many items of that length."""
+        """Return the mean service time in ms of a request.
+
+        Args:
+            batch_size: the number of items.
+            sequence_length: the sequence length of the items.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class AffineServiceLaw(ServiceLaw):
-    """base + per_item · batch, times a factor above a batch size where the device falls off a cliff.
+    """base + per_item · batch, times a factor for batches beyond a cliff.
 
     Args:
-        base_ms: what a request costs however small it is.
-        per_item_ms: what each item adds.
-        cliff_above: the largest batch before the cliff; None: there is none.
-        cliff_factor: how many times longer larger batches take.
+        base_ms: fixed time of a request.
+        per_item_ms: additional time per item.
+        cliff_above: the largest batch size below the cliff; `None` if there is no cliff.
+        cliff_factor: factor for larger batches.
     """
 
     base_ms: float
@@ -31,7 +36,7 @@ class AffineServiceLaw(ServiceLaw):
     cliff_factor: float = 1.0
 
     def mean_ms(self, batch_size: int, sequence_length: int) -> float:
-        """The law's value; the sequence length has no part in it."""
+        """Return the mean service time in ms, which does not depend on the sequence length."""
         del sequence_length
         mean_ms = self.base_ms + self.per_item_ms * batch_size
         if self.cliff_above is not None and batch_size > self.cliff_above:
@@ -41,11 +46,11 @@ class AffineServiceLaw(ServiceLaw):
 
 @dataclass(frozen=True, slots=True)
 class TableServiceLaw(ServiceLaw):
-    """A published table, linear between its points and beyond the last, times a factor.
+    """A published table with linear interpolation, extrapolated beyond the last point, times a factor.
 
     Args:
-        rows: by sequence length, ms by batch size; one row: the sequence length has no part in it.
-        factor: how many times longer this variant takes than the table says.
+        rows: ms by batch size, by sequence length; with a single row, the sequence length does not matter.
+        factor: the time of this variant relative to the table.
 
     Examples:
         >>> law = TableServiceLaw({1: {1: 3.003, 2: 3.998, 4: 5.747}})
@@ -57,13 +62,13 @@ class TableServiceLaw(ServiceLaw):
     factor: float = 1.0
 
     def mean_ms(self, batch_size: int, sequence_length: int) -> float:
-        """The table's value at a batch size and a sequence length, each interpolated."""
+        """Return the mean service time in ms, interpolated by batch size and sequence length."""
         by_length = {length: line(row, batch_size) for length, row in self.rows.items()}
         return self.factor * line(by_length, sequence_length)
 
 
 def line(points: Mapping[int, float] | Mapping[float, float], x: float) -> float:
-    """The polygon through the points at x: level before the first point, the last edge continued."""
+    """Interpolate linearly at x: constant before the first point, extrapolated after the last."""
     corners = sorted(points.items())
     right = bisect_right(corners, x, key=_first)
     if right == 0 or len(corners) == 1:

@@ -1,4 +1,4 @@
-"""A suite: cases that are compared together, and what they must show."""
+"""Suites: cases with targets."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from router_tools.simulator.summary import means
 
 @dataclass(frozen=True)
 class Target:
-    """What the mean over the seeds of a figure of a policy must be; each bound that is given.
+    """Bounds on a metric of a policy, as a mean over the seeds; all given bounds must hold.
 
     Args:
-        policy: whose figure.
-        figure: its name in the summary.
-        at_least: the least that will do.
-        at_most: the most that will do.
-        least_of_all: whether no other policy but the oracles may have less.
+        policy: the name of the policy.
+        figure: the name of the metric in the summary.
+        at_least: the lower bound; `None` for no bound.
+        at_most: the upper bound; `None` for no bound.
+        least_of_all: whether no other policy except the oracles may have a lower value.
     """
 
     policy: str
@@ -30,7 +30,7 @@ class Target:
         if self.at_most is not None:
             bounds.append(f"≤ {self.at_most:g}")
         if self.least_of_all:
-            bounds.append("least of all")
+            bounds.append("lowest of all")
         return ", ".join(bounds)
 
 
@@ -39,8 +39,8 @@ class SuiteCase:
     """A case and its targets.
 
     Args:
-        case: what is compared.
-        targets: what it must show.
+        case: the case.
+        targets: its targets.
     """
 
     case: Case
@@ -53,10 +53,10 @@ class Outcome:
 
     Args:
         case: the name of the case.
-        target: what it must show.
-        value: what it showed.
-        met: whether that will do.
-        rival: the best other policy, where the target is about others.
+        target: the target.
+        value: the value of the metric.
+        met: whether all bounds hold.
+        rival: the best other policy and its value, for `least_of_all` targets; else `None`.
     """
 
     case: str
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def judge(suite_case: SuiteCase, comparison: Comparison) -> list[Outcome]:
-    """Hold what came of a case against its targets."""
+    """Check the results of a case against its targets."""
     figures = {policy: means(runs) for policy, runs in comparison.metrics.items()}
     return [_judge(suite_case.case.name, target, figures) for target in suite_case.targets]
 
@@ -80,8 +80,8 @@ def _judge(case: str, target: Target, figures: dict[str, dict[str, float]]) -> O
     if not target.least_of_all:
         return Outcome(case, target, value, met)
     others = {
-        policy: own[target.figure]
-        for policy, own in figures.items()
+        policy: values[target.figure]
+        for policy, values in figures.items()
         if policy != target.policy and policy not in ORACLES
     }
     rival = min(others, key=lambda policy: others[policy])

@@ -1,4 +1,4 @@
-"""The figures of a policy over all seeds."""
+"""Metrics of a policy, summarized over all seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,12 +10,12 @@ from router_tools.simulator.metrics import RunMetrics
 
 
 def flatten(metrics: RunMetrics) -> dict[str, float]:
-    """The figures by name; those of a variant or of the calibration by a dotted one."""
+    """Return the metrics by name; nested ones have dotted names, such as `calibration.coverage`."""
     return dict(_leaves(asdict(metrics), ""))
 
 
 def means(runs: Sequence[RunMetrics]) -> dict[str, float]:
-    """Each figure's mean over the seeds; of a ratio, the mean of the ratios of equal seeds."""
+    """Return the mean of each metric over the seeds; for ratios, the mean of the ratio of each seed."""
     rows = [flatten(metrics) for metrics in runs]
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 

@@ -1,4 +1,4 @@
-"""What happens to the variants in a run, once it begins."""
+"""Events of a run: drifts, stalls, outages and hidden requests."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from router_tools.simulator.world import World
 
 
 def begin(world: World, draw: Draw, stations: Mapping[str, Station], agenda: Agenda) -> None:
-    """The run begins now: plan drift, stalls, outages and hidden requests."""
+    """Schedule all events of a run that starts at the current time."""
     now_s = agenda.now_s
     for variant in world.variants:
         station = stations[variant.name]

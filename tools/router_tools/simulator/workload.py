@@ -1,4 +1,4 @@
-"""A workload: which requests come when, and when an answer is late."""
+"""Workloads: arrivals, sizes and deadlines of requests."""
 
 import math
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Poisson:
-    """Arrivals without memory."""
+    """Poisson arrivals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bursty:
-    """Two states in turn, each for an exponential time, Poisson within each (MMPP-2).
+    """Bursty arrivals: a Markov-modulated Poisson process with two alternating states (MMPP-2).
 
     Args:
-        burst_factor: the rate in a burst over the rate in calm.
-        mean_burst_s: how long a burst lasts.
-        mean_calm_s: how long the calm between lasts.
+        burst_factor: the arrival rate in a burst, relative to the rate in the calm state.
+        mean_burst_s: mean duration of a burst.
+        mean_calm_s: mean duration of the calm state.
     """
 
     burst_factor: float
@@ -33,12 +33,12 @@ class Bursty:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
-    """Arrivals and sizes of a trace, arrays of one length.
+    """Arrivals and sizes of a trace, as arrays of equal length.
 
     Args:
-        arrival_s: when each request came, from the first.
-        batch_size: how many items it held.
-        sequence_length: how long they were.
+        arrival_s: arrival times, relative to the first.
+        batch_size: numbers of items.
+        sequence_length: sequence lengths of the items.
     """
 
     arrival_s: Array
@@ -48,11 +48,11 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When an answer is late.
+    """Deadline of a request, from its arrival.
 
     Args:
-        times_best_service: as a multiple of the undisturbed service time of the fastest variant.
-        fixed_ms: the same for all, instead of that; None: not so.
+        times_best_service: multiple of the mean service time on the variant that is fastest for the request.
+        fixed_ms: a fixed deadline for all requests instead; `None` for none.
     """
 
     times_best_service: float = 3.0
@@ -61,19 +61,20 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Which requests come when.
+    """The requests of a run.
 
     Args:
-        name: how it is called.
-        description: what it is, in a sentence.
-        arrivals: when they come.
-        sizes: the probability of each batch size and sequence length; a length of 1 where that means nothing.
-        load: offered load as a share of the world's capacity; None: as it was recorded.
-        requests: how many come.
-        deadline: when an answer is late.
-        told_deadline: whether requests carry the deadline.
-        refuse_late: whether the router may refuse what it cannot serve in time.
-        warm_up_batch_sizes: batches sent to each variant before the run, of the most frequent length.
+        name: the name of the workload.
+        description: a description in one sentence.
+        arrivals: the arrival process.
+        sizes: the probability of each batch size and sequence length; the length is 1 for other inputs.
+        load: offered load as a fraction of the world's capacity; `None` for the recorded arrival rate.
+        requests: the number of requests.
+        deadline: the deadline of each request.
+        told_deadline: whether requests pass the deadline to the router.
+        refuse_late: whether the router may refuse requests that it cannot serve in time.
+        warm_up_batch_sizes: sizes of the batches sent to each variant before the run, with the most frequent
+            sequence length.
     """
 
     name: str
@@ -88,10 +89,10 @@ class Workload:
     warm_up_batch_sizes: tuple[int, ...] = (1, 1, 8, 8)
 
     def __post_init__(self) -> None:
-        """Refuse more requests than a trace has.
+        """Check the number of requests.
 
         Raises:
-            ToolError: there are not that many.
+            ToolError: the trace has fewer requests.
         """
         if isinstance(self.arrivals, Recorded) and self.requests > len(self.arrivals.arrival_s):
             raise ToolError(
@@ -101,7 +102,7 @@ class Workload:
 
     @property
     def usual_length(self) -> int:
-        """The sequence length that comes most often."""
+        """The most frequent sequence length."""
         shares: dict[int, float] = {}
         for (_, length), share in self.sizes.items():
             shares[length] = shares.get(length, 0.0) + share
@@ -109,12 +110,12 @@ class Workload:
 
 
 def log_uniform(smallest: int, largest: int) -> dict[int, float]:
-    """P(b) = ln((b + 1)/b) / ln((largest + 1)/smallest): the whole part of a log-uniform number."""
+    """Return P(b) = ln((b + 1)/b) / ln((largest + 1)/smallest): the integer part of a log-uniform number."""
     span = math.log((largest + 1) / smallest)
     return {size: math.log((size + 1) / size) / span for size in range(smallest, largest + 1)}
 
 
 def probabilities(weights: Mapping[Value, float]) -> dict[Value, float]:
-    """Weights made to sum to 1."""
+    """Return the weights, normalized to sum to 1."""
     total = sum(weights.values())
     return {value: weight / total for value, weight in weights.items()}

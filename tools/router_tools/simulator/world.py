@@ -1,4 +1,4 @@
-"""A world: the variants of one logical model as they truly are, and what happens to them."""
+"""Worlds: the variants of one logical model with their true properties, and events."""
 
 from dataclasses import dataclass, field, replace
 
@@ -11,9 +11,9 @@ class DynamicBatching:
     """Triton's dynamic batcher.
 
     Args:
-        max_batch_size: the most items of one execution.
-        max_queue_delay_s: how long the first request waits for more.
-        preferred_batch_sizes: sizes that are sent at once when they can be made, descending.
+        max_batch_size: the maximum number of items in one execution.
+        max_queue_delay_s: how long the first request waits for others.
+        preferred_batch_sizes: sizes that are executed without delay, in descending order.
     """
 
     max_batch_size: int
@@ -23,20 +23,20 @@ class DynamicBatching:
 
 @dataclass(frozen=True, slots=True)
 class WorldVariant:
-    """One variant as it truly is.
+    """The true properties of one variant.
 
     Args:
-        name: its name.
-        device: the hardware it runs on.
-        concurrency: how many requests it serves at once.
-        told_concurrency: what the router is told of that.
-        max_batch_size: the largest batch it takes; 0: any.
+        name: the name of the variant.
+        device: the hardware that it runs on.
+        concurrency: the number of requests that it serves concurrently.
+        told_concurrency: the concurrency that the router is configured with.
+        max_batch_size: the largest batch that it accepts; 0 for no limit.
         law: its mean service time.
         noise_sigma: standard deviation of ln(service time / mean).
-        batching: its dynamic batcher; None: it has none.
-        processor: the processor it shares; None: it has its own.
-        hidden_load: what reaches it without the router, as a share of its capacity.
-        power_w: what its device draws while it serves; None: not known.
+        batching: its dynamic batcher; `None` if it has none.
+        processor: the shared processor that it runs on; `None` if it does not share one.
+        hidden_load: load from requests that bypass the router, as a fraction of its capacity.
+        power_w: power that its device draws while it serves; `None` if unknown.
     """
 
     name: str
@@ -54,13 +54,13 @@ class WorldVariant:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A variant is slower between two shares of the run.
+    """A period in which a variant is slower.
 
     Args:
-        variant: which one.
-        start: when it begins, as a share of the run.
-        end: when it ends.
-        factor: how many times longer service takes.
+        variant: the name of the variant.
+        start: start of the period, as a fraction of the run.
+        end: end of the period, as a fraction of the run.
+        factor: factor on the service time.
     """
 
     variant: str
@@ -71,14 +71,14 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A variant fails whatever reaches it between two shares of the run.
+    """A period in which every request to a variant fails.
 
     Args:
-        variant: which one.
-        start: when it begins, as a share of the run.
-        end: when it ends.
-        error_s: how long a call takes to fail.
-        dead: whether its process died, so that it says so only after a while.
+        variant: the name of the variant.
+        start: start of the period, as a fraction of the run.
+        end: end of the period, as a fraction of the run.
+        error_s: time that a call takes to fail.
+        dead: whether its process is dead, which Triton reports only after a timeout.
     """
 
     variant: str
@@ -90,12 +90,12 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Stalls:
-    """A variant stops for a moment at random times, both exponential.
+    """Random stalls of a variant, with exponential intervals and durations.
 
     Args:
-        variant: which one.
+        variant: the name of the variant.
         every_s: mean time between two stalls.
-        mean_s: mean length of one.
+        mean_s: mean duration of a stall.
     """
 
     variant: str
@@ -105,17 +105,17 @@ class Stalls:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The variants of one logical model, and what happens to them.
+    """The variants of one logical model, and events.
 
     Args:
-        name: how it is called; also the logical model's name.
-        description: what it is, in a sentence.
-        assumed: what is assumed rather than published.
+        name: the name of the world and of the logical model.
+        description: a description in one sentence.
+        assumed: assumptions that are not based on published figures.
         variants: the variants, at least one.
-        contention: by shared processor, how much slower a variant is for each other busy one.
-        drifts: when variants are slower.
-        outages: when variants fail.
-        stalls: which variants stop at random.
+        contention: by shared processor, the relative slowdown of a variant per other busy variant.
+        drifts: periods in which variants are slower.
+        outages: periods in which variants fail.
+        stalls: random stalls of variants.
     """
 
     name: str
@@ -128,5 +128,5 @@ class World:
     stalls: tuple[Stalls, ...] = ()
 
     def calm(self) -> "World":
-        """The same without drift, outages and stalls."""
+        """Return the same world without drifts, outages and stalls."""
         return replace(self, drifts=(), outages=(), stalls=())

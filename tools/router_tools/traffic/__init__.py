@@ -1,1 +1,1 @@
-"""Traffic of one's own against a served router: requests, and what they show of it."""
+"""Generated requests to a running router, and a comparison of their latencies."""

@@ -1,4 +1,4 @@
-"""The router beside each of its variants, on the same batches at the same time."""
+"""Comparison of the router with each of its variants, on the same batches at the same time."""
 
 import random
 import statistics
@@ -14,13 +14,13 @@ COMPARED_FROM = 200
 
 @dataclass(frozen=True, slots=True)
 class BatchFigures:
-    """Mean latencies of one batch size.
+    """Mean latencies for one batch size.
 
     Args:
-        batch_size: images in a request.
-        requests: how many were compared.
-        router_ms: through the router.
-        variants_ms: directly, by variant.
+        batch_size: the number of images in a request.
+        requests: the number of requests compared.
+        router_ms: mean latency of the router.
+        variants_ms: mean latency of each variant, without the router.
     """
 
     batch_size: int
@@ -30,19 +30,19 @@ class BatchFigures:
 
     @property
     def router_to_best(self) -> float:
-        """The router's mean relative to that of the variant that is best at this batch size."""
+        """The router's mean latency relative to the fastest variant at this batch size."""
         return self.router_ms / min(self.variants_ms.values())
 
 
 @dataclass(slots=True)
 class Comparison:
-    """Sends batches of random size; from request 200 on to every variant as well, in random order.
+    """Sends batches of random size; from request 200 on also to every variant, in random order.
 
     Args:
-        client: what sends.
-        router: the router model.
-        variants: its ready variants.
-        rng: chooses batch sizes and orders.
+        client: the client.
+        router: the name of the router model.
+        variants: the names of its ready variants.
+        rng: the random generator of batch sizes and orders.
     """
 
     client: ModelClient
@@ -65,7 +65,7 @@ class Comparison:
         self._sent += 1
 
     def figures(self) -> list[BatchFigures]:
-        """What was measured, by batch size."""
+        """Return the mean latencies for each batch size measured."""
         return [
             BatchFigures(
                 batch_size,

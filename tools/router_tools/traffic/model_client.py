@@ -1,4 +1,4 @@
-"""Sends batches of images to a model of the demo and times the answers."""
+"""Client of the demo's models that measures latencies."""
 
 import json
 import time
@@ -25,14 +25,14 @@ class ModelClient:
         self._client = grpcclient.InferenceServerClient(url)
 
     def time_ms(self, model: str, images: npt.NDArray[np.float32]) -> float:
-        """Latency of a request, from sending it to its answer.
+        """Send a request and return its latency in ms.
 
         Args:
             model: the router or a variant.
-            images: the batch, shape [batch, 3, 224, 224].
+            images: the batch, of shape [batch, 3, 224, 224].
 
         Raises:
-            ToolError: the server answered with an error.
+            ToolError: the server returned an error.
         """
         inputs, outputs = _input(images), [grpcclient.InferRequestedOutput(OUTPUT)]
         started_s = time.perf_counter()
@@ -40,7 +40,15 @@ class ModelClient:
         return (time.perf_counter() - started_s) * 1e3
 
     def explain(self, router: str, images: npt.NDArray[np.float32]) -> dict[str, Any]:
-        """What a router decides for a batch, without running it."""
+        """Return a router's decision for a batch, without running it.
+
+        Args:
+            router: the router model.
+            images: the batch, of shape [batch, 3, 224, 224].
+
+        Raises:
+            ToolError: the server returned an error.
+        """
         outputs = [grpcclient.InferRequestedOutput(DECISION)]
         result = self._infer(router, _input(images), outputs, {"router_dry_run": True})
         decision: dict[str, Any] = json.loads(result.as_numpy(DECISION).item())
@@ -56,7 +64,7 @@ class ModelClient:
         try:
             return self._client.infer(model, inputs, outputs=outputs, parameters=parameters)
         except InferenceServerException as error:
-            raise ToolError(f"model '{model}' answered with an error: {error}") from error
+            raise ToolError(f"model '{model}' returned an error: {error}") from error
 
 
 def _input(images: npt.NDArray[np.float32]) -> list[grpcclient.InferInput]:

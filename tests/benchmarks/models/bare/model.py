@@ -1,4 +1,4 @@
-"""The pass-through written as the router is: response sender, threads, exec; but nothing is decided."""
+"""A pass-through with the structure of the router (response sender, threads, exec) and no decision."""
 
 import queue
 import threading

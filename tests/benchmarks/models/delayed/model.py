@@ -1,4 +1,4 @@
-"""The variant: answers with its input after the request parameter `delay_ms`, any number at a time."""
+"""A variant that returns its input after the request parameter `delay_ms`, with unlimited concurrency."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ import triton_python_backend_utils as pb_utils
 
 
 class TritonPythonModel:
-    """Echoes one tensor, later."""
+    """Echoes one tensor after a delay."""
 
     def execute(self, requests):
         for request in requests:

@@ -1,4 +1,4 @@
-"""The variant: answers with its input, after `delay_ms` of its parameters."""
+"""A variant that returns its input after `delay_ms`, a parameter of its configuration."""
 
 import json
 import time

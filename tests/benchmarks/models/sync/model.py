@@ -1,4 +1,4 @@
-"""The pass-through as Triton documents BLS: synchronous, one request after the other."""
+"""A pass-through as Triton documents BLS: synchronous, one request after the other."""
 
 import triton_python_backend_utils as pb_utils
 

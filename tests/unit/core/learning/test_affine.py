@@ -19,7 +19,7 @@ def law_of(observations: list[tuple[float, float]]) -> AffineLaw:
     return law
 
 
-def test_predicts_nothing_before_the_first_observation():
+def test_predicts_zero_before_the_first_observation():
     assert AffineLaw().predict(8) == 0.0
     assert AffineLaw().relative_variance() == 0.0
 
@@ -46,7 +46,7 @@ def test_a_single_size_gives_a_law_of_half_intercept_and_half_slope(observations
     assert law.predict(8) == pytest.approx(15.0)
 
 
-def test_two_observations_are_drawn_to_the_prior_by_half_an_observation():
+def test_two_observations_are_shrunk_to_the_prior_by_half_an_observation():
     law = AffineLaw()
     law.update(1, 2.0)  # the law is 1 + x now, and weighs the next one with 1/4²
     law.update(3, 8.0)
@@ -76,22 +76,22 @@ def test_the_slope_is_never_negative():
     assert law.a > 0.0
 
 
-def test_errors_count_in_proportion_so_that_large_batches_do_not_bend_the_small_ones():
-    """One slow large batch: plain least squares would put the intercept at -1.9 here."""
+def test_relative_weights_keep_large_batches_from_distorting_small_ones():
+    """With equal weights, the one slow large batch would move the intercept to -1.9."""
     law = law_of([(1, 2.0), (2, 3.0), (4, 5.0), (8, 9.0), (64, 97.0)] * 20)
     assert law.predict(1) == pytest.approx(2.0, rel=0.3)
     assert law.a > 0.0
 
 
-def test_follows_a_law_that_changed_because_old_weight_fades():
+def test_follows_a_changed_law_because_old_observations_decay():
     law = law_of([(x, t4_resnet50_ms(x)) for x in SIZES * 40])
     for x in SIZES * 300:
         law.update(x, 2 * t4_resnet50_ms(x))
     assert law.predict(8) == pytest.approx(2 * t4_resnet50_ms(8), rel=0.02)
 
 
-def test_sums_of_two_laws_merge_by_addition():
-    """Each process saw sizes that determine no slope; the sum of both does."""
+def test_sums_of_two_laws_can_be_added():
+    """Each process saw a single size, which determines no slope; their sum determines it."""
     one = law_of([(1, t4_resnet50_ms(1))] * 20)
     other = law_of([(32, t4_resnet50_ms(32))] * 20)
     merged = AffineLaw()
@@ -111,7 +111,7 @@ def test_the_relative_variance_is_that_of_the_noise():
     assert exact.relative_variance() < 1e-4
 
 
-def test_forgetting_keeps_the_law_until_something_new_is_seen():
+def test_forgetting_keeps_the_law_until_the_next_observation():
     law = law_of([(x, t4_resnet50_ms(x)) for x in SIZES * 40])
     before = law.predict(8)
     law.forget(0.02)

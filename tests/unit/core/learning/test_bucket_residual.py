@@ -7,7 +7,7 @@ def test_an_unseen_size_has_the_factor_one():
     assert BucketResidual().get(8) == 1.0
 
 
-def test_two_imaginary_observations_hold_the_first_real_ones_back():
+def test_two_pseudo_observations_shrink_the_first_real_ones():
     residual = BucketResidual()
     residual.update(16, 8.5)
     assert residual.get(16) == pytest.approx((8.5 + 2) / (1 + 2))
@@ -38,7 +38,7 @@ def test_follows_a_cliff_that_moved():
     assert residual.get(16) == pytest.approx(1.0, abs=0.05)
 
 
-def test_reset_forgets_every_cliff():
+def test_reset_sets_every_factor_back_to_one():
     residual = BucketResidual()
     residual.update(16, 2.0)
     residual.update(1, 0.5)

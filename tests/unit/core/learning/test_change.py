@@ -7,7 +7,7 @@ from router_backend.core.learning.change import ChangeDetector
 
 
 def settled(noise: float, seed: int = 0) -> tuple[ChangeDetector, random.Random]:
-    """A detector that has seen 300 observations of this relative noise, and the noise's source."""
+    """Return a detector after 300 observations of this relative noise, and the source of the noise."""
     detector, rng = ChangeDetector(), random.Random(seed)
     for _ in range(300):
         detector.update(rng.gauss(0.0, noise))
@@ -18,18 +18,18 @@ def observations_to_alarm(detector: ChangeDetector, rng: random.Random, factor: 
     for count in range(1, 1000):
         if detector.update(math.log(factor) + rng.gauss(0.0, noise)):
             return count
-    pytest.fail("the change was never noticed")
+    pytest.fail("the change was never detected")
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05, 0.1])
 @pytest.mark.parametrize("factor", [2.5, 1 / 2.5])
-def test_a_change_by_two_and_a_half_is_noticed_within_five_observations(factor, noise):
+def test_a_change_by_two_and_a_half_is_detected_within_five_observations(factor, noise):
     detector, rng = settled(noise)
     assert observations_to_alarm(detector, rng, factor, noise) <= 5
     assert detector.alarms == 1
 
 
-def test_a_change_is_noticed_in_wide_noise_as_well_only_later():
+def test_a_change_under_strong_noise_is_detected_later():
     detector, rng = settled(0.3)
     assert 2 <= observations_to_alarm(detector, rng, 2.5, 0.3) <= 12
 
@@ -43,19 +43,19 @@ def test_noise_alone_raises_no_alarm(noise, seed):
 
 
 def test_drift_within_the_slack_raises_no_alarm():
-    """A surprise of one deviation, again and again, is for the level filter."""
+    """A persistent error of one standard deviation is left to the level filter."""
     detector, _ = settled(0.1)
     assert not any(detector.update(0.05) for _ in range(500))
 
 
-def test_a_device_that_never_varied_may_still_be_off_by_a_twentieth():
+def test_a_device_without_noise_may_deviate_by_five_percent():
     detector = ChangeDetector()
     for _ in range(2000):
         detector.update(0.0)
     assert not any(detector.update(0.049) for _ in range(200))
 
 
-def test_an_alarm_is_given_once_and_the_sums_start_anew():
+def test_an_alarm_is_raised_once_and_resets_the_sums():
     detector, rng = settled(0.05)
     observations_to_alarm(detector, rng, 2.5, 0.05)
     assert not any(detector.update(rng.gauss(0.0, 0.05)) for _ in range(200))

@@ -24,7 +24,7 @@ def test_narrows_by_the_step_times_the_rest_when_an_error_falls_inside(coverage)
     assert interval.get() == pytest.approx(0.5 * math.exp(-0.25 * (1 - coverage)))
 
 
-def test_is_never_nothing_and_widens_again():
+def test_never_shrinks_below_its_minimum_and_widens_again():
     interval = ConformalInterval(coverage=0.5)
     for _ in range(1000):
         interval.update(0.0)
@@ -35,8 +35,8 @@ def test_is_never_nothing_and_widens_again():
 
 
 @pytest.mark.parametrize("spread", [0.002, 0.05, 0.5])
-def test_fits_devices_that_are_steady_and_such_that_are_not(spread):
-    """A normal error lies within 1.645 spreads nine times of ten."""
+def test_fits_both_steady_and_noisy_devices(spread):
+    """A normally distributed error lies within 1.645 standard deviations with probability 0.9."""
     rng = random.Random(0)
     interval = ConformalInterval(coverage=0.9)
     widths = []
@@ -51,7 +51,7 @@ def test_fits_devices_that_are_steady_and_such_that_are_not(spread):
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_holds_the_stated_share_within_two_percent_while_errors_drift(coverage, seed):
+def test_reaches_the_target_coverage_within_two_percent_under_drift(coverage, seed):
     rng = random.Random(seed)
     interval = ConformalInterval(coverage)
     inside = 0

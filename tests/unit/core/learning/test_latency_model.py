@@ -15,7 +15,7 @@ def law_ms(x: float) -> float:
 
 
 def trained(noise: float = 0.02, count: int = 300, seed: int = 0) -> LatencyModel:
-    """A model that saw `count` requests of the law, ten a second, until second 30."""
+    """Return a model after `count` requests that follow the law, ten per second, up to second 30."""
     rng, model = random.Random(seed), LatencyModel()
     for i in range(count):
         x = rng.choice(SIZES)
@@ -29,14 +29,14 @@ def test_knows_nothing_before_the_first_observation():
     assert model.predict(8) == 0.0
 
 
-def test_the_first_observation_is_taken_as_it_is():
+def test_the_first_observation_is_the_first_prediction():
     model = LatencyModel()
     model.update(8, 9.0, now_s=0.0)
     assert model.known
     assert model.predict(8) == pytest.approx(9.0)
 
 
-def test_what_is_asked_again_is_answered_by_what_was_learned_meanwhile():
+def test_an_update_invalidates_the_cached_prediction():
     model = trained()
     before = model.predict(8), model.predict(4), model.predict(8)
     model.update(8, 2.0 * law_ms(8), now_s=30.1)
@@ -83,8 +83,8 @@ def test_relearns_a_law_that_changed_within_ten_observations(factor):
     assert model.change.alarms >= 1
 
 
-def test_a_change_makes_the_factors_start_anew():
-    """Size 16 had a cliff, and the level was high; after the change the law alone predicts."""
+def test_a_change_resets_the_factors():
+    """Size 16 has a cliff and the level is above 1; after the change, only the law predicts."""
     model = LatencyModel()
     for i in range(200):
         x = SIZES[i % len(SIZES)]
@@ -97,7 +97,7 @@ def test_a_change_makes_the_factors_start_anew():
 
 
 @pytest.mark.parametrize("bad_ms", [math.nan, math.inf, -math.inf, -1.0, 0.0, 5e-324, 1e300])
-def test_a_service_time_that_is_no_positive_number_teaches_nothing_and_is_counted(bad_ms):
+def test_an_implausible_service_time_is_rejected_and_counted(bad_ms):
     model = trained()
     before = [model.predict(x) for x in SIZES], model.relative_variance(31.0)
     model.update(8, bad_ms, now_s=30.5)
@@ -106,7 +106,7 @@ def test_a_service_time_that_is_no_positive_number_teaches_nothing_and_is_counte
 
 
 @pytest.mark.parametrize("bad_size", [math.nan, math.inf, -1.0, 0.0, 5e-324, 1e300])
-def test_a_size_that_is_no_positive_number_teaches_nothing_and_is_counted(bad_size):
+def test_an_implausible_size_is_rejected_and_counted(bad_size):
     model = trained()
     before = [model.predict(x) for x in SIZES]
     model.update(bad_size, 9.0, now_s=30.5)
@@ -114,22 +114,22 @@ def test_a_size_that_is_no_positive_number_teaches_nothing_and_is_counted(bad_si
     assert model.rejected == 1
 
 
-def test_a_bad_first_observation_leaves_the_model_unknown():
+def test_a_rejected_first_observation_leaves_the_model_unknown():
     model = LatencyModel()
     model.update(8, math.nan, now_s=0.0)
     assert not model.known
     assert model.predict(8) == 0.0
 
 
-def test_a_service_time_beyond_six_predictions_counts_as_six():
-    """A stall of five hundred times teaches exactly what one of ten times teaches."""
+def test_a_service_time_is_winsorized_at_six_times_the_prediction():
+    """A stall of 500 times the prediction has the same effect as one of 10 times."""
     stalled, hung = trained(), trained()
     stalled.update(8, 10 * law_ms(8), now_s=30.0)
     hung.update(8, 500 * law_ms(8), now_s=30.0)
     assert [hung.predict(x) for x in SIZES] == [stalled.predict(x) for x in SIZES]
 
 
-def test_a_service_time_a_thousand_times_too_large_teaches_nothing_and_is_counted():
+def test_a_service_time_above_a_thousand_predictions_is_rejected_and_counted():
     model = trained()
     before = [model.predict(x) for x in SIZES]
     for _ in range(2):
@@ -138,7 +138,7 @@ def test_a_service_time_a_thousand_times_too_large_teaches_nothing_and_is_counte
     assert model.rejected == 2
 
 
-def test_the_third_such_service_time_in_a_row_is_taken_for_meant():
+def test_the_third_outlier_in_a_row_is_learned():
     model = trained()
     for _ in range(30):
         model.update(8, 1500 * law_ms(8), now_s=30.0)
@@ -154,7 +154,7 @@ def test_a_usual_service_time_between_starts_the_row_anew():
     assert model.rejected == 20
 
 
-def test_one_stall_does_not_bend_the_law():
+def test_one_stall_does_not_distort_the_law():
     model = trained()
     model.update(8, 500 * law_ms(8), now_s=30.0)
     for i in range(5):
@@ -173,11 +173,11 @@ def test_the_uncertainty_shrinks_with_data_and_grows_with_the_time_nothing_is_se
     assert variances[2] - variances[1] == pytest.approx(0.04)
 
 
-def test_the_uncertainty_of_what_was_never_seen_does_not_depend_on_where_the_clock_starts():
+def test_initial_uncertainty_does_not_depend_on_the_clock():
     assert LatencyModel().relative_variance(0.0) == LatencyModel().relative_variance(1e6)
 
 
-def test_a_clock_that_jumps_back_leaves_prediction_and_uncertainty_sound():
+def test_a_clock_that_jumps_back_does_not_corrupt_the_prediction():
     model = trained()
     variance = model.relative_variance(model.updated_s)
     assert model.relative_variance(model.updated_s - 1000.0) == variance
@@ -188,7 +188,7 @@ def test_a_clock_that_jumps_back_leaves_prediction_and_uncertainty_sound():
     assert 0.0 < model.relative_variance(30.0) < math.inf
 
 
-def test_a_clock_that_stands_still_lets_it_learn_all_the_same():
+def test_learns_with_a_clock_that_does_not_advance():
     model = LatencyModel()
     for i in range(60):
         x = SIZES[i % len(SIZES)]
@@ -198,14 +198,14 @@ def test_a_clock_that_stands_still_lets_it_learn_all_the_same():
 
 
 @given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=6), st.floats(0.01, 1e4))
-def test_what_is_predicted_next_is_never_far_beyond_what_was_ever_seen(seen_ms, last_ms):
+def test_the_prediction_never_far_exceeds_the_largest_observation(seen_ms, last_ms):
     model = LatencyModel()
     for second, service_ms in enumerate([*seen_ms, last_ms]):
         model.update(1.0, service_ms, now_s=float(second))
     assert model.predict(1.0) <= 1.5 * max(*seen_ms, last_ms)
 
 
-def test_a_slow_start_is_unlearned_within_a_dozen_answers():
+def test_recovers_from_a_slow_first_response_within_a_dozen_responses():
     model = LatencyModel()
     for number, service_ms in enumerate((74.2, 0.3, 5.2, 5.8, 1.2, 1.9, 0.7, 1.8, 0.4, 0.8, 0.9, 0.3, 3.7)):
         model.update(1.0, service_ms, now_s=0.001 * number)

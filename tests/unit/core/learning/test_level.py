@@ -11,7 +11,7 @@ def test_the_level_is_one_before_the_first_observation():
     assert LevelFilter().get() == 1.0
 
 
-def test_one_imaginary_observation_of_one_holds_it_back():
+def test_one_pseudo_observation_shrinks_the_level_towards_one():
     level = LevelFilter()
     level.update(3.0, now_s=5.0)
     assert level.get() == pytest.approx((3 + 1) / (1 + 1))
@@ -34,7 +34,7 @@ def test_follows_a_step_within_ten_observations():
     assert 1.9 < level.get() < 2.5
 
 
-def test_what_was_long_ago_no_longer_counts():
+def test_old_observations_no_longer_count():
     level = LevelFilter()
     for i in range(20):
         level.update(4.0, now_s=0.1 * i)
@@ -42,7 +42,7 @@ def test_what_was_long_ago_no_longer_counts():
     assert level.get() == pytest.approx(1.0)
 
 
-def test_a_clock_that_stands_still_or_jumps_back_counts_as_no_time():
+def test_a_clock_that_stops_or_jumps_back_counts_as_no_elapsed_time():
     steady, jumping = LevelFilter(), LevelFilter()
     for now_s in (100.0, 100.0, 3.0):
         jumping.update(2.0, now_s)
@@ -50,7 +50,7 @@ def test_a_clock_that_stands_still_or_jumps_back_counts_as_no_time():
     assert jumping.get() == steady.get()
 
 
-def test_reset_returns_to_one_and_starts_anew():
+def test_reset_sets_the_level_back_to_one():
     level = LevelFilter()
     level.update(3.0, now_s=1.0)
     level.reset()

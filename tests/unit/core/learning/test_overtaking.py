@@ -4,19 +4,19 @@ from router_backend.core.learning.overtaking import OvertakingDetector
 def overtakings(
     detector: OvertakingDetector, count: int, lead_s: float, service_ms: float = 10.0
 ) -> list[bool]:
-    """Let as many requests be answered, each some time before the oldest running one."""
-    told = []
+    """Let `count` requests overtake, each finishing `lead_s` before the oldest running one."""
+    found = []
     for second in range(count):
         detector.overtook(float(second), service_ms=10.0)
-        told.append(detector.oldest_left(second + lead_s))
-    return told
+        found.append(detector.oldest_left(second + lead_s))
+    return found
 
 
-def test_three_clear_overtakings_in_a_row_mean_one_place_more():
+def test_three_clear_overtakings_in_a_row_mean_one_more_place():
     assert overtakings(OvertakingDetector(), 3, lead_s=0.005) == [False, False, True]
 
 
-def test_the_next_place_takes_as_much_evidence_again():
+def test_each_further_place_takes_as_much_evidence():
     assert overtakings(OvertakingDetector(), 6, lead_s=0.005) == [False, False, True] * 2
 
 
@@ -34,13 +34,13 @@ def test_the_first_of_several_overtakings_sets_the_lead():
     assert found == [False, False, True]
 
 
-def test_now_and_then_an_overtaking_is_forgotten():
+def test_occasional_overtakings_decay():
     detector = OvertakingDetector()
     for _ in range(50):
         assert overtakings(detector, 1, lead_s=0.005) == [False]
         assert not any(detector.oldest_left(0.0) for _ in range(40))
 
 
-def test_departures_without_overtaking_say_nothing():
+def test_departures_without_overtaking_are_not_evidence():
     detector = OvertakingDetector()
     assert not any(detector.oldest_left(float(second)) for second in range(1000))

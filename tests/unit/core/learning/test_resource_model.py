@@ -14,17 +14,17 @@ def taught(observations: int, prior: float = 0.0) -> ResourceModel:
     return model
 
 
-def test_without_prior_and_measurement_it_says_nothing():
+def test_predicts_zero_without_prior_and_measurements():
     assert ResourceModel().predict(4.0) == 0.0
 
 
-def test_the_prior_stands_until_something_was_measured():
+def test_predicts_the_prior_before_the_first_measurement():
     assert taught(0, prior=700.0).predict(4.0) == 700.0
     assert taught(40, prior=700.0).predict(4.0) == pytest.approx(90.0, rel=0.02)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 0.0])
-def test_what_no_sensor_can_show_teaches_nothing_and_is_counted(value):
+def test_an_implausible_value_is_rejected_and_counted(value):
     model = taught(40)
     before = model.predict(4.0)
     model.update(4.0, value, now_s=0.0)
@@ -32,13 +32,13 @@ def test_what_no_sensor_can_show_teaches_nothing_and_is_counted(value):
     assert model.rejected == 1
 
 
-def test_confidence_is_none_at_first_and_grows_with_data():
+def test_confidence_starts_at_zero_and_grows_with_data():
     grown = [confidence(taught(count), 0.0) for count in (0, 1, 10, 100)]
     assert grown[0] == 0.0
     assert grown == sorted(set(grown))
     assert 0.9 < grown[-1] < 1.0
 
 
-def test_confidence_fades_while_nothing_is_measured():
+def test_confidence_decays_without_measurements():
     model = taught(100)
     assert confidence(model, 1e6) == 0.0 < confidence(model, 10.0) < confidence(model, 0.0)

@@ -27,7 +27,7 @@ def parameters(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", RESNET50)
-def test_an_emulated_device_has_the_law_of_the_worlds_variant_at_every_batch_size(name: str) -> None:
+def test_an_emulated_device_has_the_service_times_of_the_variant_at_every_batch_size(name: str) -> None:
     truth = RESNET50[name]
     settings = parse_settings(parameters(variant_config(truth, 32)))
     law = EmulatedLaw(settings.points_ms, 0.0, random.Random(0))
@@ -36,13 +36,13 @@ def test_an_emulated_device_has_the_law_of_the_worlds_variant_at_every_batch_siz
     assert (settings.noise_sigma, settings.device) == (truth.noise_sigma, truth.device)
 
 
-def test_its_instances_and_largest_batch_are_the_worlds() -> None:
+def test_instances_and_largest_batch_are_those_of_the_variant() -> None:
     config = parsed(variant_config(variant(concurrency=3, max_batch_size=5), 32))
     assert (config.instance_group[0].count, config.max_batch_size) == (3, 5)
     assert parsed(variant_config(variant(), 32)).max_batch_size == 32
 
 
-def test_its_dynamic_batcher_is_the_worlds() -> None:
+def test_the_dynamic_batcher_is_that_of_the_variant() -> None:
     batching = DynamicBatching(max_batch_size=32, max_queue_delay_s=0.0025, preferred_batch_sizes=(16, 8))
     config = parsed(variant_config(variant(batching=batching), 64))
     assert config.max_batch_size == 32
@@ -51,6 +51,6 @@ def test_its_dynamic_batcher_is_the_worlds() -> None:
     assert not parsed(variant_config(variant(), 32)).HasField("dynamic_batching")
 
 
-def test_the_file_says_that_the_device_is_made_up() -> None:
+def test_a_comment_says_that_the_device_is_emulated() -> None:
     text = variant_config(replace(variant(), device=Device.MPS), 32)
-    assert text.startswith("# EMULATED: a made-up mps, with true answers in made-up time.\n")
+    assert text.startswith("# EMULATED mps: real outputs, synthetic service times.\n")

@@ -23,13 +23,13 @@ def read_router(folder: Path) -> RouterModel:
     return read_router_model({"name": folder.name, **config}, folder.parent)
 
 
-def test_there_is_an_emulated_variant_for_each_of_the_world_and_every_router(tmp_path: Path) -> None:
+def test_the_repository_has_a_model_for_each_variant_and_router(tmp_path: Path) -> None:
     written = write_repository(tmp_path / "new" / "repository", three_devices(), ROUTERS, 32)
     assert written == ["gpu_emulated", "ane_emulated", "cpu_emulated", "first", "second"]
     assert sorted(written) == sorted(path.name for path in (tmp_path / "new" / "repository").iterdir())
 
 
-def test_the_routers_accept_their_variants_with_the_worlds_devices_and_instances(tmp_path: Path) -> None:
+def test_routers_find_their_variants_with_devices_and_instances(tmp_path: Path) -> None:
     write_repository(tmp_path, three_devices(), ROUTERS, 24)
     router = read_router(tmp_path / "second")
     assert (router.parameters.policy, router.parameters.worker_threads) == ("p2c", 7)
@@ -47,50 +47,49 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_a_folder_that_holds_something_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_with_files_is_refused_and_not_changed(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
-    with pytest.raises(ToolError, match="expected no such folder or an empty one, found something there"):
+    with pytest.raises(ToolError, match="expected a new or empty folder, found files"):
         write_repository(tmp_path, three_devices(), {}, 32)
-    with pytest.raises(ToolError, match="expected no such folder or an empty one"):
+    with pytest.raises(ToolError, match="expected a new or empty folder"):
         write_repository(tmp_path / "mine", three_devices(), {}, 32)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ToolError, match=r"file/repository: cannot be written: "):
+    with pytest.raises(ToolError, match=r"file/repository: cannot write the repository: "):
         write_repository(tmp_path / "file" / "repository", three_devices(), {}, 32)
-    with pytest.raises(ToolError, match=r"cannot be written: File name too long"):
+    with pytest.raises(ToolError, match=r"cannot write the repository: File name too long"):
         write_repository(tmp_path / ("r" * 300), three_devices(), {}, 32)
 
 
 BY_LENGTH = TableServiceLaw({128: {1: 2.0}, 384: {1: 4.0}})
-BEYOND_EMULATION = {
+UNSUPPORTED = {
     "service times by sequence length": WorldVariant(
         "gpu", Device.GPU, 1, 1, 0, BY_LENGTH, 0.0, None, None, 0.0
     ),
-    "a processor that others share": variant(processor="soc"),
-    "traffic that does not come through the router": variant(hidden_load=0.2),
-    "more instances than the router is told of": variant(concurrency=2, told_concurrency=1),
+    "a shared processor": variant(processor="soc"),
+    "hidden load": variant(hidden_load=0.2),
+    "a concurrency that the router does not know": variant(concurrency=2, told_concurrency=1),
 }
 
 
-@pytest.mark.parametrize("trait", BEYOND_EMULATION)
-def test_a_world_that_emulated_devices_cannot_be_like_is_refused_and_nothing_written(
-    tmp_path: Path, trait: str
+@pytest.mark.parametrize("feature", UNSUPPORTED)
+def test_a_world_that_cannot_be_emulated_is_refused_and_nothing_is_written(
+    tmp_path: Path, feature: str
 ) -> None:
-    world = World("odd", "", (variant("plain"), BEYOND_EMULATION[trait]))
+    world = World("odd", "", (variant("plain"), UNSUPPORTED[feature]))
     with pytest.raises(ToolError) as refused:
         write_repository(tmp_path / "repository", world, {}, 32)
     assert str(refused.value) == (
-        "world 'odd': expected variants that emulated devices can be like, but 'gpu' has "
-        f"{trait}: name another world"
+        f"world 'odd', variant 'gpu': cannot emulate {feature}: choose another world"
     )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../gpu", "a, b", ".."])
-def test_a_variant_whose_name_no_model_can_have_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ToolError, match="has a name that no model can have"):
+def test_a_variant_with_an_invalid_model_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ToolError, match="cannot emulate a name that is not a valid model name"):
         write_repository(tmp_path / "new", World("odd", "", (variant(name),)), {}, 32)
     assert list(tmp_path.iterdir()) == []

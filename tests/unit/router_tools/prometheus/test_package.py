@@ -1,4 +1,4 @@
-"""Prometheus is fetched once, and a machine that cannot have it is told why."""
+"""Download of Prometheus, and the errors if it is not available."""
 
 import os
 from pathlib import Path
@@ -17,28 +17,28 @@ def program(folder: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for programs that go before the machine's own."""
+    """Return a folder whose programs take precedence on the PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder
 
 
-def test_a_machine_without_apt_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_apt_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match="this machine has no apt-get: run this on Debian or Ubuntu"):
+    with pytest.raises(ToolError, match="expected the program apt-get, found none: run this on Debian"):
         obtain_prometheus(tmp_path / "cache")
 
 
-def test_what_apt_says_is_handed_on_and_nothing_is_left_behind(tmp_path: Path, programs: Path) -> None:
+def test_an_error_of_apt_is_reported_and_nothing_is_left_behind(tmp_path: Path, programs: Path) -> None:
     program(programs, "apt-get", "echo 'E: no such host'; exit 100")
     program(programs, "dpkg-deb", "exit 1")
-    with pytest.raises(ToolError, match=r"apt-get ended with status 100 \(E: no such host\): check that"):
+    with pytest.raises(ToolError, match=r"apt-get failed with exit status 100 \(E: no such host\): check"):
         obtain_prometheus(tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_the_package_is_fetched_once(tmp_path: Path, programs: Path) -> None:
+def test_the_package_is_downloaded_once(tmp_path: Path, programs: Path) -> None:
     program(programs, "apt-get", 'case "$*" in *download*) touch prometheus_1_amd64.deb;; esac')
     program(programs, "dpkg-deb", 'mkdir -p "$3/usr/bin"; touch "$3/usr/bin/prometheus"')
     first = obtain_prometheus(tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Small worlds and workloads, and jobs that remember when they ended."""
+"""Builders of small worlds and workloads, and jobs that record when they ended."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ def workload(load: float | None = 0.4, requests: int = 500, **changes: Any) -> W
 
 
 class TimedJob(Job):
-    """Remembers when it was answered or failed."""
+    """Records when it was answered or failed."""
 
     def __init__(self, agenda: Agenda, work_s: float, batch_size: int = 1, variant_name: str = "gpu") -> None:
         super().__init__(batch_size, 1, {variant_name: work_s})

@@ -1,7 +1,7 @@
 from router_tools.simulator.agenda import Agenda
 
 
-def test_events_happen_in_the_order_of_their_times_and_else_of_their_planning() -> None:
+def test_events_run_in_order_of_time_and_then_of_insertion() -> None:
     agenda, happened = Agenda(), []
     for time_s, name in ((2.0, "c"), (1.0, "a"), (2.0, "d"), (1.0, "b")):
         agenda.plan(time_s, happened.append, name)
@@ -9,7 +9,7 @@ def test_events_happen_in_the_order_of_their_times_and_else_of_their_planning() 
     assert happened == ["a", "b", "c", "d"]
 
 
-def test_an_event_sees_its_own_time_and_may_plan_another() -> None:
+def test_an_event_runs_at_its_time_and_may_schedule_another() -> None:
     agenda, times = Agenda(), []
 
     def again(left: int) -> None:
@@ -22,7 +22,7 @@ def test_an_event_sees_its_own_time_and_may_plan_another() -> None:
     assert times == [1.0, 1.5, 2.0]
 
 
-def test_time_stands_at_the_limit_and_later_events_wait() -> None:
+def test_the_clock_stops_at_the_limit_and_later_events_stay_queued() -> None:
     agenda, happened = Agenda(), []
     agenda.plan(1.0, happened.append, "in")
     agenda.plan(3.0, happened.append, "out")

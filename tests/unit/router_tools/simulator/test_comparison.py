@@ -16,7 +16,7 @@ def without_real_time(comparison: object) -> list[dict[str, float]]:
     return [{name: value for name, value in row.items() if name != "decisions_per_s"} for row in rows]
 
 
-def test_the_number_of_processes_changes_nothing() -> None:
+def test_results_do_not_depend_on_the_number_of_processes() -> None:
     done: list[int] = []
     (one,) = compare([CASE], (0, 1), 1, lambda: done.append(1))
     (two,) = compare([CASE], (0, 1), 2, lambda: done.append(2))
@@ -24,7 +24,7 @@ def test_the_number_of_processes_changes_nothing() -> None:
     assert done == [1, 1, 2, 2]
 
 
-def test_the_oracle_always_runs_and_only_the_first_seed_is_kept_whole() -> None:
+def test_the_oracle_always_runs_and_only_the_first_seed_keeps_its_records() -> None:
     (comparison,) = compare([CASE], (4, 5), 1, lambda: None)
     assert list(comparison.metrics) == ["oracle", "latency", "p2c"]
     assert [len(runs) for runs in comparison.metrics.values()] == [2, 2, 2]
@@ -41,7 +41,7 @@ def test_ratios_are_taken_seed_by_seed_before_the_mean() -> None:
     assert means(comparison.metrics["p2c"])["mean_ratio"] == pytest.approx(sum(ratios) / 2)
 
 
-def test_where_requests_may_be_refused_the_oracle_refuses_too() -> None:
+def test_the_oracle_refuses_too_if_requests_may_be_refused() -> None:
     case = replace(CASE, workload=replace(CASE.workload, refuse_late=True))
     assert case.runs == ("oracle_refusing", "latency", "p2c")
 
@@ -54,12 +54,12 @@ def test_where_requests_may_be_refused_the_oracle_refuses_too() -> None:
         ("static", "expected 'static:' and the name of a variant"),
     ],
 )
-def test_a_policy_that_there_is_not_is_refused_before_anything_runs(policy: str, message: str) -> None:
+def test_an_unknown_policy_is_refused_before_any_run(policy: str, message: str) -> None:
     with pytest.raises(ToolError, match=message):
         replace(CASE, policies=(policy,))
 
 
-def test_requests_that_no_variant_takes_are_refused_before_anything_runs() -> None:
+def test_batches_too_large_for_every_variant_are_refused_before_any_run() -> None:
     world = World("small", "", (variant(max_batch_size=8), variant("b", max_batch_size=16)))
     with pytest.raises(ToolError, match=r"batch sizes: expected at most 16, .* found 32"):
         replace(CASE, world=world)

@@ -16,7 +16,7 @@ from router_tools.simulator.world import Stalls, World
 from tests.unit.router_tools.simulator.builders import three_devices, variant, workload
 
 
-def test_a_seed_always_draws_the_same_and_another_something_else() -> None:
+def test_equal_seeds_draw_equal_requests_and_others_do_not() -> None:
     first, again, other = (draw(three_devices(), workload(), seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.requests.arrival_s, again.requests.arrival_s)
     np.testing.assert_array_equal(first.requests.batch_size, again.requests.batch_size)
@@ -24,7 +24,7 @@ def test_a_seed_always_draws_the_same_and_another_something_else() -> None:
     assert not np.array_equal(first.requests.batch_size, other.requests.batch_size)
 
 
-def test_what_a_variant_draws_does_not_depend_on_the_others() -> None:
+def test_the_noise_of_a_variant_does_not_depend_on_the_others() -> None:
     world = three_devices()
     alone = replace(world, variants=world.variants[2:])
     np.testing.assert_array_equal(
@@ -32,71 +32,71 @@ def test_what_a_variant_draws_does_not_depend_on_the_others() -> None:
     )
 
 
-def test_noise_leaves_the_mean_service_time_as_it_is() -> None:
+def test_noise_does_not_change_the_mean_service_time() -> None:
     world = three_devices(noise_sigma=0.5)
     factors = draw(world, workload(requests=40_000), 0).requests.noise["gpu"]
     assert factors.mean() == pytest.approx(1.0, abs=0.01)
     assert np.log(factors).std() == pytest.approx(0.5, abs=0.01)
 
 
-def test_sizes_come_as_often_as_the_workload_says() -> None:
-    mine = replace(workload(requests=40_000), sizes={(1, 128): 0.7, (4, 384): 0.3})
-    requests = draw(three_devices(), mine, 0).requests
+def test_sizes_have_the_probabilities_of_the_workload() -> None:
+    requested = replace(workload(requests=40_000), sizes={(1, 128): 0.7, (4, 384): 0.3})
+    requests = draw(three_devices(), requested, 0).requests
     assert float((requests.batch_size == 4).mean()) == pytest.approx(0.3, abs=0.01)
     np.testing.assert_array_equal(requests.batch_size == 4, requests.sequence_length == 384)
 
 
-def test_capacity_adds_up_what_each_variant_can_serve() -> None:
+def test_capacity_is_the_sum_over_the_variants() -> None:
     world = World("w", "", (variant("a", 5.0, 0.0), variant("b", 20.0, 0.0, concurrency=2)))
     assert capacity_per_s(world, workload()) == pytest.approx(200.0 + 100.0)
     assert arrivals_per_s(world, workload(load=0.5)) == pytest.approx(150.0)
 
 
 @pytest.mark.parametrize("base_ms", [1e-300, 1e300])
-def test_service_times_too_far_apart_for_a_capacity_are_told(base_ms: float) -> None:
+def test_service_times_of_very_different_magnitude_are_refused(base_ms: float) -> None:
     world = World("w", "", (variant("a", base_ms, 0.0), variant("b", 20.0, 0.0)))
-    with pytest.raises(ToolError, match="world 'w': expected service times that can be weighed"):
+    with pytest.raises(ToolError, match="world 'w': expected service times of similar magnitude"):
         capacity_per_s(world, workload())
 
 
 @pytest.mark.parametrize("arrivals", [None, Bursty(4.0, 0.2, 0.6)])
-def test_requests_come_at_the_load_asked_for(arrivals: Bursty | None) -> None:
+def test_requests_arrive_at_the_requested_load(arrivals: Bursty | None) -> None:
     world = three_devices()
-    mine = workload(load=0.6, requests=20_000)
+    requested = workload(load=0.6, requests=20_000)
     if arrivals is not None:
-        mine = replace(mine, arrivals=arrivals)
-    drawn = draw(world, mine, 0)
-    assert 20_000 / drawn.length_s / capacity_per_s(world, mine) == pytest.approx(0.6, rel=0.05)
+        requested = replace(requested, arrivals=arrivals)
+    drawn = draw(world, requested, 0)
+    assert 20_000 / drawn.length_s / capacity_per_s(world, requested) == pytest.approx(0.6, rel=0.05)
 
 
 RECORDED = Recorded(np.array([0.0, 1.0, 4.0]), np.array([1, 2, 3]), np.array([7, 7, 7]))
 
 
-def test_recorded_requests_come_as_they_were_recorded() -> None:
-    mine = workload(load=None, requests=3, arrivals=RECORDED)
-    requests = draw(three_devices(), mine, 5).requests
+def test_recorded_requests_arrive_as_recorded() -> None:
+    requested = workload(load=None, requests=3, arrivals=RECORDED)
+    requests = draw(three_devices(), requested, 5).requests
     np.testing.assert_allclose(requests.arrival_s, [0.0, 1.0, 4.0])
     np.testing.assert_array_equal(requests.batch_size, [1, 2, 3])
     np.testing.assert_array_equal(requests.sequence_length, [7, 7, 7])
 
 
-def test_recorded_requests_come_faster_where_a_load_is_asked_for() -> None:
+def test_recorded_requests_arrive_faster_at_a_higher_load() -> None:
     world = three_devices()
     as_recorded = workload(load=None, requests=3, arrivals=RECORDED)
     faster = replace(as_recorded, load=10.0 * offered_load(world, as_recorded))
     np.testing.assert_allclose(draw(world, faster, 0).requests.arrival_s, [0.0, 0.1, 0.4])
 
 
-def test_hidden_requests_take_their_share_of_the_variant() -> None:
+def test_hidden_requests_use_their_share_of_the_variants_capacity() -> None:
     world = World("w", "", (variant("a", 10.0, 0.0, hidden_load=0.3), variant("b", 10.0, 0.0)))
-    mine = workload(requests=20_000)
-    drawn = draw(world, mine, 0)
+    requested = workload(requests=20_000)
+    drawn = draw(world, requested, 0)
     per_s = len(drawn.hidden["a"].arrival_s) / drawn.length_s
-    assert per_s / variant_capacity_per_s(world.variants[0], mine) == pytest.approx(0.3, rel=0.05)
+    assert per_s / variant_capacity_per_s(world.variants[0], requested) == pytest.approx(0.3, rel=0.05)
     assert list(drawn.hidden) == ["a"]
 
 
-def test_stalls_come_as_often_and_last_as_long_as_the_world_says() -> None:
+def test_stalls_have_the_frequency_and_duration_of_the_world() -> None:
     world = replace(three_devices(), stalls=(Stalls("gpu", 0.5, 0.02),))
     drawn = draw(world, workload(requests=60_000), 0)
     stalls = drawn.stalls["gpu"]

@@ -14,9 +14,9 @@ WORLD = World("w", "", (variant("gpu", 2.3, 0.8, noise_sigma=0.1), variant("cpu"
 
 
 def recorded(*, told_service: bool) -> list[TracedRequest]:
-    mine = workload(load=0.7, requests=4000)
-    record = run(WORLD, mine, "p2c", 0)
-    batch_size = draw(WORLD, mine, 0).requests.batch_size
+    requested = workload(load=0.7, requests=4000)
+    record = run(WORLD, requested, "p2c", 0)
+    batch_size = draw(WORLD, requested, 0).requests.batch_size
     requests = [
         TracedRequest(
             arrival_s=float(record.arrival_s[row["request"]]),
@@ -43,7 +43,7 @@ def test_a_fitted_world_has_the_service_times_of_the_recorded_one(told_service: 
         assert fitted[truth.name].device is Device.GPU
 
 
-def test_a_variant_hardly_seen_is_left_out_and_none_at_all_is_an_error() -> None:
+def test_variants_with_few_executions_are_left_out_and_no_variant_is_an_error() -> None:
     few = [TracedRequest(float(second), 1, variant="gpu", latency_ms=3.0) for second in range(4)]
     enough = [TracedRequest(10.0 + second, 1, variant="cpu", latency_ms=3.0) for second in range(5)]
     unanswered = [TracedRequest(20.0 + second, 1, variant="mps") for second in range(9)]
@@ -52,7 +52,7 @@ def test_a_variant_hardly_seen_is_left_out_and_none_at_all_is_an_error() -> None
         empirical_world("t", few)
 
 
-def test_a_size_between_two_orders_is_interpolated() -> None:
+def test_a_size_between_two_powers_of_two_is_interpolated() -> None:
     requests = [
         TracedRequest(
             float(second), batch_size, elements=10 * batch_size, variant="gpu", service_ms=ms, latency_ms=ms

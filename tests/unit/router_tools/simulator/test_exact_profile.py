@@ -11,14 +11,14 @@ LAW = TableServiceLaw({128: {1: 2.0, 3: 6.0}, 384: {1: 8.0, 3: 20.0}})
 WORLD = World("w", "", (replace(variant("gpu"), law=LAW),))
 
 
-def test_sizes_of_as_many_elements_are_averaged_by_how_often_they_come() -> None:
-    mine = workload(sizes={(1, 128): 0.5, (3, 128): 0.4, (1, 384): 0.1})
-    law = exact_laws(WORLD, mine, 128)["gpu"]
+def test_sizes_with_equal_elements_are_averaged_by_frequency() -> None:
+    requested = workload(sizes={(1, 128): 0.5, (3, 128): 0.4, (1, 384): 0.1})
+    law = exact_laws(WORLD, requested, 128)["gpu"]
     assert law(1.0) == pytest.approx(2.0)
     assert law(3.0) == pytest.approx(0.8 * 6.0 + 0.2 * 8.0)
     assert law(2.0) == 0.0, "it was not profiled"
 
 
 def test_sizes_are_relative_to_the_first_request() -> None:
-    mine = workload(sizes={(1, 384): 1.0})
-    assert exact_laws(WORLD, mine, 384)["gpu"](1.0) == pytest.approx(8.0)
+    requested = workload(sizes={(1, 384): 1.0})
+    assert exact_laws(WORLD, requested, 384)["gpu"](1.0) == pytest.approx(8.0)

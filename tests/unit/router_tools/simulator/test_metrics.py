@@ -16,7 +16,7 @@ def record(
     variants: list[int] | None = None,
     half_width: float = 0.5,
 ) -> RunRecord:
-    """Requests that come each second, each answered on arrival of the next; NaN: refused."""
+    """Return a record with an arrival each second, each answered when the next arrives; NaN if refused."""
     count = len(latency_ms)
     answered = [index for index, value in enumerate(latency_ms) if not math.isnan(value)]
     executions = np.zeros(len(answered), EXECUTION)
@@ -39,7 +39,7 @@ def record(
     )
 
 
-def test_latencies_are_held_against_those_of_the_oracle() -> None:
+def test_latencies_are_compared_with_the_oracle() -> None:
     oracle = record([4.0] * 100)
     metrics = measure(record([6.0] * 98 + [100.0] * 2), oracle)
     assert metrics.mean_ms == pytest.approx(7.88)
@@ -47,7 +47,7 @@ def test_latencies_are_held_against_those_of_the_oracle() -> None:
     assert (metrics.p99_ms, metrics.p99_ratio) == (100.0, 25.0)
 
 
-def test_goodput_counts_what_was_answered_in_time() -> None:
+def test_goodput_counts_answers_in_time() -> None:
     nan = float("nan")
     metrics = measure(record([5.0, 15.0, nan, 10.0]), record([5.0, 5.0, 5.0, 15.0]))
     assert (metrics.in_time, metrics.answered, metrics.refused) == (0.5, 0.75, 0.25)
@@ -56,19 +56,19 @@ def test_goodput_counts_what_was_answered_in_time() -> None:
     assert metrics.mean_ms == 10.0, "over what was answered"
 
 
-def test_regret_is_what_the_first_requests_lost_as_a_share_of_the_oracles_mean() -> None:
+def test_regret_is_the_excess_latency_of_the_first_requests_relative_to_the_oracles_mean() -> None:
     latency_ms = [8.0] * 50 + [5.0] * 150 + [4.0] * 100
     metrics = measure(record(latency_ms), record([4.0] * 300))
     assert metrics.regret_50 == pytest.approx(4.0 / 4.0)
     assert metrics.regret_200 == pytest.approx((50 * 4.0 + 150 * 1.0) / 200 / 4.0)
 
 
-def test_shares_are_those_of_the_answers() -> None:
+def test_shares_are_shares_of_the_answers() -> None:
     metrics = measure(record([1.0] * 4, variants=[0, 1, 1, 1]), record([1.0] * 4))
     assert metrics.shares == {"a": 0.25, "b": 0.75}
 
 
-def test_where_nothing_is_answered_there_are_no_latencies() -> None:
+def test_latencies_are_nan_if_nothing_is_answered() -> None:
     metrics = measure(record([float("nan")] * 3), record([1.0] * 3))
     assert math.isnan(metrics.mean_ms)
     assert math.isnan(metrics.regret_50)
@@ -76,8 +76,8 @@ def test_where_nothing_is_answered_there_are_no_latencies() -> None:
     assert metrics.calibration.executions == 0
 
 
-def test_predictions_are_judged_after_the_first_fifty_executions_of_each_variant() -> None:
-    """The first fifty of each are far off, the rest are 10 % off: only those count."""
+def test_predictions_are_evaluated_after_the_first_fifty_executions_of_each_variant() -> None:
+    """The first 50 predictions are far off; the later ones, which count, are off by 10 %."""
     variants = [0] * 60 + [1] * 70
     service_ms = [10.0 + index for index in range(130)]
     expected_ms = [value * 1.1 for value in service_ms]
@@ -111,7 +111,7 @@ def test_energy_is_power_times_true_service_time_of_the_answers() -> None:
     assert metrics.balanced == pytest.approx(math.sqrt(2.0 * 6.0))
 
 
-def test_the_energy_of_late_answers_is_spent_for_those_in_time() -> None:
+def test_the_energy_of_late_answers_is_charged_to_those_in_time() -> None:
     oracle = record([4.0] * 4, service_ms=[1.0] * 4)
     metrics = measure(record([8.0, 8.0, 8.0, 16.0], service_ms=[3.0] * 4), oracle)
     assert metrics.energy_in_time_j == pytest.approx(4 * 2.0 * 3e-3 / 3)
@@ -119,6 +119,6 @@ def test_the_energy_of_late_answers_is_spent_for_those_in_time() -> None:
     assert math.isnan(measure(record([11.0]), oracle).energy_in_time_j), "none was in time"
 
 
-def test_the_run_is_over_with_the_last_answer() -> None:
+def test_the_makespan_is_the_time_of_the_last_answer() -> None:
     metrics = measure(record([9_000.0, 1.0, 1.0]), record([1.0] * 3))
     assert metrics.makespan_s == pytest.approx(1.0 + 9.0)

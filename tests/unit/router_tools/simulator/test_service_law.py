@@ -6,7 +6,7 @@ T4 = {1: 3.003, 2: 3.998, 4: 5.747, 8: 8.998, 16: 15.113, 32: 28.353}
 
 
 @pytest.mark.parametrize(("batch_size", "ms"), T4.items())
-def test_a_table_holds_at_its_points(batch_size: int, ms: float) -> None:
+def test_a_table_is_exact_at_its_points(batch_size: int, ms: float) -> None:
     assert TableServiceLaw({1: T4}).mean_ms(batch_size, 1) == pytest.approx(ms)
 
 
@@ -22,7 +22,7 @@ def test_a_table_interpolates_sequence_lengths() -> None:
     assert law.mean_ms(1, 64) == 2.0, "shorter than the shortest: as long as that"
 
 
-def test_an_affine_law_falls_off_its_cliff_above_the_edge() -> None:
+def test_an_affine_law_applies_its_factor_above_the_cliff() -> None:
     law = AffineServiceLaw(6.0, 7.5, cliff_above=16, cliff_factor=1.15)
     assert law.mean_ms(16, 1) == 126.0
     assert law.mean_ms(17, 1) == pytest.approx(1.15 * 133.5)

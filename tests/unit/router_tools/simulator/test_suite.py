@@ -42,7 +42,7 @@ def test_a_target_about_others_names_the_best_of_them_but_no_oracle() -> None:
 
 def test_a_target_reads_as_its_bounds() -> None:
     assert str(Target("p", "f", at_least=0.88, at_most=0.92)) == "≥ 0.88, ≤ 0.92"
-    assert str(Target("p", "f", least_of_all=True)) == "least of all"
+    assert str(Target("p", "f", least_of_all=True)) == "lowest of all"
 
 
 @pytest.mark.parametrize("name", names("suites"))

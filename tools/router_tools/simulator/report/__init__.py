@@ -1,1 +1,1 @@
-"""What a comparison looks like: a table, JSON, a page with plots."""
+"""Reports of a comparison: tables, JSON, and an HTML page with plots."""

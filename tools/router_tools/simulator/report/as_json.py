@@ -1,4 +1,4 @@
-"""A comparison as JSON."""
+"""JSON report of comparisons."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from router_tools.simulator.summary import flatten, means
 
 
 def as_json(comparisons: Sequence[Comparison], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Everything but the records: by case and policy the figures of each seed and their means.
+    """Return the metrics of each seed and their means by case and policy, and the outcomes of targets.
 
-    A figure that there was nothing to compute from is null.
+    Metrics that could not be computed are null.
     """
     return {
         "cases": [_case(comparison) for comparison in comparisons],

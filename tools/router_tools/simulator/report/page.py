@@ -1,4 +1,4 @@
-"""A comparison as one page that needs nothing else: tables, and plots to look at."""
+"""Self-contained HTML report with tables and plots."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ class Plot:
     """A plot on the page.
 
     Args:
-        title: what it shows.
-        reading: how to read it.
-        figure: draws it.
-        wide: whether it takes the page's width.
+        title: the title.
+        reading: how to read the plot.
+        figure: draws the plot of a comparison.
+        wide: whether the plot takes the full width of the page.
     """
 
     title: str
@@ -49,22 +49,22 @@ class Plot:
 
 
 _PLOTS = (
-    Plot("Latency over time", "Mean by when requests came; a logarithmic scale.", latency_plot),
+    Plot("Latency over time", "Mean latency by arrival time, on a logarithmic scale.", latency_plot),
     Plot(
-        "Lost to the oracle, added up",
-        "Flat: as good as knowing the future. Falling: better than being greedy.",
+        "Cumulative regret",
+        "Flat: as good as the oracle, which knows the future. Falling: better than the greedy oracle.",
         regret_plot,
     ),
     Plot(
-        "Which variant answered",
-        "Shares of the answers over the run, in seconds. Watch them move when something happens.",
+        "Answers by variant",
+        "Shares of the answers over the run, in seconds. They shift when events occur.",
         shares_plot,
         wide=True,
     ),
-    Plot("How long requests took", "Share of requests answered within a time.", ecdf_plot),
+    Plot("Distribution of latency", "Share of requests answered within a time.", ecdf_plot),
     Plot(
         "Predicted and observed",
-        "Executions after the first 50 of each variant; on the line they agree.",
+        "Executions after the first 50 of each variant; predictions on the line are exact.",
         calibration_plot,
     ),
 )
@@ -76,17 +76,17 @@ def write_page(
     """Write the page to a file.
 
     Raises:
-        ToolError: it cannot be written.
+        ToolError: the file cannot be written.
     """
     page = render_page(title, comparisons, outcomes)
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ToolError(f"{path}: the report cannot be written: {error.strerror}") from error
+        raise ToolError(f"{path}: cannot write the report: {error.strerror}") from error
 
 
 def render_page(title: str, comparisons: Sequence[Comparison], outcomes: Sequence[Outcome]) -> str:
-    """The page as HTML."""
+    """Return the page as HTML."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -96,13 +96,13 @@ def render_page(title: str, comparisons: Sequence[Comparison], outcomes: Sequenc
         title=title,
         cases=[_case(number, comparison, outcomes) for number, comparison in enumerate(comparisons)],
         outcomes=outcomes,
-        plotly_js=Markup(get_plotlyjs()),  # the library's own text
+        plotly_js=Markup(get_plotlyjs()),  # trusted: it comes from the library
     )
 
 
 def _case(number: int, comparison: Comparison, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     case = comparison.case
-    own = [outcome for outcome in outcomes if outcome.case == case.name]
+    case_outcomes = [outcome for outcome in outcomes if outcome.case == case.name]
     return {
         "id": f"case-{number}",
         "name": case.name,
@@ -115,8 +115,8 @@ def _case(number: int, comparison: Comparison, outcomes: Sequence[Outcome]) -> d
         "variants": [_variant(variant, case.workload) for variant in case.world.variants],
         "columns": columns_of(comparison),
         "rows": [(policy, figures, policy in ORACLES) for policy, figures in ranking(comparison)],
-        "outcomes": own,
-        "met": all(outcome.met for outcome in own) if own else None,
+        "outcomes": case_outcomes,
+        "met": all(outcome.met for outcome in case_outcomes) if case_outcomes else None,
         "plots": [_plot(plot, comparison) for plot in _PLOTS],
     }
 
@@ -131,5 +131,5 @@ def _variant(variant: WorldVariant, workload: Workload) -> dict[str, Any]:
 
 
 def _plot(plot: Plot, comparison: Comparison) -> dict[str, Any]:
-    figure = Markup(plot.figure(comparison).to_json())  # which leaves no "<" in it
+    figure = Markup(plot.figure(comparison).to_json())  # trusted: to_json escapes "<"
     return {"title": plot.title, "reading": plot.reading, "wide": plot.wide, "json": figure}

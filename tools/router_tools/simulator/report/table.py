@@ -1,4 +1,4 @@
-"""A comparison as tables for the terminal."""
+"""Tables of a comparison for the terminal."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from router_tools.simulator.suite import Outcome
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """One row a policy, best mean first: means over the seeds."""
+    """Return a table with one row per policy, best first; values are means over the seeds."""
     case = comparison.case
     table = _table(
         f"{case.name}: load {offered_load(case.world, case.workload):.2g}, "
@@ -32,9 +32,9 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def columns_of(comparison: Comparison) -> list[Column]:
-    """The columns that say something: not everywhere are requests refused or left without an answer."""
+    """Return the columns that are relevant for a comparison."""
     refusing = comparison.case.workload.refuse_late
-    told = comparison.case.workload.told_deadline
+    with_deadline = comparison.case.workload.told_deadline
     unanswered = any(metrics.answered < 1.0 for runs in comparison.metrics.values() for metrics in runs)
     unmetered = any(variant.power_w is None for variant in comparison.case.world.variants)
     hidden = {
@@ -43,15 +43,15 @@ def columns_of(comparison: Comparison) -> list[Column]:
         "answered": not unanswered,
         "makespan_s": offered_load(comparison.case.world, comparison.case.workload) < 1.0,
         "energy_j": unmetered,
-        "energy_in_time_j": unmetered or not told,
+        "energy_in_time_j": unmetered or not with_deadline,
         "balanced": unmetered,
-        "balanced_in_time": unmetered or not told,
+        "balanced_in_time": unmetered or not with_deadline,
     }
     return [column for column in COLUMNS if not hidden.get(column.figure, False)]
 
 
 def targets_table(outcomes: Sequence[Outcome]) -> Table:
-    """What was to be shown, and whether it was."""
+    """Return a table of targets and their outcomes."""
     table = _table("Targets")
     for title in ("case", "policy", "figure", "target", "found", ""):
         table.add_column(title, justify="right" if title == "found" else "left", no_wrap=True)

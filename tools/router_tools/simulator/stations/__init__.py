@@ -1,1 +1,1 @@
-"""How variants serve what is sent to them: one file a discipline."""
+"""Queueing stations: how variants serve requests, one module per discipline."""

@@ -1,4 +1,4 @@
-"""What every variant of the world does with a job, and what a clairvoyant sees of it."""
+"""Base class of stations: handling of jobs, outages, and foresight for the oracle."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,13 +13,13 @@ from router_tools.simulator.world import WorldVariant
 
 
 class Interruption(NamedTuple):
-    """From a time to a time, the variant fails whatever is or comes there.
+    """A period in which all jobs at a variant fail.
 
     Args:
-        from_s: when it begins.
-        to_s: when it ends.
-        error_s: how long a call takes to fail.
-        fault: how it fails.
+        from_s: start of the period.
+        to_s: end of the period.
+        error_s: time that a call takes to fail.
+        fault: the kind of failure.
     """
 
     from_s: float
@@ -29,10 +29,10 @@ class Interruption(NamedTuple):
 
 
 class Station(ABC):
-    """One variant at work, undisturbed until told otherwise.
+    """One variant that serves jobs; without events until `disturb` is called.
 
     Args:
-        variant: as it truly is.
+        variant: its true properties.
         agenda: simulated time.
     """
 
@@ -45,11 +45,11 @@ class Station(ABC):
         self._present: Interruption | None = None
 
     def disturb(self, pace: Pace, interruptions: Sequence[Interruption]) -> None:
-        """Have things happen to it, while it is idle.
+        """Set the events of a run, while the station is idle.
 
         Args:
-            pace: how fast it works at which time.
-            interruptions: when it fails, in the order of time, not overlapping.
+            pace: its speed over time.
+            interruptions: when it fails, in order of time and without overlap.
         """
         self._pace = pace
         self._coming = list(interruptions)
@@ -58,14 +58,14 @@ class Station(ABC):
             self._agenda.plan(interruption.to_s, self._change, None)
 
     def submit(self, job: Job) -> None:
-        """Take a job now; it is told later how it ended."""
+        """Accept a job at the current time; `job.answered` or `job.failed` is called when it ends."""
         if self._present is None:
             self._accept(job)
         else:
             self._fail(job)
 
     def completion_s(self, job: Job) -> float:
-        """When the job would be answered if it came now and no other after it; infinite: never."""
+        """Return when a job that arrives now would be answered if no other followed; infinite if it fails."""
         if self._present is not None:
             return math.inf
         completion_s = self._foresee(job)
@@ -75,15 +75,15 @@ class Station(ABC):
 
     @abstractmethod
     def _accept(self, job: Job) -> None:
-        """Queue or serve a job that came now."""
+        """Queue or serve a job that arrives now."""
 
     @abstractmethod
     def _foresee(self, job: Job) -> float:
-        """When the job would be answered if it came now and no other after it, and nothing failed."""
+        """Return when a job that arrives now would be answered if no other followed and nothing failed."""
 
     @abstractmethod
     def _clear(self) -> list[Job]:
-        """Forget every job that is here, and say which they were."""
+        """Remove and return all jobs at the station."""
 
     def _change(self, present: Interruption | None) -> None:
         self._present = present

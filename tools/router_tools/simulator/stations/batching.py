@@ -1,4 +1,4 @@
-"""A variant behind Triton's dynamic batcher: requests that wait become one execution."""
+"""A variant behind Triton's dynamic batcher, which merges queued requests into one execution."""
 
 from collections import deque
 from functools import cache
@@ -15,8 +15,8 @@ class Waiting(NamedTuple):
     """A job in the batcher's queue.
 
     Args:
-        arrived_s: when it came.
-        job: which.
+        arrived_s: arrival time.
+        job: the job.
     """
 
     arrived_s: float
@@ -24,12 +24,12 @@ class Waiting(NamedTuple):
 
 
 class BatchingStation(Station):
-    """Each free instance takes what waits as one execution of the summed size; all of it ends together.
+    """Each free instance executes queued requests as one batch; they end together.
 
-    While an instance is free: if the first requests that wait add up to a preferred size, or no more fits,
-    they are sent at once; else they wait until the first one has waited `max_queue_delay`, and then what
-    is there is sent. An execution takes the law's time for its summed batch at its longest sequence, with
-    the noise of its first request.
+    While an instance is free, the first queued requests are executed at once if they add up to a preferred
+    size or no further request fits. Otherwise, all queued requests are executed once the first has waited for
+    `max_queue_delay`. An execution takes the mean service time of the total batch size at its longest
+    sequence, with the noise of its first request.
 
     References:
         Triton user guide, dynamic batcher: preferred batch sizes and delayed batching.
@@ -48,7 +48,7 @@ class BatchingStation(Station):
         self._send(None)
 
     def _send(self, _: None) -> None:
-        """Give the free instances what may be sent now; come back when more may."""
+        """Start executions on free instances, and schedule the next call if requests have to wait."""
         now_s = self._agenda.now_s
         while self._queue and len(self._busy) < self._variant.concurrency:
             count, due_s = self._next_batch(self._queue)
@@ -67,14 +67,14 @@ class BatchingStation(Station):
         self._agenda.plan(end_s, self._finish, jobs)
 
     def _finish(self, jobs: tuple[Job, ...]) -> None:
-        if jobs in self._busy:  # else they failed before
+        if jobs in self._busy:  # otherwise, they have failed
             del self._busy[jobs]
             for job in jobs:
                 job.answered()
             self._send(None)
 
     def _foresee(self, job: Job) -> float:
-        """Play on with what is here until the job is served."""
+        """Simulate the queue until the job is served."""
         now_s = self._agenda.now_s
         queue = deque((*self._queue, Waiting(now_s, job)))
         free_s = [*self._busy.values(), *[now_s] * (self._variant.concurrency - len(self._busy))]
@@ -94,7 +94,7 @@ class BatchingStation(Station):
         return jobs
 
     def _next_batch(self, queue: deque[Waiting]) -> tuple[int, float]:
-        """How many of the first that wait to send together, and when (a past time: now)."""
+        """Return the number of queued requests to execute together, and when; a past time means now."""
         batching = self._batching
         count = size = preferred_count = 0
         for _, job in queue:
@@ -109,7 +109,7 @@ class BatchingStation(Station):
         return count, queue[0].arrived_s + batching.max_queue_delay_s
 
     def _work_s(self, jobs: tuple[Job, ...]) -> float:
-        """How long an execution takes at full speed."""
+        """Return the time of an execution in seconds at full speed."""
         first = jobs[0]
         if len(jobs) == 1:
             return first.work_s[self.name]

@@ -1,4 +1,4 @@
-"""Makes the stations of a world."""
+"""Creation of the stations of a world."""
 
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.stations.base import Station
@@ -9,7 +9,7 @@ from router_tools.simulator.world import World, WorldVariant
 
 
 def build_stations(world: World, agenda: Agenda) -> dict[str, Station]:
-    """The variants of a world at work, by name, in the world's order; undisturbed yet."""
+    """Return the stations of a world by variant, in the order of the world, without events."""
     processors = {name: ProcessorEvents(agenda, contention) for name, contention in world.contention.items()}
     return {variant.name: _station(variant, agenda, processors) for variant in world.variants}
 

@@ -1,4 +1,4 @@
-"""A variant of c instances that serve one request at a time each, first come first served."""
+"""A variant with c instances, each of which serves one request at a time; first come, first served."""
 
 from heapq import heapreplace
 
@@ -9,16 +9,16 @@ from router_tools.simulator.world import WorldVariant
 
 
 class FirstComeStation(Station):
-    """Each job is served by the instance that is free first.
+    """Each job is served by the instance that becomes free first.
 
-    Nothing that comes later changes when a job is served, so its end is known when it comes (Lindley's
-    recursion): one event a job.
+    Later arrivals do not affect a job, so its end is known when it arrives (Lindley's recursion): each job
+    takes one event.
     """
 
     def __init__(self, variant: WorldVariant, agenda: Agenda) -> None:
         super().__init__(variant, agenda)
         self._free_s = [0.0] * variant.concurrency
-        self._here: dict[Job, None] = {}
+        self._jobs: dict[Job, None] = {}
 
     def _accept(self, job: Job) -> None:
         now_s = self._agenda.now_s
@@ -26,7 +26,7 @@ class FirstComeStation(Station):
         job.started_s = start_s = free_s[0] if free_s[0] > now_s else now_s
         end_s = self._pace.finish_s(start_s, job.work_s[self.name])
         heapreplace(free_s, end_s)
-        self._here[job] = None
+        self._jobs[job] = None
         self._agenda.plan(end_s, self._finish, job)
 
     def _foresee(self, job: Job) -> float:
@@ -35,12 +35,12 @@ class FirstComeStation(Station):
         return self._pace.finish_s(soonest_s if soonest_s > now_s else now_s, job.work_s[self.name])
 
     def _finish(self, job: Job) -> None:
-        if job in self._here:  # else it failed before
-            del self._here[job]
+        if job in self._jobs:  # otherwise, it has failed
+            del self._jobs[job]
             job.answered()
 
     def _clear(self) -> list[Job]:
-        jobs = list(self._here)
-        self._here.clear()
+        jobs = list(self._jobs)
+        self._jobs.clear()
         self._free_s = [0.0] * len(self._free_s)
         return jobs

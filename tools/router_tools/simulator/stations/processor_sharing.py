@@ -1,4 +1,4 @@
-"""What goes on in a processor that several variants share, as arithmetic without events."""
+"""State of a processor that several variants share, without events."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from router_tools.simulator.pace import Pace
 
 
 class Member:
-    """One variant's jobs: first come first served by c instances.
+    """The jobs of one variant: first come, first served by c instances.
 
     Args:
-        concurrency: how many are served at once.
+        concurrency: the number of instances.
 
     Attributes:
-        pace: how fast the variant works at which time, when it has the processor to itself.
-        running: what is served, each with the rest of its work in seconds at full speed.
-        waiting: what waits, each with its work.
+        pace: the speed of the variant over time if it has the processor to itself.
+        running: the jobs in service, with their remaining work in seconds at full speed.
+        waiting: the queued jobs, with their work in seconds at full speed.
     """
 
     __slots__ = ("concurrency", "pace", "running", "waiting")
@@ -30,7 +30,7 @@ class Member:
         self.waiting: dict[Job, float] = {}
 
     def copy(self) -> Member:
-        """Another one in the same state."""
+        """Return an independent copy of the state."""
         twin = Member(self.concurrency)
         twin.pace = self.pace
         twin.running = dict(self.running)
@@ -38,7 +38,7 @@ class Member:
         return twin
 
     def start_waiting(self) -> list[Job]:
-        """Let what waits have the instances that are free; say what starts."""
+        """Start queued jobs on free instances and return them."""
         started = list(self.waiting)[: self.concurrency - len(self.running)]
         for job in started:
             self.running[job] = self.waiting.pop(job)
@@ -49,9 +49,9 @@ class End(NamedTuple):
     """The end of a job.
 
     Args:
-        time_s: when.
-        member: whose.
-        job: which.
+        time_s: the time.
+        member: the variant.
+        job: the job.
     """
 
     time_s: float
@@ -62,13 +62,13 @@ class End(NamedTuple):
 class SharedProcessor:
     """Service takes 1 + contention · others times as long.
 
-    `others` is how many other variants are serving something at that moment; with contention 1, each of n
-    busy variants gets 1/n of the processor.
+    `others` is the number of other busy variants. With contention 1, each of n busy variants gets 1/n of the
+    processor.
 
     Args:
-        contention: how much slower a variant is for each other busy one.
-        members: the variants that share it.
-        now_s: the time that their state is of.
+        contention: the relative slowdown per other busy variant.
+        members: the variants that share the processor.
+        now_s: the time of their state.
     """
 
     __slots__ = ("_contention", "_now_s", "members")
@@ -79,7 +79,7 @@ class SharedProcessor:
         self.members = members
 
     def advance(self, now_s: float) -> None:
-        """Let time pass in which nothing starts or ends."""
+        """Advance the time; no job may start or end meanwhile."""
         slowdown = self._slowdown()
         for member in self.members:
             if member.running:
@@ -89,7 +89,7 @@ class SharedProcessor:
         self._now_s = now_s
 
     def next_end(self) -> End | None:
-        """What ends next if nothing starts before; None: nothing is served."""
+        """Return the next end of a job if none starts before; `None` if no job is in service."""
         slowdown = self._slowdown()
         ends = (
             End(self._end_s(member, rest_s * slowdown), member, job)
@@ -99,7 +99,7 @@ class SharedProcessor:
         return min(ends, key=_time_s, default=None)
 
     def foresee(self, member: Member, job: Job, work_s: float) -> float:
-        """When a job would end that came to a member now, with none after it."""
+        """Return when a job that arrives at a member now would end if no other followed."""
         twins = [other.copy() for other in self.members]
         twin = twins[self.members.index(member)]
         twin.waiting[job] = work_s
@@ -112,12 +112,12 @@ class SharedProcessor:
         return math.inf if end is None else end.time_s
 
     def _slowdown(self) -> float:
-        """How much longer everything takes that is served now."""
+        """Return the current factor on all service times."""
         busy = sum(1 for member in self.members if member.running)
         return 1.0 + self._contention * max(0, busy - 1)
 
     def _end_s(self, member: Member, rest_s: float) -> float:
-        if rest_s <= 0.0:  # rounded
+        if rest_s <= 0.0:  # by rounding
             return self._now_s
         return max(self._now_s, member.pace.finish_s(self._now_s, rest_s))
 

@@ -1,4 +1,4 @@
-"""A variant on a processor that it shares with other variants."""
+"""A variant that shares a processor with other variants."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,14 @@ from router_tools.simulator.world import WorldVariant
 
 
 class ProcessorEvents:
-    """A shared processor on the agenda: what ends next is planned anew whenever something starts.
+    """Events of a shared processor: the next end of a job is rescheduled whenever a job starts or ends.
 
     Args:
         agenda: simulated time.
-        contention: how much slower a variant is for each other busy one.
+        contention: the relative slowdown of a variant per other busy variant.
+
+    Attributes:
+        processor: the state of the processor.
     """
 
     def __init__(self, agenda: Agenda, contention: float) -> None:
@@ -24,11 +27,11 @@ class ProcessorEvents:
         self.processor = SharedProcessor(contention, [], agenda.now_s)
 
     def advance(self) -> None:
-        """Bring the processor's state to the present."""
+        """Advance the processor to the current time."""
         self.processor.advance(self._agenda.now_s)
 
     def start_waiting(self) -> None:
-        """Let what waits have the instances that are free, and plan what ends next."""
+        """Start queued jobs on free instances and schedule the next end of a job."""
         for member in self.processor.members:
             for job in member.start_waiting():
                 job.started_s = self._agenda.now_s
@@ -37,7 +40,7 @@ class ProcessorEvents:
             self._agenda.plan(self._next.time_s, self._end, self._next)
 
     def _end(self, end: End) -> None:
-        if end is self._next:  # else something started since
+        if end is self._next:  # otherwise, it was rescheduled
             self.advance()
             del end.member.running[end.job]
             self.start_waiting()
@@ -45,12 +48,12 @@ class ProcessorEvents:
 
 
 class SharedStation(Station):
-    """First come first served by c instances, on a processor that others use as well.
+    """First come, first served by c instances, on a shared processor.
 
     Args:
-        variant: as it truly is.
+        variant: its true properties.
         agenda: simulated time.
-        events: the processor.
+        events: the shared processor.
     """
 
     def __init__(self, variant: WorldVariant, agenda: Agenda, events: ProcessorEvents) -> None:
@@ -60,7 +63,12 @@ class SharedStation(Station):
         events.processor.members.append(self._member)
 
     def disturb(self, pace: Pace, interruptions: Sequence[Interruption]) -> None:
-        """Have things happen to it, while it is idle."""
+        """Set the events of a run, while the station is idle.
+
+        Args:
+            pace: its speed over time.
+            interruptions: when it fails, in order of time and without overlap.
+        """
         super().disturb(pace, interruptions)
         self._member.pace = pace
 

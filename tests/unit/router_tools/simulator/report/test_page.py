@@ -33,7 +33,7 @@ PAGE = render_page("A title", COMPARISONS, OUTCOMES)
 
 
 class Elements(HTMLParser):
-    """Counts elements and keeps the figures; fails on an element that is closed by another's tag."""
+    """Checks that tags are balanced, and collects links and plots."""
 
     EMPTY = ("meta", "link", "br")
 
@@ -68,7 +68,7 @@ def elements() -> Elements:
     return parser
 
 
-def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(elements: Elements) -> None:
+def test_the_page_is_well_formed_and_self_contained(elements: Elements) -> None:
     assert elements.open == []
     assert all(source.startswith("#case-") for source in elements.sources)
     assert len(elements.sources) == 2
@@ -83,24 +83,24 @@ def test_each_case_has_its_five_plots_of_all_policies(elements: Elements) -> Non
     assert {trace.get("name") for trace in calibration["data"]} == {"gpu", "ane", "cpu", None}
 
 
-def test_what_happens_to_variants_is_marked_on_the_axis_of_time(elements: Elements) -> None:
+def test_events_are_shaded_on_the_time_axis(elements: Elements) -> None:
     layout: dict[str, list[dict[str, str]]] = elements.figures[0]["layout"]  # type: ignore[assignment]
     assert [note["text"] for note in layout["annotations"]] == ["gpu ×2.5", "ane fails"]
     assert len(layout["shapes"]) == 2
 
 
-def test_the_page_tells_which_targets_were_met() -> None:
+def test_the_page_shows_which_targets_were_met() -> None:
     assert re.search(r"<strong>1</strong> of 2 targets met", PAGE)
     assert len(re.findall(r'<li class="met">', PAGE)) == 1
     assert len(re.findall(r'<li class="missed">', PAGE)) == 1
 
 
-def test_what_a_file_says_is_shown_and_not_run(elements: Elements) -> None:
+def test_text_from_files_is_escaped(elements: Elements) -> None:
     assert {trace["name"] for trace in elements.figures[7]["data"]} >= {"</script>"}
     assert "A &lt;b&gt;bold&lt;/b&gt; world." in PAGE
     assert "<b>bold" not in PAGE
 
 
-def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match="the report cannot be written: Is a directory"):
+def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="cannot write the report: Is a directory"):
         write_page(tmp_path, "A title", COMPARISONS, OUTCOMES)

@@ -9,7 +9,7 @@ from router_tools.simulator.stations.batching import BatchingStation
 from router_tools.simulator.world import DynamicBatching
 from tests.unit.router_tools.simulator.builders import TimedJob, variant
 
-# The law: 2 ms and 1 ms an item.
+# The service time is 2 ms plus 1 ms per item.
 
 
 def station_and_jobs(
@@ -29,23 +29,23 @@ def ends_ms(batching: DynamicBatching, arrivals_ms: list[float], batch_sizes: li
     return [round(1e3 * job.answered_s, 6) for job in jobs if job.answered_s is not None]
 
 
-def test_what_waits_becomes_one_execution_of_the_summed_size() -> None:
+def test_queued_requests_become_one_execution_of_the_total_size() -> None:
     batching = DynamicBatching(max_batch_size=32, max_queue_delay_s=0.0, preferred_batch_sizes=())
-    # The first is sent at once and ends at 3; the three that came meanwhile end together, 2 + 12 ms later.
+    # The first is executed at once and ends at 3 ms; the next three are merged and end 2 + 12 ms later.
     assert ends_ms(batching, [0, 1, 1.5, 2], [1, 4, 4, 4]) == [3, 17, 17, 17]
 
 
-def test_an_execution_holds_no_more_than_the_maximum() -> None:
+def test_an_execution_does_not_exceed_the_maximum_batch_size() -> None:
     batching = DynamicBatching(max_batch_size=8, max_queue_delay_s=0.0, preferred_batch_sizes=())
     assert ends_ms(batching, [0, 1, 1.5, 2], [1, 4, 4, 4]) == [3, 13, 13, 19]
 
 
-def test_the_first_waits_for_more_as_long_as_it_may() -> None:
+def test_the_first_request_waits_for_others_up_to_the_queue_delay() -> None:
     batching = DynamicBatching(max_batch_size=32, max_queue_delay_s=0.005, preferred_batch_sizes=())
     assert ends_ms(batching, [0, 2, 4, 6], [1, 1, 1, 1]) == [10, 10, 10, 14]
 
 
-def test_a_preferred_size_is_sent_at_once() -> None:
+def test_a_preferred_size_is_executed_at_once() -> None:
     batching = DynamicBatching(max_batch_size=32, max_queue_delay_s=0.1, preferred_batch_sizes=(8, 4))
     assert ends_ms(batching, [0, 2], [2, 2]) == [8, 8]
 
@@ -55,7 +55,7 @@ def test_a_full_execution_does_not_wait() -> None:
     assert ends_ms(batching, [0, 2], [2, 2]) == [8, 8]
 
 
-def test_the_noise_of_an_execution_is_the_one_of_its_first_request() -> None:
+def test_an_execution_has_the_noise_of_its_first_request() -> None:
     batching = DynamicBatching(max_batch_size=8, max_queue_delay_s=0.01, preferred_batch_sizes=())
     agenda = Agenda()
     station = BatchingStation(variant(), agenda, batching)
@@ -68,7 +68,7 @@ def test_the_noise_of_an_execution_is_the_one_of_its_first_request() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 2])
 @pytest.mark.parametrize("delay_s", [0.0, 0.004])
-def test_a_clairvoyant_sees_what_happens_if_nothing_comes_after(concurrency: int, delay_s: float) -> None:
+def test_the_foreseen_completion_is_exact_if_no_job_follows(concurrency: int, delay_s: float) -> None:
     batching = DynamicBatching(16, delay_s, (8,))
     rng = stream(1, "batches")
     for seed in range(30):
@@ -85,7 +85,7 @@ def test_a_clairvoyant_sees_what_happens_if_nothing_comes_after(concurrency: int
         assert all(job.answered_s is not None for job in jobs)
 
 
-def test_an_outage_fails_what_waits_and_what_is_executed() -> None:
+def test_an_outage_fails_queued_and_running_jobs() -> None:
     batching = DynamicBatching(max_batch_size=4, max_queue_delay_s=0.0, preferred_batch_sizes=())
     agenda, station, jobs = station_and_jobs(batching, [0, 1, 1, 5], [4, 4, 4, 1])
     station.disturb(Pace(), [Interruption(0.002, 0.004, 0.001, Fault.ERROR)])

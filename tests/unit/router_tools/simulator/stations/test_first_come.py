@@ -23,8 +23,8 @@ def serve(
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_the_mean_wait_is_the_one_of_queueing_theory(concurrency: int) -> None:
-    """M/M/c: Erlang's C over the rate that is left, c µ - λ."""
+def test_the_mean_wait_agrees_with_queueing_theory(concurrency: int) -> None:
+    """M/M/c: the mean wait is Erlang C / (c µ - λ)."""
     count, utilization = 60_000, 0.6
     arrival_rate = utilization * concurrency
     rng = stream(2, "theory")
@@ -44,21 +44,21 @@ def test_the_mean_wait_is_the_one_of_queueing_theory(concurrency: int) -> None:
     assert waits_s.mean() == pytest.approx(erlang_c / (concurrency - arrival_rate), rel=0.05)
 
 
-def test_jobs_are_served_in_the_order_in_which_they_came() -> None:
+def test_jobs_are_served_in_order_of_arrival() -> None:
     agenda = Agenda()
     jobs = serve(FirstComeStation(variant(), agenda), agenda, [0.0, 0.1, 0.2], [5.0, 1.0, 1.0])
     assert [job.started_s for job in jobs] == [0.0, 5.0, 6.0]
     assert [job.answered_s for job in jobs] == [5.0, 6.0, 7.0]
 
 
-def test_as_many_are_served_at_once_as_there_are_instances() -> None:
+def test_each_instance_serves_one_job_at_a_time() -> None:
     agenda = Agenda()
     station = FirstComeStation(variant(concurrency=2), agenda)
     jobs = serve(station, agenda, [0.0, 0.0, 0.0], [5.0, 1.0, 1.0])
     assert [job.answered_s for job in jobs] == [5.0, 1.0, 2.0]
 
 
-def test_a_clairvoyant_sees_exactly_what_then_happens() -> None:
+def test_the_foreseen_completion_is_exact() -> None:
     agenda = Agenda()
     station = FirstComeStation(variant(concurrency=2), agenda)
     station.disturb(Pace([Slowdown(1.0, 4.0, 2.5)]), [])
@@ -76,7 +76,7 @@ def test_a_clairvoyant_sees_exactly_what_then_happens() -> None:
 OUTAGE = Interruption(2.0, 4.0, error_s=0.5, fault=Fault.ERROR)
 
 
-def test_an_outage_fails_what_is_there_and_what_comes_and_nothing_after_it() -> None:
+def test_an_outage_fails_running_queued_and_arriving_jobs_but_not_later_ones() -> None:
     agenda = Agenda()
     station = FirstComeStation(variant(), agenda)
     station.disturb(Pace(), [OUTAGE])
@@ -93,7 +93,7 @@ def test_an_outage_fails_what_is_there_and_what_comes_and_nothing_after_it() -> 
     assert (after.started_s, after.answered_s) == (4.5, 5.5), "the outage emptied the queue"
 
 
-def test_a_clairvoyant_sees_an_outage_coming() -> None:
+def test_the_foreseen_completion_includes_future_outages() -> None:
     agenda = Agenda()
     station = FirstComeStation(variant(), agenda)
     station.disturb(Pace(), [OUTAGE])

@@ -32,12 +32,12 @@ def test_two_busy_variants_slow_each_other_while_both_are_busy() -> None:
     agenda.plan(0.0, first.submit, long)
     agenda.plan(1.0, second.submit, short)
     agenda.run_out()
-    # From 1 to 3 both work at half speed: the short one is done, the long one has 1 of 3 left.
+    # From 1 s to 3 s, both run at half speed; then the short one is done and the long one has 1 s left.
     assert short.answered_s == pytest.approx(3.0)
     assert long.answered_s == pytest.approx(4.0)
 
 
-def test_the_contention_says_how_much_they_slow_each_other() -> None:
+def test_contention_determines_the_slowdown() -> None:
     agenda, first, second = pair(0.5)
     jobs = TimedJob(agenda, 2.0, variant_name="a"), TimedJob(agenda, 2.0, variant_name="b")
     first.submit(jobs[0])
@@ -56,18 +56,18 @@ def test_instances_of_one_variant_do_not_slow_each_other() -> None:
     assert [job.started_s for job in jobs] == pytest.approx([0.0, 0.0, 2.0])
 
 
-def test_a_stall_of_one_variant_holds_its_own_work_only() -> None:
+def test_a_stall_of_one_variant_stops_only_its_work() -> None:
     agenda, first, second = pair(1.0)
     first.disturb(Pace([Slowdown(0.0, 5.0, float("inf"))]), [])
-    held, other = TimedJob(agenda, 1.0, variant_name="a"), TimedJob(agenda, 1.0, variant_name="b")
-    first.submit(held)
+    stalled, other = TimedJob(agenda, 1.0, variant_name="a"), TimedJob(agenda, 1.0, variant_name="b")
+    first.submit(stalled)
     second.submit(other)
     agenda.run_out()
-    assert other.answered_s == pytest.approx(2.0), "the held one still occupies the processor"
-    assert held.answered_s == pytest.approx(6.0)
+    assert other.answered_s == pytest.approx(2.0), "the stalled variant still occupies the processor"
+    assert stalled.answered_s == pytest.approx(6.0)
 
 
-def test_a_clairvoyant_sees_what_happens_if_nothing_comes_after() -> None:
+def test_the_foreseen_completion_is_exact_if_no_job_follows() -> None:
     rng = stream(1, "shared")
     for count in range(1, 12):
         agenda, first, second = pair(0.8, concurrency=2)
@@ -85,7 +85,7 @@ def test_a_clairvoyant_sees_what_happens_if_nothing_comes_after() -> None:
         assert all(job.answered_s is not None for job in jobs)
 
 
-def test_an_outage_of_one_variant_gives_the_other_the_processor() -> None:
+def test_an_outage_of_one_variant_frees_the_processor_for_the_other() -> None:
     agenda, first, second = pair(1.0)
     first.disturb(Pace(), [Interruption(1.0, 9.0, 0.1, Fault.DEAD)])
     failing, other = TimedJob(agenda, 5.0, variant_name="a"), TimedJob(agenda, 2.0, variant_name="b")

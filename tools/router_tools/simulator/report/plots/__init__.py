@@ -1,1 +1,1 @@
-"""The plots of a comparison: one file a plot, each of the records of one seed."""
+"""Plots of a comparison, one module per plot; each shows one seed."""

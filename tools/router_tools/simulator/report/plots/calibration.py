@@ -1,4 +1,4 @@
-"""What was predicted, and what came."""
+"""Predicted and observed times."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -7,7 +7,7 @@ from plotly.subplots import make_subplots
 from router_tools.simulator.array import Array
 from router_tools.simulator.calibration import held_out
 from router_tools.simulator.comparison import Comparison
-from router_tools.simulator.report.plots.style import focus, styled, variant_colour
+from router_tools.simulator.report.plots.style import focus, styled, variant_color
 
 _POINTS_PER_VARIANT = 350
 _KINDS = (
@@ -17,22 +17,23 @@ _KINDS = (
 
 
 def calibration_plot(comparison: Comparison) -> go.Figure:
-    """Held-out executions of the policy in focus; the line is where prediction and observation agree."""
+    """Plot held-out executions of the policy in focus; exact predictions are on the line."""
     record = comparison.records[focus(comparison)]
     executions = held_out(record)
     figure = make_subplots(1, 2, subplot_titles=[title for title, _, _ in _KINDS], horizontal_spacing=0.12)
     for column, (_, predicted, observed) in enumerate(_KINDS, start=1):
         for number, variant in enumerate(record.variants):
-            own = executions[executions["variant"] == number]
-            own = own[np.linspace(0, len(own) - 1, min(len(own), _POINTS_PER_VARIANT)).astype(int)]
+            points = executions[executions["variant"] == number]
+            kept = np.linspace(0, len(points) - 1, min(len(points), _POINTS_PER_VARIANT)).astype(int)
+            points = points[kept]
             figure.add_scatter(
-                x=own[predicted].round(3).tolist(),
-                y=own[observed].round(3).tolist(),
+                x=points[predicted].round(3).tolist(),
+                y=points[observed].round(3).tolist(),
                 mode="markers",
                 name=variant,
                 legendgroup=variant,
                 showlegend=column == 1,
-                marker={"color": variant_colour(number), "size": 4, "opacity": 0.55},
+                marker={"color": variant_color(number), "size": 4, "opacity": 0.55},
                 hovertemplate="predicted %{x:.1f}, observed %{y:.1f} ms",
                 row=1,
                 col=column,

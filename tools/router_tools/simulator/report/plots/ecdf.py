@@ -6,12 +6,12 @@ import plotly.graph_objects as go
 from router_tools.simulator.comparison import Comparison
 from router_tools.simulator.report.plots.style import in_order, line_of, styled
 
-# Denser where the tail is.
+# Denser in the tail.
 _SHARES = np.concatenate([np.linspace(0.0, 0.95, 96), np.linspace(0.951, 1.0, 50)])
 
 
 def ecdf_plot(comparison: Comparison) -> go.Figure:
-    """The share of requests answered within each time."""
+    """Plot the share of requests answered within each time."""
     figure = go.Figure()
     for policy in in_order(comparison):
         record = comparison.records[policy]

@@ -11,7 +11,7 @@ _WINDOWS = 80
 
 
 def latency_plot(comparison: Comparison) -> go.Figure:
-    """The mean latency of the requests that came in each eightieth of the run."""
+    """Plot the mean latency by arrival time, in 80 windows of equal length."""
     figure = go.Figure()
     length_s = 0.0
     for policy in in_order(comparison):

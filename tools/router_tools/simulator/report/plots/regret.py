@@ -1,4 +1,4 @@
-"""What a policy lost to the oracle, added up."""
+"""Cumulative regret against the oracle."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,7 +10,7 @@ _POINTS = 250
 
 
 def regret_plot(comparison: Comparison) -> go.Figure:
-    """The sum of latency beyond the oracle's, request by request; falling: better than the oracle."""
+    """Plot the cumulative latency in excess of the oracle's; it falls while a policy beats the oracle."""
     figure = go.Figure()
     oracle_ms = comparison.records[comparison.case.oracle].latency_ms
     at = np.unique(np.linspace(0, len(oracle_ms) - 1, _POINTS).astype(int))
@@ -25,5 +25,5 @@ def regret_plot(comparison: Comparison) -> go.Figure:
             **line_of(policy, comparison),
         )
     figure.update_xaxes(title="requests")
-    figure.update_yaxes(title="lost to the oracle, s")
+    figure.update_yaxes(title="cumulative regret, s")
     return styled(figure)

@@ -1,4 +1,4 @@
-"""Which variant answered, over time."""
+"""Shares of the variants over time."""
 
 import math
 
@@ -9,14 +9,14 @@ from plotly.subplots import make_subplots
 from router_tools.simulator.array import Array
 from router_tools.simulator.comparison import Comparison
 from router_tools.simulator.record import RunRecord
-from router_tools.simulator.report.plots.style import shown, styled, variant_colour
+from router_tools.simulator.report.plots.style import shown, styled, variant_color
 
 _WINDOWS = 50
 _PER_ROW = 3
 
 
 def shares_plot(comparison: Comparison) -> go.Figure:
-    """For the policies worth looking at first, each variant's share of the answers in each fiftieth."""
+    """Plot each variant's share of the answers over time, in 50 windows, for the highlighted policies."""
     policies = shown(comparison)
     rows = math.ceil(len(policies) / _PER_ROW)
     figure = make_subplots(
@@ -35,7 +35,7 @@ def shares_plot(comparison: Comparison) -> go.Figure:
                 legendgroup=variant,
                 showlegend=index == 0,
                 mode="none",
-                fillcolor=variant_colour(number),
+                fillcolor=variant_color(number),
                 hovertemplate="%{y:.0%} at %{x:.0f} s",
                 **where,
             )
@@ -53,5 +53,5 @@ def _shares(record: RunRecord) -> tuple[list[float], Array]:
             for number in range(len(record.variants))
         ]
     )
-    centres_s = np.round(0.5 * (edges_s[1:] + edges_s[:-1]), 2)
-    return centres_s.tolist(), counts / np.maximum(counts.sum(axis=0), 1)
+    centers_s = np.round(0.5 * (edges_s[1:] + edges_s[:-1]), 2)
+    return centers_s.tolist(), counts / np.maximum(counts.sum(axis=0), 1)

@@ -1,4 +1,4 @@
-"""How all plots look: colors by policy and variant, axes, shades for what happened."""
+"""Common style of the plots: colors of policies and variants, axes, and shading of events."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _OTHERS = (
     *("#8c6d46", "#7a9e3b", "#8f7ae5", "#c98bb9", "#5f9ea0", "#a05a3c"),
 )
 _VARIANTS = ("#2f6fed", "#2aa587", "#e8b339", "#d6456b", "#b65fcf", "#4aa8d8", "#8c6d46", "#7a9e3b")
-_TEXT = "#7d8590"  # readable on white as on black
+_TEXT = "#7d8590"  # readable on light and dark backgrounds
 _GRID = "rgba(125, 133, 144, 0.2)"
 _DRIFT = "rgba(232, 179, 57, 0.16)"
 _OUTAGE = "rgba(214, 69, 107, 0.18)"
@@ -25,25 +25,25 @@ _SHOWN = 6
 
 
 def focus(comparison: Comparison) -> str:
-    """The policy that the comparison is about: the first that was named."""
+    """Return the policy in focus: the first one listed in the case."""
     return comparison.case.policies[0]
 
 
 def shown(comparison: Comparison) -> list[str]:
-    """The policies worth looking at first: the one in focus, the oracles, and the best of the others."""
+    """Return the highlighted policies: the one in focus, the oracles, and the best of the others."""
     ranked = [policy for policy, _ in ranking(comparison)]
     first = [focus(comparison), *(policy for policy in ranked if policy in ORACLES)]
     return [*first, *(policy for policy in ranked if policy not in first)][:_SHOWN]
 
 
 def in_order(comparison: Comparison) -> list[str]:
-    """All policies, those worth looking at first before the others."""
+    """Return all policies, the highlighted ones first."""
     first = shown(comparison)
     return [*first, *(policy for policy, _ in ranking(comparison) if policy not in first)]
 
 
 def line_of(policy: str, comparison: Comparison) -> dict[str, Any]:
-    """The looks of a policy's line; one that is not worth looking at first is only in the legend."""
+    """Return the style of a policy's line; policies that are not highlighted are only in the legend."""
     color, width, dash = _OTHERS[0], 1.6, "solid"
     if policy == focus(comparison):
         color, width = _FOCUS, 3.0
@@ -62,13 +62,13 @@ def line_of(policy: str, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def variant_colour(number: int) -> str:
-    """The color of the variant with that number in the world."""
+def variant_color(number: int) -> str:
+    """Return the color of the variant with this index in the world."""
     return _VARIANTS[number % len(_VARIANTS)]
 
 
 def styled(figure: go.Figure, height: int = 380) -> go.Figure:
-    """The same figure, in the house's looks."""
+    """Apply the common layout to a figure and return it."""
     figure.update_layout(
         height=height,
         margin={"l": 56, "r": 12, "t": 28, "b": 44},
@@ -86,7 +86,7 @@ def styled(figure: go.Figure, height: int = 380) -> go.Figure:
 
 
 def shade_events(figure: go.Figure, world: World, length_s: float) -> None:
-    """Mark when variants drift and fail on an axis of seconds."""
+    """Shade the periods of drifts and outages on a time axis in seconds."""
     spans: Sequence[tuple[str, float, float, str]] = [
         *((f"{drift.variant} ×{drift.factor:g}", drift.start, drift.end, _DRIFT) for drift in world.drifts),
         *((f"{outage.variant} fails", outage.start, outage.end, _OUTAGE) for outage in world.outages),

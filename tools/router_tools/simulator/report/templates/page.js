@@ -1,4 +1,4 @@
-// Draw a plot when it comes into view: a suite has a hundred.
+// Draw each plot when it scrolls into view: a suite has about a hundred.
 const draw = (plot) => {
   const figure = JSON.parse(plot.nextElementSibling.textContent);
   Plotly.newPlot(plot, figure.data, figure.layout, { responsive: true, displaylogo: false, displayModeBar: false });
