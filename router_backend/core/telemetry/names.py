@@ -83,13 +83,13 @@ FAULTS = Metric(
 )
 MEASUREMENTS_REJECTED = Metric(
     "model_router_measurements_rejected_total",
-    "Latencies, memory and power that cannot be, or that a faulty clock timed: nothing is learned from them.",
+    "Measurements of latency, memory or power that were rejected as implausible and not learned from.",
     Kind.COUNTER,
     VARIANT,
 )
 DRIFT_ALARMS = Metric(
     "model_router_drift_alarms_total",
-    "Times that a variant's service time was seen to have changed for good.",
+    "Times that a permanent change of a variant's service time was detected.",
     Kind.COUNTER,
     VARIANT,
 )
@@ -171,7 +171,7 @@ CONFIDENCE = Metric(
 )
 CONFIG_AGE = Metric(
     "model_router_config_age_seconds",
-    "Time since the routing configuration in force was taken up.",
+    "Time since the current routing configuration was applied.",
     Kind.GAUGE,
     ("model", "router_instance"),
     "seconds",
