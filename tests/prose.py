@@ -1,8 +1,8 @@
 """Check the wording of documents and of Python code: `python -m tests.prose PATH…`.
 
-The rules are checks of the linter proselint. They apply to the text of Markdown outside of code, and to the
-comments and strings of Python files, which include docstrings and messages. In Markdown, each line of a
-paragraph is one sentence.
+The linter proselint checks its own rules and the phrases in `PREFERRED`. It reads the text of Markdown outside
+of code, and the comments and strings of Python files, which include docstrings and messages. In Markdown, each
+line of a paragraph is one sentence.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from markdown_it import MarkdownIt
-from proselint.config import Config
+from proselint.checks import __register__ as own_checks
+from proselint.config import DEFAULT, Config
 from proselint.registry import CheckRegistry
 from proselint.registry.checks import Check, CheckFlags, Padding, types
 from proselint.tools import LintFile
@@ -49,12 +50,19 @@ TWO_SENTENCES = re.compile(r"(?<!e\.g)(?<!i\.e)(?<!vs)(?<!\d)[.!?][)\"]* +[\[*\"
 PROSE_TOKENS = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 INSERTED = re.compile(r"\{[\w.]+\}")
 """A name in an f-string, which Python 3.11 does not split."""
-SETTINGS = Config(max_errors=10_000, checks={"prose": True})
+NOT_CHECKED = {
+    "misc.phrasal_adjectives": False,  # it takes "multiply-accumulate" for an adverb
+    "lexical_illusions": False,  # it takes a heading and the first words below for a repetition
+    "typography": False,  # curly quotes
+    "weasel_words": False,  # "very"
+}
+SETTINGS = Config(max_errors=10_000, checks=NOT_CHECKED | {**DEFAULT["checks"], **NOT_CHECKED, "prose": True})
 
 
 def register_rules() -> None:
-    """Make the phrases the checks that proselint runs."""
+    """Add the phrases to the checks of proselint."""
     phrases = {rf"\b{phrase}".replace(" ", GAP): better for phrase, better in PREFERRED.items()}
+    CheckRegistry().register_many(own_checks)
     CheckRegistry().register(
         Check(
             check_type=types.PreferredForms(items=phrases, padding=Padding.RAW),

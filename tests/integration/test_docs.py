@@ -104,10 +104,11 @@ def routed(example: Example) -> str:
 
 
 def variants_of(example: Example) -> list[str]:
-    """The names in the parameter `variants` of a router's configuration."""
+    """Return the names in the parameter `variants` of a router's configuration, without the devices."""
     config = text_format.Parse(example.text, model_config_pb2.ModelConfig())
     assert config.backend == "router_backend"
-    return [name.strip() for name in config.parameters["variants"].string_value.split(",")]
+    named = config.parameters["variants"].string_value.split(",")
+    return [name.partition("=")[0].strip() for name in named]
 
 
 def model_file(imported_from: str) -> str:
