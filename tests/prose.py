@@ -1,8 +1,8 @@
 """Check the wording of documents and of Python code: `python -m tests.prose PATH…`.
 
-The linter proselint checks its own rules and the phrases in `PREFERRED`. It reads the text of Markdown outside
-of code, and the comments and strings of Python files, which include docstrings and messages. In Markdown, each
-line of a paragraph is one sentence.
+The linter proselint checks its own rules and the phrases in `PREFERRED`. It reads the text of Markdown
+outside of code, and the comments and strings of Python files, which include docstrings and messages. In
+Markdown, each line of a paragraph is one sentence.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 The names are the same in `ModelRouter.export_prometheus_metrics()` and in Triton's metrics endpoint. That
 endpoint cannot show a histogram that is added to in bulk, and `promtool` refuses the label `le` on a counter:
 the latencies are cumulative counters with the label `le_seconds`. They answer quantiles all the same, by
-`histogram_quantile` of a `label_replace` (docs/metrics.md has the query).
+`histogram_quantile` of a `label_replace` (docs/operate/metrics.md has the query).
 
 References:
     Prometheus, Metric and label naming, https://prometheus.io/docs/practices/naming/
