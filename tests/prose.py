@@ -122,7 +122,7 @@ def findings(path: Path) -> Iterator[str]:
     if path.suffix == ".md":
         for line, flaw in misplaced_breaks(path.read_text(encoding="utf-8")):
             yield f"{path}:{line}: {flaw}"
-    for found in LintFile(source=str(path), content=prose_of(path)).lint(SETTINGS):
+    for found in LintFile(source=path, content=prose_of(path)).lint(SETTINGS):
         line, column = found.pos
         message = " ".join(found.check_result.message.replace("#", " ").split())
         yield f"{path}:{line}:{column}: {message}"

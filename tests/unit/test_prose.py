@@ -79,3 +79,8 @@ def test_a_phrase_that_continues_in_the_next_comment_is_found(tmp_path: Path) ->
 )
 def test_each_line_of_a_paragraph_is_one_sentence(tmp_path: Path, text: str, flaws: list[str]) -> None:
     assert found(tmp_path, "page.md", text) == flaws
+
+
+@pytest.mark.parametrize("name", ["page.md", "module.py"])
+def test_an_empty_file_has_no_flaw(tmp_path: Path, name: str) -> None:
+    assert found(tmp_path, name, "") == []
