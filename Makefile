@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
+# What the checks of spelling and wording read.
+PROSE  := README.md CHANGELOG.md docs docker-compose.yml model_repository monitoring tools/router_tools/simulator/README.md
+
 .PHONY: install demo serve test lint unit integration bench lock clean
 
 install: $(READY)
@@ -24,6 +27,8 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/codespell $(PROSE)
+	$(BIN)/python -m tests.prose $(PROSE)
 
 unit: $(READY)
 	$(BIN)/pytest tests/unit tests/contract

@@ -1,5 +1,6 @@
-"""The project's documents, taken apart: their examples, tables, headings and links."""
+"""Parse the project's documents: examples, tables, headings and links."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,11 +12,24 @@ from markdown_it.token import Token
 
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
-MONITORING = CHECKOUT / "docs" / "monitoring.md"
-OPERATING = CHECKOUT / "docs" / "operating.md"
-ALGORITHM = CHECKOUT / "docs" / "algorithm.md"
-APPLE_NODES = CHECKOUT / "docs" / "apple-nodes.md"
-DOCUMENTS = (README, CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs").glob("*.md")))
+DOCS = CHECKOUT / "docs"
+INSTALL = DOCS / "start" / "install.md"
+LIBRARY = DOCS / "start" / "library.md"
+REQUESTS = DOCS / "start" / "requests.md"
+MESSAGES = DOCS / "operate" / "messages.md"
+METRICS = DOCS / "operate" / "metrics.md"
+MONITORING = DOCS / "operate" / "monitoring.md"
+ONNX = DOCS / "operate" / "onnx.md"
+REMOTE = DOCS / "operate" / "remote.md"
+SETTINGS = DOCS / "operate" / "settings.md"
+POLICIES = DOCS / "tune" / "policies.md"
+ROUTING = DOCS / "tune" / "routing.md"
+SIMULATION = DOCS / "tune" / "simulation.md"
+SPECIFICATION = DOCS / "develop" / "specification.md"
+SIMULATOR = CHECKOUT / "tools" / "router_tools" / "simulator" / "README.md"
+DOCUMENTS = (README, CHECKOUT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")), SIMULATOR)
+GENERATED = re.compile(r"^<!-- (?:generated: (?P<name>[a-z ]+)|(?P<end>/generated)) -->$", re.MULTILINE)
+"""The marks around a table that must agree with the code."""
 
 Table = list[list[str]]
 
@@ -25,10 +39,10 @@ class Example:
     """A fenced block.
 
     Args:
-        document: where it stands.
-        line: of its first line of text.
-        kind: what follows the fence: the language, and how the tests treat it if not as it stands.
-        text: what is in it.
+        document: its document.
+        line: the line number of its first line of text.
+        kind: the text after the fence: the language, and a word that selects how it is tested.
+        text: its text.
     """
 
     document: Path
@@ -41,7 +55,7 @@ class Example:
 
 
 def examples(*kinds: str) -> list[Example]:
-    """The examples of these kinds in all documents; of every kind if none is given."""
+    """Return the examples of these kinds in all documents; of every kind if none is given."""
     found = [
         Example(document, token.map[0] + 2, token.info, token.content)
         for document in DOCUMENTS
@@ -52,15 +66,15 @@ def examples(*kinds: str) -> list[Example]:
 
 
 def commands(example: Example) -> list[str]:
-    """The commands of a shell example, one a line, without comments."""
+    """Return the commands of a shell example, one a line, without comments."""
     lines = example.text.replace("\\\n", " ").splitlines()
     return [" ".join(line.partition("#")[0].split()) for line in lines]
 
 
 def tables(document: Path, *header: str) -> dict[str, Table]:
-    """The rows of the tables whose first columns have these names, by the heading above each.
+    """Return the rows of the tables whose first columns have these names, by the heading above each.
 
-    A cell is what is written in it, without the backticks.
+    A cell is its text without the backticks.
     """
     found: dict[str, Table] = {}
     heading = ""
@@ -76,29 +90,42 @@ def tables(document: Path, *header: str) -> dict[str, Table]:
 
 
 def table(document: Path, *header: str) -> Table:
-    """The rows of the one table whose first columns have these names."""
+    """Return the rows of the one table whose first columns have these names."""
     (rows,) = tables(document, *header).values()
     return rows
 
 
 def anchors(document: Path) -> set[str]:
-    """What a link may say after its `#`: the headings, as GitHub spells them."""
+    """Return the anchors of the headings, as GitHub spells them."""
     return {_anchor(heading) for heading in _headings(document)}
 
 
 def links(document: Path) -> list[str]:
-    """The targets of all links."""
+    """Return the targets of all links."""
     return [str(token.attrs["href"]) for token in _inline(document) if token.type == "link_open"]
 
 
 def code_words(document: Path) -> list[str]:
-    """What stands between backticks in the text."""
+    """Return the words between backticks in the text."""
     return [token.content for token in _inline(document) if token.type == "code_inline"]
+
+
+def generated(document: Path) -> dict[str, str]:
+    """Return the text between each pair of marks of generated tables, by the name in the mark."""
+    text = document.read_text(encoding="utf-8")
+    marks = list(GENERATED.finditer(text))
+    parts = {
+        start["name"]: text[start.end() : end.start()]
+        for start, end in zip(marks[::2], marks[1::2], strict=True)
+        if start["name"] and end["end"]
+    }
+    assert 2 * len(parts) == len(marks), f"{document.name}: a mark of a generated table without its pair"
+    return parts
 
 
 @cache
 def tokens(document: Path) -> Sequence[Token]:
-    """The document as markdown-it reads it."""
+    """Return the tokens that markdown-it reads from the document."""
     return MarkdownIt("commonmark").enable("table").parse(document.read_text(encoding="utf-8"))
 
 

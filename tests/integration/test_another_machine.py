@@ -1,4 +1,4 @@
-"""The forwarding model of docs/apple-nodes.md, between two servers."""
+"""The forwarding model of docs/operate/remote.md, between two servers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton
-from tests.documents import APPLE_NODES, examples
+from tests.documents import REMOTE, examples
 from tests.integration.client import Client, items, until
 from tests.integration.model_repository import ModelRepository
 
@@ -32,7 +32,7 @@ def add_forwarding(folder: Path, url: str) -> None:
     """Write the page's model, with the address of the other server."""
     (config,) = examples("protobuf remote")
     (code,) = examples("python remote")
-    assert config.document == code.document == APPLE_NODES
+    assert config.document == code.document == REMOTE
     assert URL in config.text
     (folder / "1").mkdir(parents=True)
     (folder / "config.pbtxt").write_text(config.text.replace(URL, url))

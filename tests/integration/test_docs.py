@@ -1,4 +1,4 @@
-"""What the documents show to be run against a server, run against one."""
+"""Run the examples of the documents that need a server."""
 
 import json
 import os
@@ -25,13 +25,13 @@ from router_tools.demo.repository import TEMPLATE, variant_names
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.embedded_triton.command import server_environment
 from router_tools.embedded_triton.wheel import find_wheel
-from tests.documents import CHECKOUT, OPERATING, README, Example, code_words, examples
+from tests.documents import CHECKOUT, DOCS, README, Example, code_words, examples
 from tests.integration.client import Client, items
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
 
-NOT_OF_TRITON = {"--shm-size", "--help", "--"}  # docker's, and everybody's
+NOT_OF_TRITON = {"--shm-size", "--help", "--"}  # docker's, and common ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,11 @@ def routed(example: Example) -> str:
 
 
 def variants_of(example: Example) -> list[str]:
-    """The names in the parameter `variants` of a router's configuration."""
+    """Return the names in the parameter `variants` of a router's configuration, without the devices."""
     config = text_format.Parse(example.text, model_config_pb2.ModelConfig())
     assert config.backend == "router_backend"
-    return [name.strip() for name in config.parameters["variants"].string_value.split(",")]
+    named = config.parameters["variants"].string_value.split(",")
+    return [name.partition("=")[0].strip() for name in named]
 
 
 def model_file(imported_from: str) -> str:
@@ -175,7 +176,7 @@ def metrics_address(site: Site) -> str:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_dry_run_of_the_readme_tells_a_decision(site: Site) -> None:
+def test_the_dry_run_of_the_readme_returns_a_decision(site: Site) -> None:
     (example,) = (each for each in examples("sh") if each.document == README)
     (output,) = json.loads(TestShell.run(site, example))["outputs"]
     decision: dict[str, Any] = json.loads(output["data"][0])
@@ -209,14 +210,14 @@ def test_a_program_that_starts_a_server_runs(site: Site, example: Example, tmp_p
     assert done.stdout.endswith("\n32\n")
 
 
-def test_the_server_knows_the_flags_that_the_operator_is_told() -> None:
+def test_the_server_knows_the_flags_that_the_documents_name() -> None:
     wheel = find_wheel()
     helped = subprocess.run(
         [wheel.server, "--help"], env=server_environment(wheel), check=False, capture_output=True, text=True
     )
     named = {
         flag.partition("=")[0]
-        for document in (README, OPERATING)
+        for document in (README, *(DOCS / "start").glob("*.md"), *(DOCS / "operate").glob("*.md"))
         for word in code_words(document)
         if word.startswith("--")
         for flag in word.split()

@@ -1,4 +1,4 @@
-"""What the documents say is so: examples that need no server, links, and tables held against the code."""
+"""The documents are right: examples that need no server, links, and tables compared with the code."""
 
 import ast
 import json
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, fields
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,26 +21,36 @@ from router_backend.config.parameters import RouterParameters
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError
+from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, parse_settings
 from router_backend.executors.providers import CPU, PROVIDERS
 from router_backend.runtime.explanation import explain
 from router_backend.runtime.request_options import PARAMETERS
 from router_tools.__main__ import app
+from router_tools.simulator.world_file import read_world
+from tests import documents
 from tests.documents import (
-    ALGORITHM,
     CHECKOUT,
     DOCUMENTS,
+    INSTALL,
+    LIBRARY,
+    MESSAGES,
     MONITORING,
-    OPERATING,
+    ONNX,
     README,
+    REQUESTS,
+    SETTINGS,
+    SIMULATION,
     Example,
     anchors,
     code_words,
     commands,
     examples,
+    generated,
     links,
     table,
     tables,
+    tokens,
 )
 
 SERVED = ("sh", "protobuf", "protobuf executor", "python model.py", "python server")
@@ -65,6 +76,7 @@ def test_every_example_is_of_a_kind_that_some_test_treats():
         "python",
         *PLUGIN,
         "json routing",
+        "json world",
         "sh checked",
         "sh pytest",
         *SERVED,
@@ -76,13 +88,19 @@ def test_every_example_is_of_a_kind_that_some_test_treats():
 
 
 def test_nothing_but_the_containers_three_examples_is_never_run():
-    assert [example.document for example in examples(*NOT_RUN)] == [MONITORING, OPERATING, OPERATING]
+    assert [example.document for example in examples(*NOT_RUN)] == [MONITORING, INSTALL, INSTALL]
 
 
 @pytest.mark.parametrize("example", examples("python"), ids=str)
 def test_an_example_of_the_library_runs(example: Example):
     code = compile(example.text, str(example), "exec")
     exec(code, {"__name__": example.document.stem})
+
+
+@pytest.mark.parametrize("example", examples("json world"), ids=str)
+def test_an_example_of_a_world_is_one(example: Example, tmp_path: Path):
+    (tmp_path / "world.json").write_text(example.text, encoding="utf-8")
+    assert read_world(tmp_path / "world.json").variants
 
 
 @pytest.mark.parametrize("example", examples("sh checked"), ids=str)
@@ -111,20 +129,43 @@ def test_the_tests_of_an_example_are_there(example: Example):
         subprocess.run(collect, cwd=CHECKOUT, check=True, capture_output=True)
 
 
-def test_the_readme_shows_no_less_than_the_library_a_request_and_a_configuration():
-    kinds = {example.kind for example in examples() if example.document == README}
-    assert kinds == {"python", "python model.py", "sh", "sh checked", "protobuf"}
+@pytest.mark.parametrize(
+    ("document", "kinds"),
+    [
+        (README, {"sh", "sh checked", "protobuf"}),
+        (INSTALL, {"python model.py", "sh checked", *NOT_RUN}),
+        (LIBRARY, {"python"}),
+    ],
+    ids=["readme", "install", "library"],
+)
+def test_the_first_pages_show_the_library_a_request_and_a_configuration(document: Path, kinds: set[str]):
+    assert {example.kind for example in examples() if example.document == document} == kinds
+
+
+def test_the_readme_has_at_most_100_lines():
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 100
+
+
+def test_no_line_of_prose_in_the_readme_is_longer_than_120_columns():
+    lines = [
+        line
+        for token, following in pairwise(tokens(README))
+        if token.type == "paragraph_open" and following.map
+        for line in README.read_text(encoding="utf-8").splitlines()[slice(*following.map)]
+    ]
+    assert lines
+    assert [line for line in lines if len(line) > 120] == []
 
 
 def test_the_readme_says_that_the_tests_fetch_a_package_that_is_not_from_pypi():
     sources = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "tests" / "integration").glob("*.py")]
     fetching = any("obtain_prometheus()" in source for source in sources)
-    _, _, commands_of_readme = README.read_text(encoding="utf-8").partition("## Two commands")
+    _, _, commands_of_readme = README.read_text(encoding="utf-8").partition("## Try it")
     said = commands_of_readme.partition("\n## ")[0]
     assert not fetching or ("`prometheus`" in said and "`apt-get`" in said)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(CHECKOUT)))
 def test_what_a_document_links_to_is_there(document: Path):
     for link in links(document):
         if link.startswith("https://"):
@@ -135,7 +176,7 @@ def test_what_a_document_links_to_is_there(document: Path):
         assert not anchor or anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(CHECKOUT)))
 def test_the_files_that_a_document_names_are_there(document: Path):
     sources = [path.as_posix() for folder in SOURCE_FOLDERS for path in (CHECKOUT / folder).rglob("*.py")]
     for word in code_words(document):
@@ -145,8 +186,8 @@ def test_the_files_that_a_document_names_are_there(document: Path):
             assert (CHECKOUT / word).exists(), word
 
 
-def test_the_readme_lists_the_settings_and_their_defaults():
-    rows = table(README, "parameter", "default", "meaning")
+def test_the_settings_of_a_router_are_listed_with_their_defaults():
+    rows = table(SETTINGS, "parameter", "default", "meaning")
     assert [name for name, _, _ in rows] == [setting.name for setting in fields(RouterParameters)]
     for setting, (_, default, _) in zip(fields(RouterParameters), rows, strict=True):
         if setting.default in WITHOUT_A_VALUE:
@@ -155,25 +196,44 @@ def test_the_readme_lists_the_settings_and_their_defaults():
             assert setting.metadata["read"](default) == setting.default
 
 
-def test_the_readme_lists_the_request_parameters():
-    assert [name for name, _ in table(README, "request parameter", "meaning")] == list(PARAMETERS)
+def test_the_request_parameters_are_listed():
+    assert [name for name, _ in table(REQUESTS, "request parameter", "meaning")] == list(PARAMETERS)
+
+
+def test_the_settings_of_an_emulated_variant_are_listed_with_their_defaults():
+    rows = table(SIMULATION, "parameter", "default", "meaning")
+    assert [(name, default) for name, default, _ in rows] == [
+        (setting.name, WITHOUT_A_VALUE.get(setting.default, str(setting.default)))
+        for setting in fields(EmulatedSettings)
+    ]
+
+
+def test_each_group_of_tables_that_is_generated_is_in_one_document():
+    assert sorted(name for document in DOCUMENTS for name in generated(document)) == [
+        "emulated executor",
+        "messages",
+        "onnx executor",
+        "request parameters",
+        "router parameters",
+        "routing file",
+    ]
 
 
 def test_the_metrics_are_listed_with_kind_labels_and_help():
-    rows = table(CHECKOUT / "docs" / "metrics.md", "name", "kind", "labels")
+    rows = table(documents.METRICS, "name", "kind", "labels")
     assert rows == [
         [metric.name, metric.kind.value, ", ".join(metric.labels), metric.help] for metric in METRICS
     ]
 
 
 def test_the_policies_are_listed():
-    cells = [cell for cell, _, _ in table(ALGORITHM, "name", "rule")]
+    cells = [cell for cell, _, _ in table(documents.POLICIES, "name", "rule")]
     names = [name.partition(":")[0].strip() for cell in cells for name in cell.split(",")]
     assert sorted(names) == sorted(POLICIES)
 
 
 def test_the_settings_of_the_onnx_executor_are_listed():
-    names = [name for name, _, _ in table(OPERATING, "parameter", "default", "meaning")]
+    names = [name for name, _, _ in table(ONNX, "parameter", "default", "meaning")]
     with pytest.raises(ConfigurationError) as refusal:
         parse_settings({"?": ""})
     known = str(refusal.value).rpartition("expected one of ")[2].split(", ")
@@ -181,7 +241,7 @@ def test_the_settings_of_the_onnx_executor_are_listed():
 
 
 def test_the_defaults_of_the_onnx_executor_are_right():
-    rows = table(OPERATING, "parameter", "default", "meaning")
+    rows = table(ONNX, "parameter", "default", "meaning")
     defaults = {name: default for name, default, _ in rows if default != "required"}
     settings = parse_settings({"execution_provider": CPU.name})
     assert defaults == {
@@ -197,7 +257,7 @@ def test_the_defaults_of_the_onnx_executor_are_right():
 
 
 def test_the_execution_providers_are_listed_with_devices_and_options():
-    listed = {name: (devices, options) for name, devices, options in table(OPERATING, "execution provider")}
+    listed = {name: (devices, options) for name, devices, options in table(ONNX, "execution provider")}
     assert listed == {
         provider.name: (
             ", ".join(device.value for device in Device if device in provider.devices),
@@ -215,13 +275,13 @@ def test_the_decision_that_is_shown_has_the_fields_of_one():
     shown = json.loads(example.text)
     assert list(shown) == list(told)
     assert all(list(candidate) == list(told["candidates"][0]) for candidate in shown["candidates"])
-    described = [name for cell, _ in table(OPERATING, "field") for name in cell.split(", ")]
+    described = [name for cell, _ in table(REQUESTS, "field") for name in cell.split(", ")]
     assert described == list(told)
 
 
 def test_every_reason_why_a_variant_was_out_that_is_explained_is_one_that_the_router_gives():
     given = list(templates(*nodes(*PACKAGE.rglob("*.py"))))
-    for reason, _ in table(OPERATING, "reason_out"):
+    for reason, _ in table(MESSAGES, "reason_out"):
         assert any(matches(reason, template) for template in given), reason
 
 
@@ -231,7 +291,7 @@ def test_every_reason_that_a_profile_gives_is_explained():
     named = [text for name, text in vars(VariantProfile).items() if name.isupper() and isinstance(text, str)]
     assert given
     assert named
-    explained = [reason for reason, _ in table(OPERATING, "reason_out")]
+    explained = [reason for reason, _ in table(MESSAGES, "reason_out")]
     assert [each for each in given + named if not any(matches(row, each) for row in explained)] == []
 
 
@@ -240,7 +300,7 @@ def test_every_message_of_the_router_is_explained():
     raised = [each for each in messages(*message_sources()) if not FRAME.fullmatch(each)]
     assert raised
     unexplained = [each for each in raised if not any(matches(row, each) for row in rows)]
-    assert unexplained == [], f"add a row to 'Messages' in {OPERATING.relative_to(CHECKOUT)}"
+    assert unexplained == [], f"add a row to {MESSAGES.relative_to(CHECKOUT)}"
 
 
 def test_no_message_is_explained_that_the_router_does_not_give():
@@ -251,7 +311,7 @@ def test_no_message_is_explained_that_the_router_does_not_give():
 
 def own_messages() -> list[str]:
     """The messages that are explained, without Triton's own."""
-    explained: Mapping[str, list[list[str]]] = tables(OPERATING, "message")
+    explained: Mapping[str, list[list[str]]] = tables(MESSAGES, "message")
     return [row[0] for heading, rows in explained.items() if heading != "Triton's own" for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime serves this variant, as the parameters in config.pbtxt say."""
+"""Serve this variant with ONNX Runtime, as configured in config.pbtxt."""
 
 from router_backend.executors.onnx_runtime import TritonPythonModel
 

@@ -3,7 +3,7 @@
 The names are the same in `ModelRouter.export_prometheus_metrics()` and in Triton's metrics endpoint. That
 endpoint cannot show a histogram that is added to in bulk, and `promtool` rejects the label `le` on a counter:
 the latencies are cumulative counters with the label `le_seconds`. Quantiles can be computed all the same, by
-`histogram_quantile` of a `label_replace` (docs/metrics.md has the query).
+`histogram_quantile` of a `label_replace` (docs/operate/metrics.md has the query).
 
 References:
     Prometheus, Metric and label naming, https://prometheus.io/docs/practices/naming/
@@ -149,14 +149,14 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
     ),
     Metric(
         "model_router_measurements_rejected_total",
-        "Implausible latencies, memory and power, and those timed by a faulty clock; they are not learned.",
+        "Measurements of latency, memory or power that were rejected as implausible and not learned from.",
         _COUNTER,
         _VARIANT,
         lambda variant: variant.measurements_rejected,
     ),
     Metric(
         "model_router_drift_alarms_total",
-        "Times that a lasting change of the variant's service time was detected.",
+        "Times that a permanent change of a variant's service time was detected.",
         _COUNTER,
         _VARIANT,
         lambda variant: variant.drift_alarms,
@@ -267,7 +267,7 @@ MODEL_METRICS: tuple[Metric[ModelMetrics], ...] = (
     ),
     Metric(
         "model_router_config_age_seconds",
-        "Time since the present routing configuration was applied.",
+        "Time since the current routing configuration was applied.",
         _GAUGE,
         _MODEL,
         lambda model: model.config_age_s,

@@ -1,4 +1,4 @@
-"""docs/routing.md says what is so: its example loads, and its tables have every key."""
+"""docs/tune/routing.md is right: its examples load, and its tables have every key."""
 
 import json
 from dataclasses import asdict
@@ -8,9 +8,8 @@ import pytest
 from router_backend import Guardrails, ModelSettings
 from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import SCHEMA, parse_routing
-from tests.documents import CHECKOUT, Example, examples, table
+from tests.documents import ROUTING, Example, examples, table
 
-ROUTING = CHECKOUT / "docs" / "routing.md"
 CONTENT = json.loads(SCHEMA.read_text(encoding="utf-8"))
 PARTS = {
     "key": CONTENT,

@@ -1,4 +1,4 @@
-"""What docs/adding-a-policy.md says of a policy in this project, done in a copy of it."""
+"""Follow docs/develop/adding-a-policy.md in a copy of this project."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import CHECKOUT, examples
+from tests.documents import CHECKOUT, POLICIES, examples
 
 COPIED = ("router_backend", "tools", "tests", "docs", "README.md", "CHANGELOG.md", "pyproject.toml")
 REGISTRY = Path("router_backend", "core", "policies", "registry.py")
@@ -44,7 +44,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry = replaced(registry, first, own + first)
     registry = replaced(registry, "    )\n}\n", "        CpuFirstPolicy,\n    )\n}\n")
     (folder / REGISTRY).write_text(registry)
-    page = folder / "docs" / "algorithm.md"
+    page = folder / POLICIES.relative_to(CHECKOUT)
     before, name_and_rule, after = re.split(r"(\| name \| rule \|.*?\n)(?=\n)", page.read_text(), flags=re.S)
     page.write_text(f"{before}{name_and_rule}| `cpu_first` | the CPU while it is fast enough | |\n{after}")
     return folder
