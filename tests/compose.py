@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from router_backend.core.telemetry.names import METRICS
 from ruamel.yaml import YAML
 
+from router_backend.core.telemetry.metrics import METRICS
 from tests.documents import CHECKOUT
 
 COMPOSE = CHECKOUT / "docker-compose.yml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
-from router_backend.core.logical_model import LogicalModel
+from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.errors import DeadlineError, NoVariantError, RouterError, VariantsFailedError

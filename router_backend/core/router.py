@@ -13,7 +13,8 @@ from router_backend.core.choosing.filters import FILTERS, Filter
 from router_backend.core.dispatch import Dispatch
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.experiments.manager import ExperimentManager
-from router_backend.core.logical_model import Environment, LogicalModel, check_variants
+from router_backend.core.model.environment import Environment
+from router_backend.core.model.logical_model import LogicalModel, check_variants
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import PolicySource, new_policy
 from router_backend.core.records.characteristics import ModelCharacteristics
@@ -102,7 +103,6 @@ class ModelRouter:
                 raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
             experiments = self.experiments.add_model(model_name, names)
             model = LogicalModel(model_name, variants, policy, own, experiments, self._environment)
-            model.counts.configured_s = self._clock()
             self._models[model_name] = model
 
     def set_routing_policy(self, policy: PolicySource) -> None:

@@ -8,7 +8,7 @@ import time
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.router_model import RouterModel
-from router_backend.core.logical_model import NOT_LOADED
+from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
 from router_backend.runtime.error_classifier import ErrorClassifier

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
-from router_backend.core.telemetry.names import METRICS, REQUESTS
 
+from router_backend.core.telemetry.metrics import METRICS
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.prometheus import obtain_prometheus
 from tests.integration.client import Client, items, until
@@ -16,6 +16,7 @@ from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
 
+REQUESTS = "model_router_requests_total"
 SOON = "50"  # ms: the tests wait for what is written at that interval
 TWO_INSTANCES = "instance_group [{ kind: KIND_CPU count: 2 }]"
 
@@ -72,16 +73,16 @@ def expect(server: EmbeddedTriton, value: float, name: str, **labels: str) -> No
 
 
 def answers(server: EmbeddedTriton, model: str) -> float:
-    return Scrape(server).total(REQUESTS.name, model=model, outcome="success")
+    return Scrape(server).total(REQUESTS, model=model, outcome="success")
 
 
 def test_the_sum_over_variants_is_what_the_clients_counted(server: EmbeddedTriton, client: Client) -> None:
     before = answers(server, "counted")
     for value in range(30):
         client.ask("counted", items(value))
-    expect(server, before + 30, REQUESTS.name, model="counted", outcome="success")
+    expect(server, before + 30, REQUESTS, model="counted", outcome="success")
     scrape = Scrape(server)
-    by_device = scrape.total(REQUESTS.name, model="counted", device="cpu", policy="latency")
+    by_device = scrape.total(REQUESTS, model="counted", device="cpu", policy="latency")
     assert by_device == before + 30
     assert scrape.total("model_router_requests_within_total", model="counted", le_seconds="+Inf") == by_device
     assert scrape.total("model_router_request_duration_seconds_total", model="counted") > 0.0
@@ -89,7 +90,7 @@ def test_the_sum_over_variants_is_what_the_clients_counted(server: EmbeddedTrito
 
 
 def test_warm_ups_are_not_counted(server: EmbeddedTriton) -> None:
-    assert Scrape(server).total(REQUESTS.name, model="deserted") == 0.0
+    assert Scrape(server).total(REQUESTS, model="deserted") == 0.0
     assert answers(server, "silent") == 0.0
 
 
@@ -101,8 +102,8 @@ def test_a_failure_and_the_retry_count_at_the_variant_that_failed(
         failed += len(client.decision("half_broken", items(1))["failed"])
     expect(server, failed, "model_router_retries_total", model="half_broken", variant="no_paper")
     expect(server, failed, "model_router_faults_total", variant="no_paper", fault="error")
-    expect(server, failed, REQUESTS.name, model="half_broken", variant="no_paper", outcome="failure")
-    assert Scrape(server).total(REQUESTS.name, model="half_broken", outcome="ignored") == 0.0
+    expect(server, failed, REQUESTS, model="half_broken", variant="no_paper", outcome="failure")
+    assert Scrape(server).total(REQUESTS, model="half_broken", outcome="ignored") == 0.0
     assert Scrape(server).total("model_router_retries_total", model="half_broken", variant="slow") == 0.0
 
 
@@ -123,7 +124,7 @@ def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_where_t
     assert "model 'punctual': no variant can answer within " in refusal.message
     assert " ms, the soonest is expected in " in refusal.message
     expect(server, 1, "model_router_refusals_total", model="punctual", reason="deadline")
-    assert Scrape(server).total(REQUESTS.name, model="punctual") == 0.0
+    assert Scrape(server).total(REQUESTS, model="punctual") == 0.0
     client.ask("punctual", items(1), parameters={"router_refuse_late": False})
     asked = {"router_allowed_variants": "slow", "router_max_latency_ms": 2, "router_refuse_late": True}
     assert "no variant can answer within " in client.refusal("counted", items(1), parameters=asked).message
@@ -140,7 +141,7 @@ def test_a_request_that_is_late_for_all_others_once_a_variant_has_failed_is_refu
         refusal = client.refusal("hasty", items(1), parameters=asked)
         assert refusal.status == "UNAVAILABLE"
         assert "model 'hasty': no variant can answer within " in refusal.message
-        return Scrape(server).total(REQUESTS.name, model="hasty", variant="no_paper", outcome="ignored") > 0.0
+        return Scrape(server).total(REQUESTS, model="hasty", variant="no_paper", outcome="ignored") > 0.0
 
     until(refused_after_a_failure)
 
@@ -158,7 +159,7 @@ def test_instances_of_a_router_add_up_and_show_their_own_state(
     calls = [client.submit("twofold", items(1)) for _ in range(40)]
     for call in calls:
         call.answer.result()
-    expect(server, before + 40, REQUESTS.name, model="twofold", outcome="success")
+    expect(server, before + 40, REQUESTS, model="twofold", outcome="success")
     text = Scrape(server).text
     assert 'router_instance="twofold_0_0"' in text
     assert 'router_instance="twofold_0_1"' in text
@@ -172,7 +173,7 @@ def test_counters_go_on_when_a_router_is_loaded_again(
         client.ask("reloaded", items(1))
         repository.router("reloaded", "fast", metrics_interval_ms=SOON, max_in_flight=100 + number)
         client.grpc.load_model("reloaded")  # the old instance hands on what is left before it goes
-        expect(server, before + number + 1, REQUESTS.name, model="reloaded", outcome="success")
+        expect(server, before + number + 1, REQUESTS, model="reloaded", outcome="success")
     until(lambda: Scrape(server).total("model_router_variant_ready", model="reloaded") == 1.0)
 
 

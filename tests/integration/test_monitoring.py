@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import urllib3
-from router_backend.core.telemetry.names import METRICS, Kind, Metric
 
+from router_backend.core.telemetry.metrics import METRICS, Kind, Metric
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.emulation.repository import write_repository
 from router_tools.errors import ToolError

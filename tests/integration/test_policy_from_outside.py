@@ -14,18 +14,17 @@ from tests.integration.model_repository import ModelRepository
 pytestmark = pytest.mark.integration
 
 FORGETFUL = """
-from router_backend.core.policies.base import Choice, Policy
+from router_backend.core.policies.base import Policy
 
 
 class Forgetful(Policy):
     name = "forgetful"
 
-    def choose(self, candidates, context, now_s, rng):
-        for candidate in candidates:
-            candidate.cost = candidate.latency_ms
-        return Choice(candidates[-1])
+    def score(self, candidates, request):
+        for place, candidate in enumerate(candidates):
+            candidate.cost = -place
 
-    def observe(self, profile, size, propensity, latency_ms, now_s):
+    def observe(self, execution):
         raise RuntimeError("where did I put it")
 """
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from router_backend.core.telemetry.names import METRICS
+from router_backend.core.telemetry.metrics import METRICS
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.config.parameters import RouterParameters

@@ -72,10 +72,10 @@ class CongestionPrice:
             wait_ms = candidate.wait_ms
             expected_ms = candidate.service_ms * (1.0 + 0.5 * candidate.variance)
             mean_ms = candidate.mean_service_ms or expected_ms
-            price = idle * u / ((1.0 - u) * candidate.concurrency)
+            backlog = (wait_ms + 0.5 * expected_ms) / mean_ms
+            price = u * (idle / ((1.0 - u) * candidate.concurrency) + own * backlog)
             if wait_ms:
                 price += shared * wait_ms / (wait_ms + 2.0 * mean_ms)
-            price += own * u * (wait_ms + 0.5 * expected_ms) / mean_ms
             candidate.cost = (wait_ms + expected_ms * (1.0 + price)) / candidate.weight
 
     def _priority_factor(self, priority: int) -> float:

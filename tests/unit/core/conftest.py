@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from router_backend.core.logical_model import LogicalModel
+from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.policies.base import Choice, Policy
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant

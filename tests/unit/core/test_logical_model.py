@@ -6,7 +6,7 @@ import pytest
 
 from router_backend.baselines.static import StaticPolicy
 from router_backend.core.choosing.decision import RoutingDecision
-from router_backend.core.logical_model import LogicalModel
+from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant

@@ -4,7 +4,7 @@ import random
 import pytest
 
 from router_backend.core.choosing.decision import RoutingDecision
-from router_backend.core.logical_model import LogicalModel
+from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from tests.unit.core.candidates import StatedLatency

@@ -1,0 +1,1 @@
+"""One logical model: selects a variant for each request, records how it ended, counts both."""

@@ -1,0 +1,261 @@
+"""One logical model, as the router and its hosts use it."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.experiments.model_experiments import ModelExperiments
+from router_backend.core.model.environment import Environment
+from router_backend.core.model.pickers import Pickers
+from router_backend.core.model.recorder import Recorder
+from router_backend.core.model.selector import Selector
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.outcome import Fault, Refusal
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.telemetry.snapshot import ModelMetrics, VariantMetrics
+from router_backend.core.variants.capacity import DeviceLimits
+from router_backend.core.variants.load import Place
+from router_backend.core.variants.state import VariantState
+from router_backend.errors import (
+    ConfigurationError,
+    DeadlineError,
+    InvalidRequestError,
+    NoVariantError,
+    RouterError,
+)
+
+
+class LogicalModel:
+    """Selects variants and records ends under the router's lock. Thread-safe, but for what expects the lock.
+
+    Args:
+        name: what clients call it.
+        variants: the models that can serve it, at least one, each once.
+        policy: the policy that chooses, for this model alone.
+        settings: how to decide.
+        experiments: the experiments that its requests take part in.
+        environment: what it shares with the router's other models.
+
+    Attributes:
+        name: the same.
+        states: its variants by name.
+
+    Raises:
+        ConfigurationError: the policy is for a variant that the model lacks.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        variants: Sequence[Variant],
+        policy: Policy,
+        settings: ModelSettings,
+        experiments: ModelExperiments,
+        environment: Environment,
+    ) -> None:
+        self.name = name
+        self.states = {variant.name: VariantState(variant, settings.coverage) for variant in variants}
+        self._lock, self._clock = environment.lock, environment.clock
+        self._experiments = experiments
+        self._abandoned: deque[tuple[VariantState, Place]] = deque()
+        self._pickers = Pickers(name, self.states, policy, experiments, environment.rng)
+        self._selector = Selector(
+            name, self.states, self._pickers, settings, environment, self._abandoned.append
+        )
+        self._recorder = Recorder(self.states.values(), environment.capacity)
+        self._apply(settings)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that chooses where a request and experiments say nothing."""
+        return self._pickers.policy
+
+    @property
+    def device_limits(self) -> Mapping[Device, DeviceLimits]:
+        """What each device may hold, all models together."""
+        return self._settings.device_limits
+
+    def now_s(self) -> float:
+        """Return the time, in seconds of the router's clock."""
+        return self._clock()
+
+    def route(self, context: RoutingContext) -> RoutingDecision:
+        """Choose a variant and reserve a place in flight there.
+
+        Raises:
+            InvalidRequestError: no variant could ever serve this request.
+            NoVariantError: every variant is rejected at the moment; the text says why each one is.
+            DeadlineError: none would answer in time, and such requests are refused.
+        """
+        asked_s = self._clock()
+        with self._lock:
+            counts = self._recorder.counts
+            counts.decisions += 1
+            now_s = self._clock()
+            if self._abandoned:
+                self._free_abandoned(now_s)
+            try:
+                return self._selector.select(context, now_s)
+            except RouterError as error:
+                counts.refusals[_refusal(error)] += 1
+                raise
+            finally:
+                counts.decision_s += self._clock() - asked_s
+
+    def record(
+        self,
+        decision: RoutingDecision,
+        *,
+        latency_ms: float | None = None,
+        memory_mb: float | None = None,
+        power_w: float | None = None,
+        fault: Fault | None = None,
+    ) -> Execution | None:
+        """Free the decision's place, and learn and count how the attempt ended.
+
+        Args:
+            decision: what `route` returned.
+            latency_ms: from sending to answer; `None` without a fault if the end says nothing (ignored).
+            memory_mb: memory that the request was seen to take; `None` if it was not measured.
+            power_w: power that was seen to be drawn for it; `None` if it was not measured.
+            fault: how the variant failed; `None` if it did not.
+
+        Returns:
+            How it ended; `None` if that was recorded before.
+        """
+        with self._lock:
+            place = decision.take_place()
+            if place is None:
+                return None
+            now_s = self._clock()
+            if fault is None and latency_ms is not None:
+                return self._recorder.answered(decision, place, latency_ms, memory_mb, power_w, now_s)
+            self._recorder.free(decision.state, place, now_s)
+            return self._recorder.ended(decision, fault, now_s)
+
+    def release(self, decision: RoutingDecision) -> None:
+        """Free the place of an attempt whose end cannot be judged yet; `conclude` follows."""
+        with self._lock:
+            place = decision.take_place()
+            if place is not None:
+                self._recorder.free(decision.state, place, self._clock())
+
+    def conclude(self, decision: RoutingDecision, fault: Fault | None) -> Execution:
+        """Count how a released attempt ended: with a fault of the variant, or `None` if that says nothing."""
+        with self._lock:
+            return self._recorder.ended(decision, fault, self._clock())
+
+    def retried(self, decision: RoutingDecision) -> None:
+        """Count that a request went on to another variant after this decision's had failed it."""
+        with self._lock:
+            self._recorder.variant_counts[decision.state].retries += 1
+
+    def refused(self, refusal: Refusal) -> None:
+        """Count a request that was refused before it was routed."""
+        with self._lock:
+            self._recorder.counts.refusals[refusal] += 1
+
+    def config_refused(self) -> None:
+        """Count a change of the settings that was refused."""
+        with self._lock:
+            self._recorder.counts.configs_refused += 1
+
+    def set_ready(self, variant: str, not_ready_reason: str | None) -> None:
+        """Set whether a variant can take requests: `None`, or the reason why it cannot."""
+        with self._lock:
+            self.state(variant).not_ready_reason = not_ready_reason
+
+    def state(self, variant: str) -> VariantState:
+        """Return the state of a variant; to be read, not changed.
+
+        Raises:
+            InvalidRequestError: the model has no such variant.
+        """
+        if variant not in self.states:
+            raise InvalidRequestError(
+                f"model '{self.name}' has no variant '{variant}': expected one of {', '.join(self.states)}"
+            )
+        return self.states[variant]
+
+    def reasons_out(self, now_s: float) -> dict[str, str]:
+        """Return why variants can take no request of any kind now, by name. Expects the lock."""
+        return self._selector.reasons_out(now_s)
+
+    def metrics(self) -> ModelMetrics:
+        """Return what was counted so far and the state of the variants. Expects the lock."""
+        now_s = self._clock()
+        counts = self._recorder.counts.copy()
+        running = self._experiments.running
+        return ModelMetrics(
+            self.name,
+            {name: self._variant_metrics(state, now_s) for name, state in self.states.items()},
+            counts,
+            now_s - counts.configured_s,
+            {experiment_id: 0.0 for experiment_id, _ in counts.arms}
+            | {name: experiment.fraction(now_s) for name, experiment in running.items()},
+        )
+
+    def configure(self, policy: Policy, settings: ModelSettings) -> None:
+        """Decide by other settings from now on; what was learned, and its coverage, stay. Expects the lock.
+
+        Raises:
+            ConfigurationError: the policy is for a variant that the model lacks; then nothing has changed.
+        """
+        self._pickers.use(policy)
+        self._selector.configure(settings)
+        self._apply(settings)
+        self._recorder.counts.configs_accepted += 1
+
+    def set_policy(self, policy: Policy) -> None:
+        """Choose by another policy from now on. Expects the lock.
+
+        Raises:
+            ConfigurationError: the policy is for a variant that the model lacks; then nothing has changed.
+        """
+        self._pickers.use(policy)
+
+    def _apply(self, settings: ModelSettings) -> None:
+        self._settings = settings
+        self._recorder.profiling = settings.profiling
+        self._recorder.counts.configured_s = self._clock()
+
+    def _free_abandoned(self, now_s: float) -> None:
+        while self._abandoned:
+            self._recorder.free(*self._abandoned.popleft(), now_s)
+
+    def _variant_metrics(self, state: VariantState, now_s: float) -> VariantMetrics:
+        return VariantMetrics(
+            variant=state.variant.name,
+            device=state.variant.device,
+            counts=self._recorder.variant_counts[state].copy(),
+            measurements_rejected=state.profile.measurements_rejected,
+            drift_alarms=state.profile.latency.change.alarms,
+            in_flight=state.load.in_flight,
+            utilization=state.load.utilization(now_s),
+            breaker=state.breaker.state,
+            ready=state.not_ready_reason is None,
+            confidence=state.profile.confidence(now_s),
+        )
+
+
+def _refusal(error: RouterError) -> Refusal:
+    if isinstance(error, DeadlineError):
+        return Refusal.DEADLINE
+    return Refusal.NO_VARIANT if isinstance(error, NoVariantError) else Refusal.INVALID_REQUEST
+
+
+def check_variants(model_name: str, variants: Sequence[Variant]) -> None:
+    """Refuse no variants, and one that is listed twice.
+
+    Raises:
+        ConfigurationError: the model and the variants.
+    """
+    names = [variant.name for variant in variants]
+    if not names:
+        raise ConfigurationError(f"model '{model_name}': expected at least one variant, found none")
+    if len(set(names)) < len(names):
+        raise ConfigurationError(
+            f"model '{model_name}': every variant may stand once, found {', '.join(names)}"
+        )

@@ -1,0 +1,94 @@
+"""The policies that decide about one model's requests: its own, named ones, and those of experiments."""
+
+import random
+from collections.abc import Collection
+
+from router_backend.core.experiments.arm import Arm
+from router_backend.core.experiments.model_experiments import ModelExperiments
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.goals import POLICY_OF_GOAL
+from router_backend.core.policies.picker import Picker
+from router_backend.core.policies.registry import create_policy
+from router_backend.core.records.request import RoutingContext
+from router_backend.errors import ConfigurationError, RequestPolicyError
+
+
+class Pickers:
+    """Finds the picker for each request. Not thread-safe: the model's lock guards it.
+
+    Args:
+        model_name: the model, for messages.
+        variants: the names of its variants.
+        policy: the model's own policy.
+        experiments: the experiments that its requests take part in.
+        rng: assigns requests without a unit to arms.
+
+    Raises:
+        ConfigurationError: the policy is for a variant that the model lacks.
+    """
+
+    __slots__ = ("_by_name", "_experiments", "_model_name", "_own", "_rng", "_variants")
+
+    def __init__(
+        self,
+        model_name: str,
+        variants: Collection[str],
+        policy: Policy,
+        experiments: ModelExperiments,
+        rng: random.Random,
+    ) -> None:
+        self._model_name = model_name
+        self._variants = variants
+        self._experiments = experiments
+        self._rng = rng
+        self.use(policy)
+
+    @property
+    def policy(self) -> Policy:
+        """The model's own policy."""
+        return self._own.policy
+
+    def use(self, policy: Policy) -> None:
+        """Replace the model's own policy.
+
+        Raises:
+            ConfigurationError: it is for a variant that the model lacks; then nothing has changed.
+        """
+        policy.check(self._variants)
+        self._own = Picker(policy)
+        self._by_name: dict[str, Picker] = {}
+
+    def of(self, context: RoutingContext, now_s: float) -> tuple[Picker, Arm | None]:
+        """Return the picker that a request names, else its goal's, its experiment's, or the model's own.
+
+        A further attempt of a request with a unit is decided by the same arm, which counts the first alone.
+
+        Returns:
+            The picker, and the arm that the request counts for; `None` if it counts for none.
+
+        Raises:
+            RequestPolicyError: no policy has that name, or it is for a variant that the model lacks.
+        """
+        if context.policy is not None:
+            return self._named(context.policy), None
+        if context.optimization_goal is not None:
+            return self._named(POLICY_OF_GOAL[context.optimization_goal]), None
+        if not self._experiments.running or context.warmup:
+            return self._own, None
+        arm = self._experiments.arm_of(context.unit, now_s, self._rng)
+        if arm is None:
+            return self._own, None
+        return arm.picker, None if context.excluded_variants else arm
+
+    def _named(self, name: str) -> Picker:
+        """Return the model's own if it has that name, else one for all requests that ask for it."""
+        if name == self.policy.name:
+            return self._own
+        if name not in self._by_name:
+            try:
+                policy = create_policy(name)
+                policy.check(self._variants)
+            except ConfigurationError as error:
+                raise RequestPolicyError(self._model_name, str(error)) from None
+            self._by_name[name] = Picker(policy)
+        return self._by_name[name]

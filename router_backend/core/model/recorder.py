@@ -1,0 +1,98 @@
+"""Records how attempts at the variants of one model ended: frees their places, learns, counts."""
+
+from collections.abc import Iterable
+
+from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
+from router_backend.core.records.outcome import Fault, Outcome
+from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
+from router_backend.core.variants.capacity import Capacity
+from router_backend.core.variants.load import Place
+from router_backend.core.variants.state import VariantState
+
+SUCCESS = Outcome.SUCCESS  # looking up a member of an enumeration is slow
+NOT_LOADED = "not ready: Triton has not loaded it"
+
+
+class Recorder:
+    """Not thread-safe: the model's lock guards it.
+
+    Args:
+        states: the model's variants.
+        capacity: counts what is in flight on devices that have limits.
+
+    Attributes:
+        profiling: whether answers are learned from.
+        counts: what is counted for the model.
+        variant_counts: what is counted for each variant.
+    """
+
+    __slots__ = ("_capacity", "counts", "profiling", "variant_counts")
+
+    def __init__(self, states: Iterable[VariantState], capacity: Capacity) -> None:
+        self.profiling = True
+        self.counts = ModelCounts()
+        self.variant_counts = {state: VariantCounts() for state in states}
+        self._capacity = capacity
+
+    def answered(
+        self,
+        decision: RoutingDecision,
+        place: Place,
+        latency_ms: float,
+        memory_mb: float | None,
+        power_w: float | None,
+        now_s: float,
+    ) -> Execution:
+        """Free the place of an attempt that was answered after `latency_ms`, and learn from it."""
+        state = decision.state
+        self._capacity.free(place)
+        service_ms = state.answered(place, latency_ms, now_s)
+        if service_ms is not None and self.profiling:
+            size, profile = decision.size, state.profile
+            if not profile.learn(size, service_ms, decision.expected_latency_ms, latency_ms, now_s):
+                service_ms = None
+            if memory_mb is not None or power_w is not None:
+                profile.learn_resources(size, memory_mb, power_w, now_s)
+        plausible_ms = latency_ms if MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE else None
+        execution = Execution(decision, SUCCESS, now_s, plausible_ms, service_ms)
+        self._observe(execution)
+        return execution
+
+    def ended(self, decision: RoutingDecision, fault: Fault | None, now_s: float) -> Execution:
+        """Count the end of an attempt that was not answered and whose place is free.
+
+        Args:
+            decision: what it followed from.
+            fault: how the variant failed; `None` if the end says nothing about it.
+            now_s: the time.
+        """
+        outcome = Outcome.IGNORED
+        if fault is Fault.NOT_READY:
+            decision.state.not_ready_reason = NOT_LOADED
+        elif fault is not None:
+            outcome = Outcome.FAILURE
+            decision.state.failed(fault, now_s)
+        execution = Execution(decision, outcome, now_s, fault=fault)
+        self._observe(execution)
+        return execution
+
+    def free(self, state: VariantState, place: Place, now_s: float) -> None:
+        """Free the place of an attempt that was not answered."""
+        self._capacity.free(place)
+        state.released(place, now_s)
+
+    def _observe(self, execution: Execution) -> None:
+        """Show how an attempt ended to the counters, the experiment's arm and the policy, in this order.
+
+        The policy comes last: a defect in one that a user wrote leaves everything else in order.
+        """
+        decision = execution.decision
+        if not decision.context.warmup:
+            self.variant_counts[decision.state].observe(execution)
+            if decision.arm is not None:
+                self.counts.observe(execution)
+                decision.arm.observe(execution)
+        chooser = decision.chooser
+        if chooser.learns and self.profiling:
+            chooser.observe(execution)
