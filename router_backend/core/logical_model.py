@@ -56,10 +56,13 @@ class LogicalModel:
     ) -> None:
         names = [variant.name for variant in variants]
         if not names:
-            raise ConfigurationError(f"model '{name}': expected at least one variant, found none")
+            raise ConfigurationError(where=f"model '{name}'", expected="at least one variant", found="none")
         if len(set(names)) < len(names):
             raise ConfigurationError(
-                f"model '{name}': every variant may stand once, found {', '.join(names)}"
+                where=f"model '{name}'",
+                expected="every variant once",
+                found=", ".join(names),
+                fix="name each variant once",
             )
         policy.check(names)
         self.name = name

@@ -91,7 +91,11 @@ class ModelRouter:
         model = LogicalModel(model_name, own, make(), settings, self._capacity)
         with self._lock:
             if model_name in self._models:
-                raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
+                raise ConfigurationError(
+                    where=f"model '{model_name}'",
+                    expected="to register it once",
+                    found="it is registered already",
+                )
             model.experiments = changed(
                 {}, list(self._experiments.values()), model_name, model.profiles, self._clock()
             )
@@ -405,5 +409,10 @@ def _by_name(experiments: Iterable[Experiment]) -> dict[str, Experiment]:
     by_name = {experiment.experiment_id: experiment for experiment in wanted}
     if len(by_name) < len(wanted):
         names = ", ".join(experiment.experiment_id for experiment in wanted)
-        raise ConfigurationError(f"every experiment_id may stand once, found {names}")
+        raise ConfigurationError(
+            path="experiments",
+            expected="every experiment_id once",
+            found=names,
+            fix="give each experiment a name of its own",
+        )
     return by_name
