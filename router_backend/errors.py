@@ -2,14 +2,85 @@
 
 import difflib
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 
 class RouterError(Exception):
     """Base of every error that the router raises on purpose; its text is fit to be shown to a client."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a configuration. Only `expected` is always given.
+
+    Args:
+        where: the file or object that is wrong, such as `model 'resnet50', config.pbtxt`.
+        path: the setting in it, such as `routing_rules[0].policy`.
+        expected: what is valid.
+        found: what is there instead.
+        hint: a guess at what was meant.
+        fix: what to do.
+
+    Examples:
+        >>> problem = Problem(path="weight", expected="a number above 0", found="-1", fix="leave it out")
+        >>> print(problem.at("routing.json", "rules[0]"))
+        routing.json: rules[0].weight: expected a number above 0, found -1; leave it out
+    """
+
+    expected: str
+    where: str = ""
+    path: str = ""
+    found: str = ""
+    hint: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = "".join(f"{part}: " for part in (self.where, self.path) if part)
+        found = f", found {self.found}" if self.found else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        fix = f"; {self.fix}" if self.fix else ""
+        return f"{place}expected {self.expected}{found}{hint}{fix}"
+
+    def at(self, where: str = "", path: str = "") -> "Problem":
+        """Return the same problem as seen from further up: `where` and `path` come before its own."""
+        wheres = ", ".join(filter(None, (where, self.where)))
+        return replace(self, where=wheres, path=join_path(path, self.path))
+
+
 class ConfigurationError(RouterError):
-    """A setting, a model configuration or a file is wrong: where, what was expected, found, and the fix."""
+    """A setting, a model configuration or a file is wrong.
+
+    Args:
+        problems: everything that is wrong, where several things are; else the fields of `Problem`.
+        where: as in `Problem`.
+        path: as in `Problem`.
+        expected: as in `Problem`.
+        found: as in `Problem`.
+        hint: as in `Problem`.
+        fix: as in `Problem`.
+    """
+
+    def __init__(
+        self,
+        *problems: Problem,
+        where: str = "",
+        path: str = "",
+        expected: str = "",
+        found: str = "",
+        hint: str = "",
+        fix: str = "",
+    ) -> None:
+        one = Problem(where=where, path=path, expected=expected, found=found, hint=hint, fix=fix)
+        self.problems = problems or (one,)
+        super().__init__(*self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+    def at(self, where: str = "", path: str = "") -> "ConfigurationError":
+        """Return the same error as seen from further up: `where` and `path` come before its own."""
+        return ConfigurationError(*(problem.at(where, path) for problem in self.problems))
 
 
 class InvalidRequestError(RouterError):
@@ -61,14 +132,25 @@ class UnknownNameError(ValueError):
         self.hint = nearest(name, known)
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """' (did you mean ...?)' where a known name is near, or is a word of this one; else nothing.
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean ...?" if a known name is similar or is a word of this one, else nothing.
 
     Examples:
         >>> nearest("metal_mps", ["cpu", "mps"])
-        " (did you mean 'mps'?)"
+        "did you mean 'mps'?"
     """
-    spelt = {each.lower(): each for each in known}
-    words = [word for word in re.split("[^a-z0-9]+", name.lower()) if word in spelt]
-    matches = difflib.get_close_matches(name.lower(), spelt, n=1) or words
-    return f" (did you mean '{spelt[matches[0]]}'?)" if matches else ""
+    spelled = {each.lower(): each for each in known}
+    words = [word for word in re.split("[^a-z0-9]+", name.lower()) if word in spelled]
+    matches = difflib.get_close_matches(name.lower(), spelled, n=1) or words
+    return f"did you mean '{spelled[matches[0]]}'?" if matches else ""
+
+
+def join_path(outer: str, inner: str) -> str:
+    """Return the path of `inner` seen from where `outer` is.
+
+    Examples:
+        >>> join_path("routing_rules", join_path("[0]", "goal"))
+        'routing_rules[0].goal'
+    """
+    separator = "." if outer and inner and not inner.startswith("[") else ""
+    return f"{outer}{separator}{inner}"

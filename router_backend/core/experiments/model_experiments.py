@@ -75,9 +75,7 @@ def changed(
         try:
             started = RunningExperiment(experiment, model_name, variants, now_s)
         except ConfigurationError as error:
-            raise ConfigurationError(
-                f"model '{model_name}', experiment '{experiment.experiment_id}', {error}"
-            ) from None
+            raise error.at(where=f"model '{model_name}', experiment '{experiment.experiment_id}'") from None
         running[experiment.experiment_id] = started
     return ModelExperiments(running) if running else None
 
