@@ -2,12 +2,22 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 
 class RouterError(Exception):
-    """Base of every error that the router raises on purpose; its text is fit to be shown to a client."""
+    """Base of every error that the router raises on purpose; its text is fit to be shown to a client.
+
+    Attributes:
+        status: the gRPC status that a client receives.
+        advice: what to do about it.
+    """
+
+    status: ClassVar[str] = "INTERNAL"
+    advice: ClassVar[str] = "see the message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +93,41 @@ class ConfigurationError(RouterError):
         return ConfigurationError(*(problem.at(where, path) for problem in self.problems))
 
 
+class Problems(list[Problem]):
+    """Collects what is wrong in several steps, to report all of it at once.
+
+    Examples:
+        >>> problems = Problems()
+        >>> with problems.collect("routing.json"):
+        ...     raise ConfigurationError(expected="a number", found="a list")
+        >>> problems.raise_if_any()
+        Traceback (most recent call last):
+        router_backend.errors.ConfigurationError: routing.json: expected a number, found a list
+    """
+
+    @contextmanager
+    def collect(self, where: str = "", path: str = "") -> Iterator[None]:
+        """Keep the problems of a step instead of raising them, as seen from `where` and `path`."""
+        try:
+            yield
+        except ConfigurationError as error:
+            self += error.at(where, path).problems
+
+    def raise_if_any(self) -> None:
+        """Raise all of them.
+
+        Raises:
+            ConfigurationError: there are some.
+        """
+        if self:
+            raise ConfigurationError(*self)
+
+
 class InvalidRequestError(RouterError):
-    """The client's request cannot be served by any variant, whatever their state."""
+    """The client's request cannot be served by any variant, in no state of theirs."""
+
+    status = "INVALID_ARGUMENT"
+    advice = "correct the request"
 
 
 class RequestPolicyError(InvalidRequestError):
@@ -106,30 +149,27 @@ class RequestPolicyError(InvalidRequestError):
 class NoVariantError(RouterError):
     """Every variant that fits the request is out at the moment: not ready, ejected or already tried."""
 
+    status = "UNAVAILABLE"
+    advice = "load a variant, or try again later"
+
 
 class DeadlineError(NoVariantError):
-    """No variant would answer within the request's deadline, and such requests are refused."""
+    """No variant would answer within the request's deadline, and such requests are rejected."""
+
+    advice = "allow more time, send less, or do without `refuse_late`"
 
 
 class OverloadedError(RouterError):
     """More requests are in flight than the router accepts."""
 
+    status = "UNAVAILABLE"
+    advice = "send fewer at a time, or raise `max_in_flight`"
+
 
 class VariantsFailedError(RouterError):
-    """Every variant that was tried answered with an error; the text keeps each one's own."""
+    """Every variant that was tried answered with an error; the text has each of them."""
 
-
-class UnknownNameError(ValueError):
-    """A text is none of the names that it could be; for readers of texts, which are told only of ValueErrors.
-
-    Args:
-        name: what was found.
-        known: what could have been.
-    """
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(name)
-        self.hint = nearest(name, known)
+    advice = "see the error of each variant in the message"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

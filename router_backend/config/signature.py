@@ -6,6 +6,8 @@ from typing import Any
 
 from router_backend.errors import ConfigurationError
 
+SAME = "give the variants of one model the same names, types and dims"
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
@@ -87,27 +89,37 @@ def check_agreement(first: str, one: Signature, second: str, other: Signature) -
     _check_tensors("output", first, one.outputs, second, other.outputs)
     if (one.max_batch_size == 0) != (other.max_batch_size == 0):
         raise ConfigurationError(
-            f"models '{first}' and '{second}' disagree on batching: max_batch_size is "
-            f"{one.max_batch_size} and {other.max_batch_size}; either both or neither may be 0"
+            where=f"models '{first}' and '{second}'",
+            path="max_batch_size",
+            expected="both 0 or neither",
+            found=f"{one.max_batch_size} and {other.max_batch_size}",
         )
 
 
 def _check_tensors(
     kind: str, first: str, ones: Sequence[TensorSpec], second: str, others: Sequence[TensorSpec]
 ) -> None:
+    models = f"models '{first}' and '{second}'"
     by_name = {tensor.name: tensor for tensor in others}
     for tensor in ones:
         twin = by_name.pop(tensor.name, None)
         if twin != tensor:
             found = f"'{twin}'" if twin else f"no such {kind} (it has {_names(others)})"
             raise ConfigurationError(
-                f"models '{first}' and '{second}' disagree: {kind} '{tensor}' of '{first}' against {found} "
-                f"of '{second}'; variants of one model need the same names, types and dims"
+                where=models,
+                path=kind,
+                expected=f"'{tensor}' as in '{first}'",
+                found=f"{found} in '{second}'",
+                fix=SAME,
             )
     if by_name:
+        names = _names(by_name.values())
         raise ConfigurationError(
-            f"models '{first}' and '{second}' disagree: '{second}' has {kind} {_names(by_name.values())} "
-            f"and '{first}' has not; variants of one model need the same names, types and dims"
+            where=models,
+            path=kind,
+            expected=f"no more than in '{first}'",
+            found=f"{names} in '{second}'",
+            fix=SAME,
         )
 
 
