@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from msgspec import UNSET, Struct, inspect
 from msgspec.structs import asdict
 
-from router_backend.config.words import expected_of, fix_of, names_of, printable, shown, without_null
+from router_backend.config.words import expected_of, fix_of, keys_of, names_of, printable, shown, without_null
 from router_backend.errors import ConfigurationError, Problem, Problems, join_path, nearest
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
@@ -152,7 +152,8 @@ def parse_text(kind: inspect.Type, text: object) -> object:
     if isinstance(kind, inspect.DictType):
         return _parse_pairs(kind, text)
     if isinstance(kind, inspect.StructType):
-        return dict(zip((each.name for each in kind.fields), text.split("=", 1), strict=False))
+        parts = zip(kind.fields, text.split("=", 1), strict=False)
+        return {each.name: parse_text(each.type, part) for each, part in parts}
     if isinstance(kind, inspect.BoolType):
         return SWITCH.get(text, text)
     return _parse_number(kind, text)
@@ -202,7 +203,7 @@ class _Loader:
         known = {each.encode_name: each for each in kind.fields}
         self._check_repeated(value, path)
         for key in filter(lambda key: key not in known, value):
-            expected, found = f"only {', '.join(known)}", f"unknown key '{printable(key)}'"
+            expected, found = f"only {', '.join(keys_of(kind))}", f"unknown key '{printable(key)}'"
             self._add(Problem(path=path, expected=expected, found=found, hint=nearest(key, known)))
         for key in (name for name, each in known.items() if each.required and name not in value):
             expected = f"the key '{key}' ({expected_of(known[key].type)})"
@@ -223,9 +224,12 @@ class _Loader:
 
     def _mapping(self, kind: inspect.DictType, value: dict[str, Any], path: str) -> dict[Any, Any]:
         self._check_repeated(value, path)
-        keys = [self.load(kind.key_type, parse_text(kind.key_type, key), f"{path}, key") for key in value]
-        members = (self.load(kind.value_type, value[key], join_path(path, printable(key))) for key in value)
-        return dict(zip(keys, members, strict=True))
+        loaded = {}
+        for key, member in value.items():
+            place = join_path(path, printable(key))
+            name = self.load(kind.key_type, parse_text(kind.key_type, key), place)
+            loaded[name] = self.load(kind.value_type, member, place)
+        return loaded
 
     def _value(self, kind: inspect.Type, value: Any, path: str, outer: inspect.Type) -> Any:
         if isinstance(value, str) and printable(value) != value:

@@ -83,7 +83,7 @@ class RoutingConfig:
 
     def rule_for(self, model_name: str) -> RoutingRule | None:
         """Return the first rule for a model, `None` if there is none."""
-        return next((rule for rule in self.rules if fnmatchcase(model_name, rule.model_name_pattern)), None)
+        return next((rule for rule in self.rules if rule.matches(model_name)), None)
 
     def settings_for(self, model_name: str, own: RouterParameters | None = None) -> ModelSettings:
         """Return the settings of a model.

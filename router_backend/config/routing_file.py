@@ -98,7 +98,12 @@ def to_json(config: RoutingConfig) -> str:
         experiments=tuple(map(_section, config.experiments)),
         profiling=config.profiling,
     )
-    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode() + "\n"
+    return (
+        msgspec.json.format(
+            msgspec.json.encode(document, enc_hook=dict, order="deterministic"), indent=2
+        ).decode()
+        + "\n"
+    )
 
 
 def _section(experiment: Experiment) -> ExperimentSection:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -32,8 +33,12 @@ from router_backend.errors import ConfigurationError
 DAY_MS = 24 * 60 * 60 * 1000
 
 Text = Annotated[str, Meta(min_length=1)]
+PolicyName = Annotated[Text, Meta(extra={"expected": "the name of a policy"})]
+ExperimentName = Annotated[Text, Meta(extra={"expected": "the name of an experiment"})]
+Address = Annotated[Text, Meta(extra={"expected": "the address of a schema"})]
+ModelName = Annotated[Text, Meta(extra={"expected": "the name of a model"})]
 Pattern = Annotated[Text, Meta(extra={"expected": "a pattern of model names, such as resnet*"})]
-FilePath = Annotated[Path, Meta(extra={"expected": "the path of a file"})]
+FilePath = Annotated[Path | None, Meta(extra={"expected": "the path of a file"})]
 Texts = Mapping[str, Annotated[Text, Meta(extra={"expected": 'text, such as "0.3"'})]]
 Pairs = Annotated[Texts, Meta(extra={"expected": "name=value with commas between, each name once"})]
 Count = Annotated[int, Meta(ge=1)]
@@ -52,7 +57,10 @@ Weight = Annotated[float, Meta(gt=0, extra={"fix": "1 is neutral, 2 prefers the 
 Weights = Annotated[
     Mapping[Device, Weight], Meta(extra={"expected": "device=weight with commas between, each device once"})
 ]
-BatchSizes = Annotated[tuple[Count, ...], Meta(extra={"none": "none"})]
+BatchSizes = Annotated[
+    tuple[Count, ...],
+    Meta(extra={"none": "none", "expected": "whole numbers with commas between, or none"}),
+]
 Devices = Annotated[frozenset[Device], Meta(min_length=1)]
 
 
@@ -60,14 +68,14 @@ class PolicyChoice(Struct, frozen=True, omit_defaults=True):
     """A policy with its own settings.
 
     Args:
-        name: [a policy](algorithm.md#policies), with its argument if it takes one: `static:resnet50_gpu`.
+        name: a policy, with its argument if it takes one: `static:resnet50_gpu`.
         parameters: its own settings, as texts.
 
     Raises:
         ConfigurationError: there is no such policy, or it does not take one of the parameters.
     """
 
-    name: Text
+    name: PolicyName
     parameters: Texts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -118,6 +126,10 @@ class RoutingRule(SharedSettings, frozen=True, kw_only=True, omit_defaults=True)
     def chooser(self) -> PolicyChoice | UnsetType:
         """The policy, named or implied by the goal."""
         return self.policy if self.goal is UNSET else policy_of(self.goal)
+
+    def matches(self, model_name: str) -> bool:
+        """Return whether it is for a model."""
+        return fnmatchcase(model_name, self.model_name_pattern)
 
 
 class LimitsSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -178,7 +190,7 @@ class ExperimentSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
         ConfigurationError: as of `Experiment`.
     """
 
-    experiment_id: Text
+    experiment_id: ExperimentName
     control: PolicyChoice
     treatment: PolicyChoice
     fraction: Share
@@ -241,14 +253,20 @@ class RoutingDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
     device_limits: Mapping[Device, LimitsSection] = field(name="backend_limits", default_factory=dict)
     profiling: bool = True
     experiments: tuple[ComparableExperiment, ...] = ()
-    address: Text | UnsetType = field(name="$schema", default=UNSET)
+    address: Address | UnsetType = field(name="$schema", default=UNSET)
 
 
 class VariantEntry(Struct, frozen=True):
     """One entry of the parameter `variants`: `name`, or `name=device` where nothing else tells the device."""
 
-    name: Text
+    name: ModelName
     device: Device | None = None
+
+
+Entries = Annotated[
+    tuple[VariantEntry, ...],
+    Meta(min_length=1, extra={"expected": "model names with commas between, each as name or name=device"}),
+]
 
 
 class RouterParameters(SharedSettings, frozen=True, kw_only=True):
@@ -259,7 +277,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         policy: the policy that chooses; without it as `goal` or `routing_config` say, else `latency`.
         policy_parameters: the policy's own settings: `name=value` with commas between.
         device_weights: how much devices are preferred, as in `gpu=1.2, cpu=0.8`; 1 is neutral.
-        routing_config: a [file with rules for many models](routing.md), reloaded when it changes; its path
+        routing_config: a file with rules for many models, reloaded when it changes; its path
             from the model's folder.
         coverage: the share of latencies that a prediction interval should contain.
         worker_threads: requests forwarded at a time; a flag of the server limits it, too.
@@ -276,17 +294,17 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         ConfigurationError: both a policy and a goal, parameters without a policy, or as of `PolicyChoice`.
     """
 
-    variants: Annotated[tuple[VariantEntry, ...], Meta(min_length=1)]
+    variants: Entries
     policy: str | UnsetType = UNSET
     policy_parameters: Pairs | UnsetType = UNSET
     device_weights: Weights = field(name="backend_weights", default_factory=dict)
-    routing_config: FilePath | None = None
+    routing_config: FilePath = None
     coverage: Probability = ModelSettings().coverage
     worker_threads: Annotated[int, Meta(ge=1, le=10_000)] = 32
     max_in_flight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
     readiness_interval_ms: IntervalMs = 500
     warmup_batch_sizes: BatchSizes = (1, 1, 8, 8)
-    trace_file: FilePath | None = None
+    trace_file: FilePath = None
     metrics: bool = True
     metrics_interval_ms: IntervalMs = 1000
 
@@ -336,7 +354,7 @@ class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
     optimization_goal: OptimizationGoal | UnsetType = field(name="router_goal", default=UNSET)
-    policy: Text | UnsetType = UNSET
+    policy: PolicyName | UnsetType = UNSET
     allowed_variants: Annotated[frozenset[Text], Meta(min_length=1)] | UnsetType = UNSET
     allowed_devices: Devices | UnsetType = UNSET
     max_memory_mb: Megabytes | UnsetType = UNSET

@@ -1,12 +1,10 @@
 """The tensors that a model takes and gives, and whether models agree on them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from router_backend.errors import ConfigurationError
-
-SAME = "give the variants of one model the same names, types and dims"
+from router_backend.errors import ConfigurationError, Problem, Problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class TensorSpec:
     optional: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} {self.data_type} {list(self.dims)}{' optional' if self.optional else ''}"
+        return f"{self.data_type} {list(self.dims)}{' optional' if self.optional else ''}"
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which Triton takes it when a configuration is completed."""
@@ -80,51 +78,27 @@ def common_signature(signatures: Mapping[str, Signature]) -> Signature:
 
 
 def check_agreement(first: str, one: Signature, second: str, other: Signature) -> None:
-    """Refuse two models whose tensors differ.
+    """Reject two models whose tensors differ.
 
     Raises:
-        ConfigurationError: they disagree on an input, an output, or on whether there is a batch.
+        ConfigurationError: every input and output on which they disagree, and whether there is a batch.
     """
-    _check_tensors("input", first, one.inputs, second, other.inputs)
-    _check_tensors("output", first, one.outputs, second, other.outputs)
-    if (one.max_batch_size == 0) != (other.max_batch_size == 0):
-        raise ConfigurationError(
-            where=f"models '{first}' and '{second}'",
-            path="max_batch_size",
-            expected="both 0 or neither",
-            found=f"{one.max_batch_size} and {other.max_batch_size}",
-        )
-
-
-def _check_tensors(
-    kind: str, first: str, ones: Sequence[TensorSpec], second: str, others: Sequence[TensorSpec]
-) -> None:
-    models = f"models '{first}' and '{second}'"
-    by_name = {tensor.name: tensor for tensor in others}
-    for tensor in ones:
-        twin = by_name.pop(tensor.name, None)
-        if twin != tensor:
-            found = f"'{twin}'" if twin else f"no such {kind} (it has {_names(others)})"
-            raise ConfigurationError(
-                where=models,
-                path=kind,
-                expected=f"'{tensor}' as in '{first}'",
-                found=f"{found} in '{second}'",
-                fix=SAME,
+    problems = Problems()
+    for kind, ones, others in (("input", one.inputs, other.inputs), ("output", one.outputs, other.outputs)):
+        tensors, twins = ({tensor.name: tensor for tensor in each} for each in (ones, others))
+        for name in (name for name in {**tensors, **twins} if tensors.get(name) != twins.get(name)):
+            problem = Problem(
+                path=f"{kind} '{name}'",
+                expected=f"{tensors.get(name, 'none')} as in '{first}'",
+                found=f"{twins.get(name, 'none')} in '{second}'",
+                fix="give the variants of one model the same names, types and dims",
             )
-    if by_name:
-        names = _names(by_name.values())
-        raise ConfigurationError(
-            where=models,
-            path=kind,
-            expected=f"no more than in '{first}'",
-            found=f"{names} in '{second}'",
-            fix=SAME,
-        )
-
-
-def _names(tensors: Iterable[TensorSpec]) -> str:
-    return ", ".join(f"'{tensor.name}'" for tensor in tensors) or "none"
+            problems.append(problem)
+    if (one.max_batch_size == 0) != (other.max_batch_size == 0):
+        found = f"{one.max_batch_size} and {other.max_batch_size}"
+        problems.append(Problem(path="max_batch_size", expected="both 0 or neither", found=found))
+    if problems:
+        raise ConfigurationError(*problems).at(f"models '{first}' and '{second}'")
 
 
 def _tensors(entries: Iterable[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:

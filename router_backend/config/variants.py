@@ -136,8 +136,8 @@ def _check_entry(model_name: str, entry: VariantEntry, repository: Path) -> None
     if path_kind(repository / entry.name / CONFIG_FILE) != REGULAR_FILE:
         models = sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_FILE}"))
         raise ConfigurationError(
-            expected=f"a model of the repository {repository}",
-            found=f"'{entry.name}', which has no {CONFIG_FILE} there",
+            expected=f"a model with a {CONFIG_FILE} in the repository {repository}",
+            found=f"'{entry.name}'",
             hint=nearest(entry.name, models),
         )
 

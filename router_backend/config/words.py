@@ -16,10 +16,11 @@ def expected_of(kind: inspect.Type) -> str:
             return (extra or {}).get("expected", "") or words.replace("number", f"number{unit}", 1)
         case inspect.StructType() | inspect.DictType():
             return _expected_object(kind)
-        case inspect.TupleType(item_types=items):
-            return f"a list of {len(items)}, each {expected_of(items[0])}"
-        case inspect.VarTupleType(min_length=at_least) | inspect.FrozenSetType(min_length=at_least):
-            return "a list with at least one item" if at_least else "a list"
+        case inspect.TupleType(item_types=kinds):
+            return f"a list of {len(kinds)} items, each {expected_of(kinds[0])}"
+        case inspect.VarTupleType() | inspect.FrozenSetType():
+            items = "one or more items" if kind.min_length else "items"
+            return f"a list of {items}, each {expected_of(kind.item_type)}"
         case inspect.EnumType() | inspect.LiteralType():
             return f"one of {', '.join(names_of(kind))}"
         case inspect.UnionType():
@@ -51,7 +52,7 @@ def shown(value: object) -> str:
 
 def _expected_object(kind: inspect.StructType | inspect.DictType) -> str:
     if isinstance(kind, inspect.StructType):
-        return f"an object with {', '.join(each.encode_name for each in kind.fields)}"
+        return f"an object with {', '.join(keys_of(kind))}"
     if isinstance(kind.key_type, inspect.EnumType):
         return f"an object with {', '.join(names_of(kind.key_type))}"
     return "an object"
@@ -66,6 +67,11 @@ def _expected_number(kind: inspect.IntType | inspect.FloatType) -> str:
     bounds = (("above", kind.gt), ("of at least", kind.ge), ("below", kind.lt), ("up to", kind.le))
     words = " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
     return f"{number} {words}".strip()
+
+
+def keys_of(kind: inspect.StructType) -> list[str]:
+    """Return the keys that an object may have, the required ones first."""
+    return [each.encode_name for each in sorted(kind.fields, key=lambda each: not each.required)]
 
 
 def names_of(kind: inspect.EnumType | inspect.LiteralType) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 import typer.main
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
-from router_backend.config.parameters import RouterParameters
+from router_backend.config.schema import RouterParameters
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.telemetry.names import METRICS
 from router_backend.core.variants.profile import VariantProfile

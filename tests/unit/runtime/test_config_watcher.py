@@ -6,9 +6,9 @@ import pytest
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.baselines.static import StaticPolicy
-from router_backend.config.parameters import RouterParameters
 from router_backend.config.router_model import RouterModel
 from router_backend.config.routing_file import read_routing_file
+from router_backend.config.schema import RouterParameters
 from router_backend.config.signature import Signature
 from router_backend.runtime.config_watcher import ConfigWatcher, watch_config
 
@@ -33,7 +33,7 @@ class Site:
         file = read_routing_file(self.path)
         parameters = RouterParameters(variants=())
         self.model = RouterModel("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
-        self.router = ModelRouter(self.model.decision, clock=lambda: 0.0)
+        self.router = ModelRouter(self.model.settings, clock=lambda: 0.0)
         self.router.register_model("m", variants=VARIANTS)
         self.informed: list[str] = []
         self.warned: list[str] = []

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.parameters import RouterParameters
 from router_backend.config.router_model import RouterModel
+from router_backend.config.schema import RouterParameters
 from router_backend.config.signature import Signature
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.records.request import RoutingContext
