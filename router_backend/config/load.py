@@ -11,7 +11,16 @@ from typing import Any, TypeVar
 from msgspec import UNSET, Struct, inspect
 from msgspec.structs import asdict
 
-from router_backend.config.words import expected_of, fix_of, keys_of, names_of, printable, shown, without_null
+from router_backend.config.words import (
+    expected_of,
+    fix_of,
+    is_whole,
+    keys_of,
+    names_of,
+    printable,
+    shown,
+    without_null,
+)
 from router_backend.errors import ConfigurationError, Problem, Problems, join_path, nearest
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
@@ -19,7 +28,6 @@ Structure = TypeVar("Structure")
 
 INVALID = object()
 LONGEST_WHOLE_NUMBER = 18
-LARGEST_EXACT = 2**53
 SWITCH = {"true": True, "false": False}
 KEYS_OF_TRITON = frozenset({"EXECUTION_ENV_PATH", "FORCE_CPU_ONLY_INPUT_TENSORS"})
 """Parameters of Triton's Python backend, which it reads from every model that it runs."""
@@ -65,8 +73,13 @@ def decode_text(where: str, content: bytes) -> str:
         ) from None
 
 
-def decode_json(where: str, text: str) -> object:
+def decode_json(where: str, text: str, line: int = 1) -> object:
     """Return the value of a JSON text; `load` reports keys that it repeats and numbers that are not finite.
+
+    Args:
+        where: the file that it is from, for the messages.
+        text: the text.
+        line: the line of the file on which it begins.
 
     Raises:
         ConfigurationError: it is not JSON, or nested too deeply.
@@ -74,9 +87,10 @@ def decode_json(where: str, text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_int=_whole_number)
     except json.JSONDecodeError as error:
-        where = f"{where}, line {error.lineno}, column {error.colno}"
+        where = f"{where}, line {line + error.lineno - 1}, column {error.colno}"
         raise ConfigurationError(where=where, expected="JSON", found=f"an error: {error.msg}") from None
     except RecursionError:
+        where = f"{where}, line {line}" if line > 1 else where
         raise ConfigurationError(where=where, expected="JSON", found="too many nested brackets") from None
 
 
@@ -139,7 +153,8 @@ def parse_text(kind: inspect.Type, text: object) -> object:
     What cannot be read stays the text that it is, for `load` to refuse.
     """
     if isinstance(kind, inspect.Metadata):
-        return [] if text == (kind.extra or {}).get("none") else parse_text(kind.type, text)
+        is_empty = isinstance(text, str) and text == (kind.extra or {}).get("none")
+        return [] if is_empty else parse_text(kind.type, text)
     if isinstance(kind, inspect.UnionType):
         return parse_text(without_null(kind), text)
     if isinstance(text, int) and not isinstance(text, bool) and isinstance(kind, inspect.StrType):
@@ -201,6 +216,7 @@ class _Loader:
 
     def _structure(self, kind: inspect.StructType, value: dict[str, Any], path: str) -> Any:
         known = {each.encode_name: each for each in kind.fields}
+        before = len(self.problems)
         self._check_repeated(value, path)
         for key in filter(lambda key: key not in known, value):
             expected, found = f"only {', '.join(keys_of(kind))}", f"unknown key '{printable(key)}'"
@@ -209,15 +225,12 @@ class _Loader:
             expected = f"the key '{key}' ({expected_of(known[key].type)})"
             found = f"only {', '.join(map(printable, value))}" if value else "no keys"
             self._add(Problem(path=path, expected=expected, found=found, fix="add it"))
-        before = len(self.problems)
         members = {
             known[key].name: self.load(known[key].type, member, join_path(path, key))
             for key, member in value.items()
             if key in known
         }
-        if len(self.problems) == before and all(
-            not each.required or each.name in members for each in kind.fields
-        ):
+        if len(self.problems) == before:
             with self.problems.collect(path=path):
                 return kind.cls(**members)
         return INVALID
@@ -237,14 +250,12 @@ class _Loader:
             return self._add(Problem(path=path, expected=expected, found=shown(value)))
         if isinstance(kind, inspect.EnumType | inspect.LiteralType):
             return self._name(kind, value, path)
-        if isinstance(kind, inspect.IntType) and isinstance(value, float) and abs(value) <= LARGEST_EXACT:
-            value = int(value) if value.is_integer() else value
         if not _accepts(kind, value):
             return self._add(
                 Problem(path=path, expected=expected_of(outer), found=shown(value), fix=fix_of(outer))
             )
         if isinstance(kind, inspect.FloatType | inspect.CustomType):
-            return float(value) if isinstance(kind, inspect.FloatType) else kind.cls(value)
+            return _number(kind, value) if isinstance(kind, inspect.FloatType) else kind.cls(value)
         return value
 
     def _name(self, kind: inspect.EnumType | inspect.LiteralType, value: object, path: str) -> Any:
@@ -256,8 +267,11 @@ class _Loader:
 
     def _check_repeated(self, value: dict[str, Any], path: str) -> None:
         if isinstance(value, _Repeated):
-            found = f"'{printable(value.key)}' twice"
-            self._add(Problem(path=path, expected="every key once", found=found, fix="remove one"))
+            key = printable(value.key)
+            place = join_path(path, key)
+            self._add(
+                Problem(path=place, expected="every key once", found=f"'{key}' twice", fix="remove one")
+            )
 
     def _add(self, problem: Problem) -> Any:
         self.problems.append(problem)
@@ -284,6 +298,10 @@ def _accepts(kind: inspect.Type, value: object) -> bool:
             return False
 
 
+def _number(kind: inspect.FloatType, value: float) -> float:
+    return int(value) if is_whole(kind) else float(value)
+
+
 def _is_within(kind: inspect.IntType | inspect.FloatType, value: float) -> bool:
     return (
         math.isfinite(value)
@@ -291,6 +309,7 @@ def _is_within(kind: inspect.IntType | inspect.FloatType, value: float) -> bool:
         and (kind.ge is None or value >= kind.ge)
         and (kind.lt is None or value < kind.lt)
         and (kind.le is None or value <= kind.le)
+        and (not is_whole(kind) or float(value).is_integer())
     )
 
 

@@ -42,6 +42,7 @@ FilePath = Annotated[Path | None, Meta(extra={"expected": "the path of a file"})
 Texts = Mapping[str, Annotated[Text, Meta(extra={"expected": 'text, such as "0.3"'})]]
 Pairs = Annotated[Texts, Meta(extra={"expected": "name=value with commas between, each name once"})]
 Count = Annotated[int, Meta(ge=1)]
+WholeNumber = Annotated[float, Meta(ge=1, multiple_of=1)]
 CountOrZero = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1, extra={"fix": "0.1 is 10 %"})]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
@@ -140,7 +141,7 @@ class LimitsSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
         max_memory_mb: how much memory these are expected to take together, in megabytes.
     """
 
-    max_in_flight: Count | UnsetType = UNSET
+    max_in_flight: WholeNumber | UnsetType = UNSET
     max_memory_mb: Megabytes | UnsetType = UNSET
 
 

@@ -43,7 +43,7 @@ def fix_of(kind: inspect.Type) -> str:
 def shown(value: object) -> str:
     """Return a value as it appears in a message; of a long one the beginning."""
     if isinstance(value, dict):
-        return "an object"
+        return "an object" if value else "an empty object"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     text = f"'{printable(value)}'" if isinstance(value, str) else json.dumps(value)
@@ -55,17 +55,22 @@ def _expected_object(kind: inspect.StructType | inspect.DictType) -> str:
         return f"an object with {', '.join(keys_of(kind))}"
     if isinstance(kind.key_type, inspect.EnumType):
         return f"an object with {', '.join(names_of(kind.key_type))}"
-    return "an object"
+    return "an object with at least one key" if kind.min_length else "an object"
+
+
+def is_whole(kind: inspect.Type) -> bool:
+    """Return whether a number must be whole; a float type with multiples of 1 takes 4.0, too."""
+    return isinstance(kind, inspect.IntType) or getattr(kind, "multiple_of", None) == 1
 
 
 def _expected_number(kind: inspect.IntType | inspect.FloatType) -> str:
-    number = "a whole number" if isinstance(kind, inspect.IntType) else "a number"
+    number = "a whole number" if is_whole(kind) else "a number"
     if kind.ge is not None and kind.le is not None:
-        return f"{number} from {kind.ge} to {kind.le}"
+        return f"{number} from {kind.ge:.15g} to {kind.le:.15g}"
     if kind.gt is not None and kind.lt is not None:
-        return f"{number} between {kind.gt} and {kind.lt}"
+        return f"{number} between {kind.gt:.15g} and {kind.lt:.15g}"
     bounds = (("above", kind.gt), ("of at least", kind.ge), ("below", kind.lt), ("up to", kind.le))
-    words = " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+    words = " and ".join(f"{word} {bound:.15g}" for word, bound in bounds if bound is not None)
     return f"{number} {words}".strip()
 
 

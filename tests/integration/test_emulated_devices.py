@@ -110,7 +110,7 @@ def test_a_variant_fails_where_the_request_says_so_and_the_router_asks_another(c
 def test_a_time_that_cannot_be_read_is_refused_with_what_was_expected(client: Client) -> None:
     refusal = client.refusal("gpu_emulated", items(1), parameters=told(ane_emulated=1.0))
     assert refusal.status == "INVALID_ARGUMENT"
-    assert "request parameter 'emulated_service_ms': expected text, a JSON object" in refusal.message
+    assert "request parameters: emulated_service_ms: expected text, a JSON object" in refusal.message
     assert "with 'gpu_emulated' among them" in refusal.message
 
 

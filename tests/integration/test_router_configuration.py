@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown_policy": (
         {"variants": "double", "policy": "latncy"},
-        "policy: expected one of latency",
+        "expected one of the policies latency",
     ),
     "no_number": (
         {"variants": "double", "worker_threads": "many"},
@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "declares_too_large_a_batch": (
         {"variants": "double", "declared": "max_batch_size: 16"},
-        "max_batch_size is 16, but the largest of its variants' is 8: lower it, or leave it out",
+        "max_batch_size is 16, but the largest of its variants' is 8; lower it, or leave it out",
     ),
 }
 """Router models that must not load: what is wrong with each, and what the server then says of it."""
@@ -200,6 +200,6 @@ def test_where_triton_completes_nothing_a_router_that_declares_nothing_is_refuse
     repository.router("declared", "double", DECLARED)
     server = triton_server(repository.folder, extra_arguments=["--disable-auto-complete-config"])
     reasons = {model.name: model.reason for model in server.models()}
-    assert "this Triton does not complete configurations: declare them as 'double' does" in reasons["bare"]
+    assert "this Triton does not complete configurations; declare them as 'double' does" in reasons["bare"]
     with closing(Client(server)) as client:
         np.testing.assert_array_equal(client.output("declared", items(2)), items(4))

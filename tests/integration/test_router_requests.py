@@ -86,8 +86,8 @@ def test_parameters_reach_the_variant_without_those_of_the_router(client: Client
 def test_a_parameter_that_triton_cannot_hand_on_is_refused(client: Client) -> None:
     refusal = client.refusal("record", items(1), parameters={"temperature": 0.5})
     assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith("request parameter 'temperature': expected text, a whole number,")
-    assert refusal.message.endswith("found 0.5: send it as text")
+    assert refusal.message.startswith("request parameters: temperature: expected text, a whole number,")
+    assert refusal.message.endswith("found 0.5; send it as text")
 
 
 def test_http_requests_carry_the_same(server: EmbeddedTriton) -> None:
@@ -132,7 +132,7 @@ def test_a_policy_that_cannot_choose_is_refused_as_any_other_parameter_is(
 ) -> None:
     refusal = client.refusal("record", items(1), parameters={"router_policy": policy})
     assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith(f"request parameter 'router_policy': {reason}")
+    assert refusal.message.startswith(f"request parameters: router_policy: {reason}")
     assert policy != "latncy" or refusal.message.endswith("found 'latncy' (did you mean 'latency'?)")
 
 
@@ -157,7 +157,7 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(client: Client) -> N
     refusal = client.refusal("record", items(1), parameters={"router_dry_run": "yes"})
     assert refusal == (
         "INVALID_ARGUMENT",
-        "request parameter 'router_dry_run': expected true or false, found 'yes'",
+        "request parameters: router_dry_run: expected true or false, found 'yes'",
     )
 
 
@@ -214,7 +214,7 @@ def test_a_client_that_asks_to_be_told_and_names_only_other_outputs_is_told_to_n
         asking.infer("record", [tensor], outputs=outputs, parameters={parameter: True})
     assert error.value.status() in ("StatusCode.INVALID_ARGUMENT", "400")
     assert error.value.message() == (
-        f"request parameter '{parameter}': expected 'routing_decision' among the requested outputs, "
+        f"request parameters: {parameter}: expected 'routing_decision' among the requested outputs, "
         "found OUTPUT, RECEIVED: add 'routing_decision' to the requested outputs, or request none by name"
     )
     assert client.executions("recorder") == executions_before

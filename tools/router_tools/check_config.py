@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,15 +14,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from router_backend.config.load import fields_of
 from router_backend.config.model_config import CONFIG_FILE, read_model_config
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.router_model import RouterModel, read_router_model
 from router_backend.config.routing_file import read_routing_file
+from router_backend.config.schema import RoutingDocument, RoutingRule
 from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError, Problems
 from router_backend.path_kind import FOLDER, path_kind
 from router_tools.errors import ToolError
 
+NAMES = {each.name: each.encode_name for kind in (RoutingDocument, RoutingRule) for each in fields_of(kind)}
+"""What the files call the settings, by their names in the core."""
 ANY_OTHER = "any other model"
 
 
@@ -77,7 +82,7 @@ def _check_repository(repository: Path) -> Checked:
     if problems:
         raise ConfigurationError(*dict.fromkeys(problems))  # routers may share a file or a variant
     if not routers:
-        raise ToolError(f"{repository}: expected a model repository with a router, found none: name another")
+        raise ToolError(f"{repository}: expected a model repository with a router, found none; name another")
     return Checked({router.name: router.settings for router in routers}, tuple(_warnings(routers)))
 
 
@@ -127,7 +132,8 @@ def _as_json(path: Path, checked: Checked) -> dict[str, Any]:
 
 
 def _settings(config: ModelSettings) -> dict[str, Any]:
-    return {name: _value(value) for name, value in asdict(config).items()}
+    names = [each.name for each in fields(config)]
+    return {NAMES.get(name, name): _value(getattr(config, name)) for name in names}
 
 
 def _value(value: object) -> object:
@@ -136,6 +142,8 @@ def _value(value: object) -> object:
         return {_value(key): _value(member) for key, member in value.items()}
     if isinstance(value, frozenset):
         return sorted(map(str, map(_value, value)))
+    if isinstance(value, DeviceLimits):
+        return asdict(value)
     return value.value if isinstance(value, Enum) else value
 
 
@@ -152,11 +160,11 @@ def _print(path: Path, checked: Checked) -> None:
 
 def _cells(config: ModelSettings) -> tuple[str, ...]:
     settings = _settings(config)
-    limits = {device: _without_none(limits) for device, limits in settings["device_limits"].items()}
+    limits = {device: _without_none(limits) for device, limits in settings["backend_limits"].items()}
     return (
         "\n".join((config.policy, *_lines(config.policy_parameters))),
-        "\n".join(settings["preferred_devices"]) or "none",
-        "\n".join(_lines(settings["device_weights"])) or "none",
+        "\n".join(settings["preferred_backends"]) or "none",
+        "\n".join(_lines(settings["backend_weights"])) or "none",
         "\n".join(f"{device}: {', '.join(_lines(held))}" for device, held in limits.items() if held)
         or "none",
         _deadline(config),

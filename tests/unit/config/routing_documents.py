@@ -444,11 +444,11 @@ BEYOND_THE_SCHEMA: dict[str, tuple[str, str]] = {
     ),
     "a key twice": (
         '{"backend_weights": {"gpu": 1, "gpu": 2}}',
-        ": backend_weights: expected every key once, found 'gpu' twice; remove one",
+        ": backend_weights.gpu: expected every key once, found 'gpu' twice; remove one",
     ),
     "the whole of it twice": (
         '{"routing_rules": [], "routing_rules": []}',
-        ": expected every key once, found 'routing_rules' twice; remove one",
+        ": routing_rules: expected every key once, found 'routing_rules' twice; remove one",
     ),
 }
 """Texts that only the reader refuses, and what it says of each."""

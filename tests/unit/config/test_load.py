@@ -39,6 +39,7 @@ class Pot(Struct, frozen=True, kw_only=True):
     colors: Annotated[frozenset[Color], Meta(min_length=1)] | UnsetType = UNSET
     limit: Annotated[float, Meta(ge=1, extra={"fix": "2 is enough"})] | None = None
     is_hot: bool = False
+    lids: Annotated[float, Meta(ge=1, multiple_of=1)] = 1
     rate: Annotated[float, Meta(gt=0, lt=1)] | UnsetType = UNSET
     span: tuple[Share, Share] = (0.0, 1.0)
     file: Path | None = None
@@ -88,7 +89,7 @@ class TestHalvesOfCharacters:
         assert message.endswith(r"found unknown key 'a\udfff'")
 
     def test_are_not_repeated_keys(self):
-        assert r"tea.json: expected every key once, found 'a\udfff' twice; remove one" in refusal(
+        assert r"tea.json: a\udfff: expected every key once, found 'a\udfff' twice; remove one" in refusal(
             r'{"name": "a", "a\udfff": 1, "a\udfff": 2}'
         )
 
@@ -118,10 +119,10 @@ class TestObjects:
 
     def test_with_a_key_twice_are_refused_rather_than_read_as_the_last(self):
         assert refusal('{"name": "a", "spout": {"color": "red", "color": "red"}}') == [
-            "tea.json: spout: expected every key once, found 'color' twice; remove one"
+            "tea.json: spout.color: expected every key once, found 'color' twice; remove one"
         ]
         assert refusal('{"name": "a", "byColor": {"red": 1, "red": 1}}') == [
-            "tea.json: byColor: expected every key once, found 'red' twice; remove one"
+            "tea.json: byColor.red: expected every key once, found 'red' twice; remove one"
         ]
 
     @pytest.mark.parametrize("value", [[], 1, "a", None, True])
@@ -167,7 +168,8 @@ class TestEverythingWrong:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("{}", "an object"),
+        ("{}", "an empty object"),
+        ('{"a": 1}', "an object"),
         ("[1]", "a list"),
         ("[]", "an empty list"),
         ("null", "null"),
@@ -187,7 +189,8 @@ class TestValues:
     @pytest.mark.parametrize(
         ("members", "attribute", "value"),
         [
-            ({"cups": [1, 7.0]}, "cups", (1, 7)),
+            ({"cups": [1, 7]}, "cups", (1, 7)),
+            ({"lids": 4.0}, "lids", 4),
             ({"byColor": {"red": 1}}, "by_color", {Color.RED: 1.0}),
             ({"colors": ["red", "red"]}, "colors", frozenset({Color.RED})),
             ({"limit": None}, "limit", None),
@@ -216,10 +219,17 @@ class TestValues:
         (message,) = refusal(f'{{"name": "a", "rate": {text}}}')
         assert message.startswith("tea.json: rate: expected a number between 0 and 1, found ")
 
-    @pytest.mark.parametrize("text", ["0", "1.5", "100", "true", '"1"', "NaN", "1e30", "1e999", "9" * 5000])
+    @pytest.mark.parametrize(
+        "text", ["0", "1.5", "2.0", "100", "true", '"1"', "NaN", "1e30", "1e999", "9" * 5000]
+    )
     def test_that_are_not_a_whole_number_are_refused(self, text):
         (message,) = refusal(f'{{"name": "a", "cups": [{text}]}}')
         assert message.startswith("tea.json: cups[0]: expected a whole number from 1 to 99, found ")
+
+    @pytest.mark.parametrize("value", [0, 1.5, "1", None])
+    def test_that_are_not_whole_where_4_0_would_be_are_refused(self, value):
+        (message,) = refusal_of(lids=value)
+        assert message.startswith("tea.json: lids: expected a whole number of at least 1, found ")
 
     def test_that_may_be_null_say_so(self):
         assert refusal_of(limit=0.5) == [
@@ -288,8 +298,8 @@ class TestTexts:
             ("byColor", "red", "byColor: expected an object with red, green, found 'red'"),
             ("byColor", "red=1,red=1", "byColor: expected an object with red, green, found 'red=1,red=1'"),
             ("file", " ", "file: expected text, or null, found ''"),
-            ("hot", "true", "expected only name, spout, cups, byColor, colors, limit, is_hot, rate, span, "
-             "file, found unknown key 'hot' (did you mean 'is_hot'?)"),
+            ("hot", "true", "expected only name, spout, cups, byColor, colors, limit, is_hot, lids, rate, "
+             "span, file, found unknown key 'hot' (did you mean 'is_hot'?)"),
         ],
     )  # fmt: skip
     def test_that_cannot_be_read_are_refused(self, key, text, message):

@@ -33,5 +33,5 @@ def test_what_cannot_be_read_is_refused_with_what_was_expected_and_found(told: o
     with pytest.raises(InvalidRequestError) as refused:
         told_service_ms("a", parameters(told))
     message = str(refused.value)
-    assert message.startswith("request parameter 'emulated_service_ms': expected text, a JSON object from")
-    assert message.endswith(f"with 'a' among them; found {told!r}")
+    assert message.startswith("request parameters: emulated_service_ms: expected text, a JSON object from")
+    assert message.endswith(f"with 'a' among them, found {told!r}")

@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_written_is_refused_with_its_place(
     with pytest.raises(ConfigurationError) as refused:
         open_trace(router_model(path), warnings.append)
     assert str(refused.value) == (
-        "model 'm', config.pbtxt, parameter 'trace_file': expected a file that can be written, "
-        f"found '{path}' ({reason}): name another one"
+        "model 'm', config.pbtxt: trace_file: expected a file that can be written, "
+        f"found '{path}' ({reason}); name another file"
     )
     assert threading.active_count() == threads

@@ -52,8 +52,6 @@ def read_document(path: Path, kind: type[Content]) -> Document[Content]:
     except ConfigurationError as error:
         problems = [_located(path, text, problem) for problem in error.problems]
         raise ToolError("\n".join(map(str, problems))) from None
-    except RecursionError:
-        raise ToolError(f"{path}: expected JSON, found too many nested brackets") from None
 
 
 def read_text(path: Path) -> str:

@@ -58,13 +58,12 @@ def read_trace(path: Path) -> list[TracedRequest]:
 def _requests(path: Path) -> Iterator[TracedRequest]:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
-            yield _request(f"{path}, line {number}", line)
+            yield _request(path, number, line)
 
 
-def _request(where: str, line: str) -> TracedRequest:
+def _request(path: Path, number: int, line: str) -> TracedRequest:
     try:
-        return TracedRequest(**given(load(TraceLine, decode_json(where, line), where)))
+        value = decode_json(str(path), line, number)
+        return TracedRequest(**given(load(TraceLine, value, f"{path}, line {number}")))
     except ConfigurationError as error:
         raise ToolError(str(error)) from None
-    except RecursionError:
-        raise ToolError(f"{where}: expected JSON, found too many nested brackets") from None
