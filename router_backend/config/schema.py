@@ -31,6 +31,7 @@ from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 
 DAY_MS = 24 * 60 * 60 * 1000
+DEVICES = ", ".join(device.value for device in Device)
 
 Text = Annotated[str, Meta(min_length=1)]
 PolicyName = Annotated[Text, Meta(extra={"expected": "the name of a policy"})]
@@ -266,7 +267,12 @@ class VariantEntry(Struct, frozen=True):
 
 Entries = Annotated[
     tuple[VariantEntry, ...],
-    Meta(min_length=1, extra={"expected": "model names with commas between, each as name or name=device"}),
+    Meta(
+        min_length=1,
+        extra={
+            "expected": f"model names with commas between, each as name or name=device (device: {DEVICES})"
+        },
+    ),
 ]
 
 

@@ -114,17 +114,16 @@ def test_http_requests_carry_the_same(server: EmbeddedTriton) -> None:
 def test_an_unknown_parameter_of_the_router_is_refused_with_the_nearest_name(client: Client) -> None:
     refusal = client.refusal("record", items(1), parameters={"router_explian": True})
     assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith(
-        "request parameter 'router_explian' is unknown (did you mean 'router_explain'?): expected one of "
-    )
+    assert refusal.message.startswith("request parameters: expected only router_max_latency_ms, ")
+    assert refusal.message.endswith("found unknown key 'router_explian' (did you mean 'router_explain'?)")
 
 
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
-        ("latncy", "expected one of latency, "),
-        ("static:nobody", "expected 'static:' and one of recorder"),
-        ("latency:gpu", "expected 'latency' alone, found 'latency:gpu'"),
+        ("latncy", "expected one of the policies latency, "),
+        ("static:nobody", "policy 'static': expected 'static:' and one of recorder"),
+        ("latency:gpu", "policy 'latency': expected 'latency' alone, found 'latency:gpu'"),
     ],
 )
 def test_a_policy_that_cannot_choose_is_refused_as_any_other_parameter_is(
@@ -132,7 +131,7 @@ def test_a_policy_that_cannot_choose_is_refused_as_any_other_parameter_is(
 ) -> None:
     refusal = client.refusal("record", items(1), parameters={"router_policy": policy})
     assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith(f"request parameters: router_policy: {reason}")
+    assert refusal.message.startswith(f"request parameter 'router_policy': {reason}")
     assert policy != "latncy" or refusal.message.endswith("found 'latncy' (did you mean 'latency'?)")
 
 
@@ -214,7 +213,7 @@ def test_a_client_that_asks_to_be_told_and_names_only_other_outputs_is_told_to_n
         asking.infer("record", [tensor], outputs=outputs, parameters={parameter: True})
     assert error.value.status() in ("StatusCode.INVALID_ARGUMENT", "400")
     assert error.value.message() == (
-        f"request parameters: {parameter}: expected 'routing_decision' among the requested outputs, "
+        f"request parameter '{parameter}': expected 'routing_decision' among the requested outputs, "
         "found OUTPUT, RECEIVED: add 'routing_decision' to the requested outputs, or request none by name"
     )
     assert client.executions("recorder") == executions_before

@@ -41,7 +41,8 @@ class TestVariants:
         assert message.startswith(
             "model 'resnet50', config.pbtxt: expected the key 'variants' (model names with"
         )
-        assert message.endswith("each as name or name=device), found only policy; add it")
+        assert "each as name or name=device (device: cpu, gpu, neural_engine, mps)" in message
+        assert message.endswith("found only policy; add it")
 
     @pytest.mark.parametrize(("text", "index"), [("", 0), ("a,,b", 1), ("a,", 1), ("=gpu", 0)])
     def test_without_a_name_are_refused_with_their_place(self, text, index):
