@@ -62,13 +62,7 @@ class ConfigurationError(RouterError):
     """A setting, a model configuration or a file is wrong.
 
     Args:
-        problems: everything that is wrong, where several things are; else the fields of `Problem`.
-        where: as in `Problem`.
-        path: as in `Problem`.
-        expected: as in `Problem`.
-        found: as in `Problem`.
-        hint: as in `Problem`.
-        fix: as in `Problem`.
+        problems: everything that is wrong, if it is several things; else the fields of `Problem` are given.
     """
 
     def __init__(

@@ -54,7 +54,6 @@ Milliseconds = Annotated[
 IntervalMs = Annotated[int, Meta(ge=1, le=DAY_MS, extra={"unit": "milliseconds"})]
 Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
 Megabytes = Annotated[float, Meta(gt=0, extra={"unit": "megabytes"})]
-Watts = Annotated[float, Meta(gt=0, extra={"unit": "watts"})]
 Weight = Annotated[float, Meta(gt=0, extra={"fix": "1 is neutral, 2 prefers the device twice as much"})]
 Weights = Annotated[
     Mapping[Device, Weight], Meta(extra={"expected": "device=weight with commas between, each device once"})
@@ -337,40 +336,6 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
             (problem,) = error.problems
             path = f"policy_{problem.path}" if problem.path else "policy"
             raise ConfigurationError(replace(problem, path=path)) from None
-
-
-class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f"router_{name}"):
-    """The parameters of a request that are for the router.
-
-    Args:
-        max_latency_ms: the deadline of the whole request, from its arrival.
-        refuse_late: reject the request at once, with UNAVAILABLE, if no variant can answer it in time.
-        optimization_goal: the objective to optimize for.
-        policy: the policy that chooses, before any goal.
-        allowed_variants: only these may serve it, with commas between.
-        allowed_devices: only variants on these devices may serve it, with commas between.
-        max_memory_mb: variants that are expected to take more memory may not serve it.
-        max_power_w: variants that are expected to draw more power may not serve it.
-        priority: above 0 it need not spare later requests, below 0 it should spare them more.
-        sticky_key: what experiments assign an arm by; else the correlation id, else the request id.
-        explain: the output `routing_decision` holds the decision.
-        dry_run: report the decision without running the model; there are no other outputs.
-        report: report the state of devices and experiments as JSON in `routing_decision`, and nothing else.
-    """
-
-    max_latency_ms: Milliseconds | UnsetType = UNSET
-    refuse_late: bool | UnsetType = UNSET
-    optimization_goal: OptimizationGoal | UnsetType = field(name="router_goal", default=UNSET)
-    policy: PolicyName | UnsetType = UNSET
-    allowed_variants: Annotated[frozenset[Text], Meta(min_length=1)] | UnsetType = UNSET
-    allowed_devices: Devices | UnsetType = UNSET
-    max_memory_mb: Megabytes | UnsetType = UNSET
-    max_power_w: Watts | UnsetType = UNSET
-    priority: int | UnsetType = UNSET
-    sticky_key: Text | UnsetType = UNSET
-    explain: bool | UnsetType = UNSET
-    dry_run: bool | UnsetType = UNSET
-    report: bool | UnsetType = UNSET
 
 
 class StatedCharacteristics(Struct, frozen=True, kw_only=True):

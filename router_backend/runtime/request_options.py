@@ -1,19 +1,60 @@
 """What a request asks of the router itself: its parameters that start with `router_`."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from router_backend.config.load import fields_of, given, load_texts
-from router_backend.config.schema import RequestParameters
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import field as named
+
+from router_backend.config.load import given, load_texts
+from router_backend.config.schema import Devices, Megabytes, Milliseconds, PolicyName, Text
+from router_backend.core.records.request import OptimizationGoal
 from router_backend.errors import ConfigurationError, InvalidRequestError, Problem, nearest
 
 PREFIX = "router_"
 WHERE = "request parameters"
-PARAMETERS = tuple(each.encode_name for each in fields_of(RequestParameters))
-
 ParameterValue = str | int | float | bool
+
+
+Watts = Annotated[float, Meta(gt=0, extra={"unit": "watts"})]
+
+
+class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f"router_{name}"):
+    """The parameters of a request that are for the router.
+
+    Args:
+        max_latency_ms: the deadline of the whole request, from its arrival.
+        refuse_late: reject the request at once, with UNAVAILABLE, if no variant can answer it in time.
+        optimization_goal: the objective to optimize for.
+        policy: the policy that chooses, before any goal.
+        allowed_variants: only these may serve it, with commas between.
+        allowed_devices: only variants on these devices may serve it, with commas between.
+        max_memory_mb: variants that are expected to take more memory may not serve it.
+        max_power_w: variants that are expected to draw more power may not serve it.
+        priority: above 0 it need not spare later requests, below 0 it should spare them more.
+        sticky_key: what experiments assign an arm by; else the correlation id, else the request id.
+        explain: the output `routing_decision` holds the decision.
+        dry_run: report the decision without running the model; there are no other outputs.
+        report: report the state of devices and experiments as JSON in `routing_decision`, and nothing else.
+    """
+
+    max_latency_ms: Milliseconds | UnsetType = UNSET
+    refuse_late: bool | UnsetType = UNSET
+    optimization_goal: OptimizationGoal | UnsetType = named(name="router_goal", default=UNSET)
+    policy: PolicyName | UnsetType = UNSET
+    allowed_variants: Annotated[frozenset[Text], Meta(min_length=1)] | UnsetType = UNSET
+    allowed_devices: Devices | UnsetType = UNSET
+    max_memory_mb: Megabytes | UnsetType = UNSET
+    max_power_w: Watts | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    sticky_key: Text | UnsetType = UNSET
+    explain: bool | UnsetType = UNSET
+    dry_run: bool | UnsetType = UNSET
+    report: bool | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from router_backend.config.routing_file import SCHEMA
 from router_backend.config.words import names_of
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.onnx_settings import OnnxParameters
+from router_backend.runtime.request_options import RequestParameters
 from router_tools.simulator import schema as files
 
 CHECKOUT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ SCHEMAS = {
 }
 TABLES: Mapping[str, tuple[str, type]] = {
     "router parameters": ("parameter", schema.RouterParameters),
-    "request parameters": ("request parameter", schema.RequestParameters),
+    "request parameters": ("request parameter", RequestParameters),
     "stated characteristics": ("parameter", schema.StatedCharacteristics),
     "onnx parameters": ("parameter", OnnxParameters),
     "routing keys": ("key", schema.RoutingDocument),

@@ -60,7 +60,7 @@ def test_an_invalid_time_is_refused(key: str, text: str, found: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("", "''"), ("[]", "an empty list"), ("{}", "an object"), ("7", "7"), ("1,2", "'1,2'")],
+    [("", "''"), ("[]", "an empty list"), ("{}", "an empty object"), ("7", "7"), ("1,2", "'1,2'")],
 )
 def test_an_invalid_table_is_refused(text: str, found: str) -> None:
     message = refusal({"ms_by_batch": text})
