@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import UNSET, Struct, inspect
-from msgspec.structs import asdict
 
 from router_backend.config.words import (
     expected_of,
@@ -123,15 +122,16 @@ def load_texts(kind: type[Structure], texts: Mapping[str, object], where: str = 
     Raises:
         ConfigurationError: every problem of the texts, each with its key.
     """
-    types = {each.encode_name: each.type for each in fields_of(kind)}
+    known = _fields_by_name(kind)
     own = {key: text for key, text in texts.items() if key not in KEYS_OF_TRITON}
-    values = {key: parse_text(types[key], text) if key in types else text for key, text in own.items()}
+    values = {key: parse_text(known[key].type, text) if key in known else text for key, text in own.items()}
     return load(kind, values, where)
 
 
 def given(structure: Struct) -> dict[str, Any]:
     """Return the members of a structure that were not left out."""
-    return {name: value for name, value in asdict(structure).items() if value is not UNSET}
+    values = ((name, getattr(structure, name)) for name in structure.__struct_fields__)
+    return {name: value for name, value in values if value is not UNSET}
 
 
 def fields_of(kind: type) -> Sequence[inspect.Field]:
@@ -139,6 +139,16 @@ def fields_of(kind: type) -> Sequence[inspect.Field]:
     described = describe_type(kind)
     assert isinstance(described, inspect.StructType)
     return described.fields
+
+
+@cache
+def _fields_by_name(kind: type) -> dict[str, inspect.Field]:
+    return {each.encode_name: each for each in fields_of(kind)}
+
+
+@cache
+def _required(kind: type) -> tuple[str, ...]:
+    return tuple(each.encode_name for each in fields_of(kind) if each.required)
 
 
 @cache
@@ -215,13 +225,13 @@ class _Loader:
         return [self.load(kind, value, f"{path}[{index}]") for index, (kind, value) in pairs]
 
     def _structure(self, kind: inspect.StructType, value: dict[str, Any], path: str) -> Any:
-        known = {each.encode_name: each for each in kind.fields}
+        known = _fields_by_name(kind.cls)
         before = len(self.problems)
         self._check_repeated(value, path)
         for key in filter(lambda key: key not in known, value):
             expected, found = f"only {', '.join(keys_of(kind))}", f"unknown key '{printable(key)}'"
             self._add(Problem(path=path, expected=expected, found=found, hint=nearest(key, known)))
-        for key in (name for name, each in known.items() if each.required and name not in value):
+        for key in filter(lambda key: key not in value, _required(kind.cls)):
             expected = f"the key '{key}' ({expected_of(known[key].type)})"
             found = f"only {', '.join(map(printable, value))}" if value else "no keys"
             self._add(Problem(path=path, expected=expected, found=found, fix="add it"))
@@ -245,7 +255,7 @@ class _Loader:
         return loaded
 
     def _value(self, kind: inspect.Type, value: Any, path: str, outer: inspect.Type) -> Any:
-        if isinstance(value, str) and printable(value) != value:
+        if isinstance(value, str) and not value.isascii() and printable(value) != value:
             expected = r"whole characters (\ud800 to \udfff alone are halves)"
             return self._add(Problem(path=path, expected=expected, found=shown(value)))
         if isinstance(kind, inspect.EnumType | inspect.LiteralType):
