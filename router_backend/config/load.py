@@ -122,7 +122,7 @@ def load_texts(kind: type[Structure], texts: Mapping[str, object], where: str = 
     Raises:
         ConfigurationError: every problem of the texts, each with its key.
     """
-    known = _fields_by_name(kind)
+    known = {each.encode_name: each for each in fields_of(kind)}
     own = {key: text for key, text in texts.items() if key not in KEYS_OF_TRITON}
     values = {key: parse_text(known[key].type, text) if key in known else text for key, text in own.items()}
     return load(kind, values, where)
