@@ -17,7 +17,7 @@ class RouterError(Exception):
     """
 
     status: ClassVar[str] = "INTERNAL"
-    advice: ClassVar[str] = "see the message"
+    advice: ClassVar[str] = "as it says"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ class RoutingConfig:
                 path="experiments",
                 expected="every experiment_id once",
                 found=", ".join(names),
-                fix="rename one",
+                fix="give each experiment a name of its own",
             )
         for pattern in {experiment.model_name_pattern for experiment in self.experiments}:
             same = [each for each in self.experiments if each.model_name_pattern in (pattern, "*")]

@@ -317,9 +317,11 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Reject what does not go together."""
         if self.policy is UNSET and self.policy_parameters is not UNSET:
-            path, fix = "policy_parameters", "name the policy"
             raise ConfigurationError(
-                path=path, expected="the parameter 'policy' as well", found="none", fix=fix
+                path="policy_parameters",
+                expected="the parameter 'policy' as well",
+                found="none",
+                fix="name the policy",
             )
         if self.policy is not UNSET and self.goal is not UNSET:
             raise both_policy_and_goal(self.policy, self.goal)

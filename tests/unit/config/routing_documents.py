@@ -385,7 +385,8 @@ BEYOND_THE_SCHEMA: dict[str, tuple[str, str]] = {
     ),
     "an experiment twice": (
         json.dumps({"experiments": [EXPERIMENT, EXPERIMENT]}),
-        ": experiments: expected every experiment_id once, found new, new; rename one",
+        ": experiments: expected every experiment_id once, found new, new; give each experiment a name of "
+        "its own",
     ),
     "a range that ends before it begins": (
         json.dumps({"experiments": [{**EXPERIMENT, "unit_range": [0.5, 0.5]}]}),
