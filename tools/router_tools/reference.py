@@ -225,9 +225,9 @@ def _problems(path: Path) -> Iterator[Problem]:
         members = {each.arg: _template(each.value) for each in call.keywords if each.arg}
         if isinstance(call.func, ast.Name) and "expected" in members:
             shown = {name: members[name] for name in ("expected", "found", "fix") if name in members}
-            path = members.get("path", "")
+            setting = members.get("path", "")
             if members["expected"] != PLACEHOLDER:  # else the tables of settings say what is expected
-                yield Problem(path="" if path == PLACEHOLDER else path, **shown)
+                yield Problem(path="" if setting == PLACEHOLDER else setting, **shown)
 
 
 def _answers() -> list[tuple[str, str, str]]:
