@@ -33,11 +33,14 @@ class BrokenNodeError(Exception):
 
     Args:
         node: which.
-        problem: what was expected of it and found.
+        expected: what the node should have or be.
+        found: what it has or is instead.
     """
 
-    def __init__(self, node: NodeProto, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(self, node: NodeProto, expected: str, found: str) -> None:
+        super().__init__(expected, found)
+        self.expected = expected
+        self.found = found
         self.name = node.name
         self.operator = node.op_type
 
@@ -57,11 +60,16 @@ def reading(path: Path, step: str) -> Iterator[None]:
         yield
     except BrokenNodeError as error:
         raise ConfigurationError(
-            f"{path}, node '{error.name}' ({error.operator}): {error}: export the model again"
+            where=f"{path}, node '{error.name}' ({error.operator})",
+            expected=error.expected,
+            found=error.found,
+            fix="export the model again",
         ) from None
     except BROKEN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
         raise ConfigurationError(
-            f"{path}: expected a model that can be analyzed, found, while {step}, {reason}: "
-            f"export the model again"
+            where=str(path),
+            expected="a model that can be analyzed",
+            found=f"{reason}, while {step}",
+            fix="export the model again",
         ) from error

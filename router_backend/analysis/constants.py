@@ -96,7 +96,7 @@ def _sizes(node: onnx.NodeProto, shape: onnx.TensorProto) -> list[int]:
             sizes = numpy_helper.to_array(shape).tolist()
     if sizes is None or min(sizes, default=0) < 0:
         raise BrokenNodeError(
-            node, f"expected '{shape.name}' to be a list of whole numbers of 0 or more, found another tensor"
+            node, f"'{shape.name}' to be a list of whole numbers of 0 or more", "another tensor"
         )
     return sizes
 

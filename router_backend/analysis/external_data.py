@@ -33,26 +33,34 @@ def _check_numbers(where: str, tensor: onnx.TensorProto) -> None:
     for entry in tensor.external_data:
         if entry.key in NUMBERS and not (entry.value.isascii() and entry.value.isdecimal()):
             raise ConfigurationError(
-                f"{where}: expected a whole number as the {entry.key} of its external data, found "
-                f"'{entry.value}': save the model again"
+                where=where,
+                expected=f"a whole number as the {entry.key} of its external data",
+                found=f"'{entry.value}'",
+                fix="save the model again",
             )
 
 
 def _check_file(where: str, folder: Path, stored: external_data_helper.ExternalDataInfo) -> None:
     if "\0" in stored.location:
         raise ConfigurationError(
-            f"{where}: expected the name of a file with external data, found one with a NUL character: "
-            f"save the model again"
+            where=where,
+            expected="the name of a file with external data",
+            found="one with a NUL character",
+            fix="save the model again",
         )
     file = (folder / stored.location).resolve()
     if not file.is_relative_to(folder.resolve()):
         raise ConfigurationError(
-            f"{where}: expected data in the file's own folder, found "
-            f"'{stored.location}': move it there and save the model again"
+            where=where,
+            expected="data in the file's own folder",
+            found=f"'{stored.location}'",
+            fix="move it there and save the model again",
         )
     needed_bytes = (stored.offset or 0) + (stored.length or 0)
     if path_kind(file) != REGULAR_FILE or file.stat().st_size < needed_bytes:
         raise ConfigurationError(
-            f"{where}: expected {needed_bytes} bytes of external data in "
-            f"'{stored.location}', found fewer or no such file: copy it along with the model"
+            where=where,
+            expected=f"{needed_bytes} bytes of external data in '{stored.location}'",
+            found="fewer or no such file",
+            fix="copy it along with the model",
         )

@@ -59,16 +59,16 @@ def _input(node: onnx.NodeProto, index: int, values: Values, rank: int | None = 
         BrokenNodeError: a standard operator lacks the input, or it has another rank.
     """
     if index >= len(node.input):
-        raise _unfit(node, f"expected an input {index}, found {len(node.input)} inputs")
+        raise _unfit(node, f"an input {index}", f"{len(node.input)} inputs")
     shape = _shape(values, node.input[index])
     if not shape if rank is None else len(shape) != rank:
         needed = "some" if rank is None else rank
-        raise _unfit(node, f"expected input {index} with {needed} dimensions, found {len(shape)}")
+        raise _unfit(node, f"input {index} with {needed} dimensions", f"{len(shape)}")
     return shape
 
 
-def _unfit(node: onnx.NodeProto, problem: str) -> Exception:
-    return BrokenNodeError(node, problem) if node.domain in STANDARD_DOMAINS else OpenShapeError()
+def _unfit(node: onnx.NodeProto, expected: str, found: str) -> Exception:
+    return BrokenNodeError(node, expected, found) if node.domain in STANDARD_DOMAINS else OpenShapeError()
 
 
 def _output(node: onnx.NodeProto, values: Values) -> tuple[int, ...]:

@@ -82,8 +82,10 @@ def _check_counts(path: Path, found: ModelCharacteristics) -> None:
         count = getattr(found, name)
         if count is not None and count > LARGEST_COUNT:
             raise ConfigurationError(
-                f"{path}: expected shapes of a model, found ones that come to {name} of more than "
-                f"{LARGEST_COUNT}: export the model again"
+                where=str(path),
+                expected="shapes of a model",
+                found=f"ones that come to {name} of more than {LARGEST_COUNT}",
+                fix="export the model again",
             )
 
 

@@ -34,25 +34,32 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 def _parse(path: Path) -> onnx.ModelProto:
     kind = path_kind(path)
     if kind != REGULAR_FILE:
-        raise ConfigurationError(f"{path}: expected an ONNX file, found {kind}: name another")
+        raise ConfigurationError(where=str(path), expected="an ONNX file", found=kind, fix="name another")
     try:
         size_bytes = path.stat().st_size
         if size_bytes > LARGEST_BYTES:
             raise ConfigurationError(
-                f"{path}: expected at most 2 GB, which is what protobuf can read, found {size_bytes} bytes: "
-                f"store the weights beside it, with onnx.save(..., save_as_external_data=True)"
+                where=str(path),
+                expected="at most 2 GB, which is what protobuf can read",
+                found=f"{size_bytes} bytes",
+                fix="store the weights beside it, with onnx.save(..., save_as_external_data=True)",
             )
         model = onnx.load(path, load_external_data=False)
     except OSError as error:
         raise ConfigurationError(
-            f"{path}: expected an ONNX file, found: {error.strerror}: name another"
+            where=str(path), expected="an ONNX file", found=str(error.strerror), fix="name another"
         ) from None
     except DecodeError:
         raise ConfigurationError(
-            f"{path}: expected an ONNX file, found one that is truncated or of another kind: export it again"
+            where=str(path),
+            expected="an ONNX file",
+            found="one that is truncated or of another kind",
+            fix="export it again",
         ) from None
     if not model.graph.node:
-        raise ConfigurationError(f"{path}: expected a model with operators, found none: export it again")
+        raise ConfigurationError(
+            where=str(path), expected="a model with operators", found="none", fix="export it again"
+        )
     return model
 
 
@@ -60,8 +67,10 @@ def _check_shapes(path: Path, graph: onnx.GraphProto) -> None:
     for tensor in tensors(graph):
         if min(tensor.dims, default=0) < 0:
             raise ConfigurationError(
-                f"{path}, tensor '{tensor.name}': expected a shape without negative sizes, found "
-                f"{list(tensor.dims)}: export the model again"
+                where=f"{path}, tensor '{tensor.name}'",
+                expected="a shape without negative sizes",
+                found=f"{list(tensor.dims)}",
+                fix="export the model again",
             )
 
 
@@ -82,15 +91,19 @@ def _check_order(path: Path, graph: onnx.GraphProto, outer: frozenset[str] = fro
         for needed in node.input:
             if needed and needed not in given and needed not in maker:
                 raise ConfigurationError(
-                    f"{path}, node '{node.name}' ({node.op_type}): expected a value '{needed}' that "
-                    f"something makes, found nothing that does: export the model again"
+                    where=f"{path}, node '{node.name}' ({node.op_type})",
+                    expected=f"a value '{needed}' that something makes",
+                    found="nothing that does",
+                    fix="export the model again",
                 )
     try:
         sorter.prepare()
     except CycleError as error:
         raise ConfigurationError(
-            f"{path}: expected a graph without cycles, found {' -> '.join(error.args[1])}: "
-            f"export the model again"
+            where=str(path),
+            expected="a graph without cycles",
+            found=f"{' -> '.join(error.args[1])}",
+            fix="export the model again",
         ) from None
     for node in graph.node:
         for inner in inner_graphs(node):

@@ -19,7 +19,10 @@ def check_operators(path: Path, model: onnx.ModelProto) -> None:
     opset, newest = opset_of(model), onnx.defs.onnx_opset_version()
     if opset > newest:
         raise ConfigurationError(
-            f"{path}: expected opset {newest} at the most, found {opset}: update the package 'onnx'"
+            where=str(path),
+            expected=f"opset {newest} at the most",
+            found=f"{opset}",
+            fix="update the package 'onnx'",
         )
     functions = {(function.domain, function.name) for function in model.functions}
     for node in nodes(model.graph):
@@ -31,8 +34,10 @@ def _check(path: Path, node: onnx.NodeProto, opset: int) -> None:
     version = max(1, opset)
     if not onnx.defs.has(node.op_type, max_inclusive_version=version, domain=""):
         raise ConfigurationError(
-            f"{path}, node '{node.name}': expected an operator of opset {opset}, found '{node.op_type}': "
-            f"export the model for an opset that has it"
+            where=f"{path}, node '{node.name}'",
+            expected=f"an operator of opset {opset}",
+            found=f"'{node.op_type}'",
+            fix="export the model for an opset that has it",
         )
     operator = onnx.defs.get_schema(node.op_type, max_inclusive_version=version, domain="")
     for kind, needed, found in (
@@ -40,4 +45,4 @@ def _check(path: Path, node: onnx.NodeProto, opset: int) -> None:
         ("outputs", operator.min_output, len(node.output)),
     ):
         if found < needed:
-            raise BrokenNodeError(node, f"expected at least {needed} {kind}, found {found}")
+            raise BrokenNodeError(node, f"at least {needed} {kind}", f"{found}")

@@ -91,9 +91,7 @@ def _check_equation(node: onnx.NodeProto) -> None:
     for attribute in node.attribute:
         equation = attribute.s.decode("ascii", "backslashreplace")
         if node.op_type == "Einsum" and not EQUATION.fullmatch(equation):
-            raise BrokenNodeError(
-                node, f"expected an equation of letters, dots, commas and an arrow, found '{equation}'"
-            )
+            raise BrokenNodeError(node, "an equation of letters, dots, commas and an arrow", f"'{equation}'")
 
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int | None, ...]:

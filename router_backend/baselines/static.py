@@ -33,7 +33,9 @@ class StaticPolicy(Policy):
         cls.refuse_parameters(parameters)
         if not argument:
             raise ConfigurationError(
-                f"policy: expected '{cls.name}:' and the name of a variant, found '{cls.name}'"
+                where=f"policy '{cls.name}'",
+                expected=f"'{cls.name}:' and the name of a variant",
+                found=f"'{cls.name}'",
             )
         return cls(argument)
 
@@ -45,8 +47,10 @@ class StaticPolicy(Policy):
         """
         if self._variant not in variants:
             raise ConfigurationError(
-                f"policy: expected '{self.name}:' and one of {', '.join(variants)}, "
-                f"found '{self.name}:{self._variant}'{nearest(self._variant, list(variants))}"
+                where=f"policy '{self.name}'",
+                expected=f"'{self.name}:' and one of {', '.join(variants)}",
+                found=f"'{self.name}:{self._variant}'",
+                hint=nearest(self._variant, variants),
             )
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:

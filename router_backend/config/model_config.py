@@ -8,8 +8,8 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from router_backend.config.load import decode_text, read_bytes
 from router_backend.errors import ConfigurationError
-from router_backend.path_kind import REGULAR_FILE, path_kind
 
 CONFIG_FILE = "config.pbtxt"
 
@@ -21,23 +21,12 @@ def read_model_config(model_folder: Path) -> Any:
         ConfigurationError: there is no config.pbtxt that can be read, or it does not follow the schema.
     """
     path = model_folder / CONFIG_FILE
+    text = decode_text(str(path), read_bytes(path, "a model configuration"))
     try:
-        return text_format.Parse(_text(path), _schema().ModelConfig())
+        return text_format.Parse(text, _schema().ModelConfig())
     except text_format.ParseError as error:
-        raise ConfigurationError(f"{path}: not a valid model configuration: {error}") from None
-
-
-def _text(path: Path) -> str:
-    kind = path_kind(path)
-    if kind != REGULAR_FILE:
-        raise ConfigurationError(f"{path}: expected a model configuration, found {kind}")
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: expected a readable file, found {error.strerror}") from None
-    except UnicodeDecodeError as error:
         raise ConfigurationError(
-            f"{path}: expected text in UTF-8, found byte {error.start} that is not: save it as UTF-8"
+            where=str(path), expected="a model configuration", found=f"an error: {error}"
         ) from None
 
 
@@ -51,13 +40,14 @@ def _schema() -> ModuleType:
     package = importlib.util.find_spec("tritonclient")
     if package is None or not package.submodule_search_locations:
         raise ConfigurationError(
-            "the package 'tritonclient' holds the schema of config.pbtxt and is not installed: "
-            "pip install tritonclient"
+            expected="the package 'tritonclient', which has the schema of config.pbtxt",
+            found="none",
+            fix="pip install tritonclient",
         )
     path = Path(package.submodule_search_locations[0]) / "grpc" / "model_config_pb2.py"
     spec = importlib.util.spec_from_file_location("router_backend_model_config_pb2", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise ConfigurationError(f"{path}: expected the schema of config.pbtxt, found nothing to import")
+        raise ConfigurationError(where=str(path), expected="the schema of config.pbtxt", found="no such file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from router_backend.config.fit import check_fit
-from router_backend.config.parameters import RouterParameters, read_parameters
-from router_backend.config.routing_config import RoutingConfig
+from router_backend.config.load import load_texts
+from router_backend.config.resolve import RoutingConfig, check_fit
 from router_backend.config.routing_file import RoutingFile, read_routing_file
+from router_backend.config.schema import RouterParameters
 from router_backend.config.signature import Signature, TensorSpec, check_agreement, common_signature
 from router_backend.config.variants import find_variants
 from router_backend.core.records.variant import Variant
 from router_backend.core.settings import ModelSettings
-from router_backend.errors import ConfigurationError
+from router_backend.errors import ConfigurationError, Problems
 
 DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
 """The output that tells what was decided; only requests that ask for it get it."""
@@ -42,23 +42,23 @@ class RouterModel:
 
     @property
     def routing(self) -> RoutingConfig:
-        """What holds where its own settings say nothing."""
+        """The routing configuration that applies where its own settings say nothing."""
         return RoutingConfig() if self.routing_file is None else self.routing_file.config
 
     @property
-    def decision(self) -> ModelSettings:
-        """The settings of the deciding part."""
-        return self.parameters.decision(self.name, self.routing)
+    def settings(self) -> ModelSettings:
+        """The settings that apply."""
+        return self.routing.settings_for(self.name, self.parameters)
 
     def check_fit(self, routing: RoutingConfig) -> None:
-        """Hold what its settings, or else a routing configuration, choose by against its variants.
+        """Check the policies that its settings or a routing configuration name against its variants.
 
         Args:
-            routing: what its routing file holds, or is about to.
+            routing: the content of its routing file, applied or not yet.
 
         Raises:
-            ConfigurationError: a policy is for a variant that it has not, or two experiments want the same
-                requests.
+            ConfigurationError: a policy is for a variant that it does not have, or two experiments compete
+                for the same requests.
         """
         source = "" if self.routing_file is None else str(self.routing_file.path)
         names = [variant.name for variant in self.variants]
@@ -73,15 +73,20 @@ def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterMode
         repository: the folder that holds the router model and its variants.
 
     Raises:
-        ConfigurationError: whatever is wrong with it.
+        ConfigurationError: everything that is wrong with it.
     """
     name = config["name"]
     texts = {key: value.get("string_value", "") for key, value in config.get("parameters", {}).items()}
     parameters = read_parameters(name, texts)
-    routing_file = _read_routing_file(parameters, repository / name)
-    found = find_variants(name, parameters.variants, repository)
-    signature = common_signature({each.variant.name: each.signature for each in found})
-    _check_own(name, Signature.of(config).without_output(DECISION_OUTPUT.name), found[0].variant, signature)
+    problems = Problems()
+    with problems.collect():
+        routing_file = _read_routing_file(parameters, repository / name)
+    with problems.collect():
+        found = find_variants(name, parameters.variants, repository)
+        signature = common_signature({each.variant.name: each.signature for each in found})
+        own = Signature.of(config).without_output(DECISION_OUTPUT.name)
+        _check_own(name, own, found[0].variant, signature)
+    problems.raise_if_any()
     model = RouterModel(
         name, repository, parameters, tuple(each.variant for each in found), signature, routing_file
     )
@@ -89,17 +94,28 @@ def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterMode
     return model
 
 
+def read_parameters(model_name: str, texts: Mapping[str, str]) -> RouterParameters:
+    """Return the parameters of a router model.
+
+    Raises:
+        ConfigurationError: everything that is wrong with them.
+    """
+    return load_texts(RouterParameters, texts, f"model '{model_name}', config.pbtxt")
+
+
 def check_completed(config: Mapping[str, Any], model: RouterModel) -> None:
-    """Refuse a configuration that was not completed, with which Triton would let no request pass.
+    """Reject a configuration that was not completed, with which Triton would accept no request.
 
     Raises:
         ConfigurationError: it declares no inputs or no outputs.
     """
     if not config.get("input") or not config.get("output"):
         raise ConfigurationError(
-            f"model '{model.name}', config.pbtxt: expected input and output, found none, and this Triton "
-            f"does not complete configurations: declare them as '{model.variants[0].name}' does, or start "
-            f"Triton without --disable-auto-complete-config"
+            where=f"model '{model.name}', config.pbtxt",
+            expected="input and output, since this Triton does not complete configurations",
+            found="none",
+            fix=f"declare them as '{model.variants[0].name}' does, or start Triton without "
+            f"--disable-auto-complete-config",
         )
 
 
@@ -109,7 +125,7 @@ def _read_routing_file(parameters: RouterParameters, folder: Path) -> RoutingFil
 
 
 def _check_own(name: str, own: Signature, variant: Variant, signature: Signature) -> None:
-    """What the router's config.pbtxt declares of its tensors must be what the variants have."""
+    """Check the tensors that the router's config.pbtxt declares against those of the variants."""
     completed = Signature(
         own.inputs or signature.inputs,
         own.outputs or signature.outputs,
@@ -118,6 +134,9 @@ def _check_own(name: str, own: Signature, variant: Variant, signature: Signature
     check_agreement(name, completed, variant.name, signature)
     if completed.max_batch_size > signature.max_batch_size:
         raise ConfigurationError(
-            f"model '{name}', config.pbtxt: max_batch_size is {completed.max_batch_size}, but the largest of "
-            f"its variants' is {signature.max_batch_size}: lower it, or leave it out"
+            where=f"model '{name}', config.pbtxt",
+            path="max_batch_size",
+            expected=f"at most {signature.max_batch_size}, the largest of its variants",
+            found=f"{completed.max_batch_size}",
+            fix="lower it, or leave it out",
         )

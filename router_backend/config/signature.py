@@ -1,10 +1,10 @@
 """The tensors that a model takes and gives, and whether models agree on them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from router_backend.errors import ConfigurationError
+from router_backend.errors import ConfigurationError, Problem, Problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class TensorSpec:
     optional: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} {self.data_type} {list(self.dims)}{' optional' if self.optional else ''}"
+        return f"{self.data_type} {list(self.dims)}{' optional' if self.optional else ''}"
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which Triton takes it when a configuration is completed."""
@@ -78,41 +78,27 @@ def common_signature(signatures: Mapping[str, Signature]) -> Signature:
 
 
 def check_agreement(first: str, one: Signature, second: str, other: Signature) -> None:
-    """Refuse two models whose tensors differ.
+    """Reject two models whose tensors differ.
 
     Raises:
-        ConfigurationError: they disagree on an input, an output, or on whether there is a batch.
+        ConfigurationError: every input and output on which they disagree, and whether there is a batch.
     """
-    _check_tensors("input", first, one.inputs, second, other.inputs)
-    _check_tensors("output", first, one.outputs, second, other.outputs)
-    if (one.max_batch_size == 0) != (other.max_batch_size == 0):
-        raise ConfigurationError(
-            f"models '{first}' and '{second}' disagree on batching: max_batch_size is "
-            f"{one.max_batch_size} and {other.max_batch_size}; either both or neither may be 0"
-        )
-
-
-def _check_tensors(
-    kind: str, first: str, ones: Sequence[TensorSpec], second: str, others: Sequence[TensorSpec]
-) -> None:
-    by_name = {tensor.name: tensor for tensor in others}
-    for tensor in ones:
-        twin = by_name.pop(tensor.name, None)
-        if twin != tensor:
-            found = f"'{twin}'" if twin else f"no such {kind} (it has {_names(others)})"
-            raise ConfigurationError(
-                f"models '{first}' and '{second}' disagree: {kind} '{tensor}' of '{first}' against {found} "
-                f"of '{second}'; variants of one model need the same names, types and dims"
+    problems = Problems()
+    for kind, ones, others in (("input", one.inputs, other.inputs), ("output", one.outputs, other.outputs)):
+        tensors, twins = ({tensor.name: tensor for tensor in each} for each in (ones, others))
+        for name in (name for name in {**tensors, **twins} if tensors.get(name) != twins.get(name)):
+            problem = Problem(
+                path=f"{kind} '{name}'",
+                expected=f"{tensors.get(name, 'none')} as in '{first}'",
+                found=f"{twins.get(name, 'none')} in '{second}'",
+                fix="give the variants of one model the same names, types and dims",
             )
-    if by_name:
-        raise ConfigurationError(
-            f"models '{first}' and '{second}' disagree: '{second}' has {kind} {_names(by_name.values())} "
-            f"and '{first}' has not; variants of one model need the same names, types and dims"
-        )
-
-
-def _names(tensors: Iterable[TensorSpec]) -> str:
-    return ", ".join(f"'{tensor.name}'" for tensor in tensors) or "none"
+            problems.append(problem)
+    if (one.max_batch_size == 0) != (other.max_batch_size == 0):
+        found = f"{one.max_batch_size} and {other.max_batch_size}"
+        problems.append(Problem(path="max_batch_size", expected="both 0 or neither", found=found))
+    if problems:
+        raise ConfigurationError(*problems).at(f"models '{first}' and '{second}'")
 
 
 def _tensors(entries: Iterable[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:

@@ -100,7 +100,11 @@ class ModelRouter:
         policy.check(names)
         with self._lock:
             if model_name in self._models:
-                raise ConfigurationError(f"model '{model_name}' is registered already: register it once")
+                raise ConfigurationError(
+                    where=f"model '{model_name}'",
+                    expected="to register it once",
+                    found="it is registered already",
+                )
             experiments = self.experiments.add_model(model_name, names)
             model = LogicalModel(model_name, variants, policy, own, experiments, self._environment)
             self._models[model_name] = model

@@ -54,15 +54,19 @@ class ModelSettings:
         for device, weight in self.device_weights.items():
             if not 0.0 < weight < math.inf:
                 raise ConfigurationError(
-                    f"weight of '{device.value}': expected a number above 0, found {weight}: "
-                    f"1 is neutral, 2 prefers twice as much"
+                    path=f"device_weights.{device.value}",
+                    expected="a number above 0",
+                    found=f"{weight}",
+                    fix="1 is neutral, 2 prefers the device twice as much",
                 )
         if self.max_latency_ms is not None and not 0.0 < self.max_latency_ms < math.inf:
             raise ConfigurationError(
-                f"max_latency_ms: expected a number above 0, found {self.max_latency_ms}"
+                path="max_latency_ms", expected="a number above 0", found=f"{self.max_latency_ms}"
             )
         if not 0.0 < self.coverage < 1.0:
-            raise ConfigurationError(f"coverage: expected a number between 0 and 1, found {self.coverage}")
+            raise ConfigurationError(
+                path="coverage", expected="a number between 0 and 1", found=f"{self.coverage}"
+            )
 
     def new_policy(self) -> Policy:
         """A new policy, as the settings ask for it."""

@@ -1,14 +1,23 @@
 """What a request may ask of an emulated device: how long it is to take, or that it is to fail."""
 
+from __future__ import annotations
+
 import json
 
-from router_backend.errors import InvalidRequestError, RouterError
-from router_backend.executors.emulated_settings import MS, non_negative
+from msgspec import Struct
+
+from router_backend.config.load import load
+from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
+from router_backend.executors.emulated_settings import Ms
 
 REQUEST_PARAMETER = "emulated_service_ms"
 """Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""
 
-_EXPECTED = f"text, a JSON object from variant to {MS}, or to null where it is to fail"
+
+class _Time(Struct, frozen=True):
+    """What a request says of one variant."""
+
+    ms: Ms | None
 
 
 class EmulatedFailureError(RouterError):
@@ -35,12 +44,12 @@ def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
         return None
     text = parameters[REQUEST_PARAMETER]
     try:
-        told = json.loads(text)[model_name]
-        service_ms = None if told is None else non_negative(told)
-    except (ValueError, TypeError, KeyError):
+        service_ms = load(_Time, {"ms": json.loads(text)[model_name]}).ms
+    except (ValueError, TypeError, KeyError, ConfigurationError):
         raise InvalidRequestError(
-            f"request parameter '{REQUEST_PARAMETER}': expected {_EXPECTED}, with '{model_name}' among "
-            f"them; found {text!r}"
+            f"request parameters: {REQUEST_PARAMETER}: expected text, a JSON object from variant to a "
+            f"number of ms of at least 0, or to null for a failure, with '{model_name}' among them, "
+            f"found {text!r}"
         ) from None
     if service_ms is None:
         raise EmulatedFailureError(f"'{model_name}' failed, as the request asked")

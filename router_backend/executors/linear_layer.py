@@ -31,7 +31,10 @@ class LinearLayer:
     def __init__(self, config: Mapping[str, Any]) -> None:
         if config["max_batch_size"] < 1:
             raise ConfigurationError(
-                f"config.pbtxt, max_batch_size: expected at least 1, found {config['max_batch_size']}"
+                where="config.pbtxt",
+                path="max_batch_size",
+                expected="at least 1",
+                found=f"{config['max_batch_size']}",
             )
         shape = _width("input", config["input"]), _width("output", config["output"])
         self.output_name: str = config["output"][0]["name"]
@@ -49,7 +52,9 @@ def _width(kind: str, tensors: Sequence[Mapping[str, Any]]) -> int:
     dims: list[int] = [size for each in tensors if each["data_type"] == "TYPE_FP32" for size in each["dims"]]
     if len(tensors) != 1 or len(dims) != 1 or dims[0] < 1:
         raise ConfigurationError(
-            f"config.pbtxt, {kind}: expected one tensor, TYPE_FP32 with one fixed dimension, "
-            f"found {found or 'none'}"
+            where="config.pbtxt",
+            path=kind,
+            expected="one tensor, TYPE_FP32 with one fixed dimension",
+            found=found or "none",
         )
     return dims[0]

@@ -41,8 +41,11 @@ def check_tensors(
     names = [entry["name"] for entry in declared]
     if sorted(names) != sorted(by_name):
         raise ConfigurationError(
-            f"config.pbtxt has the {kind}s {_listed(names)}, the ONNX file has {_listed(by_name)}: "
-            "name the same ones"
+            where="config.pbtxt",
+            path=kind,
+            expected=f"the {kind}s of the ONNX file, {_listed(by_name)}",
+            found=_listed(names),
+            fix="use the same names",
         )
     for entry in declared:
         _check_type(kind, entry, by_name[entry["name"]])
@@ -53,13 +56,18 @@ def _check_type(kind: str, entry: Mapping[str, Any], spec: TensorSpec) -> None:
     expected = {onnx_type: name for name, onnx_type in ONNX_TYPES.items()}.get(spec.onnx_type)
     if expected is None:
         raise ConfigurationError(
-            f"{kind} '{spec.name}' of the ONNX file is {spec.onnx_type}, which this executor does not serve; "
-            f"it serves {', '.join(ONNX_TYPES)}"
+            where="ONNX file",
+            path=f"{kind} '{spec.name}'",
+            expected=f"one of {', '.join(ONNX_TYPES)}",
+            found=spec.onnx_type,
+            fix="change the model",
         )
     if entry["data_type"] != expected:
         raise ConfigurationError(
-            f"{kind} '{spec.name}' is {entry['data_type']} in config.pbtxt and {spec.onnx_type} in the ONNX "
-            f"file: write {expected}"
+            where="config.pbtxt",
+            path=f"{kind} '{spec.name}'",
+            expected=f"{expected}, as in the ONNX file ({spec.onnx_type})",
+            found=entry["data_type"],
         )
 
 
@@ -68,15 +76,19 @@ def _check_shape(kind: str, entry: Mapping[str, Any], spec: TensorSpec, max_batc
     full = (-1, *dims) if max_batch_size > 0 else dims
     if max_batch_size > 0 and spec.shape and spec.shape[0] is not None:
         raise ConfigurationError(
-            f"{kind} '{spec.name}' has a fixed first dimension of {spec.shape[0]} in the ONNX file, but "
-            f"config.pbtxt has a max_batch_size of {max_batch_size}: export the model with a free batch "
-            "dimension, or set max_batch_size to 0 and write all dims"
+            where="ONNX file",
+            path=f"{kind} '{spec.name}'",
+            expected=f"a free batch dimension, since config.pbtxt has a max_batch_size of {max_batch_size}",
+            found=f"a first dimension of {spec.shape[0]}",
+            fix="export the model with a free batch dimension, or set max_batch_size to 0 and write all dims",
         )
     if len(full) != len(spec.shape) or not all(map(_fits, full, spec.shape)):
         raise ConfigurationError(
-            f"{kind} '{spec.name}' has the shape {_shape(full)} in config.pbtxt "
-            f"{'with the batch dimension ' if max_batch_size > 0 else ''}"
-            f"and {_shape(spec.shape)} in the ONNX file: write the same dims"
+            where="config.pbtxt",
+            path=f"{kind} '{spec.name}'",
+            expected=f"the shape of the ONNX file, {_shape(spec.shape)}",
+            found=f"{_shape(full)}{' with the batch dimension' if max_batch_size > 0 else ''}",
+            fix="write the same dims",
         )
 
 

@@ -71,7 +71,10 @@ class OnnxSession:
         _check_provider(settings)
         if not path.is_file():
             raise ConfigurationError(
-                f"no ONNX file at {path}: put it there, or name another one with parameter 'onnx_file'"
+                where=str(path),
+                expected="an ONNX file",
+                found="no such file",
+                fix="put it there, or name another one with parameter 'onnx_file'",
             )
         self._session = _open(path, settings)
         self.inputs = tuple(_spec(each) for each in self._session.get_inputs())
@@ -104,8 +107,10 @@ def _check_provider(settings: OnnxSettings) -> None:
     available = onnxruntime.get_available_providers()
     if settings.provider.name not in available:
         raise ConfigurationError(
-            f"{settings.provider.name} is not in this machine's onnxruntime {onnxruntime.__version__} "
-            f"(it has {', '.join(available)}): {settings.provider.origin}"
+            where=f"onnxruntime {onnxruntime.__version__}",
+            expected=settings.provider.name,
+            found=", ".join(available),
+            fix=settings.provider.origin,
         )
 
 
@@ -117,8 +122,10 @@ def _open(path: Path, settings: OnnxSettings) -> Any:
     except _ORT_ERRORS as error:
         _open_with_cpu_fallback(path, settings)  # raises if the file or the provider is at fault
         raise ConfigurationError(
-            f"{settings.provider.name} cannot run all of {path}, the rest would run on the CPU: change the "
-            f"model, or set the parameter 'allow_cpu_nodes' to 'true' ({error})"
+            where=str(path),
+            expected=f"a model that {settings.provider.name} can run completely",
+            found=f"parts that would run on the CPU ({error})",
+            fix="change the model, or set the parameter 'allow_cpu_nodes' to 'true'",
         ) from error
 
 
@@ -128,14 +135,16 @@ def _open_with_cpu_fallback(path: Path, settings: OnnxSettings) -> Any:
         session = _create(path, settings, strict=False)
     except _ORT_ERRORS as error:
         raise ConfigurationError(
-            f"{path} could not be opened on {provider.name}: {error}; expected an ONNX file that "
-            f"onnxruntime {onnxruntime.__version__} can load, and a provider that starts"
+            where=str(path),
+            expected=f"an ONNX file that {provider.name} of onnxruntime {onnxruntime.__version__} can load",
+            found=str(error),
         ) from error
     if session.get_providers()[0] != provider.name:
         raise ConfigurationError(
-            f"{provider.name} of onnxruntime {onnxruntime.__version__} did not start, which leaves "
-            f"{', '.join(session.get_providers())}: the server's log names the driver or library that it "
-            f"misses; {provider.origin}"
+            where=f"onnxruntime {onnxruntime.__version__}",
+            expected=f"{provider.name} to start",
+            found=f"only {', '.join(session.get_providers())}",
+            fix=f"see the server's log for the driver or library that is missing; {provider.origin}",
         )
     return session
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 from router_backend.config.model_config import CONFIG_FILE
+from router_backend.config.resolve import RoutingConfig
 from router_backend.config.router_model import RouterModel
-from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import RoutingFile, parse_routing, read_content
 from router_backend.core.router import ModelRouter
 from router_backend.errors import ConfigurationError
@@ -77,6 +77,9 @@ class ConfigWatcher:
             return str(error)
 
     def _judge(self, found: bytes | str) -> None:
+        if isinstance(found, str):
+            self._refuse(found)
+            return
         try:
             self._take_up(found)
         except ConfigurationError as error:
@@ -91,18 +94,16 @@ class ConfigWatcher:
         self._router.model(name).config_refused()
         self._warn(f"model '{name}' goes on with the settings that it had: {reason}")
 
-    def _take_up(self, found: bytes | str) -> None:
+    def _take_up(self, found: bytes) -> None:
         """Have the router follow what was found, all of it or nothing.
 
         Raises:
             ConfigurationError: it cannot.
         """
-        if isinstance(found, str):
-            raise ConfigurationError(found)
         config = parse_routing(str(self._file.path), found)
-        decision = self._model.parameters.decision(self._model.name, config)
+        settings = config.settings_for(self._model.name, self._model.parameters)
         self._model.check_fit(config)
-        self._router.configure(lambda _: decision, config.experiments)
+        self._router.configure(lambda _: settings, config.experiments)
         self._warn_of_unused(config)
 
     def _warn_of_unused(self, config: RoutingConfig) -> None:

@@ -1,34 +1,60 @@
 """What a request asks of the router itself: its parameters that start with `router_`."""
 
-import json
-import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from router_backend.config.settings import one_of
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import field as named
+
+from router_backend.config.load import given, load_texts
+from router_backend.config.schema import Devices, Megabytes, Milliseconds, PolicyName, Text
 from router_backend.core.records.request import OptimizationGoal
-from router_backend.core.records.variant import Device
-from router_backend.errors import InvalidRequestError, UnknownNameError, nearest
+from router_backend.errors import ConfigurationError, InvalidRequestError, Problem, nearest
 
 PREFIX = "router_"
-
+WHERE = "request parameters"
 ParameterValue = str | int | float | bool
 
 
-class Parameter(NamedTuple):
-    """One of the router's request parameters.
+Watts = Annotated[float, Meta(gt=0, extra={"unit": "watts"})]
+
+
+class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f"router_{name}"):
+    """The parameters of a request that are for the router.
 
     Args:
-        sets: what it sets: a field of `RequestOptions`, or of the request's `RoutingContext`.
-        read: makes the value of what was sent; raises ValueError where it cannot.
-        expected: what must be sent, for the message.
+        max_latency_ms: the deadline of the whole request, from its arrival.
+        refuse_late: reject the request at once, with UNAVAILABLE, if no variant can answer it in time.
+        optimization_goal: the objective to optimize for.
+        policy: the policy that chooses, before any goal.
+        allowed_variants: only these may serve it, with commas between.
+        allowed_devices: only variants on these devices may serve it, with commas between.
+        max_memory_mb: variants that are expected to take more memory may not serve it.
+        max_power_w: variants that are expected to draw more power may not serve it.
+        priority: above 0 it need not spare later requests, below 0 it should spare them more.
+        sticky_key: what experiments assign an arm by; else the correlation id, else the request id.
+        explain: the output `routing_decision` holds the decision.
+        dry_run: report the decision without running the model; there are no other outputs.
+        report: report the state of devices and experiments as JSON in `routing_decision`, and nothing else.
     """
 
-    sets: str
-    read: Callable[[ParameterValue], Any]
-    expected: str
+    max_latency_ms: Milliseconds | UnsetType = UNSET
+    refuse_late: bool | UnsetType = UNSET
+    optimization_goal: OptimizationGoal | UnsetType = named(name="router_goal", default=UNSET)
+    policy: PolicyName | UnsetType = UNSET
+    allowed_variants: Annotated[frozenset[Text], Meta(min_length=1)] | UnsetType = UNSET
+    allowed_devices: Devices | UnsetType = UNSET
+    max_memory_mb: Megabytes | UnsetType = UNSET
+    max_power_w: Watts | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    sticky_key: Text | UnsetType = UNSET
+    explain: bool | UnsetType = UNSET
+    dry_run: bool | UnsetType = UNSET
+    report: bool | UnsetType = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +62,13 @@ class RequestOptions:
     """The router's share of a request's parameters, and the rest.
 
     Args:
-        explain: tell what was decided.
+        explain: report the decision.
         dry_run: decide, but do not run the model.
-        report: tell how the router stands, and do nothing else.
-        max_latency_ms: the deadline, from the request's arrival; None: the model's own, if it has one.
+        report: report the state of the router, and do nothing else.
+        max_latency_ms: the deadline, from the request's arrival; `None`: the model's own, if it has one.
         sticky_key: what experiments assign an arm by; empty: the correlation id, else the request id.
-        context: what else the router is to know of the request, by field of `RoutingContext`.
-        forwarded: the parameters that travel on to the variant.
+        context: the other parameters for the router, by field of `RoutingContext`.
+        forwarded: the parameters that are passed on to the variant.
     """
 
     explain: bool = False
@@ -55,7 +81,7 @@ class RequestOptions:
 
     @property
     def explained_by(self) -> str | None:
-        """The parameter that asks for the decision or the report; None: none does."""
+        """The parameter that asks for the decision or the report, `None` if there is none."""
         if self.report:
             return "router_report"
         if self.dry_run:
@@ -72,137 +98,57 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
     """Split a request's parameters, a JSON object or nothing.
 
     Args:
-        parameters_json: as Triton hands them over.
+        parameters_json: as Triton passes them.
         variants: the names of the model's variants.
 
     Raises:
-        InvalidRequestError: an unknown `router_` parameter or a value that it cannot have, or a parameter for
-            the variant that cannot travel on.
+        InvalidRequestError: an unknown `router_` parameter, an invalid value, or a parameter for the
+            variant that cannot be passed on.
     """
     if parameters_json in NOTHING:
         return NO_OPTIONS
-    options: dict[str, Any] = {}
-    context: dict[str, Any] = {}
+    own: dict[str, ParameterValue] = {}
     forwarded: dict[str, ParameterValue] = {}
     for key, value in json.loads(parameters_json).items():
-        if not key.startswith(PREFIX):
-            forwarded[key] = _forwardable(key, value)
-            continue
-        sets = _known(key).sets
-        (options if sets in OF_OPTIONS else context)[sets] = _read(key, value)
-    _check_variants(context.get("allowed_variants", ()), variants)
+        (own if key.startswith(PREFIX) else forwarded)[key] = value
+    _check_forwarded(forwarded)
+    said = _read(own)
+    _check_variants(said.get("allowed_variants", ()), variants)
+    options = {name: value for name, value in said.items() if name in OF_OPTIONS}
+    context = {name: value for name, value in said.items() if name not in OF_OPTIONS}
     return RequestOptions(**options, context=context, forwarded=forwarded)
 
 
-def _known(key: str) -> Parameter:
-    if key not in PARAMETERS:
-        raise InvalidRequestError(
-            f"request parameter '{key}' is unknown{nearest(key, list(PARAMETERS))}: "
-            f"expected one of {', '.join(PARAMETERS)}"
-        )
-    return PARAMETERS[key]
-
-
-def _read(key: str, value: ParameterValue) -> Any:
-    parameter = PARAMETERS[key]
+def _read(own: dict[str, ParameterValue]) -> dict[str, Any]:
     try:
-        return parameter.read(value)
-    except ValueError as error:
-        hint = error.hint if isinstance(error, UnknownNameError) else ""
-        raise InvalidRequestError(
-            f"request parameter '{key}': expected {parameter.expected}, found {value!r}{hint}"
-        ) from None
+        return given(load_texts(RequestParameters, own, WHERE)) if own else {}
+    except ConfigurationError as error:
+        raise InvalidRequestError(str(error)) from None
 
 
 def _check_variants(allowed: Collection[str], variants: Collection[str]) -> None:
     for name in allowed:
         if name not in variants:
-            raise InvalidRequestError(
-                f"request parameter 'router_allowed_variants': expected variants of the model, "
-                f"{', '.join(variants)}, found '{name}'{nearest(name, list(variants))}"
+            raise _invalid(
+                "router_allowed_variants",
+                f"variants of the model, {', '.join(variants)}",
+                f"'{name}'",
+                nearest(name, variants),
             )
 
 
-def _forwardable(key: str, value: ParameterValue) -> ParameterValue:
-    """A parameter that Triton can hand from model to model; it has no way for fractions."""
-    if isinstance(value, float):
-        raise InvalidRequestError(
-            f"request parameter '{key}': expected text, a whole number, true or false, which is all that "
-            f"Triton hands on to a variant; found {value}: send it as text"
-        )
-    return value
+def _check_forwarded(parameters: dict[str, ParameterValue]) -> None:
+    """Reject fractions: Triton cannot pass them from model to model."""
+    for key, value in parameters.items():
+        if isinstance(value, float):
+            raise _invalid(
+                key,
+                "text, a whole number, true or false, as Triton passes on",
+                f"{value}",
+                fix="send it as text",
+            )
 
 
-def _switch(value: ParameterValue) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value in ("true", "false"):
-        return value == "true"
-    raise ValueError(value)
-
-
-def _above_zero(value: ParameterValue) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(value)
-    number = float(value)
-    if not 0.0 < number < math.inf:
-        raise ValueError(value)
-    return number
-
-
-def _whole(value: ParameterValue) -> int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(value)
-    return int(value)
-
-
-def _text(value: ParameterValue) -> str:
-    """Text, or a whole number as text: keys and the like are often numbers."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise ValueError(value)
-    return str(value)
-
-
-def _names(value: ParameterValue) -> frozenset[str]:
-    if not isinstance(value, str):
-        raise ValueError(value)
-    names = frozenset(part.strip() for part in value.split(","))
-    if "" in names:
-        raise ValueError(value)
-    return names
-
-
-def _devices(value: ParameterValue) -> frozenset[Device]:
-    return frozenset(map(one_of(Device), _names(value)))
-
-
-def _goal(value: ParameterValue) -> OptimizationGoal:
-    return one_of(OptimizationGoal)(str(value))
-
-
-DEVICES = [device.value for device in Device]
-GOALS = [goal.value for goal in OptimizationGoal]
-SWITCH = "true or false"
-ABOVE_ZERO = "a number above 0"
-
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
-    {
-        "router_max_latency_ms": Parameter("max_latency_ms", _above_zero, ABOVE_ZERO),
-        "router_refuse_late": Parameter("refuse_late", _switch, SWITCH),
-        "router_goal": Parameter("optimization_goal", _goal, f"one of {', '.join(GOALS)}"),
-        "router_policy": Parameter("policy", _text, "the name of a policy"),
-        "router_allowed_variants": Parameter(
-            "allowed_variants", _names, "names of variants with commas between"
-        ),
-        "router_allowed_devices": Parameter(
-            "allowed_devices", _devices, f"devices with commas between ({', '.join(DEVICES)})"
-        ),
-        "router_max_memory_mb": Parameter("max_memory_mb", _above_zero, ABOVE_ZERO),
-        "router_max_power_w": Parameter("max_power_w", _above_zero, ABOVE_ZERO),
-        "router_priority": Parameter("priority", _whole, "a whole number"),
-        "router_sticky_key": Parameter("sticky_key", _text, "text, or a whole number"),
-        "router_explain": Parameter("explain", _switch, SWITCH),
-        "router_dry_run": Parameter("dry_run", _switch, SWITCH),
-        "router_report": Parameter("report", _switch, SWITCH),
-    }
-)
+def _invalid(key: str, expected: str, found: str, hint: str = "", fix: str = "") -> InvalidRequestError:
+    problem = Problem(where=WHERE, path=key, expected=expected, found=found, hint=hint, fix=fix)
+    return InvalidRequestError(str(problem))

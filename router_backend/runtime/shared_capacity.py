@@ -82,8 +82,9 @@ class SharedCapacity:
             self._map = mmap.mmap(self._file, SIZE)
         except OSError as error:
             raise ConfigurationError(
-                f"expected a file that routers can share at {path}, found: {error.strerror}: "
-                f"make room there, or remove it"
+                expected=f"a file that routers can share at {path}",
+                found=str(error.strerror),
+                fix="make room there, or remove it",
             ) from None
         self._words = memoryview(self._map).cast("q")
         self._slot = self._claim()
@@ -142,7 +143,9 @@ class SharedCapacity:
                 return slot
         self._release()
         raise ConfigurationError(
-            f"expected at most {SLOTS} routers that share {self._path}, found more: use fewer instances"
+            expected=f"at most {SLOTS} routers that share {self._path}",
+            found="more",
+            fix="use fewer instances",
         )
 
     def _holds(self, slot: int) -> bool:

@@ -129,6 +129,9 @@ def open_trace(model: RouterModel, warn: Callable[[str], None]) -> TraceWriter |
         return TraceWriter(path, warn)
     except OSError as error:
         raise ConfigurationError(
-            f"model '{model.name}', config.pbtxt, parameter 'trace_file': expected a file that can be "
-            f"written, found '{path}' ({error.strerror}): name another one"
+            where=f"model '{model.name}', config.pbtxt",
+            path="trace_file",
+            expected="a file that can be written",
+            found=f"'{path}' ({error.strerror})",
+            fix="name another file",
         ) from None

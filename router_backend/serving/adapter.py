@@ -65,7 +65,7 @@ class TritonPythonModel:
         model = read_router_model(config, Path(args["model_repository"]).parent)
         check_completed(config, model)
         self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
-        router = ModelRouter(model.decision, capacity=Capacity(self._shared_capacity))
+        router = ModelRouter(model.settings, capacity=Capacity(self._shared_capacity))
         variants = describe(model.variants, model.repository, pb_utils.Logger.log_warn)
         router.register_model(model.name, variants=variants)
         router.experiments.set(model.routing.experiments)

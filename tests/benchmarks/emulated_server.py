@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tritonclient.grpc as triton_grpc
 
-from router_backend.config.parameters import RouterParameters
+from router_backend.config.schema import RouterParameters
 from router_backend.executors.emulated_request import REQUEST_PARAMETER
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.emulation.model_config import emulated_name

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.integration
 VARIANTS = ("gpu_emulated", "ane_emulated", "cpu_emulated")
 TENSOR = {"name": "any", "data_type": "TYPE_FP32", "dims": [4]}
 WRONG = {
-    "no_law": ("base_ms", "bass_ms", "unknown parameter 'bass_ms' (did you mean 'base_ms'?)"),
-    "negative": ('"2.3"', '"-2.3"', "parameter 'base_ms': expected a number of ms, at least 0, found '-2.3'"),
+    "no_law": ("base_ms", "bass_ms", "found unknown key 'bass_ms' (did you mean 'base_ms'?)"),
+    "negative": ('"2.3"', '"-2.3"', "base_ms: expected a number of ms of at least 0, found -2.3"),
     "wrong_type": (
         "TYPE_FP32",
         "TYPE_INT32",
@@ -112,7 +112,7 @@ def test_a_variant_fails_on_request_and_the_router_retries_another(client: Clien
 def test_an_invalid_service_time_is_refused_with_what_was_expected(client: Client) -> None:
     refusal = client.refusal("gpu_emulated", items(1), parameters=service_times(ane_emulated=1.0))
     assert refusal.status == "INVALID_ARGUMENT"
-    assert "request parameter 'emulated_service_ms': expected text, a JSON object" in refusal.message
+    assert "request parameters: emulated_service_ms: expected text, a JSON object" in refusal.message
     assert "with 'gpu_emulated' among them" in refusal.message
 
 

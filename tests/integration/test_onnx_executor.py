@@ -197,10 +197,8 @@ def test_the_demos_cpu_variants_are_ready(server: EmbeddedTriton) -> None:
     assert ready == {"squeezenet_cpu", "squeezenet_cpu_int8"}
 
 
-LACKING = (
-    f"is not in this machine's onnxruntime {onnxruntime.__version__} "
-    f"(it has {', '.join(onnxruntime.get_available_providers())}): "
-)
+VERSION = f"onnxruntime {onnxruntime.__version__}"
+AVAILABLE = ", ".join(onnxruntime.get_available_providers())
 ON_A_MAC = "only onnxruntime for macOS has it, so run this model on a Mac and forward to it from here"
 
 
@@ -215,44 +213,54 @@ ON_A_MAC = "only onnxruntime for macOS has it, so run this model on a Mac and fo
         ),
         (
             "squeezenet_neural_engine",
-            f"model 'squeezenet_neural_engine': CoreMLExecutionProvider {LACKING}{ON_A_MAC}",
+            f"model 'squeezenet_neural_engine': {VERSION}: expected CoreMLExecutionProvider, found "
+            f"{AVAILABLE}; "
+            f"{ON_A_MAC}",
         ),
-        ("squeezenet_mps", f"model 'squeezenet_mps': CoreMLExecutionProvider {LACKING}{ON_A_MAC}"),
+        (
+            "squeezenet_mps",
+            f"model 'squeezenet_mps': {VERSION}: expected CoreMLExecutionProvider, found {AVAILABLE}; "
+            f"{ON_A_MAC}",
+        ),
         (
             "cuda_without_gpu",
-            f"model 'cuda_without_gpu': CUDAExecutionProvider {LACKING}on a machine with an NVIDIA GPU, "
-            "install onnxruntime-gpu[cuda,cudnn] instead of onnxruntime",
+            f"model 'cuda_without_gpu': {VERSION}: expected CUDAExecutionProvider, found {AVAILABLE}; on a "
+            "machine with an NVIDIA GPU, install onnxruntime-gpu[cuda,cudnn] instead of onnxruntime",
         ),
         (
             "unknown_parameter",
-            "model 'unknown_parameter': config.pbtxt: unknown parameter 'intra_op_thread' (did you mean "
-            "'intra_op_threads'?): expected one of allow_cpu_nodes, device, execution_provider, "
-            "intra_op_threads, onnx_file, provider_option.<name>",
+            "model 'unknown_parameter': config.pbtxt: expected only execution_provider, device, onnx_file, "
+            "intra_op_threads, allow_cpu_nodes, found unknown key 'intra_op_thread' (did you mean "
+            "'intra_op_threads'?)",
         ),
         (
             "no_parameters",
-            "model 'no_parameters': config.pbtxt: the parameter 'execution_provider' is missing: add one of "
-            "CPUExecutionProvider, CUDAExecutionProvider, CoreMLExecutionProvider",
+            "model 'no_parameters': config.pbtxt: expected the key 'execution_provider' (one of "
+            "CPUExecutionProvider, CUDAExecutionProvider, CoreMLExecutionProvider), found no keys; add it",
         ),
         (
             "no_file",
-            "model 'no_file': no ONNX file at REPOSITORY/no_file/1/model.onnx: put it there, or name another "
-            "one with parameter 'onnx_file'",
+            "model 'no_file': REPOSITORY/no_file/1/model.onnx: expected an ONNX file, found no such file; "
+            "put it "
+            "there, or name another one with parameter 'onnx_file'",
         ),
         (
             "wrong_name",
-            "model 'wrong_name': config.pbtxt has the outputs 'z', the ONNX file has 'y': name the same ones",
+            "model 'wrong_name': config.pbtxt: output: expected the outputs of the ONNX file, 'y', found "
+            "'z'; "
+            "use the same names",
         ),
         (
             "wrong_type",
-            "model 'wrong_type': input 'x' is TYPE_FP16 in config.pbtxt and tensor(float) in the ONNX file: "
-            "write TYPE_FP32",
+            "model 'wrong_type': config.pbtxt: input 'x': expected TYPE_FP32, as in the ONNX file "
+            "(tensor(float)), found TYPE_FP16",
         ),
         (
             "one_at_a_time",
-            "model 'one_at_a_time': input 'x' has a fixed first dimension of 1 in the ONNX file, but "
-            "config.pbtxt has a max_batch_size of 8: export the model with a free batch dimension, or set "
-            "max_batch_size to 0 and write all dims",
+            "model 'one_at_a_time': ONNX file: input 'x': expected a free batch dimension, since "
+            "config.pbtxt "
+            "has a max_batch_size of 8, found a first dimension of 1; export the model with a free batch "
+            "dimension, or set max_batch_size to 0 and write all dims",
         ),
     ],
 )

@@ -26,43 +26,46 @@ WRONG_OUTPUT = 'output { name: "OUT" data_type: TYPE_FP32 dims: 4 }'
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown_parameter": (
         {"variants": "double", "polcy": "latency"},
-        "unknown parameter 'polcy' (did you mean 'policy'?): expected one of variants, policy,",
+        "found unknown key 'polcy' (did you mean 'policy'?)",
     ),
-    "no_variants": ({"variants": ""}, "parameter 'variants': expected model names with commas between"),
+    "no_variants": ({"variants": ""}, "variants[0].name: expected the name of a model, found ''"),
     "misspelt_variant": (
         {"variants": "doubel"},
-        "parameter 'variants': expected a model of the repository {repository}, "
+        "variants[0]: expected a model with a config.pbtxt in the repository {repository}, "
         "found 'doubel' (did you mean 'double'?)",
     ),
-    "variant_twice": ({"variants": "double, double"}, "every variant may stand once, found double, double"),
-    "itself": ({"variants": "double, itself"}, "'itself' is the router itself: name the models behind it"),
+    "variant_twice": ({"variants": "double, double"}, "expected every variant once, found double, double"),
+    "itself": (
+        {"variants": "double, itself"},
+        "expected the models behind the router, found 'itself', the router itself; remove it",
+    ),
     "a_path": (
         {"variants": "double, ./double"},
-        "parameter 'variants': expected the plain name of a model, found './double'",
+        "variants[1]: expected the plain name of a model, found './double'",
     ),
     "circle": (
         {"variants": "double, round", "declared": NESTED},
-        "expected models that do not call 'circle' in turn, found circle -> round -> circle",
+        "expected no circular routing, found circle → round → circle",
     ),
     "round": (
         {"variants": "circle, double", "declared": NESTED},
-        "expected models that do not call 'round' in turn, found round -> circle -> round",
+        "expected no circular routing, found round → circle → round",
     ),
     "unknown_policy": (
         {"variants": "double", "policy": "latncy"},
-        "policy: expected one of latency",
+        "expected one of the policies latency",
     ),
     "no_number": (
         {"variants": "double", "worker_threads": "many"},
-        "parameter 'worker_threads': expected a whole number from 1 to 10000, found 'many'",
+        "worker_threads: expected a whole number from 1 to 10000, found 'many'",
     ),
     "number_too_small": (
         {"variants": "double", "max_in_flight": 0},
-        "parameter 'max_in_flight': expected a whole number from 1 to 1000000, found '0'",
+        "max_in_flight: expected a whole number from 1 to 1000000, found 0",
     ),
     "number_too_large": (
         {"variants": "double", "metrics_interval_ms": "9" * 20},
-        "parameter 'metrics_interval_ms': expected a whole number from 1 to 86400000, found '9999",
+        "metrics_interval_ms: expected a whole number of milliseconds from 1 to 86400000, found '9999",
     ),
     "share_too_large": (
         {"variants": "double", "coverage": "1.5"},
@@ -70,41 +73,42 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown_device": (
         {"variants": "homeless=gup"},
-        "parameter 'variants': expected model names with commas between, each as name or name=device "
-        "(device: cpu, gpu, neural_engine, mps), found 'homeless=gup'",
+        "variants[0].device: expected one of cpu, gpu, neural_engine, mps, found 'gup' (did you mean 'gpu'?)",
     ),
     "missing_device": (
         {"variants": "homeless"},
-        "model 'homeless', config.pbtxt: its device is not known: add the parameter 'device'",
+        "model 'homeless', config.pbtxt: expected the device that it runs on, found none; add the "
+        "parameter 'device'",
     ),
     "other_names": (
         {"variants": "double, renamed"},
-        "models 'double' and 'renamed' disagree: input 'INPUT TYPE_FP32 [4]' of 'double' against "
-        "no such input (it has 'IN') of 'renamed'",
+        "models 'double' and 'renamed': input 'INPUT': expected TYPE_FP32 [4] as in 'double', found none in "
+        "'renamed'",
     ),
     "other_types": (
         {"variants": "double, integers"},
-        "input 'INPUT TYPE_FP32 [4]' of 'double' against 'INPUT TYPE_INT32 [4]' of 'integers'",
+        "input 'INPUT': expected TYPE_FP32 [4] as in 'double', found TYPE_INT32 [4] in 'integers'",
     ),
     "other_dims": (
         {"variants": "double, wide"},
-        "input 'INPUT TYPE_FP32 [4]' of 'double' against 'INPUT TYPE_FP32 [5]' of 'wide'",
+        "input 'INPUT': expected TYPE_FP32 [4] as in 'double', found TYPE_FP32 [5] in 'wide'",
     ),
     "other_batching": (
         {"variants": "double, single"},
-        "models 'double' and 'single' disagree on batching: max_batch_size is 8 and 0",
+        "models 'double' and 'single': max_batch_size: expected both 0 or neither, found 8 and 0",
     ),
     "declares_another_type": (
         {"variants": "double", "declared": WRONG_TYPE},
-        "models 'declares_another_type' and 'double' disagree: input 'INPUT TYPE_INT32 [4]'",
+        "models 'declares_another_type' and 'double': input 'INPUT': expected TYPE_INT32 [4]",
     ),
     "declares_another_output": (
         {"variants": "double", "declared": WRONG_OUTPUT},
-        "output 'OUT TYPE_FP32 [4]' of 'declares_another_output' against no such output",
+        "output 'OUT': expected TYPE_FP32 [4] as in 'declares_another_output', found none",
     ),
     "declares_too_large_a_batch": (
         {"variants": "double", "declared": "max_batch_size: 16"},
-        "max_batch_size is 16, but the largest of its variants' is 8: lower it, or leave it out",
+        "max_batch_size: expected at most 8, the largest of its variants, found 16; lower it, or leave it "
+        "out",
     ),
 }
 """Router models that must not load: what is wrong with each, and what the server then says of it."""
@@ -200,6 +204,10 @@ def test_where_triton_completes_nothing_a_router_that_declares_nothing_is_refuse
     repository.router("declared", "double", DECLARED)
     server = triton_server(repository.folder, extra_arguments=["--disable-auto-complete-config"])
     reasons = {model.name: model.reason for model in server.models()}
-    assert "this Triton does not complete configurations: declare them as 'double' does" in reasons["bare"]
+    reason = reasons["bare"]
+    assert (
+        "expected input and output, since this Triton does not complete configurations, found none" in reason
+    )
+    assert "; declare them as 'double' does" in reason
     with closing(Client(server)) as client:
         np.testing.assert_array_equal(client.output("declared", items(2)), items(4))

@@ -86,8 +86,8 @@ def test_parameters_reach_the_variant_without_those_of_the_router(client: Client
 def test_a_parameter_that_triton_cannot_hand_on_is_refused(client: Client) -> None:
     refusal = client.refusal("record", items(1), parameters={"temperature": 0.5})
     assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith("request parameter 'temperature': expected text, a whole number,")
-    assert refusal.message.endswith("found 0.5: send it as text")
+    assert refusal.message.startswith("request parameters: temperature: expected text, a whole number,")
+    assert refusal.message.endswith("found 0.5; send it as text")
 
 
 def test_http_requests_carry_the_same(server: EmbeddedTriton) -> None:
@@ -114,17 +114,16 @@ def test_http_requests_carry_the_same(server: EmbeddedTriton) -> None:
 def test_an_unknown_parameter_of_the_router_is_refused_with_the_nearest_name(client: Client) -> None:
     refusal = client.refusal("record", items(1), parameters={"router_explian": True})
     assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith(
-        "request parameter 'router_explian' is unknown (did you mean 'router_explain'?): expected one of "
-    )
+    assert refusal.message.startswith("request parameters: expected only router_max_latency_ms, ")
+    assert refusal.message.endswith("found unknown key 'router_explian' (did you mean 'router_explain'?)")
 
 
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
-        ("latncy", "expected one of latency, "),
-        ("static:nobody", "expected 'static:' and one of recorder"),
-        ("latency:gpu", "expected 'latency' alone, found 'latency:gpu'"),
+        ("latncy", "expected one of the policies latency, "),
+        ("static:nobody", "policy 'static': expected 'static:' and one of recorder"),
+        ("latency:gpu", "policy 'latency': expected 'latency' alone, found 'latency:gpu'"),
     ],
 )
 def test_a_policy_that_cannot_choose_is_refused_as_any_other_parameter_is(
@@ -157,7 +156,7 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(client: Client) -> N
     refusal = client.refusal("record", items(1), parameters={"router_dry_run": "yes"})
     assert refusal == (
         "INVALID_ARGUMENT",
-        "request parameter 'router_dry_run': expected true or false, found 'yes'",
+        "request parameters: router_dry_run: expected true or false, found 'yes'",
     )
 
 

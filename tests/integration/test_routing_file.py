@@ -160,9 +160,8 @@ def test_a_link_that_is_turned_to_another_file_is_an_edit(client: Client, site: 
 def test_a_bad_edit_is_told_once_and_changes_nothing_until_it_is_mended(client: Client, site: Site) -> None:
     site.write("broken.json", routing(rule("broken", "triple", max_latency_ms=-1)))
     reason = (
-        f"model 'broken' goes on with the settings that it had: {site.repository}/broken.json, at "
-        f"routing_rules[0].max_latency_ms: expected a number of milliseconds above 0 "
-        f"(leave it out where there is no deadline), found -1"
+        f"model 'broken' goes on with the settings that it had: {site.repository}/broken.json: "
+        f"routing_rules[0].max_latency_ms: expected a number of milliseconds above 0, found -1; leave it out"
     )
     until(lambda: site.reloads("broken", "refused") == 1)
     assert factor(client, "broken") == 2
@@ -175,7 +174,7 @@ def test_a_bad_edit_is_told_once_and_changes_nothing_until_it_is_mended(client: 
     assert site.reloads("broken", "refused") == 2
     assert len(site.log_lines(reason)) == 1
     misspelt = (
-        f"{site.repository}/broken.json, at routing_rules[0].policy: model 'broken', policy: expected "
+        f"{site.repository}/broken.json, model 'broken', policy 'static': routing_rules[0].policy: expected "
         f"'static:' and one of double, triple, found 'static:tripel'"
     )
     assert len(site.log_lines(misspelt)) == 1
@@ -197,7 +196,7 @@ def test_a_file_that_is_not_there_at_load_is_the_reason_why_the_router_is_unavai
 
 def test_a_policy_that_does_not_fit_at_load_is_the_reason_with_file_and_rule(site: Site) -> None:
     reasons = {model.name: model.reason for model in site.server.models()}
-    place = f"{site.repository}/misspelt.json, at routing_rules[1].policy: model 'misspelt', policy: expected"
+    place = f"{site.repository}/misspelt.json, model 'misspelt', policy 'static': routing_rules[1].policy: "
     assert place in reasons["misspelt"]
 
 

@@ -109,10 +109,8 @@ def test_a_trace_that_cannot_be_written_is_refused_at_load(server: EmbeddedTrito
     (model,) = (model for model in server.models() if model.name == "unwritable")
     assert model.state == "UNAVAILABLE"
     path = folder / "nowhere" / "trace.jsonl"
-    assert (
-        "model 'unwritable', config.pbtxt, parameter 'trace_file': expected a file that can" in model.reason
-    )
-    assert f"found '{path}' (No such file or directory): name another one" in model.reason
+    assert "model 'unwritable', config.pbtxt: trace_file: expected a file that can" in model.reason
+    assert f"found '{path}' (No such file or directory); name another file" in model.reason
 
 
 @pytest.mark.skipif(not ALWAYS_FULL.exists(), reason="needs a device that is always full")

@@ -6,26 +6,19 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import MISSING, fields
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import typer.main
-from router_backend.core.telemetry.metrics import METRICS
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
-from router_backend.config.parameters import RouterParameters
 from router_backend.core.policies.registry import POLICIES
+from router_backend.core.telemetry.metrics import METRICS
 from router_backend.core.variants.profile import VariantProfile
-from router_backend.errors import ConfigurationError
-from router_backend.executors.emulated_settings import EmulatedSettings
-from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, parse_settings
-from router_backend.executors.providers import CPU, PROVIDERS
+from router_backend.executors.providers import PROVIDERS
 from router_backend.runtime.explanation import explain
-from router_backend.runtime.request_options import PARAMETERS
 from router_tools.__main__ import app
 from router_tools.simulator.world_file import read_world
 from tests import documents
@@ -39,17 +32,13 @@ from tests.documents import (
     ONNX,
     README,
     REQUESTS,
-    SETTINGS,
-    SIMULATION,
     Example,
     anchors,
     code_words,
     commands,
     examples,
-    generated,
     links,
     table,
-    tables,
     tokens,
 )
 
@@ -64,11 +53,8 @@ NOT_RUN = ("sh container", "dockerfile container")
 NO_EXAMPLE = ("text", "json")
 PACKAGE = CHECKOUT / "router_backend"
 PROFILE = PACKAGE / "core" / "variants" / "profile.py"
-WITHOUT_A_VALUE = {MISSING: "required", None: "none"}
 SOURCE_FOLDERS = ("router_backend", "tools", "tests")
 PLACEHOLDER = "…"
-FRAME = re.compile("(…, parameter |…, at …: )?…")
-"""The text of an error that says nothing of its own, but where another error was met."""
 
 
 def test_every_example_is_of_a_kind_that_some_test_treats():
@@ -186,39 +172,6 @@ def test_the_files_that_a_document_names_are_there(document: Path):
             assert (CHECKOUT / word).exists(), word
 
 
-def test_the_settings_of_a_router_are_listed_with_their_defaults():
-    rows = table(SETTINGS, "parameter", "default", "meaning")
-    assert [name for name, _, _ in rows] == [setting.name for setting in fields(RouterParameters)]
-    for setting, (_, default, _) in zip(fields(RouterParameters), rows, strict=True):
-        if setting.default in WITHOUT_A_VALUE:
-            assert default == WITHOUT_A_VALUE[setting.default]
-        else:
-            assert setting.metadata["read"](default) == setting.default
-
-
-def test_the_request_parameters_are_listed():
-    assert [name for name, _ in table(REQUESTS, "request parameter", "meaning")] == list(PARAMETERS)
-
-
-def test_the_settings_of_an_emulated_variant_are_listed_with_their_defaults():
-    rows = table(SIMULATION, "parameter", "default", "meaning")
-    assert [(name, default) for name, default, _ in rows] == [
-        (setting.name, WITHOUT_A_VALUE.get(setting.default, str(setting.default)))
-        for setting in fields(EmulatedSettings)
-    ]
-
-
-def test_each_group_of_tables_that_is_generated_is_in_one_document():
-    assert sorted(name for document in DOCUMENTS for name in generated(document)) == [
-        "emulated executor",
-        "messages",
-        "onnx executor",
-        "request parameters",
-        "router parameters",
-        "routing file",
-    ]
-
-
 def test_the_metrics_are_listed_with_kind_labels_and_help():
     rows = table(documents.METRICS, "name", "kind", "labels")
     assert rows == [
@@ -230,30 +183,6 @@ def test_the_policies_are_listed():
     cells = [cell for cell, _, _ in table(documents.POLICIES, "name", "rule")]
     names = [name.partition(":")[0].strip() for cell in cells for name in cell.split(",")]
     assert sorted(names) == sorted(POLICIES)
-
-
-def test_the_settings_of_the_onnx_executor_are_listed():
-    names = [name for name, _, _ in table(ONNX, "parameter", "default", "meaning")]
-    with pytest.raises(ConfigurationError) as refusal:
-        parse_settings({"?": ""})
-    known = str(refusal.value).rpartition("expected one of ")[2].split(", ")
-    assert sorted(names) == sorted(known)
-
-
-def test_the_defaults_of_the_onnx_executor_are_right():
-    rows = table(ONNX, "parameter", "default", "meaning")
-    defaults = {name: default for name, default, _ in rows if default != "required"}
-    settings = parse_settings({"execution_provider": CPU.name})
-    assert defaults == {
-        "device": "none",
-        f"{OPTION_PREFIX}<name>": "none",
-        "onnx_file": settings.onnx_file,
-        "intra_op_threads": "all cores",
-        "allow_cpu_nodes": "false",
-    }
-    assert settings == OnnxSettings(
-        CPU, {}, onnx_file="model.onnx", intra_op_threads=0, allow_cpu_nodes=False
-    )
 
 
 def test_the_execution_providers_are_listed_with_devices_and_options():
@@ -295,42 +224,6 @@ def test_every_reason_that_a_profile_gives_is_explained():
     assert [each for each in given + named if not any(matches(row, each) for row in explained)] == []
 
 
-def test_every_message_of_the_router_is_explained():
-    rows = own_messages()
-    raised = [each for each in messages(*message_sources()) if not FRAME.fullmatch(each)]
-    assert raised
-    unexplained = [each for each in raised if not any(matches(row, each) for row in rows)]
-    assert unexplained == [], f"add a row to {MESSAGES.relative_to(CHECKOUT)}"
-
-
-def test_no_message_is_explained_that_the_router_does_not_give():
-    raised = list(messages(*message_sources()))
-    for row in own_messages():
-        assert any(matches(row, template) for template in raised), row
-
-
-def own_messages() -> list[str]:
-    """The messages that are explained, without Triton's own."""
-    explained: Mapping[str, list[list[str]]] = tables(MESSAGES, "message")
-    return [row[0] for heading, rows in explained.items() if heading != "Triton's own" for row in rows]
-
-
-def message_sources() -> list[Path]:
-    """The sources whose messages an operator or a client can meet; emulated devices are for experiments."""
-    return [
-        source
-        for source in PACKAGE.rglob("*.py")
-        if source.parent.name != "executors" or source.name.startswith(("onnx_", "batching"))
-    ]
-
-
-def messages(*sources: Path) -> Iterator[str]:
-    """The texts of the errors and warnings in the sources, with a placeholder for what differs."""
-    for node in nodes(*sources):
-        if isinstance(node, ast.Call) and node.args and re.search(r"Error$|^(log)?_warn$", called(node)):
-            yield from templates(node.args[0])
-
-
 def templates(*expressions: ast.AST) -> Iterator[str]:
     """Those of the expressions that are texts, with a placeholder for what differs."""
     return filter(None, map(template_of, expressions))
@@ -339,13 +232,6 @@ def templates(*expressions: ast.AST) -> Iterator[str]:
 def nodes(*sources: Path) -> Iterator[ast.AST]:
     for source in sources:
         yield from ast.walk(ast.parse(source.read_text(encoding="utf-8")))
-
-
-def called(call: ast.Call) -> str:
-    """The name of what is called, without the object that it belongs to."""
-    with suppress(AttributeError):
-        return call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
-    return ""
 
 
 def template_of(node: ast.AST) -> str | None:

@@ -1,8 +1,9 @@
-"""`model-router check-config`: is a routing configuration right, and what does it come to?"""
+"""`model-router check-config`: is a routing configuration valid, and what does it resolve to?"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,25 +14,30 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from router_backend.config.load import fields_of
 from router_backend.config.model_config import CONFIG_FILE, read_model_config
+from router_backend.config.resolve import RoutingConfig
 from router_backend.config.router_model import RouterModel, read_router_model
-from router_backend.config.routing_config import RoutingConfig
 from router_backend.config.routing_file import read_routing_file
+from router_backend.config.schema import RoutingDocument, RoutingRule
 from router_backend.core.settings import ModelSettings
-from router_backend.errors import ConfigurationError
+from router_backend.core.variants.capacity import DeviceLimits
+from router_backend.errors import ConfigurationError, Problems
 from router_backend.path_kind import FOLDER, path_kind
 from router_tools.errors import ToolError
 
+NAMES = {each.name: each.encode_name for kind in (RoutingDocument, RoutingRule) for each in fields_of(kind)}
+"""What the files call the settings, by their names in the core."""
 ANY_OTHER = "any other model"
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a configuration comes to.
+    """What a configuration resolves to.
 
     Args:
         settings: by the name of a router model, or by the pattern of a rule.
-        warnings: what is right, but useless, or would be wrong for a model that is not there.
+        warnings: what is valid, but useless, or would be invalid for a model that does not exist.
     """
 
     settings: Mapping[str, ModelSettings]
@@ -42,13 +48,16 @@ def check_config(
     path: Annotated[Path, typer.Argument(help="A routing configuration, or a model repository.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Check a routing configuration, or all routers of a repository, and show what each comes to.
+    """Check a routing configuration, or all routers of a repository, and show what each resolves to.
 
-    Exit status: 0; 1 when something is wrong.
+    Exit status: 0; 1 when something is wrong, after everything that is.
     """
     try:
         checked = _check_repository(path) if path_kind(path) == FOLDER else _check_file(path)
     except ConfigurationError as error:
+        if as_json:
+            typer.echo(json.dumps({"path": str(path), "errors": list(map(asdict, error.problems))}, indent=2))
+            raise typer.Exit(1) from None
         raise ToolError(str(error)) from error
     if as_json:
         typer.echo(json.dumps(_as_json(path, checked), indent=2))
@@ -65,20 +74,26 @@ def _check_file(path: Path) -> Checked:
 
 
 def _check_repository(repository: Path) -> Checked:
-    routers = list(filter(None, map(_read_router, sorted(repository.glob(f"*/{CONFIG_FILE}")))))
+    problems = Problems()
+    routers: list[RouterModel] = []
+    for config_file in sorted(repository.glob(f"*/{CONFIG_FILE}")):
+        with problems.collect():
+            routers += _read_router(config_file)
+    if problems:
+        raise ConfigurationError(*dict.fromkeys(problems))  # routers may share a file or a variant
     if not routers:
-        raise ToolError(f"{repository}: expected a model repository with a router, found none: name another")
-    return Checked({router.name: router.decision for router in routers}, tuple(_warnings(routers)))
+        raise ToolError(f"{repository}: expected a model repository with a router, found none; name another")
+    return Checked({router.name: router.settings for router in routers}, tuple(_warnings(routers)))
 
 
-def _read_router(config_file: Path) -> RouterModel | None:
-    """The router model of a folder; None: it is another model."""
+def _read_router(config_file: Path) -> list[RouterModel]:
+    """The router model of a folder; empty if it is another model."""
     folder = config_file.parent
     message = read_model_config(folder)
     if message.backend != "router_backend" and "variants" not in message.parameters:
-        return None
+        return []
     config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return read_router_model({**config, "name": folder.name}, folder.parent)
+    return [read_router_model({**config, "name": folder.name}, folder.parent)]
 
 
 def _warnings(routers: list[RouterModel]) -> list[str]:
@@ -98,11 +113,11 @@ def _warnings(routers: list[RouterModel]) -> list[str]:
 
 
 def _overlaps(path: Path, config: RoutingConfig) -> list[str]:
-    """Experiments that may want the same requests: it takes a model to know."""
+    """Experiments that may compete for the same requests, which depends on the models."""
     return [
         f"{path}, at experiments: '{one.experiment_id}' for '{one.model_name_pattern}' and "
-        f"'{other.experiment_id}' for '{other.model_name_pattern}' would want the same requests of a model "
-        f"that both match, such as '{name}', which is refused: give each a unit_range of its own"
+        f"'{other.experiment_id}' for '{other.model_name_pattern}' would compete for the requests of a "
+        f"model that both match, such as '{name}', which is rejected; give each a unit_range of its own"
         for one, other, name in config.possible_overlaps()
     ]
 
@@ -110,24 +125,26 @@ def _overlaps(path: Path, config: RoutingConfig) -> list[str]:
 def _as_json(path: Path, checked: Checked) -> dict[str, Any]:
     return {
         "path": str(path),
+        "errors": [],
         "warnings": list(checked.warnings),
         "settings": {name: _settings(config) for name, config in checked.settings.items()},
     }
 
 
 def _settings(config: ModelSettings) -> dict[str, Any]:
-    return {
-        "policy": config.policy,
-        "policy_parameters": dict(config.policy_parameters),
-        "preferred_backends": sorted(device.value for device in config.preferred_devices),
-        "backend_weights": {device.value: weight for device, weight in config.device_weights.items()},
-        "backend_limits": {
-            device.value: {"max_in_flight": limits.max_in_flight, "max_memory_mb": limits.max_memory_mb}
-            for device, limits in config.device_limits.items()
-        },
-        "max_latency_ms": config.max_latency_ms,
-        "refuse_late": config.refuse_late,
-    }
+    names = [each.name for each in fields(config)]
+    return {NAMES.get(name, name): _value(getattr(config, name)) for name in names}
+
+
+def _value(value: object) -> object:
+    """A setting as JSON: devices by name, sets sorted."""
+    if isinstance(value, Mapping):
+        return {_value(key): _value(member) for key, member in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(map(str, map(_value, value)))
+    if isinstance(value, DeviceLimits):
+        return asdict(value)
+    return value.value if isinstance(value, Enum) else value
 
 
 def _print(path: Path, checked: Checked) -> None:

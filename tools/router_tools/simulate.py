@@ -23,6 +23,7 @@ from router_tools.simulator.recorded import recorded_workload
 from router_tools.simulator.report.as_json import as_json
 from router_tools.simulator.report.page import write_page
 from router_tools.simulator.report.table import comparison_table, targets_table
+from router_tools.simulator.schema import SuiteFile, WorkloadFile, WorldFile
 from router_tools.simulator.suite import Outcome, SuiteCase, judge
 from router_tools.simulator.suite_file import read_suite
 from router_tools.simulator.trace import read_trace
@@ -35,6 +36,11 @@ _WORLD = "resnet50"
 _WORKLOAD = "poisson"
 _OF_ONE_CASE = ("world", "workload", "trace", "policies", "load", "requests", "calm", "cold")
 _WIDTH_OF_A_FILE = 140
+FILES: dict[str, type[WorldFile | WorkloadFile | SuiteFile]] = {
+    "worlds": WorldFile,
+    "workloads": WorkloadFile,
+    "suites": SuiteFile,
+}
 _TITLE = "Routing policies compared"
 
 
@@ -153,10 +159,10 @@ def _print_tables(comparisons: Sequence[Comparison], outcomes: Sequence[Outcome]
 
 def _print_list() -> None:
     console = _console()
-    for kind in ("worlds", "workloads", "suites"):
+    for kind, file in FILES.items():
         console.print(f"[bold]{kind}[/]")
         for name in names(kind):
-            description = read_document(find(kind, name), kind.removesuffix("s")).content["description"]
+            description = read_document(find(kind, name), file).content.description
             console.print(f"  {name:20} {description}", highlight=False)
     console.print("[bold]policies[/]")
     console.print(f"  {', '.join((*ORACLES, *POLICIES))}", highlight=False)

@@ -62,11 +62,11 @@ class Experiment:
                 steps that do not rise, guardrails of an experiment by model.
         """
         if not self.experiment_id:
-            raise ConfigurationError("experiment_id: expected a name, found nothing")
+            raise ConfigurationError(path="experiment_id", expected="a name", found="nothing")
         try:
             self._check()
         except ConfigurationError as error:
-            raise ConfigurationError(f"experiment '{self.experiment_id}', {error}") from None
+            raise error.at(where=f"experiment '{self.experiment_id}'") from None
 
     def matches(self, model_name: str) -> bool:
         """Whether it is for a model."""
@@ -95,16 +95,20 @@ class Experiment:
             try:
                 make()
             except ConfigurationError as error:
-                raise ConfigurationError(f"arm '{arm}', {error}") from None
+                raise error.at(path=arm) from None
         low, high = self.unit_range
         if not 0.0 <= low < high <= 1.0:
             raise ConfigurationError(
-                f"unit_range: expected two shares from 0 to 1, the smaller first, found {low} and {high}"
+                path="unit_range",
+                expected="two shares from 0 to 1, the smaller first",
+                found=f"{low} and {high}",
             )
         if self.guardrails is not None and self.assign_by is AssignBy.MODEL:
             raise ConfigurationError(
-                "guardrails: expected none where the arm is assigned by model, since a model then has no "
-                "second arm to be compared with: set guardrails to none, or assign by request"
+                path="guardrails",
+                expected="none where the arm is assigned by model, which has no second arm to compare with",
+                found="some",
+                fix="set guardrails to none, or assign by request",
             )
 
 
@@ -134,10 +138,10 @@ def check_experiments(model_name: str, experiments: Sequence[Experiment]) -> Non
     for before, after in pairwise(ordered):
         if after.unit_range[0] < before.unit_range[1]:
             raise ConfigurationError(
-                f"model '{model_name}': expected experiments whose unit_ranges do not overlap, fractions of "
-                f"the requests of 1 in all, found '{before.experiment_id}' on {_shown(before)} and "
-                f"'{after.experiment_id}' on {_shown(after)}: give each a range of its own, such as "
-                f"0 to 0.5 and 0.5 to 1"
+                where=f"model '{model_name}'",
+                expected="experiments whose unit_ranges do not overlap",
+                found=f"{_shown(before)} and {_shown(after)}",
+                fix="give each a range of its own, such as 0 to 0.5 and 0.5 to 1",
             )
 
 
@@ -146,4 +150,5 @@ def _first_unit(experiment: Experiment) -> float:
 
 
 def _shown(experiment: Experiment) -> str:
-    return "{:g} to {:g}".format(*experiment.unit_range)
+    low, high = experiment.unit_range
+    return f"'{experiment.experiment_id}' on {low:g} to {high:g}"

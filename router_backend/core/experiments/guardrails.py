@@ -32,10 +32,12 @@ class Guardrails:
         for name, ratio in (("error_ratio", self.error_ratio), ("slow_ratio", self.slow_ratio)):
             if ratio is not None and not 1.0 <= ratio < math.inf:
                 raise ConfigurationError(
-                    f"{name}: expected a number of at least 1, found {ratio}: 2 lets the treatment do it "
-                    f"twice as often as the control"
+                    path=name,
+                    expected="a number of at least 1",
+                    found=f"{ratio}",
+                    fix="2 lets the treatment do it twice as often as the control",
                 )
         if not 0.0 < self.false_stop_rate < 1.0:
             raise ConfigurationError(
-                f"false_stop_rate: expected a number between 0 and 1, found {self.false_stop_rate}"
+                path="false_stop_rate", expected="a number between 0 and 1", found=f"{self.false_stop_rate}"
             )

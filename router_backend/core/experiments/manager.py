@@ -115,7 +115,12 @@ class ExperimentManager:
         by_name = {experiment.experiment_id: experiment for experiment in wanted}
         if len(by_name) < len(wanted):
             names = ", ".join(experiment.experiment_id for experiment in wanted)
-            raise ConfigurationError(f"every experiment_id may stand once, found {names}")
+            raise ConfigurationError(
+                path="experiments",
+                expected="every experiment_id once",
+                found=names,
+                fix="give each experiment a name of its own",
+            )
         now_s = self._clock()
         running = {name: model.prepare(wanted, now_s) for name, model in self._models.items()}
         return Change(by_name, running, now_s)

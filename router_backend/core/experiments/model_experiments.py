@@ -80,6 +80,6 @@ class ModelExperiments:
         try:
             return RunningExperiment(experiment, self._model_name, self._variants, now_s)
         except ConfigurationError as error:
-            raise ConfigurationError(
-                f"model '{self._model_name}', experiment '{experiment.experiment_id}', {error}"
+            raise error.at(
+                where=f"model '{self._model_name}', experiment '{experiment.experiment_id}'"
             ) from None

@@ -26,7 +26,7 @@ class RolloutStep:
             ConfigurationError: either is out of its range.
         """
         if not 0.0 < self.after_s < math.inf:
-            raise ConfigurationError(f"after_s: expected a number above 0, found {self.after_s}")
+            raise ConfigurationError(path="after_s", expected="a number above 0", found=f"{self.after_s}")
         check_fraction(self.fraction)
 
 
@@ -38,7 +38,10 @@ def check_fraction(fraction: float) -> None:
     """
     if not 0.0 <= fraction <= 1.0:
         raise ConfigurationError(
-            f"fraction: expected a number from 0 to 1, found {fraction}: 0.1 gives the treatment to 10 %"
+            path="fraction",
+            expected="a number from 0 to 1",
+            found=f"{fraction}",
+            fix="0.1 gives the treatment to 10 %",
         )
 
 
@@ -52,9 +55,10 @@ def check_rollout(fraction: float, rollout: Sequence[RolloutStep]) -> None:
     for step in rollout:
         if step.after_s <= after_s or step.fraction <= fraction:
             raise ConfigurationError(
-                f"rollout: expected each step later and larger than the one before, found "
-                f"{step.fraction:g} after {step.after_s:g} s behind {fraction:g} after {after_s:g} s: "
-                f"sort them"
+                path="rollout",
+                expected="each step later and larger than the one before",
+                found=f"{step.fraction:g} after {step.after_s:g} s behind {fraction:g} after {after_s:g} s",
+                fix="sort them",
             )
         after_s, fraction = step.after_s, step.fraction
 

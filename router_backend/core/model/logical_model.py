@@ -254,8 +254,11 @@ def check_variants(model_name: str, variants: Sequence[Variant]) -> None:
     """
     names = [variant.name for variant in variants]
     if not names:
-        raise ConfigurationError(f"model '{model_name}': expected at least one variant, found none")
+        raise ConfigurationError(where=f"model '{model_name}'", expected="at least one variant", found="none")
     if len(set(names)) < len(names):
         raise ConfigurationError(
-            f"model '{model_name}': every variant may stand once, found {', '.join(names)}"
+            where=f"model '{model_name}'",
+            expected="every variant once",
+            found=", ".join(names),
+            fix="name each variant once",
         )

@@ -77,11 +77,17 @@ class AdaptiveRoutingPolicy(Policy):
     def create(cls, argument: str, parameters: Mapping[str, str]) -> AdaptiveRoutingPolicy:
         """A new one with the weights of a configuration."""
         if argument:
-            raise ConfigurationError(f"policy: expected '{cls.name}' alone, found '{cls.name}:{argument}'")
+            raise ConfigurationError(
+                where=f"policy '{cls.name}'", expected=f"'{cls.name}' alone", found=f"'{cls.name}:{argument}'"
+            )
         weights = {name: cls._weight(name, text) for name, text in parameters.items()}
         if not any({**cls.DEFAULT_WEIGHTS, **weights}.values()):
             raise ConfigurationError(
-                f"policy '{cls.name}': expected a weight above 0, found none: raise one of them"
+                where=f"policy '{cls.name}'",
+                path="parameters",
+                expected="a weight above 0",
+                found="none",
+                fix="raise one of them",
             )
         return cls(weights)
 
@@ -90,8 +96,11 @@ class AdaptiveRoutingPolicy(Policy):
         if name not in cls.DEFAULT_WEIGHTS:
             known = list(cls.DEFAULT_WEIGHTS)
             raise ConfigurationError(
-                f"policy '{cls.name}': expected one of the parameters {', '.join(known)}, "
-                f"found '{name}'{nearest(name, known)}"
+                where=f"policy '{cls.name}'",
+                path="parameters",
+                expected=f"only {', '.join(known)}",
+                found=f"'{name}'",
+                hint=nearest(name, known),
             )
         try:
             weight = float(text)
@@ -99,7 +108,10 @@ class AdaptiveRoutingPolicy(Policy):
             weight = math.nan
         if not 0.0 <= weight < math.inf:
             raise ConfigurationError(
-                f"policy '{cls.name}', parameter '{name}': expected a number of 0 or more, found '{text}'"
+                where=f"policy '{cls.name}'",
+                path=f"parameters.{name}",
+                expected="a number of 0 or more",
+                found=f"'{text}'",
             )
         return weight
 

@@ -48,7 +48,9 @@ class Policy(ABC):
             ConfigurationError: it does not take the argument or a parameter.
         """
         if argument:
-            raise ConfigurationError(f"policy: expected '{cls.name}' alone, found '{cls.name}:{argument}'")
+            raise ConfigurationError(
+                where=f"policy '{cls.name}'", expected=f"'{cls.name}' alone", found=f"'{cls.name}:{argument}'"
+            )
         cls.refuse_parameters(parameters)
         return cls()
 
@@ -61,8 +63,11 @@ class Policy(ABC):
         """
         if parameters:
             raise ConfigurationError(
-                f"policy '{cls.name}': expected no parameters, found {', '.join(map(repr, parameters))}: "
-                f"remove them"
+                where=f"policy '{cls.name}'",
+                path="parameters",
+                expected="none",
+                found=", ".join(map(repr, parameters)),
+                fix="remove them",
             )
 
     def check(self, variants: Collection[str]) -> None:  # noqa: B027 - most policies name no variant

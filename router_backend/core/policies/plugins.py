@@ -25,8 +25,10 @@ def find_plugins() -> Mapping[str, EntryPoint]:
     for point in entry_points(group=GROUP):
         if point.name in found and found[point.name].value != point.value:
             raise ConfigurationError(
-                f"policy '{point.name}': expected one package that brings it, found "
-                f"'{found[point.name].value}' and '{point.value}': uninstall one of them"
+                where=f"policy '{point.name}'",
+                expected="one package that provides it",
+                found=f"'{found[point.name].value}' and '{point.value}'",
+                fix="uninstall one of them",
             )
         found[point.name] = point
     return found
@@ -42,13 +44,17 @@ def load_plugin(point: EntryPoint) -> type[Policy]:
         loaded = point.load()
     except (ImportError, AttributeError, SyntaxError, NameError) as error:
         raise ConfigurationError(
-            f"policy '{point.name}': expected to find it at '{point.value}', found: {error}: "
-            f"mend the package that brings it, or uninstall it"
+            where=f"policy '{point.name}'",
+            expected=f"to import it from '{point.value}'",
+            found=str(error),
+            fix="fix the package that provides it, or uninstall it",
         ) from error
     if not _is_policy(loaded, point.name):
         raise ConfigurationError(
-            f"policy '{point.name}': expected a class of Policy with that name at '{point.value}', "
-            f"found {loaded!r}: mend the package that brings it"
+            where=f"policy '{point.name}'",
+            expected=f"a Policy subclass of that name at '{point.value}'",
+            found=f"{loaded!r}",
+            fix="fix the package that provides it",
         )
     return loaded
 

@@ -55,19 +55,19 @@ def new_policy(source: PolicySource, parameters: Mapping[str, str] = NO_PARAMETE
     if isinstance(source, Policy):
         kind = type(source).__name__
         raise ConfigurationError(
-            f"policy: expected a name, a class or a function that makes one, since each model needs its own, "
-            f"found an object: hand over its class, {kind}"
+            expected="a policy name, a Policy subclass or a factory, since each model needs its own policy",
+            found=f"an object of {kind}",
+            fix=f"pass the class {kind}",
         )
     if parameters:
         raise ConfigurationError(
-            f"policy: expected no parameters beside a function that makes one, found "
-            f"{', '.join(map(repr, parameters))}: give them to the policy there"
+            expected="no parameters beside a factory",
+            found=", ".join(map(repr, parameters)),
+            fix="pass them to the policy inside the factory",
         )
     made = source() if callable(source) else source
     if not isinstance(made, Policy):
-        raise ConfigurationError(
-            f"policy: expected a name, a class or a function that makes one, found {made!r}: hand over such"
-        )
+        raise ConfigurationError(expected="a policy name, a Policy subclass or a factory", found=f"{made!r}")
     return made
 
 
@@ -95,5 +95,5 @@ def _kind(kind: str, name: str) -> type[Policy]:
         return load_plugin(plugins[kind])
     known = [*POLICIES, *plugins]
     raise ConfigurationError(
-        f"policy: expected one of {', '.join(known)}, found '{name}'{nearest(kind, known)}"
+        expected=f"one of the policies {', '.join(known)}", found=f"'{name}'", hint=nearest(kind, known)
     )

@@ -66,8 +66,11 @@ class ModelCharacteristics:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise ConfigurationError(
-                    f"model '{self.model_name}', {name}: expected a number of 0 or more, found {value}: "
-                    f"leave it out where it is not known"
+                    where=f"model '{self.model_name}'",
+                    path=name,
+                    expected="a number of 0 or more",
+                    found=f"{value}",
+                    fix="leave it out where it is not known",
                 )
 
     @property

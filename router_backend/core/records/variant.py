@@ -45,10 +45,15 @@ class Variant:
         """
         if self.concurrency < 1:
             raise ConfigurationError(
-                f"variant '{self.name}': concurrency must be at least 1, found {self.concurrency}"
+                where=f"variant '{self.name}'",
+                path="concurrency",
+                expected="at least 1",
+                found=f"{self.concurrency}",
             )
         if self.max_batch_size < 0:
             raise ConfigurationError(
-                f"variant '{self.name}': max_batch_size must be 0 (no batch) or more, "
-                f"found {self.max_batch_size}"
+                where=f"variant '{self.name}'",
+                path="max_batch_size",
+                expected="0 (no batching) or more",
+                found=f"{self.max_batch_size}",
             )

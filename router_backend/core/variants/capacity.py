@@ -29,13 +29,17 @@ class DeviceLimits:
         """
         if self.max_in_flight is not None and self.max_in_flight < 1:
             raise ConfigurationError(
-                f"max_in_flight: expected a whole number, at least 1, found {self.max_in_flight}: "
-                f"leave it out where a device has no limit"
+                path="max_in_flight",
+                expected="a whole number, at least 1",
+                found=f"{self.max_in_flight}",
+                fix="leave it out where a device has no limit",
             )
         if self.max_memory_mb is not None and not 0.0 < self.max_memory_mb < math.inf:
             raise ConfigurationError(
-                f"max_memory_mb: expected a number above 0, found {self.max_memory_mb}: "
-                f"leave it out where a device has no limit"
+                path="max_memory_mb",
+                expected="a number above 0",
+                found=f"{self.max_memory_mb}",
+                fix="leave it out where a device has no limit",
             )
 
 

@@ -28,7 +28,7 @@ def save(path: Path, nodes: list[onnx.NodeProto], opset: int = 17) -> Path:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "m.onnx") == ": expected an ONNX file, found no such file: name another"
+    assert refusal(tmp_path / "m.onnx") == ": expected an ONNX file, found no such file; name another"
 
 
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_an_operator_missing_from_the_opset_is_refused(tmp_path: Path) -> None:
 
 def test_an_opset_newer_than_the_package_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])], opset=999)
-    assert "found 999: update the package 'onnx'" in refusal(path)
+    assert "found 999; update the package 'onnx'" in refusal(path)
 
 
 def test_a_cycle_is_refused_with_its_path(tmp_path: Path) -> None:

@@ -78,204 +78,296 @@ SHARE = "a number from 0 to 1 (0.1 is 10 %)"
 PREFERRED = f"a list with one or more of {DEVICES} (or leave it out)"
 
 BAD: dict[str, tuple[Any, str]] = {
-    "a list": ([], f"its top: expected {OBJECT}, found an empty list"),
-    "null": (None, f"its top: expected {OBJECT}, found null"),
+    "a list": (
+        [],
+        (
+            ": expected an object with default_policy, routing_rules, backend_weights, "
+            "backend_limits, profiling, experiments, $schema, found an empty list"
+        ),
+    ),
+    "null": (
+        None,
+        (
+            ": expected an object with default_policy, routing_rules, backend_weights, "
+            "backend_limits, profiling, experiments, $schema, found null"
+        ),
+    ),
     "an unknown key": (
         {"routing_rule": []},
-        f"its top: unknown key 'routing_rule' (did you mean 'routing_rules'?): expected one of {KEYS}",
+        (
+            ": expected only default_policy, routing_rules, backend_weights, backend_limits, "
+            "profiling, experiments, $schema, found unknown key 'routing_rule' (did you mean "
+            "'routing_rules'?)"
+        ),
     ),
     "an empty address of a schema": (
         {"$schema": ""},
-        "$schema: expected the address of a schema, found ''",
+        ": $schema: expected the address of a schema, found ''",
     ),
     "a policy that is a text": (
         {"default_policy": "latency"},
-        "default_policy: expected an object with name, parameters, found 'latency'",
+        ": default_policy: expected an object with name, parameters, found 'latency'",
     ),
     "a policy without a name": (
         {"default_policy": {"parameters": {}}},
-        "default_policy: the key 'name' is missing, found parameters: add it",
+        (": default_policy: expected the key 'name' (the name of a policy), found only parameters; add it"),
     ),
     "an empty name of a policy": (
         {"default_policy": {"name": ""}},
-        "default_policy.name: expected the name of a policy, found ''",
+        ": default_policy.name: expected the name of a policy, found ''",
     ),
     "an unknown key of a policy": (
         {"default_policy": {"name": "c3", "parameter": {}}},
-        "default_policy: unknown key 'parameter' (did you mean 'parameters'?): expected one of name, "
-        "parameters",
+        (
+            ": default_policy: expected only name, parameters, found unknown key 'parameter' (did you"
+            " mean 'parameters'?)"
+        ),
     ),
     "a parameter that is a number": (
         {"default_policy": {"name": "c3", "parameters": {"speed": 0.3}}},
-        'default_policy.parameters.speed: expected text, such as "0.3", found 0.3',
+        ': default_policy.parameters.speed: expected text, such as "0.3", found 0.3',
     ),
     "parameters that are a list": (
         {"default_policy": {"name": "c3", "parameters": ["speed"]}},
-        "default_policy.parameters: expected an object, found a list",
+        ": default_policy.parameters: expected an object, found a list",
     ),
     "rules that are an object": (
         {"routing_rules": RULE},
-        "routing_rules: expected a list of rules, found an object",
+        (
+            ": routing_rules: expected a list of items, each an object with model_name_pattern, goal,"
+            " preferred_backends, max_latency_ms, refuse_late, policy, found an object"
+        ),
     ),
     "a rule that is a text": (
         {"routing_rules": [RULE, "resnet*"]},
-        "routing_rules[1]: expected an object with model_name_pattern, policy, goal, preferred_backends, "
-        "max_latency_ms, refuse_late, found 'resnet*'",
+        (
+            ": routing_rules[1]: expected an object with model_name_pattern, goal, "
+            "preferred_backends, max_latency_ms, refuse_late, policy, found 'resnet*'"
+        ),
     ),
     "a rule without a pattern": (
         {"routing_rules": [{"goal": "balanced"}]},
-        "routing_rules[0]: the key 'model_name_pattern' is missing, found goal: add it",
+        (
+            ": routing_rules[0]: expected the key 'model_name_pattern' (a pattern of model names, "
+            "such as resnet*), found only goal; add it"
+        ),
     ),
     "an empty pattern": (
         {"routing_rules": [{"model_name_pattern": ""}]},
-        f"routing_rules[0].model_name_pattern: expected {PATTERN}, found ''",
+        (
+            ": routing_rules[0].model_name_pattern: expected a pattern of model names, such as "
+            "resnet*, found ''"
+        ),
     ),
     "an unknown key of a rule": (
         {"routing_rules": [{**RULE, "max_latency": 50}]},
-        "routing_rules[0]: unknown key 'max_latency' (did you mean 'max_latency_ms'?): expected one of "
-        "model_name_pattern, policy, goal, preferred_backends, max_latency_ms, refuse_late",
+        (
+            ": routing_rules[0]: expected only model_name_pattern, goal, preferred_backends, "
+            "max_latency_ms, refuse_late, policy, found unknown key 'max_latency' (did you mean "
+            "'max_latency_ms'?)"
+        ),
     ),
     "an unknown goal": (
         {"routing_rules": [{**RULE, "goal": "minimise_latency"}]},
-        f"routing_rules[0].goal: expected one of {GOALS}, found 'minimise_latency' "
-        f"(did you mean 'minimize_latency'?)",
+        (
+            ": routing_rules[0].goal: expected one of minimize_latency, maximize_throughput, "
+            "minimize_power, balanced, found 'minimise_latency' (did you mean 'minimize_latency'?)"
+        ),
     ),
     "a policy and a goal": (
         {"routing_rules": [{**RULE, "policy": {"name": "p2c"}, "goal": "minimize_latency"}]},
-        "routing_rules[0]: goal: expected a policy or a goal, found both, 'p2c' and 'minimize_latency': "
-        "a goal says which policy it is, remove one",
+        (
+            ": routing_rules[0].goal: expected a policy or a goal, found both, 'p2c' and "
+            "'minimize_latency'; remove one"
+        ),
     ),
     "preferred backends that are a text": (
         {"routing_rules": [{**RULE, "preferred_backends": "gpu"}]},
-        f"routing_rules[0].preferred_backends: expected {PREFERRED}, found 'gpu'",
+        (
+            ": routing_rules[0].preferred_backends: expected a list of one or more items, each one of"
+            " cpu, gpu, neural_engine, mps, found 'gpu'"
+        ),
     ),
     "preferred backends that are none": (
         {"routing_rules": [{**RULE, "preferred_backends": []}]},
-        f"routing_rules[0].preferred_backends: expected {PREFERRED}, found an empty list",
+        (
+            ": routing_rules[0].preferred_backends: expected a list of one or more items, each one of"
+            " cpu, gpu, neural_engine, mps, found an empty list"
+        ),
     ),
     "an unknown device": (
         {"routing_rules": [{**RULE, "preferred_backends": ["cpu", "gup"]}]},
-        f"routing_rules[0].preferred_backends[1]: expected one of {DEVICES}, found 'gup' "
-        f"(did you mean 'gpu'?)",
+        (
+            ": routing_rules[0].preferred_backends[1]: expected one of cpu, gpu, neural_engine, mps, "
+            "found 'gup' (did you mean 'gpu'?)"
+        ),
     ),
     "a negative deadline": (
         {"routing_rules": [{**RULE, "max_latency_ms": -1}]},
-        f"routing_rules[0].max_latency_ms: expected {MILLISECONDS}, found -1",
+        (
+            ": routing_rules[0].max_latency_ms: expected a number of milliseconds above 0, found -1; "
+            "leave it out for no deadline"
+        ),
     ),
     "a deadline of 0": (
         {"routing_rules": [{**RULE, "max_latency_ms": 0}]},
-        f"routing_rules[0].max_latency_ms: expected {MILLISECONDS}, found 0",
+        (
+            ": routing_rules[0].max_latency_ms: expected a number of milliseconds above 0, found 0; "
+            "leave it out for no deadline"
+        ),
     ),
     "a deadline that is a text": (
         {"routing_rules": [{**RULE, "max_latency_ms": "50"}]},
-        f"routing_rules[0].max_latency_ms: expected {MILLISECONDS}, found '50'",
+        (
+            ": routing_rules[0].max_latency_ms: expected a number of milliseconds above 0, found "
+            "'50'; leave it out for no deadline"
+        ),
     ),
     "a deadline that is true": (
         {"routing_rules": [{**RULE, "max_latency_ms": True}]},
-        f"routing_rules[0].max_latency_ms: expected {MILLISECONDS}, found true",
+        (
+            ": routing_rules[0].max_latency_ms: expected a number of milliseconds above 0, found "
+            "true; leave it out for no deadline"
+        ),
     ),
     "a refusal that is a text": (
         {"routing_rules": [{**RULE, "refuse_late": "true"}]},
-        "routing_rules[0].refuse_late: expected true or false, found 'true'",
+        ": routing_rules[0].refuse_late: expected true or false, found 'true'",
     ),
     "weights that are a list": (
         {"backend_weights": [1.5]},
-        f"backend_weights: expected an object with {DEVICES}, found a list",
+        ": backend_weights: expected an object with cpu, gpu, neural_engine, mps, found a list",
     ),
     "a weight of an unknown device": (
         {"backend_weights": {"gup": 1.5}},
-        f"backend_weights: unknown key 'gup' (did you mean 'gpu'?): expected one of {DEVICES}",
+        (
+            ": backend_weights.gup: expected one of cpu, gpu, neural_engine, mps, found 'gup' (did "
+            "you mean 'gpu'?)"
+        ),
     ),
     "a negative weight": (
         {"backend_weights": {"gpu": -0.5}},
-        f"backend_weights.gpu: expected {WEIGHT}, found -0.5",
+        (
+            ": backend_weights.gpu: expected a number above 0, found -0.5; 1 is neutral, 2 prefers "
+            "the device twice as much"
+        ),
     ),
     "a weight that is null": (
         {"backend_weights": {"gpu": None}},
-        f"backend_weights.gpu: expected {WEIGHT}, found null",
+        (
+            ": backend_weights.gpu: expected a number above 0, found null; 1 is neutral, 2 prefers "
+            "the device twice as much"
+        ),
     ),
     "limits of an unknown device": (
         {"backend_limits": {"tpu": {}}},
-        "backend_limits: unknown key 'tpu'",
+        (
+            ": backend_limits.tpu: expected one of cpu, gpu, neural_engine, mps, found 'tpu' (did you"
+            " mean 'gpu'?)"
+        ),
     ),
     "an unknown limit": (
         {"backend_limits": {"gpu": {"max_inflight": 4}}},
-        "backend_limits.gpu: unknown key 'max_inflight' (did you mean 'max_in_flight'?)",
+        (
+            ": backend_limits.gpu: expected only max_in_flight, max_memory_mb, found unknown key "
+            "'max_inflight' (did you mean 'max_in_flight'?)"
+        ),
     ),
     "a limit that is a fraction": (
         {"backend_limits": {"gpu": {"max_in_flight": 1.5}}},
-        "backend_limits.gpu.max_in_flight: expected a whole number, at least 1, found 1.5",
+        ": backend_limits.gpu.max_in_flight: expected a whole number of at least 1, found 1.5",
     ),
     "a limit of 0": (
         {"backend_limits": {"gpu": {"max_in_flight": 0}}},
-        "backend_limits.gpu.max_in_flight: expected a whole number, at least 1, found 0",
+        ": backend_limits.gpu.max_in_flight: expected a whole number of at least 1, found 0",
     ),
     "a negative memory": (
         {"backend_limits": {"gpu": {"max_memory_mb": -8}}},
-        "backend_limits.gpu.max_memory_mb: expected a number of megabytes above 0, found -8",
+        ": backend_limits.gpu.max_memory_mb: expected a number of megabytes above 0, found -8",
     ),
     "profiling that is a text": (
         {"profiling": "true"},
-        "profiling: expected true or false, found 'true'",
+        ": profiling: expected true or false, found 'true'",
     ),
     "an experiment without a treatment": (
         {"experiments": [{key: EXPERIMENT[key] for key in ("experiment_id", "control", "fraction")}]},
-        "experiments[0]: the key 'treatment' is missing, found experiment_id, control, fraction: add it",
+        (
+            ": experiments[0]: expected the key 'treatment' (an object with name, parameters), found "
+            "only experiment_id, control, fraction; add it"
+        ),
     ),
     "an unknown key of an experiment": (
         {"experiments": [{**EXPERIMENT, "fractions": 0.1}]},
-        "experiments[0]: unknown key 'fractions' (did you mean 'fraction'?)",
+        (
+            ": experiments[0]: expected only experiment_id, control, treatment, fraction, "
+            "model_name_pattern, assign_by, unit_range, rollout, guardrails, found unknown key "
+            "'fractions' (did you mean 'fraction'?)"
+        ),
     ),
     "a fraction above 1": (
         {"experiments": [{**EXPERIMENT, "fraction": 10}]},
-        f"experiments[0].fraction: expected {SHARE}, found 10",
+        ": experiments[0].fraction: expected a number from 0 to 1, found 10; 0.1 is 10 %",
     ),
     "a negative fraction": (
         {"experiments": [{**EXPERIMENT, "fraction": -0.1}]},
-        f"experiments[0].fraction: expected {SHARE}, found -0.1",
+        ": experiments[0].fraction: expected a number from 0 to 1, found -0.1; 0.1 is 10 %",
     ),
     "an experiment without a name": (
         {"experiments": [{**EXPERIMENT, "experiment_id": ""}]},
-        "experiments[0].experiment_id: expected the name of an experiment, found ''",
+        ": experiments[0].experiment_id: expected the name of an experiment, found ''",
     ),
     "an unknown assignment": (
         {"experiments": [{**EXPERIMENT, "assign_by": "requests"}]},
-        "experiments[0].assign_by: expected one of request, model, found 'requests' "
-        "(did you mean 'request'?)",
+        (
+            ": experiments[0].assign_by: expected one of request, model, found 'requests' (did you "
+            "mean 'request'?)"
+        ),
     ),
     "a range of one number": (
         {"experiments": [{**EXPERIMENT, "unit_range": [0.5]}]},
-        "experiments[0].unit_range: expected a list of two numbers from 0 to 1, the smaller first, "
-        "found a list",
+        (": experiments[0].unit_range: expected a list of 2 items, each a number from 0 to 1, found a list"),
     ),
     "a range beyond 1": (
         {"experiments": [{**EXPERIMENT, "unit_range": [0.5, 2]}]},
-        f"experiments[0].unit_range[1]: expected {SHARE}, found 2",
+        ": experiments[0].unit_range[1]: expected a number from 0 to 1, found 2; 0.1 is 10 %",
     ),
     "a step without a time": (
         {"experiments": [{**EXPERIMENT, "rollout": [{"fraction": 0.2}]}]},
-        "experiments[0].rollout[0]: the key 'after_s' is missing, found fraction: add it",
+        (
+            ": experiments[0].rollout[0]: expected the key 'after_s' (a number of seconds above 0), "
+            "found only fraction; add it"
+        ),
     ),
     "a step at the start": (
         {"experiments": [{**EXPERIMENT, "rollout": [{"after_s": 0, "fraction": 0.2}]}]},
-        "experiments[0].rollout[0].after_s: expected a number of seconds above 0, found 0",
+        ": experiments[0].rollout[0].after_s: expected a number of seconds above 0, found 0",
     ),
     "a ratio below 1": (
         {"experiments": [{**EXPERIMENT, "guardrails": {"error_ratio": 0.5}}]},
-        "experiments[0].guardrails.error_ratio: expected a number of at least 1, or null "
-        "(2 lets the treatment do it twice as often as the control), found 0.5",
+        (
+            ": experiments[0].guardrails.error_ratio: expected a number of at least 1, or null, found"
+            " 0.5; 2 allows the treatment twice as many as the control"
+        ),
     ),
     "a rate of 1": (
         {"experiments": [{**EXPERIMENT, "guardrails": {"false_stop_rate": 1}}]},
-        "experiments[0].guardrails.false_stop_rate: expected a number between 0 and 1, found 1",
+        ": experiments[0].guardrails.false_stop_rate: expected a number between 0 and 1, found 1",
     ),
     "guardrails by default of an experiment by model": (
         {"experiments": [{**EXPERIMENT, "assign_by": "model"}]},
-        "experiments[0]: experiment 'new', guardrails: expected none where the arm is assigned by model",
+        (
+            ", experiment 'new': experiments[0].guardrails: expected none where the arm is assigned "
+            "by model, which has no second arm to compare with, found some; set guardrails to none, "
+            "or assign by request"
+        ),
     ),
     "guardrails of an experiment by model": (
         {"experiments": [{**EXPERIMENT, "assign_by": "model", "guardrails": {}}]},
-        "experiments[0]: experiment 'new', guardrails: expected none where the arm is assigned by model",
+        (
+            ", experiment 'new': experiments[0].guardrails: expected none where the arm is assigned "
+            "by model, which has no second arm to compare with, found some; set guardrails to none, "
+            "or assign by request"
+        ),
     ),
 }
 """Documents that both refuse, and what the reader says of each."""
@@ -285,54 +377,79 @@ TWO = [EXPERIMENT, {**EXPERIMENT, "experiment_id": "newer", "model_name_pattern"
 BEYOND_THE_SCHEMA: dict[str, tuple[str, str]] = {
     "experiments that want the same requests": (
         json.dumps({"experiments": TWO}),
-        "at experiments: model 'bert': expected experiments whose unit_ranges do not overlap, fractions of "
-        "the requests of 1 in all, found 'new' on 0 to 1 and 'newer' on 0 to 1",
+        (
+            ", model 'bert': experiments: expected experiments whose unit_ranges do not overlap, "
+            "found 'new' on 0 to 1 and 'newer' on 0 to 1; give each a range of its own, such as 0 to "
+            "0.5 and 0.5 to 1"
+        ),
     ),
     "an experiment twice": (
         json.dumps({"experiments": [EXPERIMENT, EXPERIMENT]}),
-        "at experiments: every experiment_id may stand once, found new, new",
+        ": experiments: expected every experiment_id once, found new, new; give each experiment a name of "
+        "its own",
     ),
     "a range that ends before it begins": (
         json.dumps({"experiments": [{**EXPERIMENT, "unit_range": [0.5, 0.5]}]}),
-        "at experiments[0]: experiment 'new', unit_range: expected two shares from 0 to 1, the smaller "
-        "first, found 0.5 and 0.5",
+        (
+            ", experiment 'new': experiments[0].unit_range: expected two shares from 0 to 1, the "
+            "smaller first, found 0.5 and 0.5"
+        ),
     ),
     "a rollout that goes back": (
         json.dumps({"experiments": [{**EXPERIMENT, "rollout": [{"after_s": 1, "fraction": 0.05}]}]}),
-        "at experiments[0]: experiment 'new', rollout: expected each step later and larger than the one "
-        "before",
+        (
+            ", experiment 'new': experiments[0].rollout: expected each step later and larger than the"
+            " one before, found 0.05 after 1 s behind 0.1 after 0 s; sort them"
+        ),
     ),
     "an unknown policy of an experiment": (
         json.dumps({"experiments": [{**EXPERIMENT, "treatment": {"name": "c4"}}]}),
-        "at experiments[0].treatment: policy: expected one of latency, ",
+        (
+            ": experiments[0].treatment: expected one of the policies latency, throughput, power, "
+            "adaptive, static, random, round_robin, p2c, least_request, peak_ewma, c3, prequal, exp3,"
+            " linucb, offline_profile, found 'c4'"
+        ),
     ),
     "an unknown policy": (
         '{"routing_rules": [{"model_name_pattern": "a", "policy": {"name": "latncy"}}]}',
-        "at routing_rules[0].policy: policy: expected one of latency, ",
+        (
+            ": routing_rules[0].policy: expected one of the policies latency, throughput, power, "
+            "adaptive, static, random, round_robin, p2c, least_request, peak_ewma, c3, prequal, exp3,"
+            " linucb, offline_profile, found 'latncy' (did you mean 'latency'?)"
+        ),
     ),
     "a parameter that the policy does not take": (
         '{"default_policy": {"name": "c3", "parameters": {"speed": "1"}}}',
-        "at default_policy: policy 'c3': expected no parameters, found 'speed': remove them",
+        ", policy 'c3': default_policy.parameters: expected none, found 'speed'; remove them",
     ),
     "no number": (
         '{"backend_weights": {"gpu": NaN}}',
-        f"at backend_weights.gpu: expected {WEIGHT}, found NaN",
+        (
+            ": backend_weights.gpu: expected a number above 0, found NaN; 1 is neutral, 2 prefers the"
+            " device twice as much"
+        ),
     ),
     "an endless number": (
         '{"backend_weights": {"gpu": Infinity}}',
-        f"at backend_weights.gpu: expected {WEIGHT}, found Infinity",
+        (
+            ": backend_weights.gpu: expected a number above 0, found Infinity; 1 is neutral, 2 "
+            "prefers the device twice as much"
+        ),
     ),
     "a number that is too large": (
         '{"routing_rules": [{"model_name_pattern": "a", "max_latency_ms": 1e999}]}',
-        f"at routing_rules[0].max_latency_ms: expected {MILLISECONDS}, found Infinity",
+        (
+            ": routing_rules[0].max_latency_ms: expected a number of milliseconds above 0, found "
+            "Infinity; leave it out for no deadline"
+        ),
     ),
     "a key twice": (
         '{"backend_weights": {"gpu": 1, "gpu": 2}}',
-        "at backend_weights: expected every key once, found 'gpu' twice: remove one",
+        ": backend_weights.gpu: expected every key once, found 'gpu' twice; remove one",
     ),
     "the whole of it twice": (
         '{"routing_rules": [], "routing_rules": []}',
-        "at its top: expected every key once, found 'routing_rules' twice: remove one",
+        ": routing_rules: expected every key once, found 'routing_rules' twice; remove one",
     ),
 }
 """Texts that only the reader refuses, and what it says of each."""

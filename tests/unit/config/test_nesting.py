@@ -1,8 +1,7 @@
 import pytest
 
-from router_backend.config.nesting import check_no_cycle
-from router_backend.config.parameters import VariantEntry
-from router_backend.config.variants import find_variants
+from router_backend.config.schema import VariantEntry
+from router_backend.config.variants import check_no_cycle, find_variants
 from router_backend.errors import ConfigurationError
 
 STATED_CPU = 'parameters { key: "device" value { string_value: "cpu" } }'
@@ -26,8 +25,7 @@ def refusal(repository, *variants: str) -> str:
 def test_a_variant_that_calls_the_router_is_refused_with_the_way(repository, write_model, back):
     write_model("b", back)
     assert refusal(repository, "x", "b") == (
-        "model 'a', config.pbtxt, parameter 'variants': expected models that do not call 'a' in turn, "
-        "found a -> b -> a: take one of them out of the circle"
+        "expected no circular routing, found a → b → a; remove one of them"
     )
 
 
@@ -35,12 +33,12 @@ def test_a_way_back_of_many_steps_is_refused_too(repository, write_model):
     write_model("b", router("x, c"))
     write_model("c", ensemble("d"))
     write_model("d", router("a", "python"))
-    assert "found a -> b -> c -> d -> a:" in refusal(repository, "b")
+    assert "found a → b → c → d → a;" in refusal(repository, "b")
 
 
 def test_a_cycle_is_refused_where_the_variants_are_found(repository, write_model):
     write_model("b", router("a"), STATED_CPU)
-    with pytest.raises(ConfigurationError, match="found a -> b -> a"):
+    with pytest.raises(ConfigurationError, match=r"model 'a', config\.pbtxt: variants: .* found a → b → a"):
         find_variants("a", [VariantEntry("b", None)], repository)
 
 

@@ -1,4 +1,5 @@
 import pytest
+from msgspec import UNSET
 
 from router_backend import (
     Device,
@@ -9,14 +10,19 @@ from router_backend import (
     RoutingContext,
     Variant,
 )
-from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
+from router_backend.config.resolve import RoutingConfig
+from router_backend.config.schema import PolicyChoice, RouterParameters, RoutingRule
 from router_backend.errors import ConfigurationError
 
 CPU, GPU = Device.CPU, Device.GPU
 
 
+def own_settings(**settings) -> RouterParameters:
+    return RouterParameters(variants=(), **settings)
+
+
 def rule(pattern: str, **settings) -> RoutingRule:
-    return RoutingRule(pattern, RoutingSettings(**settings))
+    return RoutingRule(model_name_pattern=pattern, **settings)
 
 
 class TestRules:
@@ -36,7 +42,7 @@ class TestRules:
         ],
     )
     def test_are_for_the_models_whose_whole_names_match(self, pattern, name, matches):
-        assert RoutingRule(pattern).matches(name) is matches
+        assert RoutingRule(model_name_pattern=pattern).matches(name) is matches
 
     def test_of_several_that_match_the_first_counts_alone(self):
         config = RoutingConfig(
@@ -50,12 +56,16 @@ class TestRules:
         assert config.rule_for("bert") is None
 
     def test_without_settings_keep_later_ones_away(self):
-        config = RoutingConfig(rules=(RoutingRule("resnet50"), rule("*", max_latency_ms=9.0)))
-        assert config.router_config("resnet50") == ModelSettings()
-        assert config.router_config("bert").max_latency_ms == 9.0
+        config = RoutingConfig(
+            rules=(RoutingRule(model_name_pattern="resnet50"), rule("*", max_latency_ms=9.0))
+        )
+        assert config.settings_for("resnet50") == ModelSettings()
+        assert config.settings_for("bert").max_latency_ms == 9.0
 
     def test_that_match_none_of_the_models_are_found(self):
-        config = RoutingConfig(rules=(RoutingRule("resnet*"), RoutingRule("bert?")))
+        config = RoutingConfig(
+            rules=(RoutingRule(model_name_pattern="resnet*"), RoutingRule(model_name_pattern="bert?"))
+        )
         assert config.unused_patterns(["resnet50", "bert"]) == ["bert?"]
         assert config.unused_patterns(["resnet50", "bert1"]) == []
 
@@ -70,7 +80,7 @@ class TestPrecedence:
     CONFIG = RoutingConfig(
         default_policy=PolicyChoice("c3"),
         rules=(
-            rule("full", policy=PolicyChoice("p2c"), preferred_devices=(GPU,), max_latency_ms=50.0),
+            rule("full", policy=PolicyChoice("p2c"), preferred_devices=frozenset({GPU}), max_latency_ms=50.0),
             rule("part", max_latency_ms=70.0),
             rule("goal", goal=OptimizationGoal.MINIMIZE_LATENCY),
         ),
@@ -79,55 +89,55 @@ class TestPrecedence:
     )
 
     def test_the_default_holds_where_no_rule_matches(self):
-        assert self.CONFIG.router_config("other") == ModelSettings(
+        assert self.CONFIG.settings_for("other") == ModelSettings(
             policy="c3",
             device_weights={GPU: 1.2, CPU: 0.8},
             device_limits={GPU: DeviceLimits(max_in_flight=4)},
         )
 
     def test_a_rule_comes_before_the_default(self):
-        config = self.CONFIG.router_config("full")
+        config = self.CONFIG.settings_for("full")
         assert (config.policy, config.preferred_devices, config.max_latency_ms) == ("p2c", {GPU}, 50.0)
 
     def test_what_a_rule_leaves_out_is_the_default(self):
-        config = self.CONFIG.router_config("part")
+        config = self.CONFIG.settings_for("part")
         assert (config.policy, config.preferred_devices, config.max_latency_ms) == ("c3", frozenset(), 70.0)
 
     def test_a_goal_names_its_policy(self):
-        assert self.CONFIG.router_config("goal").policy == "latency"
+        assert self.CONFIG.settings_for("goal").policy == "latency"
 
     def test_the_models_own_settings_come_before_the_rule_one_by_one(self):
-        own = RoutingSettings(max_latency_ms=5.0, device_weights={GPU: 3.0})
-        config = self.CONFIG.router_config("full", own)
+        own = own_settings(max_latency_ms=5.0, device_weights={GPU: 3.0})
+        config = self.CONFIG.settings_for("full", own)
         assert (config.policy, config.preferred_devices, config.max_latency_ms) == ("p2c", {GPU}, 5.0)
         assert config.device_weights == {GPU: 3.0, CPU: 0.8}
 
     @pytest.mark.parametrize(
         ("own", "ruled", "refuses"),
-        [(None, None, False), (None, True, True), (False, True, False), (True, False, True)],
+        [(UNSET, UNSET, False), (UNSET, True, True), (False, True, False), (True, False, True)],
     )
     def test_whether_late_requests_are_refused_is_said_by_the_model_then_by_the_rule(
         self, own, ruled, refuses
     ):
         config = RoutingConfig(rules=(rule("a", refuse_late=ruled),))
-        assert config.router_config("a", RoutingSettings(refuse_late=own)).refuse_late is refuses
+        assert config.settings_for("a", own_settings(refuse_late=own)).refuse_late is refuses
 
     def test_a_goal_of_the_models_own_comes_before_a_policy_of_the_rule(self):
-        own = RoutingSettings(goal=OptimizationGoal.MINIMIZE_LATENCY, preferred_devices=(CPU,))
-        config = self.CONFIG.router_config("full", own)
+        own = own_settings(goal=OptimizationGoal.MINIMIZE_LATENCY, preferred_devices=frozenset({CPU}))
+        config = self.CONFIG.settings_for("full", own)
         assert (config.policy, config.preferred_devices) == ("latency", {CPU})
 
     def test_a_policy_does_not_take_the_parameters_of_another_place(self):
         config = RoutingConfig(
             default_policy=PolicyChoice("peak_ewma"), rules=(rule("a", policy=PolicyChoice("c3")),)
         )
-        assert config.router_config("a").policy_parameters == {}
+        assert config.settings_for("a").policy_parameters == {}
 
 
 class TestRefusals:
     @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
     def test_a_weight_that_is_not_above_zero(self, weight):
-        with pytest.raises(ConfigurationError, match="weight of 'gpu': expected a number above 0"):
+        with pytest.raises(ConfigurationError, match=r"device_weights\.gpu: expected a number above 0"):
             RoutingConfig(device_weights={GPU: weight})
 
     @pytest.mark.parametrize("deadline_ms", [0.0, -1.0, float("nan"), float("inf")])
@@ -140,7 +150,9 @@ class TestRefusals:
             PolicyChoice("latancy")
 
     def test_a_parameter_that_the_policy_does_not_take(self):
-        with pytest.raises(ConfigurationError, match="policy 'p2c': expected no parameters, found 'speed'"):
+        with pytest.raises(
+            ConfigurationError, match="policy 'p2c': parameters: expected none, found 'speed'"
+        ):
             PolicyChoice("p2c", {"speed": "1"})
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from router_backend import Device, DeviceLimits, OptimizationGoal
-from router_backend.config.routing_config import PolicyChoice, RoutingConfig, RoutingRule, RoutingSettings
+from router_backend.config.resolve import RoutingConfig
 from router_backend.config.routing_file import parse_routing, read_routing_file, to_json
+from router_backend.config.schema import PolicyChoice, RoutingRule
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.rollout import RolloutStep
@@ -33,16 +34,16 @@ def test_every_key_is_read():
         default_policy=PolicyChoice("c3"),
         rules=(
             RoutingRule(
-                "resnet*",
-                RoutingSettings(
-                    policy=PolicyChoice("p2c"),
-                    preferred_devices=(Device.GPU, Device.NEURAL_ENGINE),
-                    max_latency_ms=50.0,
-                    refuse_late=True,
-                ),
+                model_name_pattern="resnet*",
+                policy=PolicyChoice("p2c"),
+                preferred_devices=frozenset({Device.GPU, Device.NEURAL_ENGINE}),
+                max_latency_ms=50.0,
+                refuse_late=True,
             ),
-            RoutingRule("bert_?", RoutingSettings(goal=OptimizationGoal.MINIMIZE_LATENCY, refuse_late=False)),
-            RoutingRule("*"),
+            RoutingRule(
+                model_name_pattern="bert_?", goal=OptimizationGoal.MINIMIZE_LATENCY, refuse_late=False
+            ),
+            RoutingRule(model_name_pattern="*"),
         ),
         device_weights={Device.NEURAL_ENGINE: 1.5, Device.GPU: 1.2, Device.CPU: 0.8, Device.MPS: 1.0},
         device_limits={Device.GPU: DeviceLimits(16, 8000.5), Device.CPU: DeviceLimits()},
@@ -77,12 +78,14 @@ def test_what_is_written_is_read_as_the_same(name: str):
 
 def test_an_experiment_with_a_class_which_no_file_can_hold_is_not_written():
     config = RoutingConfig(experiments=(Experiment("v2", "latency", PowerEfficientPolicy, 0.1),))
-    with pytest.raises(ConfigurationError, match="experiment 'v2': expected the names of policies"):
+    with pytest.raises(ConfigurationError, match="experiment 'v2': expected policies by name"):
         to_json(config)
 
 
 def test_what_is_written_is_text_that_people_read():
-    config = RoutingConfig(rules=(RoutingRule("naïve*"),), device_weights={Device.GPU: 1.2})
+    config = RoutingConfig(
+        rules=(RoutingRule(model_name_pattern="naïve*"),), device_weights={Device.GPU: 1.2}
+    )
     assert to_json(config).splitlines() == [
         "{",
         '  "default_policy": {',
@@ -95,8 +98,7 @@ def test_what_is_written_is_text_that_people_read():
         "  ],",
         '  "backend_weights": {',
         '    "gpu": 1.2',
-        "  },",
-        '  "profiling": true',
+        "  }",
         "}",
     ]
 
@@ -104,22 +106,25 @@ def test_what_is_written_is_text_that_people_read():
 @pytest.mark.parametrize("name", BAD)
 def test_a_wrong_document_is_refused_with_place_expected_and_found(name: str):
     document, message = BAD[name]
-    assert refusal(json.dumps(document).encode()).startswith(f"{SOURCE}, at {message}")
+    assert refusal(json.dumps(document).encode()).startswith(f"{SOURCE}{message}")
 
 
 @pytest.mark.parametrize("name", BEYOND_THE_SCHEMA)
 def test_what_no_schema_can_tell_is_refused_as_well(name: str):
     text, message = BEYOND_THE_SCHEMA[name]
-    assert refusal(text.encode()).startswith(f"{SOURCE}, {message}")
+    assert refusal(text.encode()).startswith(f"{SOURCE}{message}")
 
 
 def test_text_that_is_not_utf_8_is_refused_with_the_byte():
-    assert refusal(b'{"a": "\xff"}') == f"{SOURCE}: expected text in UTF-8, found byte 7 that is not"
+    assert (
+        refusal(b'{"a": "\xff"}')
+        == f"{SOURCE}: expected text in UTF-8, found another byte at 7; save it as UTF-8"
+    )
 
 
 def test_text_that_is_no_json_is_refused_with_line_and_column():
     assert refusal(b'{\n"routing_rules": [,]}') == (
-        f"{SOURCE}, line 2, column 19: expected JSON, found Expecting value"
+        f"{SOURCE}, line 2, column 19: expected JSON, found an error: Expecting value"
     )
 
 

@@ -35,7 +35,7 @@ class TestJsonConfiguration:
     config = parse_routing("routing.json", JSON_CONFIGURATION)
 
     def test_its_rule_holds_for_the_models_that_match(self):
-        assert self.config.router_config("resnet50") == ModelSettings(
+        assert self.config.settings_for("resnet50") == ModelSettings(
             policy="throughput",
             preferred_devices=frozenset({Device.GPU, Device.NEURAL_ENGINE}),
             max_latency_ms=50.0,
@@ -43,7 +43,7 @@ class TestJsonConfiguration:
         )
 
     def test_its_default_policy_with_its_parameters_holds_for_all_others(self):
-        assert self.config.router_config("bert_large") == ModelSettings(
+        assert self.config.settings_for("bert_large") == ModelSettings(
             policy="adaptive",
             policy_parameters={"complexity_weight": "0.3", "latency_weight": "0.4"},
             device_weights=WEIGHTS,
@@ -77,7 +77,7 @@ def test_the_configuration_builder_makes_a_router_choose_by_its_rules():
     }
     profile = router.model("whisper").state(decision.variant)
     assert profile.latency.known
-    assert {name: config.router_config("m").weight(Device(name)) for name in ("neural_engine", "gpu")} == {
+    assert {name: config.settings_for("m").weight(Device(name)) for name in ("neural_engine", "gpu")} == {
         "neural_engine": 1.5,
         "gpu": 1.0,
     }

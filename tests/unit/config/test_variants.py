@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from router_backend.config.parameters import VariantEntry
+from router_backend.config.schema import VariantEntry
 from router_backend.config.variants import RepositoryVariant, find_variants
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
@@ -62,7 +62,9 @@ class TestDevice:
     def test_that_nothing_tells_is_asked_for_with_every_way_to_say_it(self, repository, write_model):
         write_model("variant")
         message = refusal(repository, "variant")
-        assert message.startswith("model 'variant', config.pbtxt: its device is not known")
+        assert message.startswith(
+            "model 'variant', config.pbtxt: expected the device that it runs on, found none; add"
+        )
         for way in ("parameter 'device'", "KIND_CPU or KIND_GPU", "'variant=<device>'", "neural_engine"):
             assert way in message
 
@@ -82,7 +84,7 @@ class TestDevice:
             "variant", f'parameters {{ key: "device" value {{ string_value: "{stated}" }} }}', GROUP_GPU
         )
         assert refusal(repository, "variant") == (
-            "model 'variant', config.pbtxt, parameter 'device': "
+            "model 'variant', config.pbtxt: device: "
             f"expected one of cpu, gpu, neural_engine, mps, found '{stated}'{hint}"
         )
 
@@ -114,22 +116,24 @@ class TestRefusals:
         write_model("resnet50_cpu", STATED_CPU)
         message = refusal(repository, "resnet50_cqu")
         assert message.startswith(
-            "model 'resnet50', config.pbtxt, parameter 'variants': expected a model of the"
+            f"model 'resnet50', config.pbtxt: variants[0]: expected a model with a config.pbtxt in the "
+            f"repository {repository}, found 'resnet50_cqu' (did you mean 'resnet50_cpu'?)"
         )
-        assert str(repository) in message
-        assert "found 'resnet50_cqu' (did you mean 'resnet50_cpu'?), which has no config.pbtxt" in message
 
     def test_the_router_cannot_be_its_own_variant(self, repository, write_model):
         write_model("resnet50", STATED_CPU)
         message = refusal(repository, "resnet50")
-        assert "parameter 'variants': 'resnet50' is the router itself" in message
+        assert (
+            "variants[0]: expected the models behind the router, found 'resnet50', the router itself"
+            in message
+        )
 
     @pytest.mark.parametrize("name", ["c/", "./c", "../repository/c", "/c", ".", ".."])
     def test_a_path_is_no_name_of_a_variant(self, repository, write_model, name):
         write_model("c", STATED_CPU)
         assert refusal(repository, name) == (
-            "model 'resnet50', config.pbtxt, parameter 'variants': expected the plain name of a model, "
-            f"found '{name}': write the name of its folder in the repository alone, without slashes"
+            "model 'resnet50', config.pbtxt: variants[0]: expected the plain name of a model, "
+            f"found '{name}'; write the name of its folder in the repository, without slashes"
         )
 
     @pytest.mark.parametrize(
@@ -144,8 +148,10 @@ class TestRefusals:
         write_model("variant", STATED_CPU, tensors=tensors)
         message = refusal(repository, "variant")
         assert message.startswith("model 'variant', config.pbtxt: expected input and output")
-        assert "'resnet50' needs to know" in message
+        assert "the router 'resnet50' needs" in message
 
     def test_a_configuration_that_cannot_be_parsed_is_told_with_its_path(self, repository, write_model):
         folder = write_model("variant", "no_such_field: 1")
-        assert refusal(repository, "variant").startswith(f"{folder / 'config.pbtxt'}: not a valid model")
+        assert refusal(repository, "variant").startswith(
+            f"{folder / 'config.pbtxt'}: expected a model configuration, found an error"
+        )

@@ -46,7 +46,7 @@ class TestRegistration:
 
     def test_a_variant_that_stands_twice_is_refused_with_the_list(self, make_model):
         with pytest.raises(
-            ConfigurationError, match="model 'resnet50': every variant may stand once, found a, b, a"
+            ConfigurationError, match="model 'resnet50': expected every variant once, found a, b, a"
         ):
             make_model("a", "b", "a")
 

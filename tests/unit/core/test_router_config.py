@@ -13,7 +13,9 @@ def test_the_default_is_a_known_policy():
 
 
 def test_an_unknown_policy_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"policy: expected one of .*latency.*, found 'latencyy'"):
+    with pytest.raises(
+        ConfigurationError, match=r"expected one of the policies .*latency.*, found 'latencyy'"
+    ):
         ModelSettings(policy="latencyy")
 
 
@@ -25,7 +27,7 @@ def test_a_coverage_that_is_no_share_is_refused(coverage):
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, math.nan, math.inf])
 def test_a_weight_that_is_not_above_zero_is_refused(weight):
-    with pytest.raises(ConfigurationError, match="weight of 'gpu': expected a number above 0, found"):
+    with pytest.raises(ConfigurationError, match=r"device_weights\.gpu: expected a number above 0, found"):
         ModelSettings(device_weights={Device.GPU: weight})
 
 
@@ -36,5 +38,7 @@ def test_a_deadline_that_is_not_above_zero_is_refused(deadline_ms):
 
 
 def test_a_parameter_that_the_policy_does_not_take_is_refused():
-    with pytest.raises(ConfigurationError, match="policy 'round_robin': expected no parameters, found 'eta'"):
+    with pytest.raises(
+        ConfigurationError, match="policy 'round_robin': parameters: expected none, found 'eta'"
+    ):
         ModelSettings(policy="round_robin", policy_parameters={"eta": "2"})

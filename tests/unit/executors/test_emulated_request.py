@@ -33,5 +33,5 @@ def test_an_invalid_parameter_is_refused_with_what_was_expected_and_found(reques
     with pytest.raises(InvalidRequestError) as refused:
         requested_service_ms("a", parameters(requested))
     message = str(refused.value)
-    assert message.startswith("request parameter 'emulated_service_ms': expected text, a JSON object from")
-    assert message.endswith(f"with 'a' among them; found {requested!r}")
+    assert message.startswith("request parameters: emulated_service_ms: expected text, a JSON object from")
+    assert message.endswith(f"with 'a' among them, found {requested!r}")

@@ -32,7 +32,7 @@ def test_the_weights_are_the_same_in_every_variant_and_different_from_one_anothe
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_batch_size": 0}, "config.pbtxt, max_batch_size: expected at least 1, found 0"),
+        ({"max_batch_size": 0}, "config.pbtxt: max_batch_size: expected at least 1, found 0"),
         ({"input": []}, "found none"),
         ({"input": [tensor("x", 3), tensor("z", 3)]}, "found x TYPE_FP32 [3], z TYPE_FP32 [3]"),
         ({"input": [tensor("x", -1)]}, "found x TYPE_FP32 [-1]"),
@@ -44,5 +44,5 @@ def test_other_tensors_are_refused(changes: dict[str, object], message: str) -> 
     with pytest.raises(ConfigurationError) as refused:
         LinearLayer(config(**changes))
     (key,) = changes
-    assert str(refused.value).startswith(f"config.pbtxt, {key}: expected")
+    assert str(refused.value).startswith(f"config.pbtxt: {key}: expected")
     assert str(refused.value).endswith(message)

@@ -37,42 +37,44 @@ def test_a_dynamic_dimension_of_the_file_may_be_fixed_in_the_configuration() -> 
 
 def test_other_names_are_refused_with_both_lists() -> None:
     assert refusal([entry("image")], [IMAGES]) == (
-        "config.pbtxt has the inputs 'image', the ONNX file has 'images': name the same ones"
+        "config.pbtxt: input: expected the inputs of the ONNX file, 'images', found 'image'; use the same "
+        "names"
     )
 
 
 def test_a_missing_tensor_is_refused() -> None:
     assert refusal([], [IMAGES]) == (
-        "config.pbtxt has the inputs none, the ONNX file has 'images': name the same ones"
+        "config.pbtxt: input: expected the inputs of the ONNX file, 'images', found none; use the same names"
     )
 
 
 def test_another_type_is_refused_with_the_expected_one() -> None:
     assert refusal([entry(data_type="TYPE_FP16")], [IMAGES]) == (
-        "input 'images' is TYPE_FP16 in config.pbtxt and tensor(float) in the ONNX file: write TYPE_FP32"
+        "config.pbtxt: input 'images': expected TYPE_FP32, as in the ONNX file (tensor(float)), found "
+        "TYPE_FP16"
     )
 
 
 def test_an_unsupported_type_is_refused() -> None:
     spec = TensorSpec("images", "tensor(string)", (None,))
-    assert refusal([entry(data_type="TYPE_STRING", dims=())], [spec]).startswith(
-        "input 'images' of the ONNX file is tensor(string), which this executor does not serve; "
-        "it serves TYPE_BOOL"
-    )
+    message = refusal([entry(data_type="TYPE_STRING", dims=())], [spec])
+    assert message.startswith("ONNX file: input 'images': expected one of TYPE_BOOL, ")
+    assert message.endswith("found tensor(string); change the model")
 
 
 @pytest.mark.parametrize("dims", [("3", "224"), ("3", "224", "225"), ("3", "224", "-1")])
 def test_other_dimensions_are_refused_with_both_shapes(dims: Sequence[str]) -> None:
     assert refusal([entry(dims=dims)], [IMAGES]) == (
-        f"input 'images' has the shape [-1, {', '.join(dims)}] in config.pbtxt with the batch dimension "
-        "and [-1, 3, 224, 224] in the ONNX file: write the same dims"
+        "config.pbtxt: input 'images': expected the shape of the ONNX file, [-1, 3, 224, 224], found "
+        f"[-1, {', '.join(dims)}] with the batch dimension; write the same dims"
     )
 
 
 def test_batching_requires_a_dynamic_first_dimension() -> None:
     spec = TensorSpec("images", "tensor(float)", (1, 3, 224, 224))
     assert refusal([entry()], [spec], max_batch_size=32) == (
-        "input 'images' has a fixed first dimension of 1 in the ONNX file, but config.pbtxt has a "
-        "max_batch_size of 32: export the model with a free batch dimension, or set max_batch_size to 0 and "
+        "ONNX file: input 'images': expected a free batch dimension, since config.pbtxt has a max_batch_size "
+        "of 32, found a first dimension of 1; export the model with a free batch dimension, or set "
+        "max_batch_size to 0 and "
         "write all dims"
     )

@@ -58,14 +58,15 @@ def test_mismatched_tensors_are_an_invalid_request(doubler: Path) -> None:
 def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "1" / "model.onnx"
     assert refusal(path, ON_CPU) == (
-        f"no ONNX file at {path}: put it there, or name another one with parameter 'onnx_file'"
+        f"{path}: expected an ONNX file, found no such file; put it there, or name another one with "
+        "parameter 'onnx_file'"
     )
 
 
 def test_an_invalid_file_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not an ONNX file")
-    assert refusal(path, ON_CPU).startswith(f"{path} could not be opened on CPUExecutionProvider: ")
+    assert refusal(path, ON_CPU).startswith(f"{path}: expected an ONNX file that CPUExecutionProvider of")
 
 
 @pytest.mark.skipif(CORE_ML.name in onnxruntime.get_available_providers(), reason="this is a Mac")
@@ -74,8 +75,8 @@ def test_an_unavailable_provider_is_refused_before_the_file_is_opened(
 ) -> None:
     available = ", ".join(onnxruntime.get_available_providers())
     assert refusal(tmp_path / "none.onnx", OnnxSettings(CORE_ML, {})) == (
-        f"CoreMLExecutionProvider is not in this machine's onnxruntime {onnxruntime.__version__} "
-        f"(it has {available}): only onnxruntime for macOS has it, so run this model on a Mac and forward to "
+        f"onnxruntime {onnxruntime.__version__}: expected CoreMLExecutionProvider, found {available}; "
+        f"only onnxruntime for macOS has it, so run this model on a Mac and forward to "
         "it from here"
     )
 
@@ -84,9 +85,10 @@ def test_an_unavailable_provider_is_refused_before_the_file_is_opened(
 def test_a_provider_that_leaves_nodes_to_the_cpu_is_refused(doubler: Path) -> None:
     message = refusal(doubler, OnnxSettings(IDLE, {}))
     assert message.startswith(
-        f"AzureExecutionProvider cannot run all of {doubler}, the rest would run on the CPU: change the "
-        "model, or set the parameter 'allow_cpu_nodes' to 'true'"
+        f"{doubler}: expected a model that AzureExecutionProvider can run completely, found parts that would "
+        "run on the CPU ("
     )
+    assert message.endswith("; change the model, or set the parameter 'allow_cpu_nodes' to 'true'")
 
 
 @needs_idle_provider
@@ -105,6 +107,6 @@ def test_a_provider_that_does_not_start_is_refused_even_if_cpu_nodes_are_allowed
     with pytest.warns(UserWarning, match="'CUDAExecutionProvider' is not in available provider names"):
         message = refusal(doubler, OnnxSettings(lost, {}, allow_cpu_nodes=allow_cpu_nodes))
     assert message == (
-        f"CUDAExecutionProvider of onnxruntime {onnxruntime.__version__} did not start, which leaves "
-        "CPUExecutionProvider: the server's log names the driver or library that it misses; install it"
+        f"onnxruntime {onnxruntime.__version__}: expected CUDAExecutionProvider to start, found only "
+        "CPUExecutionProvider; see the server's log for the driver or library that is missing; install it"
     )

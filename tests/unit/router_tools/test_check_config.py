@@ -84,19 +84,40 @@ class TestFile:
                 "cpu": {"max_in_flight": None, "max_memory_mb": None},
             },
             "max_latency_ms": 50.0,
+            "coverage": 0.9,
             "refuse_late": True,
+            "profiling": False,
         }
 
     def test_that_is_wrong_is_refused_with_the_place(self, file):
         file.write_text('{"backend_weights": {"gpu": -1}}')
-        message = refusal(str(file), "--json")
-        assert message.startswith(f"{file}, at backend_weights.gpu: expected a number above 0")
+        message = refusal(str(file))
+        assert message.startswith(f"{file}: backend_weights.gpu: expected a number above 0")
+
+    def test_that_is_wrong_is_reported_as_json_with_all_errors_and_their_fields(self, file):
+        file.write_text('{"backend_weights": {"gpu": -1}, "routing_rules": [{"goal": "balancd"}]}')
+        result = CliRunner().invoke(app, ["check-config", str(file), "--json"])
+        assert result.exit_code == 1
+        reported = json.loads(result.stdout)
+        assert reported["path"] == str(file)
+        assert [error["path"] for error in reported["errors"]] == [
+            "backend_weights.gpu",
+            "routing_rules[0]",
+            "routing_rules[0].goal",
+        ]
+        assert reported["errors"][2] == {
+            "where": str(file),
+            "path": "routing_rules[0].goal",
+            "expected": "one of minimize_latency, maximize_throughput, minimize_power, balanced",
+            "found": "'balancd'",
+            "hint": "did you mean 'balanced'?",
+            "fix": "",
+        }
+        assert len(refusal(str(file)).splitlines()) == len(reported["errors"])
 
     def test_whose_experiment_could_not_be_reported_is_refused(self, file):
         file.write_text(json.dumps({"experiments": [{**EXPERIMENT, "experiment_id": "\ud800"}]}))
-        assert f"{file}, at experiments[0].experiment_id: expected text of whole characters" in refusal(
-            str(file)
-        )
+        assert f"{file}: experiments[0].experiment_id: expected whole characters" in refusal(str(file))
 
     def test_that_is_not_there_is_refused(self, tmp_path):
         path = tmp_path / "nowhere.json"
@@ -132,11 +153,26 @@ class TestRepository:
 
     def test_whose_file_is_wrong_is_refused_with_the_place(self, repository, file):
         file.write_text("[]")
-        assert refusal(str(repository)).startswith(f"{file}, at its top: expected an object")
+        assert refusal(str(repository)).startswith(f"{file}: expected an object")
+
+    def test_all_that_is_wrong_in_any_router_is_reported_once(self, repository, file):
+        file.write_text("[]")
+        variants = parameter("variants", "nobody, ./path") + parameter("worker_threads", "0")
+        add_model(repository, "bad", 'backend: "router_backend"\n' + variants)
+        add_model(
+            repository, "worse", 'backend: "router_backend"\n' + parameter("variants", "nobody, ./path")
+        )
+        lines = refusal(str(repository)).splitlines()
+        assert [line.partition(": expected")[0] for line in lines] == [
+            "model 'bad', config.pbtxt: worker_threads",
+            f"{repository}/resnet50/../../rules/routing.json".replace("models/resnet50/../../", ""),
+            "model 'worse', config.pbtxt: variants[0]",
+            "model 'worse', config.pbtxt: variants[1]",
+        ]
 
     def test_whose_router_is_wrong_is_refused_with_its_name(self, repository):
         add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
-        assert "model 'bad', config.pbtxt, parameter 'variants'" in refusal(str(repository))
+        assert "model 'bad', config.pbtxt: variants[0]" in refusal(str(repository))
 
     @pytest.mark.parametrize(
         ("path", "found"),
@@ -151,11 +187,11 @@ class TestRepository:
     def test_whose_router_names_a_variant_that_is_too_long_is_refused(self, repository):
         rules = parameter("variants", "a" * 300)
         (repository / "vgg" / "config.pbtxt").write_text('backend: "router_backend"\n' + rules)
-        assert "model 'vgg', config.pbtxt, parameter 'variants': expected a model" in refusal(str(repository))
+        assert "model 'vgg', config.pbtxt: variants[0]: expected a model" in refusal(str(repository))
 
     def test_without_a_router_is_refused(self, tmp_path):
         assert refusal(str(tmp_path)) == (
-            f"{tmp_path}: expected a model repository with a router, found none: name another"
+            f"{tmp_path}: expected a model repository with a router, found none; name another"
         )
 
     @pytest.mark.parametrize(
@@ -163,13 +199,13 @@ class TestRepository:
         [
             (
                 {"routing_rules": [{"model_name_pattern": "res*", "policy": {"name": "static:a_gpu"}}]},
-                "at routing_rules[0].policy: model 'resnet50', policy: expected 'static:' and one of a_cpu, "
-                "found 'static:a_gpu'",
+                "model 'resnet50', policy 'static': routing_rules[0].policy: expected 'static:' "
+                "and one of a_cpu, found 'static:a_gpu'",
             ),
             (
                 {"experiments": [{**EXPERIMENT, "treatment": {"name": "static:zzz"}}]},
-                "at experiments[0].treatment: model 'resnet50', policy: expected 'static:' and one of a_cpu, "
-                "found 'static:zzz'",
+                "model 'resnet50', policy 'static': experiments[0].treatment: expected 'static:' "
+                "and one of a_cpu, found 'static:zzz'",
             ),
             (
                 {
@@ -178,7 +214,7 @@ class TestRepository:
                         for pattern in ("res*", "resnet*")
                     ]
                 },
-                "at experiments: model 'resnet50': expected experiments whose unit_ranges do not overlap",
+                "model 'resnet50': experiments: expected experiments whose unit_ranges do not overlap",
             ),
         ],
     )
@@ -192,7 +228,7 @@ class TestRepository:
         text = parameter("variants", "a_cpu") + parameter("policy", "static:zzz")
         add_model(repository, "bad", 'backend: "router_backend"\n' + text)
         assert refusal(str(repository)) == (
-            "model 'bad', config.pbtxt, parameter policy: expected 'static:' and one of a_cpu, "
+            "model 'bad', config.pbtxt, policy 'static': policy: expected 'static:' and one of a_cpu, "
             "found 'static:zzz'"
         )
 
@@ -208,8 +244,9 @@ class TestExperimentsThatMayOverlap:
     def test_are_told_with_a_name_that_both_match_as_long_as_there_is_no_such_model(self, file, repository):
         file.write_text(self.of(one=("bert*", {}), two=("*50", {"unit_range": [0, 0.5]})))
         warning = (
-            f"{file}, at experiments: 'one' for 'bert*' and 'two' for '*50' would want the same requests of "
-            "a model that both match, such as 'bert50', which is refused: give each a unit_range of its own"
+            f"{file}, at experiments: 'one' for 'bert*' and 'two' for '*50' would compete for the requests "
+            "of a model that both match, such as 'bert50', which is rejected; give each a unit_range of its "
+            "own"
         )
         assert json.loads(run(str(file), "--json"))["warnings"] == [warning]
         assert warning in json.loads(run(str(repository), "--json"))["warnings"]
@@ -217,7 +254,7 @@ class TestExperimentsThatMayOverlap:
 
     def test_are_refused_where_there_is_one(self, file, repository):
         file.write_text(self.of(one=("res*", {}), two=("*50", {})))
-        assert refusal(str(repository)).startswith(f"{file}, at experiments: model 'resnet50': expected exp")
+        assert refusal(str(repository)).startswith(f"{file}, model 'resnet50': experiments: expected exp")
 
     @pytest.mark.parametrize(
         "patterns",

@@ -44,7 +44,7 @@ def test_the_command_to_serve_the_repository_is_printed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--policy", "latancy", "policy: expected one of"),
+        ("--policy", "latancy", "expected one of the policies"),
         ("--policy", "static:zzz", "one of resnet50_gpu_emulated, .*, found 'static:zzz'"),
         ("--world", "resnet5", "did you mean 'resnet50'"),
         ("--world", "bert", "service times by sequence length"),

@@ -6,9 +6,9 @@ import pytest
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.baselines.static import StaticPolicy
-from router_backend.config.parameters import RouterParameters
 from router_backend.config.router_model import RouterModel
 from router_backend.config.routing_file import read_routing_file
+from router_backend.config.schema import RouterParameters
 from router_backend.config.signature import Signature
 from router_backend.runtime.config_watcher import ConfigWatcher, watch_config
 
@@ -33,7 +33,7 @@ class Site:
         file = read_routing_file(self.path)
         parameters = RouterParameters(variants=())
         self.model = RouterModel("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
-        self.router = ModelRouter(self.model.decision, clock=lambda: 0.0)
+        self.router = ModelRouter(self.model.settings, clock=lambda: 0.0)
         self.router.register_model("m", variants=VARIANTS)
         self.informed: list[str] = []
         self.warned: list[str] = []
@@ -118,20 +118,20 @@ def test_a_link_that_is_turned_to_another_file_is_a_change(tmp_path: Path):
     ("text", "reason"),
     [
         ("{", "{path}, line 1, column 2: expected JSON"),
-        ('{"routing_rule": []}', "{path}, at its top: unknown key 'routing_rule'"),
+        ('{"routing_rule": []}', "found unknown key 'routing_rule'"),
         (
             routing("tpu"),
-            "{path}, at routing_rules[0].policy: model 'm', policy: expected 'static:' and one of gpu, cpu, "
-            "found 'static:tpu'",
+            "{path}, model 'm', policy 'static': routing_rules[0].policy: expected 'static:' and "
+            "one of gpu, cpu, found 'static:tpu'",
         ),
         (
             '{"default_policy": {"name": "static:tpu"}}',
-            "{path}, at default_policy: model 'm', policy: expected 'static:' and one of gpu, cpu",
+            "{path}, model 'm', policy 'static': default_policy: expected 'static:' and one of gpu, cpu",
         ),
         (
             '{"experiments": [{"experiment_id": "a", "control": {"name": "c3"}, "fraction": 0.5, '
             '"treatment": {"name": "static:tpu"}}]}',
-            "{path}, at experiments[0].treatment: model 'm', policy: expected 'static:' and one of gpu, cpu",
+            "{path}, model 'm', policy 'static': experiments[0].treatment: expected 'static:' and one of",
         ),
     ],
 )

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from router_backend.config.words import shown
 from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_backend.core.records.variant import Device
 from router_backend.errors import InvalidRequestError
@@ -43,23 +44,24 @@ def test_a_switch_is_read_and_does_not_travel_on(key, attribute, value, meaning)
 @pytest.mark.parametrize("key", ["router_explain", "router_dry_run"])
 @pytest.mark.parametrize("value", ["True", "yes", "", 1, 0, 0.0, None])
 def test_a_switch_that_is_neither_true_nor_false_is_refused(key, value):
-    assert refusal(**{key: value}) == f"request parameter '{key}': expected true or false, found {value!r}"
+    assert (
+        refusal(**{key: value}) == f"request parameters: {key}: expected true or false, found {shown(value)}"
+    )
 
 
 def test_a_fraction_which_triton_cannot_hand_on_is_refused():
     assert refusal(temperature=0.5) == (
-        "request parameter 'temperature': expected text, a whole number, true or false, which is all that "
-        "Triton hands on to a variant; found 0.5: send it as text"
+        "request parameters: temperature: expected text, a whole number, true or false, as Triton passes on, "
+        "found 0.5; send it as text"
     )
 
 
 def test_an_unknown_router_parameter_is_refused_with_the_nearest_and_the_known_ones():
     message = refusal(router_explian=True)
-    assert message.startswith(
-        "request parameter 'router_explian' is unknown (did you mean 'router_explain'?)"
+    assert message.startswith("request parameters: expected only router_max_latency_ms, ")
+    assert message.endswith(
+        "router_report, found unknown key 'router_explian' (did you mean 'router_explain'?)"
     )
-    assert "router_explain" in message.partition("expected one of")[2]
-    assert "router_dry_run" in message.partition("expected one of")[2]
 
 
 @pytest.mark.parametrize("value", [50, 50.0, "50"])
@@ -67,11 +69,18 @@ def test_a_deadline_is_a_number_or_its_text(value):
     assert read_options(json.dumps({"router_max_latency_ms": value}), VARIANTS).max_latency_ms == 50.0
 
 
-@pytest.mark.parametrize("key", ["router_max_latency_ms", "router_max_memory_mb", "router_max_power_w"])
-@pytest.mark.parametrize("value", [0, -1, float("nan"), "nan", "inf", "soon", "", True, None])
-def test_a_number_that_is_not_above_zero_is_refused(key, value):
-    assert refusal(**{key: value}) == (
-        f"request parameter '{key}': expected a number above 0, found {value!r}"
+@pytest.mark.parametrize(
+    ("key", "unit"),
+    [
+        ("router_max_latency_ms", "milliseconds"),
+        ("router_max_memory_mb", "megabytes"),
+        ("router_max_power_w", "watts"),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1, float("nan"), "nan", "inf", "soon", "50ms", "", True, None])
+def test_a_number_that_is_not_above_zero_is_refused(key, unit, value):
+    assert refusal(**{key: value}).startswith(
+        f"request parameters: {key}: expected a number of {unit} above 0, found {shown(value)}"
     )
 
 
@@ -112,7 +121,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(key, value, near):
 
 @pytest.mark.parametrize("value", [1.5, True, "one"])
 def test_a_priority_that_is_no_whole_number_is_refused(value):
-    expected = f"request parameter 'router_priority': expected a whole number, found {value!r}"
+    expected = f"request parameters: router_priority: expected a whole number, found {shown(value)}"
     assert refusal(router_priority=value) == expected
 
 

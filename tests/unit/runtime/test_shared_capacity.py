@@ -152,7 +152,7 @@ def test_no_one_but_the_user_may_read_the_file(path: Path):
 
 def test_a_path_that_is_no_file_is_refused(path: Path):
     path.mkdir()
-    with pytest.raises(ConfigurationError, match=f"share at {path}, found: Is a directory"):
+    with pytest.raises(ConfigurationError, match=f"share at {path}, found Is a directory"):
         SharedCapacity(path)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.parameters import RouterParameters
 from router_backend.config.router_model import RouterModel
+from router_backend.config.schema import RouterParameters
 from router_backend.config.signature import Signature
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.records.request import RoutingContext
@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_written_is_refused_with_its_place(
     with pytest.raises(ConfigurationError) as refused:
         open_trace(router_model(path), warnings.append)
     assert str(refused.value) == (
-        "model 'm', config.pbtxt, parameter 'trace_file': expected a file that can be written, "
-        f"found '{path}' ({reason}): name another one"
+        "model 'm', config.pbtxt: trace_file: expected a file that can be written, "
+        f"found '{path}' ({reason}); name another file"
     )
     assert threading.active_count() == threads

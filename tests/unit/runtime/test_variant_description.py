@@ -101,16 +101,16 @@ def test_what_is_stated_comes_before_what_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("macs", "many", "parameter 'macs': expected a whole number, found 'many'"),
-        ("parameter_count", "-1", "parameter 'parameter_count': expected a whole number, found '-1'"),
-        ("supports_mps", "yes", "parameter 'supports_mps': expected true or false, found 'yes'"),
-        ("quantization", "int3", "parameter 'quantization': expected kinds with commas between"),
+        ("macs", "many", "macs: expected a whole number of at least 0, found 'many'"),
+        ("parameter_count", "-1", "parameter_count: expected a whole number of at least 0, found -1"),
+        ("supports_mps", "yes", "supports_mps: expected true or false, found 'yes'"),
+        ("quantization", "int3", "quantization[0]: expected one of qdq, qlinear, integer, fp16"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, key: str, value: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         described(tmp_path, {key: value})
-    assert str(error.value).startswith(f"model 'm', config.pbtxt, {message}")
+    assert str(error.value).startswith(f"model 'm', config.pbtxt: {message}")
 
 
 def test_what_the_file_looks_like_keeps_no_variant_out_that_triton_has_loaded(tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 """A trace: the requests that a router served, one JSON object a line."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from router_backend.config.load import decode_json, given, load
 from router_backend.core.records.variant import Device
+from router_backend.errors import ConfigurationError
 from router_tools.errors import ToolError
-from router_tools.simulator.document import field_name, find_problem, read_text
-from router_tools.simulator.json_flaws import decode
+from router_tools.simulator.document import read_text
+from router_tools.simulator.schema import TraceLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class TracedRequest:
     Args:
         arrival_s: when it came.
         batch_size: how many items it held.
-        elements: how many tensor elements its inputs held in all; None: not told.
-        variant: which variant served it; None: not told.
-        device: the hardware that the variant runs on; None: not told.
-        propensity: the probability with which the variant was chosen; None: not told.
-        latency_ms: from sending to answer; None: it got none.
-        service_ms: how much of that it was served; None: not told.
+        elements: how many tensor elements its inputs held total; `None`: not known.
+        variant: which variant served it; `None`: not known.
+        device: the hardware that the variant runs on; `None`: not known.
+        propensity: the probability with which the variant was chosen; `None`: not known.
+        latency_ms: from sending to answer; `None`: there was none.
+        service_ms: how much of that it was served; `None`: not known.
     """
 
     arrival_s: float
@@ -63,17 +63,7 @@ def _requests(path: Path) -> Iterator[TracedRequest]:
 
 def _request(path: Path, number: int, line: str) -> TracedRequest:
     try:
-        entry: Any = decode(line)
-        problem = find_problem(entry, "trace")
-    except json.JSONDecodeError as error:
-        raise ToolError(f"{path}, line {number}: expected JSON, found {error.msg}") from error
-    except RecursionError:
-        raise ToolError(
-            f"{path}, line {number}: expected JSON, found it nested too deep to be read"
-        ) from None
-    if problem is not None:
-        where, message = problem
-        raise ToolError(f"{path}, line {number}: {field_name(where)}: {message}")
-    if "device" in entry:
-        entry["device"] = Device(entry["device"])
-    return TracedRequest(**entry)
+        value = decode_json(str(path), line, number)
+        return TracedRequest(**given(load(TraceLine, value, f"{path}, line {number}")))
+    except ConfigurationError as error:
+        raise ToolError(str(error)) from None

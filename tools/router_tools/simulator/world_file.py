@@ -1,11 +1,12 @@
 """Reads a world from its data file."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from router_backend.core.records.variant import Device
-from router_tools.simulator.document import Document, read_document
+from msgspec import UNSET
+
+from router_backend.config.load import given
+from router_tools.simulator.document import read_document
+from router_tools.simulator.schema import BatchingFile, OutageFile, ServiceFile, VariantFile, WorldFile
 from router_tools.simulator.service_law import AffineServiceLaw, ServiceLaw, TableServiceLaw
 from router_tools.simulator.world import Drift, DynamicBatching, Outage, Stalls, World, WorldVariant
 
@@ -17,114 +18,57 @@ def read_world(path: Path) -> World:
     """Read a world.
 
     Raises:
-        ToolError: the file is wrong: where, what was expected and found.
+        ToolError: everything that is wrong in the file.
     """
-    document = read_document(path, "world")
-    _check(document)
-    content = document.content
+    file = read_document(path, WorldFile).content
     return World(
         name=path.stem,
-        description=content["description"],
-        variants=tuple(map(_variant, content["variants"])),
-        assumed=tuple(content.get("assumed", ())),
-        contention={name: entry["contention"] for name, entry in content.get("processors", {}).items()},
-        drifts=tuple(
-            Drift(entry["variant"], entry["from"], entry["to"], entry["factor"])
-            for entry in content.get("drifts", ())
-        ),
-        outages=tuple(map(_outage, content.get("outages", ()))),
-        stalls=tuple(
-            Stalls(entry["variant"], entry["every_s"], entry["mean_ms"] / 1e3)
-            for entry in content.get("stalls", ())
-        ),
+        description=file.description,
+        variants=tuple(map(_variant, file.variants)),
+        assumed=file.assumed,
+        contention={name: processor.contention for name, processor in file.processors.items()},
+        drifts=tuple(Drift(each.variant, each.begin, each.end, each.factor) for each in file.drifts),
+        outages=tuple(map(_outage, file.outages)),
+        stalls=tuple(Stalls(each.variant, each.every_s, each.mean_ms / 1e3) for each in file.stalls),
     )
 
 
-def _variant(entry: dict[str, Any]) -> WorldVariant:
-    concurrency = entry.get("concurrency", 1)
+def _variant(file: VariantFile) -> WorldVariant:
     return WorldVariant(
-        name=entry["name"],
-        device=Device(entry["device"]),
-        concurrency=concurrency,
-        told_concurrency=entry.get("told_concurrency", concurrency),
-        max_batch_size=entry.get("max_batch_size", 0),
-        law=_law(entry["service"]),
-        noise_sigma=entry.get("noise_sigma", 0.0),
-        batching=_batching(entry["dynamic_batching"]) if "dynamic_batching" in entry else None,
-        processor=entry.get("processor"),
-        hidden_load=entry.get("hidden_load", 0.0),
-        power_w=entry.get("power_w"),
+        name=file.name,
+        device=file.device,
+        concurrency=file.concurrency,
+        told_concurrency=file.told_concurrency or file.concurrency,
+        max_batch_size=file.max_batch_size or 0,
+        law=_law(file.service),
+        noise_sigma=file.noise_sigma,
+        batching=None if file.dynamic_batching is UNSET else _batching(file.dynamic_batching),
+        processor=file.processor or None,
+        hidden_load=file.hidden_load or 0.0,
+        power_w=file.power_w or None,
     )
 
 
-def _law(entry: dict[str, Any]) -> ServiceLaw:
-    if "affine" in entry:
-        return AffineServiceLaw(**entry["affine"])
+def _law(file: ServiceFile) -> ServiceLaw:
+    if file.affine is not UNSET:
+        return AffineServiceLaw(**given(file.affine))
+    assert file.table is not UNSET
     rows = {
-        row.get("sequence_length", 1): {int(batch): ms for batch, ms in row["ms_by_batch"].items()}
-        for row in entry["table"]["rows"]
+        row.sequence_length or 1: {int(batch): ms for batch, ms in row.ms_by_batch.items()}
+        for row in file.table.rows
     }
-    return TableServiceLaw(rows, entry["table"].get("factor", 1.0))
+    return TableServiceLaw(rows, file.table.factor)
 
 
-def _batching(entry: dict[str, Any]) -> DynamicBatching:
+def _batching(file: BatchingFile) -> DynamicBatching:
     return DynamicBatching(
-        max_batch_size=entry["max_batch_size"],
-        max_queue_delay_s=entry.get("max_queue_delay_ms", 0.0) / 1e3,
-        preferred_batch_sizes=tuple(sorted(entry.get("preferred_batch_sizes", ()), reverse=True)),
+        max_batch_size=file.max_batch_size,
+        max_queue_delay_s=file.max_queue_delay_ms / 1e3,
+        preferred_batch_sizes=tuple(sorted(file.preferred_batch_sizes, reverse=True)),
     )
 
 
-def _outage(entry: dict[str, Any]) -> Outage:
-    dead = entry.get("dead", False)
-    error_s = entry["error_ms"] / 1e3 if "error_ms" in entry else _DEAD_ERROR_S if dead else _ERROR_S
-    return Outage(entry["variant"], entry["from"], entry["to"], error_s, dead)
-
-
-def _check(document: Document) -> None:
-    """What the schema cannot say."""
-    variants = document.content["variants"]
-    names = [variant["name"] for variant in variants]
-    for index, variant in enumerate(variants):
-        _check_variant(document, index, variant, names)
-    for kind in ("drifts", "outages", "stalls"):
-        for index, event in enumerate(document.content.get(kind, ())):
-            _check_event(document, (kind, index), event, names)
-
-
-def _check_variant(document: Document, index: int, variant: dict[str, Any], names: list[str]) -> None:
-    where = ("variants", index)
-    if variant["name"] in names[:index]:
-        raise document.error((*where, "name"), f"expected a name of its own, found '{variant['name']}' again")
-    processors = document.content.get("processors", {})
-    if variant.get("processor", next(iter(processors), None)) not in (None, *processors):
-        known = ", ".join(processors) or "none"
-        raise document.error(
-            (*where, "processor"),
-            f"expected one of the processors ({known}), found '{variant['processor']}'",
-        )
-    if "processor" in variant and "dynamic_batching" in variant:
-        raise document.error(
-            (*where, "dynamic_batching"),
-            "expected a processor of its own for a variant that batches, found a shared one",
-        )
-    for row_index, row in enumerate(variant["service"].get("table", {}).get("rows", ())):
-        rows = variant["service"]["table"]["rows"]
-        if len(rows) > 1 and "sequence_length" not in row:
-            raise document.error(
-                (*where, "service", "table", "rows", row_index),
-                "expected a sequence_length for each of several rows, found none",
-            )
-
-
-def _check_event(
-    document: Document, where: Sequence[str | int], event: dict[str, Any], names: list[str]
-) -> None:
-    if event["variant"] not in names:
-        raise document.error(
-            (*where, "variant"), f"expected one of {', '.join(names)}, found '{event['variant']}'"
-        )
-    if "to" in event and event["to"] <= event["from"]:
-        raise document.error(
-            (*where, "to"), f"expected more than 'from' ({event['from']}), found {event['to']}"
-        )
+def _outage(file: OutageFile) -> Outage:
+    default_s = _DEAD_ERROR_S if file.dead else _ERROR_S
+    error_s = default_s if file.error_ms is UNSET else file.error_ms / 1e3
+    return Outage(file.variant, file.begin, file.end, error_s, file.dead)

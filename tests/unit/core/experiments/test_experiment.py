@@ -16,13 +16,19 @@ def experiment(name: str = "v2", **settings: object) -> Experiment:
     ("settings", "message"),
     [
         ({"experiment_id": ""}, "^experiment_id: expected a name, found nothing$"),
-        ({"fraction": -0.1}, "^experiment 'v2', fraction: expected a number from 0 to 1, found -0.1: "),
-        ({"fraction": 1.01}, "^experiment 'v2', fraction: expected a number from 0 to 1, found 1.01: "),
-        ({"fraction": math.nan}, "^experiment 'v2', fraction: expected a number from 0 to 1, found nan: "),
-        ({"control": "latancy"}, r"arm 'control', policy: .* \(did you mean 'latency'\?\)$"),
-        ({"treatment": "static"}, "^experiment 'v2', arm 'treatment', policy: expected 'static:'"),
-        ({"treatment_parameters": {"a": "1"}}, "arm 'treatment', policy 'p2c': expected no parameters"),
-        ({"control_parameters": {"a": "1"}}, "arm 'control', policy 'latency': expected no parameters"),
+        ({"fraction": -0.1}, "^experiment 'v2': fraction: expected a number from 0 to 1, found -0.1; "),
+        ({"fraction": 1.01}, "^experiment 'v2': fraction: expected a number from 0 to 1, found 1.01; "),
+        ({"fraction": math.nan}, "^experiment 'v2': fraction: expected a number from 0 to 1, found nan; "),
+        ({"control": "latancy"}, r"^experiment 'v2': control: .* \(did you mean 'latency'\?\)$"),
+        ({"treatment": "static"}, "^experiment 'v2', policy 'static': treatment: expected 'static:'"),
+        (
+            {"treatment_parameters": {"a": "1"}},
+            r"policy 'p2c': treatment\.parameters: expected none, found 'a'",
+        ),
+        (
+            {"control_parameters": {"a": "1"}},
+            r"policy 'latency': control\.parameters: expected none, found 'a'",
+        ),
         ({"unit_range": (0.5, 0.5)}, "unit_range: expected two shares from 0 to 1, the smaller first"),
         ({"unit_range": (0.5, 1.5)}, "unit_range: expected two shares from 0 to 1, the smaller first"),
         ({"unit_range": (-0.5, 1.0)}, "unit_range: expected two shares from 0 to 1, the smaller first"),
@@ -54,9 +60,9 @@ def test_experiments_on_one_model_may_not_want_the_same_requests():
     with pytest.raises(ConfigurationError) as error:
         check_experiments("resnet50", [one, two])
     assert str(error.value) == (
-        "model 'resnet50': expected experiments whose unit_ranges do not overlap, fractions of the requests "
-        "of 1 in all, found 'two' on 0 to 0.5 and 'one' on 0.4 to 1: give each a range of its own, "
-        "such as 0 to 0.5 and 0.5 to 1"
+        "model 'resnet50': expected experiments whose unit_ranges do not overlap, found 'two' on 0 to 0.5 "
+        "and "
+        "'one' on 0.4 to 1; give each a range of its own, such as 0 to 0.5 and 0.5 to 1"
     )
 
 

@@ -209,8 +209,8 @@ def test_the_balance_is_told_in_ms() -> None:
             "expected a weight above 0, found none",
         ),
         ("adaptive:x", {}, "expected 'adaptive' alone, found 'adaptive:x'"),
-        ("power", {"patience": "1"}, "expected no parameters, found 'patience'"),
-        ("throughput", {"latency_weight": "1"}, "expected no parameters, found 'latency_weight'"),
+        ("power", {"patience": "1"}, "parameters: expected none, found 'patience'"),
+        ("throughput", {"latency_weight": "1"}, "parameters: expected none, found 'latency_weight'"),
     ],
 )
 def test_what_a_policy_does_not_take_is_refused(name: str, parameters: dict[str, str], message: str) -> None:

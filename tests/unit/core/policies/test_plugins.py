@@ -53,7 +53,7 @@ def test_an_unknown_policy_is_refused_with_those_of_other_packages_among_the_kno
     install(site, "mine", {"frugal": "frugal:Frugal"})
     message = refusal("frugl")
     assert message == (
-        f"policy: expected one of {', '.join(POLICIES)}, frugal, found 'frugl' (did you mean 'frugal'?)"
+        f"expected one of the policies {', '.join(POLICIES)}, frugal, found 'frugl' (did you mean 'frugal'?)"
     )
 
 
@@ -66,7 +66,7 @@ def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
 ) -> None:
     install(site, "mine", {"frugal": value}, frugal="")
     message = refusal("frugal")
-    assert message.startswith(f"policy 'frugal': expected to find it at '{value}', found: ")
+    assert message.startswith(f"policy 'frugal': expected to import it from '{value}', found ")
     assert found in message
 
 
@@ -82,14 +82,14 @@ def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
 )
 def test_what_is_no_policy_of_that_name_is_refused(site: Path, text: str) -> None:
     install(site, "mine", {"frugal": "frugal:Frugal"}, frugal=text)
-    assert "expected a class of Policy with that name at 'frugal:Frugal', found " in refusal("frugal")
+    assert "expected a Policy subclass of that name at 'frugal:Frugal', found " in refusal("frugal")
 
 
 def test_two_packages_that_bring_one_name_are_refused(site: Path) -> None:
     install(site, "mine", {"frugal": "mine:Frugal"})
     install(site, "yours", {"frugal": "yours:Frugal"})
     message = refusal("frugal")
-    assert "expected one package that brings it, found " in message
+    assert "expected one package that provides it, found " in message
     assert "'mine:Frugal'" in message
     assert "'yours:Frugal'" in message
 
@@ -97,7 +97,7 @@ def test_two_packages_that_bring_one_name_are_refused(site: Path) -> None:
 @pytest.mark.parametrize("text", ["class Frugal(:", "Frugal = Thrifty"])
 def test_a_module_that_is_broken_is_refused_with_the_reason(site: Path, text: str) -> None:
     install(site, "mine", {"frugal": "frugal:Frugal"}, frugal=text)
-    assert refusal("frugal").startswith("policy 'frugal': expected to find it at 'frugal:Frugal', found: ")
+    assert refusal("frugal").startswith("policy 'frugal': expected to import it from 'frugal:Frugal', found ")
 
 
 def test_a_policy_of_the_registry_cannot_be_replaced(site: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_policy_is_made_anew_for_each_model():
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(
         ConfigurationError,
-        match=r"^policy: expected one of .*latency.*, found 'latancy' \(did you mean 'latency'\?\)$",
+        match=r"^expected one of the policies .*latency.*, found 'latancy' \(did you mean 'latency'\?\)$",
     ):
         create_policy("latancy")
 
@@ -31,4 +31,4 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 def test_an_argument_that_the_policy_does_not_take_is_refused():
     with pytest.raises(ConfigurationError) as error:
         create_policy("latency:gpu")
-    assert str(error.value) == "policy: expected 'latency' alone, found 'latency:gpu'"
+    assert str(error.value) == "policy 'latency': expected 'latency' alone, found 'latency:gpu'"

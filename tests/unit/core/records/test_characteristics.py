@@ -9,7 +9,7 @@ from router_backend.errors import ConfigurationError
 @pytest.mark.parametrize("name", ["parameter_count", "parameter_bytes", "macs", "activation_bytes"])
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
 def test_a_count_that_cannot_be_is_refused(name: str, value: float) -> None:
-    with pytest.raises(ConfigurationError, match=f"model 'm', {name}: expected a number of 0 or more, found"):
+    with pytest.raises(ConfigurationError, match=f"model 'm': {name}: expected a number of 0 or more, found"):
         ModelCharacteristics("m", **{name: value})  # type: ignore[arg-type]
 
 

@@ -13,7 +13,9 @@ def test_a_variant_serves_one_request_at_a_time_unless_told_otherwise():
     ("field", "value"), [("concurrency", 0), ("concurrency", -1), ("max_batch_size", -1)]
 )
 def test_a_count_that_cannot_be_is_refused_with_variant_and_field(field, value):
-    with pytest.raises(ConfigurationError, match=rf"variant 'resnet50_cpu': {field} must be .*found {value}"):
+    with pytest.raises(
+        ConfigurationError, match=rf"variant 'resnet50_cpu': {field}: expected .*found {value}"
+    ):
         Variant("resnet50_cpu", Device.CPU, **{field: value})
 
 

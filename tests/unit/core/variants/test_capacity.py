@@ -146,11 +146,11 @@ def test_limits_can_change_while_requests_are_in_flight():
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_a_limit_below_one_request_is_refused(count: int):
-    with pytest.raises(ConfigurationError, match=f"max_in_flight: .* found {count}:"):
+    with pytest.raises(ConfigurationError, match=f"max_in_flight: .* found {count};"):
         DeviceLimits(max_in_flight=count)
 
 
 @pytest.mark.parametrize("memory_mb", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_limit_of_memory_that_is_no_number_above_zero_is_refused(memory_mb: float):
-    with pytest.raises(ConfigurationError, match=f"max_memory_mb: .* found {memory_mb}:"):
+    with pytest.raises(ConfigurationError, match=f"max_memory_mb: .* found {memory_mb};"):
         DeviceLimits(max_memory_mb=memory_mb)

@@ -75,7 +75,7 @@ def test_a_suite_finds_worlds_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cases", "message"),
     [
-        ((ENTRY, ENTRY), "line 10: cases[1].name: expected a name of its own, found 'one' again"),
+        ((ENTRY, ENTRY), "line 10: cases[1].name: expected a unique name, found 'one' again"),
         (
             (ENTRY | {"policies": ["p2c"], "targets": [{"policy": "c3", "figure": "mean_ms"}]},),
             "line 13: cases[0].targets[0].policy: expected one of the policies of the case (oracle, p2c), "
@@ -83,7 +83,7 @@ def test_a_suite_finds_worlds_beside_it(tmp_path: Path) -> None:
         ),
         (
             ({"name": "x", "world": "resnet50"},),
-            "line 4: cases[0]: expected the field 'workload', found name, world",
+            "line 4: cases[0]: expected the key 'workload' (text), found only name, world; add it",
         ),
     ],
 )

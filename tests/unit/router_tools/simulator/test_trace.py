@@ -40,34 +40,51 @@ def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: expected JSON, found Expecting property name enclosed in double quotes"),
-        ("[1]", "line 2: the document: expected an object, found [1]"),
-        ({"batch_size": 1}, "line 2: the document: expected the field 'arrival_s', found batch_size"),
-        (REQUEST | {"batch_size": 0}, "line 2: batch_size: expected at least 1, found 0"),
-        (REQUEST | {"batch_size": True}, "line 2: batch_size: expected a whole number, found true"),
-        (REQUEST | {"latency_ms": -1}, "line 2: latency_ms: expected more than 0, found -1"),
+        (
+            "{",
+            "line 2, column 2: expected JSON, found an error: Expecting property name enclosed in double "
+            "quotes",
+        ),
+        (
+            "[1]",
+            "line 2: expected an object with arrival_s, batch_size, elements, variant, device, propensity, "
+            "latency_ms, service_ms, found a list",
+        ),
+        ({"batch_size": 1}, "line 2: expected the key 'arrival_s' (a number), found only batch_size; add it"),
+        (REQUEST | {"batch_size": 0}, "line 2: batch_size: expected a whole number of at least 1, found 0"),
+        (
+            REQUEST | {"batch_size": True},
+            "line 2: batch_size: expected a whole number of at least 1, found true",
+        ),
+        (REQUEST | {"latency_ms": -1}, "line 2: latency_ms: expected a number above 0, found -1"),
         (
             REQUEST | {"latency_ms": float("nan")},
-            "line 2: latency_ms: expected a finite number, found one that is not",
+            "line 2: latency_ms: expected a number above 0, found NaN",
         ),
         (
             REQUEST | {"arrival_s": float("-inf")},
-            "line 2: arrival_s: expected a finite number, found one that is not",
+            "line 2: arrival_s: expected a number, found -Infinity",
         ),
         (
             '{"arrival_s": 1, "batch_size": ' + "9" * 5000 + "}",
-            "line 2: batch_size: expected a finite number, found one that is not",
+            "line 2: batch_size: expected a whole number of at least 1, found Infinity",
         ),
-        ("[" * 100_000, "line 2: expected JSON, found it nested too deep to be read"),
+        ("[" * 100_000, "line 2: expected JSON, found too many nested brackets"),
         (
             '{"arrival_s": 1, "batch_size": 1, "batch_size": 2}',
-            "line 2: batch_size: expected every key once, found 'batch_size' twice",
+            "line 2: batch_size: expected every key once, found 'batch_size' twice; remove one",
         ),
-        (REQUEST | {"batch_size": 2.0}, "line 2: batch_size: expected a whole number, found 2.0"),
-        (REQUEST | {"propensity": 1.5}, "line 2: propensity: expected at most 1, found 1.5"),
+        (
+            REQUEST | {"batch_size": 2.0},
+            "line 2: batch_size: expected a whole number of at least 1, found 2.0",
+        ),
+        (
+            REQUEST | {"propensity": 1.5},
+            "line 2: propensity: expected a number above 0 and up to 1, found 1.5",
+        ),
         (
             REQUEST | {"device": "tpu"},
-            'line 2: device: expected one of cpu, gpu, neural_engine, mps, found "tpu"',
+            "line 2: device: expected one of cpu, gpu, neural_engine, mps, found 'tpu' (did you mean 'gpu'?)",
         ),
     ],
 )

@@ -85,10 +85,10 @@ def test_a_recorded_workload_has_the_arrivals_and_sizes_of_its_trace(tmp_path: P
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"load": 0}, "line 6: load: expected more than 0, found 0"),
+        ({"load": 0}, "line 6: load: expected a number above 0 and up to 1000, found 0"),
         (
             {"arrivals": {"uniform": {}}},
-            "line 3: arrivals: expected only poisson, bursty, recorded, found 'uniform'",
+            "line 3: arrivals: expected only poisson, bursty, recorded, found unknown key 'uniform'",
         ),
         (
             {"batch_sizes": {"log_uniform": {"from": 8, "to": 4}}},
@@ -96,27 +96,31 @@ def test_a_recorded_workload_has_the_arrivals_and_sizes_of_its_trace(tmp_path: P
         ),
         (
             {"batch_sizes": {"log_uniform": {"from": 1, "to": 10**12}}},
-            "line 9: batch_sizes.log_uniform.to: expected at most 65536, found 1000000000000",
+            "line 9: batch_sizes.log_uniform.to: expected a whole number from 1 to 65536, found "
+            "1000000000000",
         ),
-        ({"requests": 10**12}, "line 6: requests: expected at most 100000000, found 1000000000000"),
+        (
+            {"requests": 10**12},
+            "line 6: requests: expected a whole number from 1 to 100000000, found 1000000000000",
+        ),
         (
             {"sequence_lengths": {"9" * 30: 1}},
-            "line 6: sequence_lengths: expected a whole number above 0, of 9 digits at most, as a name, "
-            f'found "{"9" * 30}"',
+            "line 7: sequence_lengths.999999999999999999999999999999: expected a whole number "
+            "above 0, of 9 digits at most, as a name, found '999999999999999999999999999999'",
         ),
         (
             {"sequence_lengths": {"1": 1e300}},
-            "line 7: sequence_lengths.1: expected at most 1000000000, found 1e+300",
+            "line 7: sequence_lengths.1: expected a number above 0 and up to 1000000000, found 1e+300",
         ),
         (
             {"batch_sizes": {"weights": {}}},
-            "line 7: batch_sizes.weights: expected something in it, found none",
+            "line 7: batch_sizes.weights: expected an object with at least one key, found an empty object",
         ),
         (
             {"arrivals": {"recorded": {"trace": "t.jsonl"}}, "batch_sizes": {"fixed": 1}},
-            "line 8: batch_sizes: expected nothing, since the sizes come from the trace, found some",
+            "line 8: batch_sizes: expected nothing, since the sizes are those of the trace, found some",
         ),
-        ({"told_deadline": "yes"}, 'line 6: told_deadline: expected true or false, found "yes"'),
+        ({"told_deadline": "yes"}, "line 6: told_deadline: expected true or false, found 'yes'"),
     ],
 )
 def test_an_error_names_file_line_field_and_what_was_expected(

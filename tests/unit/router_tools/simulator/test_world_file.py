@@ -62,15 +62,18 @@ def test_a_calm_world_has_the_same_variants_and_nothing_happens(tmp_path: Path) 
 BROKEN: list[tuple[dict[str, Any], str]] = [
     (
         {"variants": [GPU | {"device": "tpu"}]},
-        'line 6: variants[0].device: expected one of cpu, gpu, neural_engine, mps, found "tpu"',
+        "line 6: variants[0].device: expected one of cpu, gpu, neural_engine, mps, found "
+        "'tpu' (did you mean 'gpu'?)",
     ),
     (
         {"variants": [GPU | {"service": {"affine": {"base_ms": -3, "per_item_ms": 1}}}]},
-        "line 9: variants[0].service.affine.base_ms: expected more than 0, found -3",
+        "line 9: variants[0].service.affine.base_ms: expected a number of ms above 0 and up "
+        "to 1000000000, found -3",
     ),
     (
         {"variants": [GPU | {"service": {"affine": {"base_ms": 3}}}]},
-        "line 8: variants[0].service.affine: expected the field 'per_item_ms', found base_ms",
+        "line 8: variants[0].service.affine: expected the key 'per_item_ms' (a number from 0 "
+        "to 1000000000), found only base_ms; add it",
     ),
     (
         {"variants": [GPU | {"service": {}}]},
@@ -78,25 +81,30 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"variants": [GPU | {"concurrency": 1.5}]},
-        "line 13: variants[0].concurrency: expected a whole number, found 1.5",
+        "line 13: variants[0].concurrency: expected a whole number from 1 to 10000, found 1.5",
     ),
     (
         {"variants": [GPU | {"noise": 0.1}]},
-        "line 4: variants[0]: expected only name, device, source, concurrency, told_concurrency, "
-        "max_batch_size, service, noise_sigma, dynamic_batching, processor, hidden_load, power_w, "
-        "found 'noise'",
+        "line 4: variants[0]: expected only name, device, service, source, concurrency, "
+        "told_concurrency, max_batch_size, noise_sigma, dynamic_batching, processor, "
+        "hidden_load, power_w, found unknown key 'noise' (did you mean 'noise_sigma'?)",
     ),
     (
         {"variants": [GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"one": 3}}]}}}]},
-        "line 11: variants[0].service.table.rows[0].ms_by_batch: expected a whole number above 0, of 9 "
-        'digits at most, as a name, found "one"',
+        "line 12: variants[0].service.table.rows[0].ms_by_batch.one: expected a whole number "
+        "above 0, of 9 digits at most, as a name, found 'one'",
     ),
     (
         {"variants": [GPU | {"noise_sigma": float("nan")}]},
-        "line 13: variants[0].noise_sigma: expected a finite number, found one that is not",
+        "line 13: variants[0].noise_sigma: expected a number from 0 to 2, found NaN",
     ),
-    ({"variants": []}, "line 3: variants: expected something in it, found []"),
-    ({"variants": [GPU, GPU]}, "line 15: variants[1].name: expected a name of its own, found 'gpu' again"),
+    (
+        {"variants": []},
+        "line 3: variants: expected a list of one or more items, each an object with name, "
+        "device, service, source, concurrency, told_concurrency, max_batch_size, noise_sigma,"
+        " dynamic_batching, processor, hidden_load, power_w, found an empty list",
+    ),
+    ({"variants": [GPU, GPU]}, "line 15: variants[1].name: expected a unique name, found 'gpu' again"),
     (
         {"variants": [GPU | {"processor": "chip"}]},
         "line 13: variants[0].processor: expected one of the processors (none), found 'chip'",
@@ -114,8 +122,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
             "variants": [GPU | {"processor": "p", "dynamic_batching": {"max_batch_size": 8}}],
             "processors": {"p": {"contention": 1}},
         },
-        "line 14: variants[0].dynamic_batching: expected a processor of its own for a variant that batches, "
-        "found a shared one",
+        "line 14: variants[0].dynamic_batching: expected a processor of its own for a variant"
+        " that batches, found a shared one",
     ),
     (
         {
@@ -123,8 +131,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
                 GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"1": 3}}, {"ms_by_batch": {"1": 3}}]}}}
             ]
         },
-        "line 10: variants[0].service.table.rows[0]: expected a sequence_length for each of several rows, "
-        "found none",
+        "line 10: variants[0].service.table.rows[0]: expected a sequence_length for each of "
+        "several rows, found none",
     ),
 ]
 
@@ -155,37 +163,40 @@ DIGITS = "9" * 5000
         (
             '"description": "Mine."',
             f'"description": {DIGITS}',
-            "line 2: description: expected a finite number, found one that is not",
+            "line 2: description: expected text, found Infinity",
         ),
         (
             '"base_ms": 2',
             f'"base_ms": {DIGITS[:400]}',
-            "line 9: variants[0].service.affine.base_ms: expected a finite number, found one that is not",
+            "line 9: variants[0].service.affine.base_ms: expected a number of ms above 0 and up "
+            "to 1000000000, found Infinity",
         ),
         (
             '"base_ms": 2',
             '"base_ms": 1e300',
-            "line 9: variants[0].service.affine.base_ms: expected at most 1000000000, found 1e+300",
+            "line 9: variants[0].service.affine.base_ms: expected a number of ms above 0 and up "
+            "to 1000000000, found 1e+300",
         ),
         (
             '"name": "gpu"',
             '"concurrency": 1e30, "name": "gpu"',
-            "line 5: variants[0].concurrency: expected a whole number, found 1e+30",
+            "line 5: variants[0].concurrency: expected a whole number from 1 to 10000, found 1e+30",
         ),
         (
             '"name": "gpu"',
             '"concurrency": 10000000, "name": "gpu"',
-            "line 5: variants[0].concurrency: expected at most 10000, found 10000000",
+            "line 5: variants[0].concurrency: expected a whole number from 1 to 10000, found 10000000",
         ),
         (
             '"name": "gpu"',
             '"name": "cpu", "name": "gpu"',
-            "line 5: variants[0].name: expected every key once, found 'name' twice",
+            "line 5: variants[0].name: expected every key once, found 'name' twice; remove one",
         ),
         (
             '"name": "gpu"',
             r'"name": "\ud800"',
-            r"line 5: variants[0].name: expected text of whole characters, found '\ud800'",
+            "line 5: variants[0].name: expected whole characters (\\ud800 to \\udfff alone are "
+            "halves), found '\\ud800'",
         ),
     ],
     ids=["5000 digits", "400 digits", "ages", "fraction", "instances", "key twice", "half a character"],
@@ -218,7 +229,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_bytes(b"{\xff}")
-    with pytest.raises(ToolError, match=r"expected UTF-8 text, found byte 1"):
+    with pytest.raises(ToolError, match=r"expected text in UTF-8, found another byte at 1"):
         read_world(path)
 
 

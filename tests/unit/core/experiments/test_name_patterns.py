@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router_backend.config.name_patterns import common_name
+from router_backend.core.experiments.name_patterns import common_name
 
 PATTERNS = st.text(alphabet="ab*?[]!-", max_size=6)
 

@@ -1,0 +1,375 @@
+"""Every setting of a router: its name, type, range, default and meaning.
+
+The readers and their messages, `routing.schema.json` and the tables of settings in the docs are made from
+these types; the meaning of a field is what its class says of it under `Args`. Python names are those of the
+core; where a file calls the same thing differently, `field(name=...)` says so. `UNSET`: nothing is said, and
+another place decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec.structs import asdict
+
+from router_backend.core.experiments.experiment import AssignBy, Experiment
+from router_backend.core.experiments.guardrails import Guardrails
+from router_backend.core.experiments.rollout import RolloutStep
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.goals import POLICY_OF_GOAL
+from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
+from router_backend.core.records.characteristics import Quantization
+from router_backend.core.records.request import OptimizationGoal
+from router_backend.core.records.variant import Device
+from router_backend.core.settings import ModelSettings
+from router_backend.errors import ConfigurationError
+
+DAY_MS = 24 * 60 * 60 * 1000
+DEVICES = ", ".join(device.value for device in Device)
+
+Text = Annotated[str, Meta(min_length=1)]
+PolicyName = Annotated[Text, Meta(extra={"expected": "the name of a policy"})]
+ExperimentName = Annotated[Text, Meta(extra={"expected": "the name of an experiment"})]
+Address = Annotated[Text, Meta(extra={"expected": "the address of a schema"})]
+ModelName = Annotated[Text, Meta(extra={"expected": "the name of a model"})]
+Pattern = Annotated[Text, Meta(extra={"expected": "a pattern of model names, such as resnet*"})]
+FilePath = Annotated[Path | None, Meta(extra={"expected": "the path of a file"})]
+Texts = Mapping[str, Annotated[Text, Meta(extra={"expected": 'text, such as "0.3"'})]]
+Pairs = Annotated[Texts, Meta(extra={"expected": "name=value with commas between, each name once"})]
+Count = Annotated[int, Meta(ge=1)]
+WholeNumber = Annotated[float, Meta(ge=1, multiple_of=1)]
+CountOrZero = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1, extra={"fix": "0.1 is 10 %"})]
+Probability = Annotated[float, Meta(gt=0, lt=1)]
+Ratio = Annotated[float, Meta(ge=1, extra={"fix": "2 allows the treatment twice as many as the control"})]
+Milliseconds = Annotated[
+    float, Meta(gt=0, extra={"unit": "milliseconds", "fix": "leave it out for no deadline"})
+]
+IntervalMs = Annotated[int, Meta(ge=1, le=DAY_MS, extra={"unit": "milliseconds"})]
+Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
+Megabytes = Annotated[float, Meta(gt=0, extra={"unit": "megabytes"})]
+Weight = Annotated[float, Meta(gt=0, extra={"fix": "1 is neutral, 2 prefers the device twice as much"})]
+Weights = Annotated[
+    Mapping[Device, Weight], Meta(extra={"expected": "device=weight with commas between, each device once"})
+]
+BatchSizes = Annotated[
+    tuple[Count, ...],
+    Meta(extra={"none": "none", "expected": "whole numbers with commas between, or none"}),
+]
+Devices = Annotated[frozenset[Device], Meta(min_length=1)]
+
+
+class PolicyChoice(Struct, frozen=True, omit_defaults=True):
+    """A policy with its own settings.
+
+    Args:
+        name: a policy, with its argument if it takes one: `static:resnet50_gpu`.
+        parameters: its own settings, as texts.
+
+    Raises:
+        ConfigurationError: there is no such policy, or it does not take one of the parameters.
+    """
+
+    name: PolicyName
+    parameters: Texts = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Reject what no policy can be made of."""
+        self.new_policy()
+
+    def new_policy(self) -> Policy:
+        """Return a new policy of that name with these settings, for one model."""
+        return create_policy(self.name, self.parameters)
+
+
+class SharedSettings(Struct, frozen=True, kw_only=True):
+    """What both a router's config.pbtxt and a rule of `routing.json` can set.
+
+    Args:
+        goal: the objective to optimize for, instead of a policy.
+        preferred_devices: variants on other devices are chosen only where these cost twice as much.
+        max_latency_ms: the deadline of requests without one, from their arrival.
+        refuse_late: reject a request at once if no variant can answer it in time.
+    """
+
+    goal: OptimizationGoal | UnsetType = UNSET
+    preferred_devices: Devices | UnsetType = field(name="preferred_backends", default=UNSET)
+    max_latency_ms: Milliseconds | UnsetType = UNSET
+    refuse_late: bool | UnsetType = UNSET
+
+
+class RoutingRule(SharedSettings, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings for the models whose names match.
+
+    Args:
+        model_name_pattern: `*` is any text, `?` any character, `[ab]` one of them; case matters.
+        policy: the policy that chooses.
+
+    Raises:
+        ConfigurationError: both a policy and a goal.
+    """
+
+    model_name_pattern: Pattern
+    policy: PolicyChoice | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Reject two answers to one question."""
+        if self.policy is not UNSET and self.goal is not UNSET:
+            raise both_policy_and_goal(self.policy.name, self.goal)
+
+    @property
+    def chooser(self) -> PolicyChoice | UnsetType:
+        """The policy, named or implied by the goal."""
+        return self.policy if self.goal is UNSET else policy_of(self.goal)
+
+    def matches(self, model_name: str) -> bool:
+        """Return whether it is for a model."""
+        return fnmatchcase(model_name, self.model_name_pattern)
+
+
+class LimitsSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What may be in flight on a device.
+
+    Args:
+        max_in_flight: how many requests at a time.
+        max_memory_mb: how much memory these are expected to take together, in megabytes.
+    """
+
+    max_in_flight: WholeNumber | UnsetType = UNSET
+    max_memory_mb: Megabytes | UnsetType = UNSET
+
+
+class StepSection(Struct, frozen=True, kw_only=True):
+    """A step of a rollout.
+
+    Args:
+        after_s: seconds since the experiment was started.
+        fraction: the share of units with the treatment from then on, larger than before.
+    """
+
+    after_s: Seconds
+    fraction: Share
+
+
+class GuardrailsSection(Struct, frozen=True, kw_only=True):
+    """When an experiment is stopped.
+
+    Args:
+        error_ratio: how many times as often as the control's the treatment's requests may fail; `null`: any.
+        slow_ratio: how many times as often its answers may be above the control's p99; `null`: any.
+        false_stop_rate: the probability of ever stopping a treatment that keeps within both.
+    """
+
+    error_ratio: Ratio | None = 1.5
+    slow_ratio: Ratio | None = 1.5
+    false_stop_rate: Probability = 0.01
+
+
+class ExperimentSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A comparison of two policies.
+
+    Args:
+        experiment_id: its name; which units get the treatment depends on it.
+        control: the policy that the treatment is compared with.
+        treatment: the policy that is tried.
+        fraction: the share of its units that gets the treatment.
+        model_name_pattern: the models that it is for.
+        assign_by: `request`: by each request's unit; `model`: by the model's name, the same for all its
+            requests.
+        unit_range: the units that take part, as two shares; those of one model's experiments must not
+            overlap.
+        rollout: steps to larger fractions, in their order.
+        guardrails: when to stop the treatment; `null`: never, which assignment by model requires.
+
+    Raises:
+        ConfigurationError: as of `Experiment`.
+    """
+
+    experiment_id: ExperimentName
+    control: PolicyChoice
+    treatment: PolicyChoice
+    fraction: Share
+    model_name_pattern: Pattern = "*"
+    assign_by: AssignBy = AssignBy.REQUEST
+    unit_range: tuple[Share, Share] = (0.0, 1.0)
+    rollout: tuple[StepSection, ...] = ()
+    guardrails: GuardrailsSection | None = field(default_factory=GuardrailsSection)
+
+    def __post_init__(self) -> None:
+        """Reject what `Experiment` rejects."""
+        self.experiment()
+
+    def experiment(self) -> Experiment:
+        """Return the experiment as the core runs it."""
+        return Experiment(
+            self.experiment_id,
+            self.control.name,
+            self.treatment.name,
+            self.fraction,
+            control_parameters=self.control.parameters,
+            treatment_parameters=self.treatment.parameters,
+            model_name_pattern=self.model_name_pattern,
+            assign_by=self.assign_by,
+            unit_range=self.unit_range,
+            rollout=tuple(RolloutStep(step.after_s, step.fraction) for step in self.rollout),
+            guardrails=None if self.guardrails is None else Guardrails(**asdict(self.guardrails)),
+        )
+
+
+OnePolicy = Annotated[RoutingRule, Meta(extra_json_schema={"not": {"required": ["policy", "goal"]}})]
+ComparableExperiment = Annotated[
+    ExperimentSection,
+    Meta(
+        extra_json_schema={
+            "if": {"required": ["assign_by"], "properties": {"assign_by": {"const": "model"}}},
+            "then": {"required": ["guardrails"], "properties": {"guardrails": {"type": "null"}}},
+        }
+    ),
+]
+
+
+class RoutingDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How routers choose: default, rules by model name, weights and limits of the devices.
+
+    Args:
+        default_policy: the policy of models for which neither config.pbtxt nor a rule names one.
+        rules: settings by model name; the first rule that matches applies, alone.
+        device_weights: by device; the cost of its variants is divided by it, so that 2 prefers them twice
+            as much.
+        device_limits: by device, what may be in flight there, all models together.
+        profiling: learn from answers; else the predictions stay as they are.
+        experiments: comparisons of two policies on a share of the requests.
+        address: the address of this schema, for editors.
+    """
+
+    default_policy: PolicyChoice = PolicyChoice(LatencyOptimizedPolicy.name)
+    rules: tuple[OnePolicy, ...] = field(name="routing_rules", default=())
+    device_weights: Mapping[Device, Weight] = field(name="backend_weights", default_factory=dict)
+    device_limits: Mapping[Device, LimitsSection] = field(name="backend_limits", default_factory=dict)
+    profiling: bool = True
+    experiments: tuple[ComparableExperiment, ...] = ()
+    address: Address | UnsetType = field(name="$schema", default=UNSET)
+
+
+class VariantEntry(Struct, frozen=True):
+    """One entry of the parameter `variants`: `name`, or `name=device` where nothing else tells the device."""
+
+    name: ModelName
+    device: Device | None = None
+
+
+Entries = Annotated[
+    tuple[VariantEntry, ...],
+    Meta(
+        min_length=1,
+        extra={
+            "expected": f"model names with commas between, each as name or name=device (device: {DEVICES})"
+        },
+    ),
+]
+
+
+class RouterParameters(SharedSettings, frozen=True, kw_only=True):
+    """What a router's config.pbtxt says in its `parameters`.
+
+    Args:
+        variants: the models behind the router, with commas between: `name` or `name=device`.
+        policy: the policy that chooses; without it as `goal` or `routing_config` say, else `latency`.
+        policy_parameters: the policy's own settings: `name=value` with commas between.
+        device_weights: how much devices are preferred, as in `gpu=1.2, cpu=0.8`; 1 is neutral.
+        routing_config: a file with rules for many models, reloaded when it changes; its path
+            from the model's folder.
+        coverage: the share of latencies that a prediction interval should contain.
+        worker_threads: requests forwarded at a time; a flag of the server limits it, too.
+        max_in_flight: requests inside the router, waiting ones included; more are rejected with UNAVAILABLE.
+        readiness_interval_ms: how often a variant that is not loaded is looked for again.
+        warmup_batch_sizes: the batches that a variant is timed with when it becomes ready; `none`: no
+            warm-up.
+        trace_file: a file to which every answered request is appended as a line of JSON, to replay in the
+            simulator; its path from the server's working directory.
+        metrics: show the router's metrics in Triton's metrics endpoint.
+        metrics_interval_ms: how often they are updated there.
+
+    Raises:
+        ConfigurationError: both a policy and a goal, parameters without a policy, or as of `PolicyChoice`.
+    """
+
+    variants: Entries
+    policy: str | UnsetType = UNSET
+    policy_parameters: Pairs | UnsetType = UNSET
+    device_weights: Weights = field(name="backend_weights", default_factory=dict)
+    routing_config: FilePath = None
+    coverage: Probability = ModelSettings().coverage
+    worker_threads: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    max_in_flight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    readiness_interval_ms: IntervalMs = 500
+    warmup_batch_sizes: BatchSizes = (1, 1, 8, 8)
+    trace_file: FilePath = None
+    metrics: bool = True
+    metrics_interval_ms: IntervalMs = 1000
+
+    def __post_init__(self) -> None:
+        """Reject what does not go together."""
+        if self.policy is UNSET and self.policy_parameters is not UNSET:
+            raise ConfigurationError(
+                path="policy_parameters",
+                expected="the parameter 'policy' as well",
+                found="none",
+                fix="name the policy",
+            )
+        if self.policy is not UNSET and self.goal is not UNSET:
+            raise both_policy_and_goal(self.policy, self.goal)
+        _ = self.chooser
+
+    @property
+    def chooser(self) -> PolicyChoice | UnsetType:
+        """The policy, named or implied by the goal."""
+        if self.policy is UNSET:
+            return UNSET if self.goal is UNSET else policy_of(self.goal)
+        try:
+            return PolicyChoice(self.policy, self.policy_parameters or NO_PARAMETERS)
+        except ConfigurationError as error:
+            (problem,) = error.problems
+            path = f"policy_{problem.path}" if problem.path else "policy"
+            raise ConfigurationError(replace(problem, path=path)) from None
+
+
+class StatedCharacteristics(Struct, frozen=True, kw_only=True):
+    """What a variant's config.pbtxt may state about its model.
+
+    Args:
+        parameter_count: learned numbers.
+        parameter_bytes: bytes of these.
+        macs: multiply-accumulates for one item.
+        activation_bytes: bytes of all intermediate tensors of one item.
+        quantization: how its numbers are reduced, with commas between.
+        supports_gpu: it runs on a GPU.
+        supports_neural_engine: it runs on Apple's Neural Engine.
+        supports_mps: it runs on Apple's GPU.
+    """
+
+    parameter_count: CountOrZero | UnsetType = UNSET
+    parameter_bytes: CountOrZero | UnsetType = UNSET
+    macs: CountOrZero | UnsetType = UNSET
+    activation_bytes: CountOrZero | UnsetType = UNSET
+    quantization: frozenset[Quantization] | UnsetType = UNSET
+    supports_gpu: bool | UnsetType = UNSET
+    supports_neural_engine: bool | UnsetType = UNSET
+    supports_mps: bool | UnsetType = UNSET
+
+
+def policy_of(goal: OptimizationGoal) -> PolicyChoice:
+    """Return the policy that optimizes for a goal."""
+    return PolicyChoice(POLICY_OF_GOAL[goal])
+
+
+def both_policy_and_goal(policy: str, goal: OptimizationGoal) -> ConfigurationError:
+    """Return the error that one place names both."""
+    found = f"both, '{policy}' and '{goal.value}'"
+    return ConfigurationError(path="goal", expected="a policy or a goal", found=found, fix="remove one")

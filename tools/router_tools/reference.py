@@ -1,0 +1,263 @@
+"""`python -m router_tools.reference`: write the parts of docs and schemas that are made from code.
+
+In the docs, a generated part is between `<!-- generated: NAME -->` and `<!-- /generated -->`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect as python
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import NODEFAULT, UNSET, inspect
+
+from router_backend import errors
+from router_backend.config import schema
+from router_backend.config.load import fields_of
+from router_backend.config.routing_file import SCHEMA
+from router_backend.config.words import names_of
+from router_backend.errors import Problem, RouterError
+from router_backend.executors.emulated_settings import EmulatedSettings
+from router_backend.executors.onnx_settings import OnnxParameters
+from router_backend.runtime.request_options import RequestParameters
+from router_tools.simulator import schema as files
+
+CHECKOUT = Path(__file__).parents[2]
+SOURCES = CHECKOUT / "router_backend"
+SCHEMAS = {
+    SCHEMA: schema.RoutingDocument,
+    **{
+        Path(files.__file__).parent / "schemas" / f"{name}.schema.json": kind
+        for name, kind in (
+            ("world", files.WorldFile),
+            ("workload", files.WorkloadFile),
+            ("suite", files.SuiteFile),
+            ("trace", files.TraceLine),
+        )
+    },
+}
+TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
+    "router parameters": [("", "parameter", schema.RouterParameters)],
+    "request parameters": [("", "request parameter", RequestParameters)],
+    "onnx executor": [("", "parameter", OnnxParameters)],
+    "emulated executor": [("", "parameter", EmulatedSettings)],
+    "routing file": [
+        ("", "key", schema.RoutingDocument),
+        ("Policy", "key of a policy", schema.PolicyChoice),
+        ("Rule", "key of a rule", schema.RoutingRule),
+        ("Limits of a device", "key of limits", schema.LimitsSection),
+        ("Experiment", "key of an experiment", schema.ExperimentSection),
+        ("Step of a rollout", "key of a step", schema.StepSection),
+        ("Guardrails", "key of guardrails", schema.GuardrailsSection),
+    ],
+}
+"""Tables of settings by the name of the generated part: heading, first column, structure."""
+PART = re.compile(
+    r"(?P<begin><!-- generated: (?P<name>[^>]+) -->\n).*?(?P<end><!-- /generated -->)", re.DOTALL
+)
+AREAS = {
+    "When a router or a routing configuration is loaded": (
+        "baselines",
+        "config",
+        "core",
+        "runtime",
+    ),
+    "When an ONNX variant is loaded": ("executors",),
+    "When an ONNX file is analyzed": ("analysis",),
+}
+EMULATED = ("emulated_", "linear_layer")
+"""Executors of devices that do not exist, for experiments."""
+MESSAGES = "messages"
+PLACEHOLDER = "…"
+NO_DEFAULT = "none"
+AS_IT_SAYS = "as it says"
+
+
+def generate() -> dict[Path, str]:
+    """Return every file that is generated, or has generated parts, with the text that it should have."""
+    texts = {path: json.dumps(json_schema(kind), indent=2) + "\n" for path, kind in SCHEMAS.items()}
+    for path in sorted((CHECKOUT / "docs").rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        if PART.search(text):
+            texts[path] = PART.sub(_part, text)
+    return texts
+
+
+def json_schema(kind: type) -> dict[str, Any]:
+    """Return the JSON Schema of a file, with the meaning of every key."""
+    _, components = msgspec.json.schema_components([kind])
+    described = {each.cls.__name__: each for each in _structures(inspect.type_info(kind))}
+    for name, component in components.items():
+        if name in described:
+            _complete(component, described[name])
+    top = components.pop(kind.__name__)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": components}
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """Return what the docstrings of a structure and its bases say of its fields."""
+    found: dict[str, str] = {}
+    for each in kind.__mro__:
+        _, _, arguments = python.cleandoc(each.__doc__ or "").partition("Args:\n")
+        block = arguments.partition("\n\n")[0]
+        for name, meaning in re.findall(r"^    (\w+): (.+?)(?=^    \w|\Z)", block, re.DOTALL | re.MULTILINE):
+            found.setdefault(name, " ".join(meaning.split()).removesuffix("."))
+    return found
+
+
+def settings_table(header: str, kind: type) -> str:
+    """Return a table of the settings of a structure, the required ones first."""
+    words = meanings(kind)
+    own = set(kind.__annotations__)
+    ordered = sorted(fields_of(kind), key=lambda each: (not each.required, each.name not in own))
+    rows = [[f"`{each.encode_name}`", _default(each), words[each.name] + _names(each)] for each in ordered]
+    if all(default == NO_DEFAULT for _, default, _ in rows):
+        return _table([header, "meaning"], [[name, meaning] for name, _, meaning in rows])
+    return _table([header, "default", "meaning"], rows)
+
+
+def messages() -> str:
+    """Return the tables of all messages, made from the places that raise them."""
+    parts = ["## Answers to clients", _table(["message", "gRPC status", "what to do"], _answers())]
+    for heading, folders in AREAS.items():
+        sources = [path for folder in folders for path in sorted((SOURCES / folder).rglob("*.py"))]
+        problems = [each for path in sources for each in _problems(path)]
+        rows = {
+            (f"`{replace(each, fix='')}`", each.fix.strip(PLACEHOLDER) or AS_IT_SAYS) for each in problems
+        }
+        parts += [f"## {heading}", _table(["message", "what to do"], sorted(rows))]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    """Write all of it."""
+    for path, text in generate().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _structures(kind: inspect.Type) -> Iterator[inspect.StructType]:
+    """Return the structures that a type is made of."""
+    if isinstance(kind, inspect.StructType):
+        yield kind
+        for each in kind.fields:
+            yield from _structures(each.type)
+    for name in ("type", "item_type", "value_type"):
+        if isinstance(getattr(kind, name, None), inspect.Type):
+            yield from _structures(getattr(kind, name))
+    for each in getattr(kind, "types", ()):
+        yield from _structures(each)
+
+
+def _complete(component: dict[str, Any], kind: inspect.StructType) -> None:
+    """Add to the schema of a structure what msgspec does not know: meanings, and which names there are."""
+    component["additionalProperties"] = False
+    component["description"] = python.cleandoc(kind.cls.__doc__ or "").partition("\n")[0]
+    if issubclass(kind.cls, files.OneOf):
+        component |= {"minProperties": 1, "maxProperties": 1}
+    words = meanings(kind.cls)
+    for each in kind.fields:
+        key = component["properties"][each.encode_name]
+        if each.name in words:
+            key["description"] = words[each.name]
+        inner = each.type.type if isinstance(each.type, inspect.Metadata) else each.type
+        if isinstance(inner, inspect.DictType) and isinstance(inner.key_type, inspect.EnumType):
+            key["propertyNames"] = {"$ref": f"#/$defs/{inner.key_type.cls.__name__}"}
+
+
+def _names(setting: inspect.Field) -> str:
+    """Return the names that the value can have, as the end of its meaning."""
+    kind = setting.type
+    if not isinstance(kind, inspect.EnumType | inspect.LiteralType):
+        return ""
+    return f": {', '.join(f'`{name}`' for name in names_of(kind))}"
+
+
+def _default(setting: inspect.Field) -> str:
+    if setting.required:
+        return "required"
+    if setting.default_factory is not NODEFAULT:
+        return NO_DEFAULT if setting.default_factory is dict else "those below"
+    value = setting.default
+    if value in (NODEFAULT, UNSET, None, ()):
+        return NO_DEFAULT
+    if isinstance(value, schema.PolicyChoice):
+        return f"`{value.name}`"
+    return f"`{_shown(value)}`"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(_shown, value))
+    return str(getattr(value, "value", value))
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def _part(match: re.Match[str]) -> str:
+    name = match["name"]
+    text = messages() if name == MESSAGES else "\n\n".join(map(_section, TABLES[name]))
+    return f"{match['begin']}\n{text}\n\n{match['end']}"
+
+
+def _section(section: tuple[str, str, type]) -> str:
+    heading, header, kind = section
+    table = settings_table(header, kind)
+    return f"### {heading}\n\n{table}" if heading else table
+
+
+def _calls(path: Path) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield node
+
+
+def _problems(path: Path) -> Iterator[Problem]:
+    """Return the problems that a source reports, with a placeholder for what differs."""
+    if path.name.startswith(EMULATED):
+        return
+    for call in _calls(path):
+        members = {each.arg: _template(each.value) for each in call.keywords if each.arg}
+        if isinstance(call.func, ast.Name) and "expected" in members:
+            shown = {name: members[name] for name in ("expected", "found", "fix") if name in members}
+            setting = members.get("path", "")
+            if members["expected"] != PLACEHOLDER:  # else the tables of settings say what is expected
+                yield Problem(path="" if setting == PLACEHOLDER else setting, **shown)
+
+
+def _answers() -> list[tuple[str, str, str]]:
+    """Return what a client may receive: message, status and advice."""
+    kinds = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+    rows = set()
+    for path in sorted(SOURCES.rglob("*.py")):
+        for call in _calls(path):
+            kind = kinds.get(getattr(call.func, "id", ""))
+            if call.args and kind and issubclass(kind, RouterError) and kind is not errors.ConfigurationError:
+                message = _template(call.args[0])
+                if message.strip(PLACEHOLDER):
+                    rows.add((f"`{message}`", kind.status, kind.advice))
+    return sorted(rows)
+
+
+def _template(node: ast.AST) -> str:
+    """Return a text with a placeholder for what differs."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = [each.value if isinstance(each, ast.Constant) else PLACEHOLDER for each in node.values]
+        return "".join(map(str, parts))
+    return PLACEHOLDER
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,515 @@
+"""The simulator's files: worlds, workloads, suites and traces; their JSON Schemas are made from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from router_backend.config.load import given
+from router_backend.core.records.variant import Device
+from router_backend.errors import ConfigurationError
+
+Name = Annotated[str, Meta(min_length=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Instances = Annotated[int, Meta(ge=1, le=10_000)]
+BatchSize = Annotated[int, Meta(ge=1, le=65_536)]
+Requests = Annotated[int, Meta(ge=1, le=100_000_000)]
+Load = Annotated[float, Meta(gt=0, le=1000)]
+Moment = Annotated[float, Meta(ge=0, le=1)]
+Milliseconds = Annotated[float, Meta(gt=0, le=1e9, extra={"unit": "ms"})]
+Number = Annotated[
+    str,
+    Meta(
+        pattern="^[1-9][0-9]{0,8}$",
+        extra={"expected": "a whole number above 0, of 9 digits at most, as a name"},
+    ),
+]
+MsByBatch = Annotated[Mapping[Number, Milliseconds], Meta(min_length=1)]
+Weights = Annotated[Mapping[Number, Annotated[float, Meta(gt=0, le=1e9)]], Meta(min_length=1)]
+
+
+class OneOf(Struct, frozen=True, kw_only=True):
+    """An object that has exactly one of its fields.
+
+    Raises:
+        ConfigurationError: it has none, or several.
+    """
+
+    def __post_init__(self) -> None:
+        """Reject none and several."""
+        said = given(self)
+        if len(said) != 1:
+            expected = f"exactly one of {', '.join(self.__struct_encode_fields__)}"
+            raise ConfigurationError(expected=expected, found=", ".join(said) or "none")
+
+
+class AffineFile(Struct, frozen=True, kw_only=True):
+    """base_ms + per_item_ms · batch, times cliff_factor for batches above cliff_above.
+
+    Args:
+        base_ms: the part that every request takes.
+        per_item_ms: what each item adds.
+        cliff_above: the largest batch before the cliff.
+        cliff_factor: how many times longer larger batches take.
+
+    Raises:
+        ConfigurationError: one of the two about the cliff without the other.
+    """
+
+    base_ms: Milliseconds
+    per_item_ms: Annotated[float, Meta(ge=0, le=1e9)]
+    cliff_above: Count | UnsetType = UNSET
+    cliff_factor: Positive | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Reject half a cliff."""
+        if (self.cliff_above is UNSET) != (self.cliff_factor is UNSET):
+            raise ConfigurationError(
+                expected="both cliff_above and cliff_factor, or neither", found=", ".join(given(self))
+            )
+
+
+class RowFile(Struct, frozen=True, kw_only=True):
+    """Published times for one sequence length.
+
+    Args:
+        ms_by_batch: milliseconds by batch size.
+        sequence_length: the length; required if there are several rows.
+    """
+
+    ms_by_batch: MsByBatch
+    sequence_length: Count | UnsetType = UNSET
+
+
+class TableFile(Struct, frozen=True, kw_only=True):
+    """Published times: interpolated between the points, the last edge continued.
+
+    Args:
+        rows: by sequence length.
+        factor: how many times longer this variant takes than the table says.
+    """
+
+    rows: Annotated[tuple[RowFile, ...], Meta(min_length=1)]
+    factor: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        """Reject rows that cannot be told apart."""
+        for index, row in enumerate(self.rows):
+            if len(self.rows) > 1 and row.sequence_length is UNSET:
+                path, expected = f"rows[{index}]", "a sequence_length for each of several rows"
+                raise ConfigurationError(path=path, expected=expected, found="none")
+
+
+class ServiceFile(OneOf, frozen=True, kw_only=True):
+    """The mean service time: exactly one law."""
+
+    affine: AffineFile | UnsetType = UNSET
+    table: TableFile | UnsetType = UNSET
+
+
+class BatchingFile(Struct, frozen=True, kw_only=True):
+    """Triton's dynamic batcher: waiting requests become one execution.
+
+    Args:
+        max_batch_size: the largest batch.
+        max_queue_delay_ms: how long it waits for more.
+        preferred_batch_sizes: sizes that are sent at once when they can be made.
+    """
+
+    max_batch_size: BatchSize
+    max_queue_delay_ms: NonNegative = 0.0
+    preferred_batch_sizes: tuple[Count, ...] = ()
+
+
+class VariantFile(Struct, frozen=True, kw_only=True):
+    """A variant of a world.
+
+    Args:
+        name: its name.
+        device: the hardware it runs on.
+        service: its mean service time.
+        source: where the numbers are from.
+        concurrency: how many requests it serves at once (its instances).
+        told_concurrency: the concurrency that the router is given; the true one if left out.
+        max_batch_size: the largest batch it takes; any if left out.
+        noise_sigma: standard deviation of ln(service time / its mean): log-normal noise.
+        dynamic_batching: its batcher.
+        processor: the shared processor it runs on; its own if left out.
+        hidden_load: requests that reach it without the router, as a share of its own capacity.
+        power_w: the power of its device while it serves, in watts; without it there are no figures of energy.
+
+    Raises:
+        ConfigurationError: a batcher on a shared processor.
+    """
+
+    name: Name
+    device: Device
+    service: ServiceFile
+    source: str = ""
+    concurrency: Instances = 1
+    told_concurrency: Instances | UnsetType = UNSET
+    max_batch_size: BatchSize | UnsetType = UNSET
+    noise_sigma: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    dynamic_batching: BatchingFile | UnsetType = UNSET
+    processor: str | UnsetType = UNSET
+    hidden_load: Annotated[float, Meta(gt=0, lt=1)] | UnsetType = UNSET
+    power_w: Positive | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Reject what does not go together."""
+        if self.processor is not UNSET and self.dynamic_batching is not UNSET:
+            raise ConfigurationError(
+                path="dynamic_batching",
+                expected="a processor of its own for a variant that batches",
+                found="a shared one",
+            )
+
+
+class ProcessorFile(Struct, frozen=True, kw_only=True):
+    """A processor that several variants share.
+
+    Args:
+        contention: how much slower a variant is for each other one that is busy: service times are
+            1 + contention · others; 1: they share it fairly.
+    """
+
+    contention: NonNegative
+
+
+class PeriodFile(Struct, frozen=True, kw_only=True):
+    """A part of a run in which something happens to a variant.
+
+    Args:
+        variant: its name.
+        begin: when it begins, as a share of the run.
+        end: when it ends.
+    """
+
+    variant: Name
+    begin: Moment = field(name="from")
+    end: Moment = field(name="to")
+
+    def __post_init__(self) -> None:
+        """Reject what ends before it begins."""
+        if self.end <= self.begin:
+            expected = f"more than 'from' ({self.begin:g})"
+            raise ConfigurationError(path="to", expected=expected, found=f"{self.end:g}")
+
+
+class DriftFile(PeriodFile, frozen=True, kw_only=True):
+    """A time when a variant is slower: heat, a neighbor, a lower clock.
+
+    Args:
+        factor: how many times longer service takes.
+    """
+
+    factor: Annotated[float, Meta(gt=0, le=1_000_000)]
+
+
+class OutageFile(PeriodFile, frozen=True, kw_only=True):
+    """A time when a variant fails every request.
+
+    Args:
+        error_ms: how long a call takes to fail; 1 ms if left out, 1 s if the process is dead.
+        dead: the process died: Triton keeps each call for a second and then says so.
+    """
+
+    error_ms: NonNegative | UnsetType = UNSET
+    dead: bool = False
+
+
+class StallsFile(Struct, frozen=True, kw_only=True):
+    """A variant that stops for a moment at random times.
+
+    Args:
+        variant: its name.
+        every_s: mean time between stalls (exponential).
+        mean_ms: mean length of a stall (exponential).
+    """
+
+    variant: Name
+    every_s: Positive
+    mean_ms: Positive
+
+
+class WorldFile(Struct, frozen=True, kw_only=True):
+    """A world: the variants of one logical model, and what happens to them.
+
+    Args:
+        description: what this world is, in a sentence.
+        variants: the variants.
+        assumed: what is assumed rather than published or measured.
+        processors: processors that several variants share, by name.
+        drifts: times when a variant is slower.
+        outages: times when a variant fails.
+        stalls: variants that stop for a moment at random times.
+        address: the address of this schema, for editors.
+    """
+
+    description: str
+    variants: Annotated[tuple[VariantFile, ...], Meta(min_length=1)]
+    assumed: tuple[str, ...] = ()
+    processors: Mapping[str, ProcessorFile] = field(default_factory=dict)
+    drifts: tuple[DriftFile, ...] = ()
+    outages: tuple[OutageFile, ...] = ()
+    stalls: tuple[StallsFile, ...] = ()
+    address: str = field(name="$schema", default="")
+
+    def __post_init__(self) -> None:
+        """Reject names that do not exist, or exist twice."""
+        names = [variant.name for variant in self.variants]
+        for index, variant in enumerate(self.variants):
+            if variant.name in names[:index]:
+                path = f"variants[{index}].name"
+                raise ConfigurationError(path=path, expected="a unique name", found=f"'{variant.name}' again")
+            if variant.processor is not UNSET and variant.processor not in self.processors:
+                raise ConfigurationError(
+                    path=f"variants[{index}].processor",
+                    expected=f"one of the processors ({', '.join(self.processors) or 'none'})",
+                    found=f"'{variant.processor}'",
+                )
+        for kind in ("drifts", "outages", "stalls"):
+            for index, event in enumerate(getattr(self, kind)):
+                if event.variant not in names:
+                    path, expected = f"{kind}[{index}].variant", f"one of {', '.join(names)}"
+                    raise ConfigurationError(path=path, expected=expected, found=f"'{event.variant}'")
+
+
+class PoissonFile(Struct, frozen=True):
+    """Arrivals without memory."""
+
+
+class BurstyFile(Struct, frozen=True, kw_only=True):
+    """Two states in turn, each for an exponential time, Poisson within each (MMPP-2).
+
+    Args:
+        burst_factor: the rate in a burst over the rate in calm.
+        mean_burst_s: how long a burst lasts.
+        mean_calm_s: how long the calm between lasts.
+    """
+
+    burst_factor: Annotated[float, Meta(gt=1)]
+    mean_burst_s: Positive
+    mean_calm_s: Positive
+
+
+class RecordedFile(Struct, frozen=True, kw_only=True):
+    """Arrivals and sizes of a trace, all of it at its own pace unless load or requests say otherwise.
+
+    Args:
+        trace: the path of the trace, from this file.
+    """
+
+    trace: str
+
+
+class ArrivalsFile(OneOf, frozen=True, kw_only=True):
+    """When requests arrive: exactly one process."""
+
+    poisson: PoissonFile | UnsetType = UNSET
+    bursty: BurstyFile | UnsetType = UNSET
+    recorded: RecordedFile | UnsetType = UNSET
+
+
+class LogUniformFile(Struct, frozen=True, kw_only=True):
+    """P(b) = ln((b + 1)/b) / ln((to + 1)/from).
+
+    Args:
+        smallest: the smallest batch.
+        largest: the largest batch.
+    """
+
+    smallest: BatchSize = field(name="from")
+    largest: BatchSize = field(name="to")
+
+    def __post_init__(self) -> None:
+        """Reject an empty range."""
+        if self.largest < self.smallest:
+            expected = f"at least 'from' ({self.smallest})"
+            raise ConfigurationError(path="to", expected=expected, found=f"{self.largest}")
+
+
+class BatchSizesFile(OneOf, frozen=True, kw_only=True):
+    """How large requests are: exactly one distribution."""
+
+    log_uniform: LogUniformFile | UnsetType = UNSET
+    fixed: Count | UnsetType = UNSET
+    weights: Weights | UnsetType = UNSET
+
+
+class DeadlineFile(OneOf, frozen=True, kw_only=True):
+    """When an answer is late: exactly one rule."""
+
+    times_best_service: Positive | UnsetType = UNSET
+    fixed_ms: Positive | UnsetType = UNSET
+
+
+class WorkloadFile(Struct, frozen=True, kw_only=True):
+    """A workload: which requests arrive when.
+
+    Args:
+        description: what this workload is, in a sentence.
+        arrivals: when requests arrive.
+        batch_sizes: how large they are; 1 each if left out.
+        sequence_lengths: how often each length occurs, relative to the others.
+        load: offered load as a share of the world's capacity; 0.5, or as it was recorded, if left out.
+        requests: how many arrive; 6000, or as many as were recorded, if left out.
+        deadline: when an answer is late; after 3 times the best variant's service time if left out.
+        told_deadline: requests carry the deadline.
+        refuse_late: the router may reject requests that it cannot serve in time.
+        warm_up_batch_sizes: batches sent to each variant before the run; 1, 1, 8, 8 if left out.
+        address: the address of this schema, for editors.
+
+    Raises:
+        ConfigurationError: sizes beside those of a trace.
+    """
+
+    description: str
+    arrivals: ArrivalsFile
+    batch_sizes: BatchSizesFile | UnsetType = UNSET
+    sequence_lengths: Weights | UnsetType = UNSET
+    load: Load | UnsetType = UNSET
+    requests: Requests | UnsetType = UNSET
+    deadline: DeadlineFile | UnsetType = UNSET
+    told_deadline: bool | UnsetType = UNSET
+    refuse_late: bool | UnsetType = UNSET
+    warm_up_batch_sizes: tuple[Count, ...] | UnsetType = UNSET
+    address: str = field(name="$schema", default="")
+
+    def __post_init__(self) -> None:
+        """Reject sizes beside those of a trace."""
+        if self.arrivals.recorded is not UNSET:
+            for name in ("batch_sizes", "sequence_lengths"):
+                if getattr(self, name) is not UNSET:
+                    expected = "nothing, since the sizes are those of the trace"
+                    raise ConfigurationError(path=name, expected=expected, found="some")
+
+
+Figure = Literal[
+    "mean_ms",
+    "p99_ms",
+    "mean_ratio",
+    "p99_ratio",
+    "in_time",
+    "goodput_ratio",
+    "regret_50",
+    "regret_200",
+    "makespan_s",
+    "energy_j",
+    "energy_ratio",
+    "energy_in_time_j",
+    "balanced",
+    "balanced_in_time",
+    "calibration.service_r2",
+    "calibration.latency_r2",
+    "calibration.service_error",
+    "calibration.latency_error",
+    "calibration.coverage",
+]
+
+
+class TargetFile(Struct, frozen=True, kw_only=True):
+    """What the mean over the seeds of a policy's figure must be; every bound that is given.
+
+    Args:
+        policy: the policy.
+        figure: the name of the figure in the summary.
+        at_least: a lower bound.
+        at_most: an upper bound.
+        least_of_all: `true`: no other policy but the oracles has less.
+    """
+
+    policy: str
+    figure: Figure
+    at_least: float | UnsetType = UNSET
+    at_most: float | UnsetType = UNSET
+    least_of_all: bool | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Reject `false`, which would promise nothing."""
+        if self.least_of_all is False:
+            raise ConfigurationError(path="least_of_all", expected="true, or to leave it out", found="false")
+
+
+class CaseFile(Struct, frozen=True, kw_only=True):
+    """A case of a suite.
+
+    Args:
+        name: its name, unique in the suite.
+        world: the name of a world, or the path of its file from this one.
+        workload: the name of a workload, or the path of its file from this one.
+        policies: the policies to compare; all if left out.
+        calm: leave out drift, outages and stalls.
+        load: instead of the workload's.
+        requests: instead of the workload's.
+        told_deadline: instead of the workload's.
+        warm_up_batch_sizes: instead of the workload's.
+        coverage: the share of latencies that the router's intervals should contain.
+        targets: what it must show.
+    """
+
+    name: Name
+    world: str
+    workload: str
+    policies: Annotated[tuple[str, ...], Meta(min_length=1)] | UnsetType = UNSET
+    calm: bool = False
+    load: Load | UnsetType = UNSET
+    requests: Requests | UnsetType = UNSET
+    told_deadline: bool | UnsetType = UNSET
+    warm_up_batch_sizes: tuple[Count, ...] | UnsetType = UNSET
+    coverage: Annotated[float, Meta(gt=0, lt=1)] = 0.9
+    targets: tuple[TargetFile, ...] = ()
+
+
+class SuiteFile(Struct, frozen=True, kw_only=True):
+    """A suite: cases that are compared together, and what they must show.
+
+    Args:
+        description: what this suite shows, in a sentence.
+        cases: the cases.
+        policies: the policies to compare in every case that names none; all if left out.
+        address: the address of this schema, for editors.
+    """
+
+    description: str
+    cases: Annotated[tuple[CaseFile, ...], Meta(min_length=1)]
+    policies: Annotated[tuple[str, ...], Meta(min_length=1)] | UnsetType = UNSET
+    address: str = field(name="$schema", default="")
+
+    def __post_init__(self) -> None:
+        """Reject two cases of one name."""
+        names = [case.name for case in self.cases]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                path = f"cases[{index}].name"
+                raise ConfigurationError(path=path, expected="a unique name", found=f"'{name}' again")
+
+
+class TraceLine(Struct, frozen=True, kw_only=True):
+    """One line of a trace: a request that a router served.
+
+    A trace is a file of such lines, in any order; the run begins with the earliest arrival.
+
+    Args:
+        arrival_s: when it arrived, in seconds of any clock that does not jump.
+        batch_size: how many items it held.
+        elements: how many tensor elements its inputs held in total; as many as items if left out.
+        variant: which variant served it, the last one if several were tried.
+        device: the hardware that the variant runs on.
+        propensity: the probability with which the variant was chosen.
+        latency_ms: from sending it to the variant to the answer; left out if there was none.
+        service_ms: how much of that was service, if known.
+    """
+
+    arrival_s: float
+    batch_size: Count
+    elements: Count | UnsetType = UNSET
+    variant: Name | UnsetType = UNSET
+    device: Device | UnsetType = UNSET
+    propensity: Annotated[float, Meta(gt=0, le=1)] | UnsetType = UNSET
+    latency_ms: Positive | UnsetType = UNSET
+    service_ms: Positive | UnsetType = UNSET
