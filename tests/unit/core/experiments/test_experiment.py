@@ -65,6 +65,21 @@ def test_experiments_side_by_side_are_fine():
     check_experiments("resnet50", [one, experiment("two", fraction=0.1, unit_range=(0.0, 0.5))])
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ((0.0, 0.5), (0.5, 1.0), False),
+        ((0.0, 0.5), (0.6, 1.0), False),
+        ((0.0, 0.5), (0.4, 1.0), True),
+        ((0.0, 1.0), (0.4, 0.6), True),
+        ((0.2, 0.4), (0.2, 0.4), True),
+    ],
+)
+def test_two_experiments_overlap_where_both_want_some_units(one, other, overlap):
+    first, second = (experiment(fraction=0.1, unit_range=each) for each in (one, other))
+    assert first.overlaps(second) is second.overlaps(first) is overlap
+
+
 def test_a_pattern_says_which_models_it_is_for():
     assert experiment(fraction=0.1, model_name_pattern="resnet*").matches("resnet50")
     assert not experiment(fraction=0.1, model_name_pattern="resnet*").matches("bert")

@@ -4,6 +4,7 @@ import random
 import pytest
 
 from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.experiments.rollout import RolloutStep
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.records.request import OptimizationGoal, RoutingContext
@@ -208,6 +209,43 @@ def test_an_experiment_that_is_enabled_again_goes_on_and_one_that_compares_somet
     router.enable_ab_testing("v2", "static:cpu", "latency", 0.6)
     found = router.get_experiment_report("v2").models["resnet50"]
     assert (found.control.answers, found.treatment.policy) == (0, "latency")
+
+
+def test_the_report_tells_the_share_of_the_failures(router):
+    router.enable_ab_testing(*V2, 1.0)
+    serve(router, 3)
+    serve(router, 1, error=Fault.ERROR)
+    assert router.get_experiment_report("v2").models["resnet50"].treatment.error_rate == 0.25
+
+
+def test_a_rollout_that_is_changed_counts_from_the_change(router):
+    now_s = 0.0
+    router = ModelRouter(clock=lambda: now_s, rng=random.Random(0))
+    router.register_model("resnet50", variants=VARIANTS)
+
+    def fraction() -> float:
+        return router.get_experiment_report("v2").models["resnet50"].fraction
+
+    router.set_experiments([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.2),))])
+    assert fraction() == 0.1
+    now_s = 60.0
+    assert fraction() == 0.2
+    router.set_experiments([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.5),))])
+    now_s = 119.0
+    assert fraction() == 0.1
+    now_s = 120.0
+    assert fraction() == 0.5
+
+
+def test_an_experiment_on_another_model_changes_nothing_of_this_one(router):
+    router.register_model("bert", variants=VARIANTS)
+    of_resnet = Experiment(*V2, 0.5, model_name_pattern="resnet*")
+    router.set_experiments([of_resnet])
+    serve(router, 10)
+    router.set_experiments([of_resnet, Experiment("v3", "latency", "p2c", 0.5, model_name_pattern="bert")])
+    found = router.get_experiment_report("v2").models["resnet50"]
+    assert found.control.answers + found.treatment.answers == 10
+    assert list(router.get_experiment_report("v3").models) == ["bert"]
 
 
 def test_when_it_ends_the_models_own_policy_decides_again(router):

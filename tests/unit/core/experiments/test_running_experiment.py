@@ -136,6 +136,13 @@ def test_a_change_keeps_what_was_counted_and_the_start_of_an_unchanged_rollout()
     assert (each.treatment.answers, each.fraction(159.0), each.fraction(160.0)) == (1, 0.3, 0.5)
 
 
+def test_guardrails_that_come_later_watch_from_then_on():
+    each = running(fraction=0.1, guardrails=None)
+    assert serve(each, 0, 500, failing=0.5) is None
+    each.change(Experiment("v2", "latency", "p2c", 0.1), 0.0)
+    assert serve(each, 1, 2000, failing=0.5) < 200
+
+
 def test_what_ends_after_a_stop_is_not_counted():
     each = running(fraction=0.5)
     each.stopped_reason = "too many failures"

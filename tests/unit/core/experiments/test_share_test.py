@@ -40,3 +40,10 @@ def test_a_ratio_beyond_is_given_up_soon(true_ratio, soon):
 def test_where_all_get_one_arm_nothing_is_learned(share):
     test = ShareTest(ratio=1.5, alpha=0.05)
     assert not any(test.update(share == 1.0, share) for _ in range(1000))
+
+
+def test_it_tells_how_many_of_the_events_were_the_treatments():
+    test = ShareTest(ratio=1.5, alpha=0.05)
+    for treated in (True, False, True, False, True):
+        test.update(treated, 0.5)
+    assert str(test) == "3 of 5"
