@@ -60,6 +60,12 @@ def test_experiments_on_one_model_may_not_want_the_same_requests():
     )
 
 
+def test_an_experiment_within_another_is_refused_beside_the_one_that_begins_before_it():
+    inner = experiment("inner", fraction=0.1, unit_range=(0.4, 0.6))
+    with pytest.raises(ConfigurationError, match=r"found 'outer' on 0 to 1 and 'inner' on 0\.4 to 0\.6"):
+        check_experiments("resnet50", [inner, experiment("outer", fraction=0.1)])
+
+
 def test_experiments_side_by_side_are_fine():
     one = experiment("one", fraction=0.1, unit_range=(0.5, 1.0))
     check_experiments("resnet50", [one, experiment("two", fraction=0.1, unit_range=(0.0, 0.5))])

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.rollout import RolloutStep
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
@@ -235,6 +235,34 @@ def test_a_rollout_that_is_changed_counts_from_the_change(router):
     assert fraction() == 0.1
     now_s = 120.0
     assert fraction() == 0.5
+
+
+def test_an_experiment_may_come_beside_one_that_runs(router):
+    one = Experiment(*V2, 0.5, unit_range=(0.0, 0.5))
+    router.set_experiments([one])
+    serve(router, 20)
+    counted = arms(router)
+    router.set_experiments([one, Experiment("v3", "latency", "p2c", 0.5, unit_range=(0.5, 1.0))])
+    assert arms(router) == counted
+    serve(router, 20)
+    reports = router.get_experiment_reports()
+    assert all(report.models["resnet50"].control.answers > 0 for report in reports.values())
+
+
+def test_by_model_every_request_of_a_model_has_the_arm_of_its_name(router):
+    names = [f"model-{number}" for number in range(20)]
+    for name in names:
+        router.register_model(name, variants=VARIANTS)
+    by_model = Experiment(*V2, 0.5, assign_by=AssignBy.MODEL, guardrails=None)
+    router.set_experiments([by_model])
+
+    def decided(name: str) -> set[str]:
+        decisions = [router.route_request(name, RoutingContext(unit=str(unit))) for unit in range(5)]
+        return {decision.variant for decision in decisions}
+
+    found = [decided(name) for name in names]
+    assert all(len(variants) == 1 for variants in found)
+    assert set.union(*found) == {"cpu", "gpu"}
 
 
 def test_an_experiment_on_another_model_changes_nothing_of_this_one(router):
