@@ -42,6 +42,11 @@ def test_a_guardrail_below_what_the_control_does_is_refused(name, ratio):
         Guardrails(**{name: ratio})
 
 
+@pytest.mark.parametrize("name", ["error_ratio", "slow_ratio"])
+def test_a_treatment_may_be_held_to_what_the_control_does(name):
+    assert getattr(Guardrails(**{name: 1.0}), name) == 1.0
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0, math.nan])
 def test_a_rate_of_false_stops_that_is_no_probability_is_refused(rate):
     with pytest.raises(ConfigurationError, match=r"^false_stop_rate: expected a number between 0 and 1"):
