@@ -58,17 +58,21 @@ def test_the_reason_tells_the_shares_and_what_was_slow():
 
 
 @pytest.mark.parametrize(("treated", "untreated"), [(0, 0), (10, 990), (500, 500), (300, 700)])
+@pytest.mark.parametrize("between", [0, 9])
 def test_the_share_is_the_fraction_or_what_the_treatment_got_of_the_requests_if_that_is_more(
-    treated, untreated
+    treated, untreated, between
 ):
+    """Failures of the treatment, with answers of the control between them."""
     guard, test = Guard(Guardrails(), LatencyHistogram()), ShareTest(ratio=1.5, alpha=0.005)
     for is_treated, count in ((True, treated), (False, untreated)):
         for _ in range(count):
             guard.answered(is_treated, 10.0, fraction=0.1)
-    for failures in range(100):
-        counted = treated + untreated + failures
-        share = max(0.1, (treated + failures) / counted) if counted else 0.1
-        stopped = test.update(True, share)
+    for _ in range(100):
+        counted = treated + untreated
+        stopped = test.update(True, max(0.1, treated / counted) if counted else 0.1)
         assert (guard.failed(True, fraction=0.1) is not None) is stopped
         if stopped:
             break
+        for _ in range(between):
+            guard.answered(False, 10.0, fraction=0.1)
+        treated, untreated = treated + 1, untreated + between
