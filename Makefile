@@ -7,7 +7,7 @@ READY  := $(VENV)/.installed
 # What the checks of spelling and wording read.
 PROSE  := README.md CHANGELOG.md docs docker-compose.yml model_repository monitoring tools/router_tools/simulator/README.md
 
-.PHONY: install demo serve test lint unit integration bench lock clean
+.PHONY: install demo serve test lint unit integration mutants bench lock clean
 
 install: $(READY)
 
@@ -36,6 +36,12 @@ unit: $(READY)
 integration: $(READY)
 	$(BIN)/pytest tests/integration
 
+# Changes the core in thousands of small ways, and prints those that no test notices; OF is a folder or file of it.
+OF := router_backend/core
+
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants $(OF)
+
 # Prints the tables that the docs quote; PERF_ANALYZER is the path of Triton's own analyzer, where there is one.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.serving_overhead $(if $(PERF_ANALYZER),--analyzer $(PERF_ANALYZER))
@@ -56,4 +62,4 @@ lock:
 	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --quiet --upgrade --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build mutants

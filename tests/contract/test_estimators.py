@@ -131,14 +131,33 @@ class TestLatencyModel:
         size=SIZES,
         now_s=VALID["now_s"],
     )
-    def test_a_time_that_cannot_be_teaches_nothing_and_is_counted(self, stream, bad_ms, size, now_s):
+    def test_an_impossible_time_teaches_nothing_and_adds_one_to_the_rejected(
+        self, stream, bad_ms, size, now_s
+    ):
         model = LatencyModel()
         for observation in stream:
             model.update(*observation)
         before = model.predict(size), model.relative_variance(now_s), model.known
-        model.update(size, bad_ms, now_s)
+        # Of the valid times, those of a thousand times the prediction are rejected as well.
+        rejected = model.rejected
+        assert not model.update(size, bad_ms, now_s)
         assert (model.predict(size), model.relative_variance(now_s), model.known) == before
-        assert model.rejected == 1
+        assert model.rejected == rejected + 1
+
+    @given(
+        stream=st.lists(
+            st.tuples(SIZES, st.one_of(ANYTHING, TIMES_MS, st.sampled_from([1.0, 1e5])), VALID["now_s"]),
+            max_size=30,
+        )
+    )
+    def test_every_time_is_either_learned_or_counted_as_rejected_and_then_teaches_nothing(self, stream):
+        model = LatencyModel()
+        for number, (x, service_ms, now_s) in enumerate(stream):
+            before, rejected = model.predict(x), model.rejected
+            if model.update(x, service_ms, now_s):
+                assert model.rejected == rejected, number
+            else:
+                assert (model.predict(x), model.rejected) == (before, rejected + 1), number
 
     @given(size=SIZES, service_ms=TIMES_MS, count=st.integers(1, 300))
     def test_a_constant_time_at_one_size_is_learned_exactly(self, size, service_ms, count):

@@ -13,6 +13,7 @@ from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
 from router_backend.runtime.trace_writer import TraceWriter, open_trace
 from router_tools.simulator.trace import read_trace
@@ -64,6 +65,19 @@ def test_each_answered_request_becomes_a_line(
     assert second["batch_size"] == 3
     assert "elements" not in second, "the batch size says enough"
     assert warnings == []
+
+
+def test_a_line_tells_the_probability_with_which_the_variant_was_drawn(
+    tmp_path: Path, warnings: list[str]
+) -> None:
+    router = ModelRouter(ModelSettings(policy="random"))
+    router.register_model("m", variants=[Variant(name, Device.CPU) for name in ("a", "b", "c", "d")])
+    trace = TraceWriter(tmp_path / "trace", warnings.append)
+    for arrived_s in (1.0, 2.0):
+        trace.record(BATCH_OF_8, router.route_request("m", BATCH_OF_8), arrived_s, 1.0)
+    trace.close()
+    assert [line["propensity"] for line in lines(tmp_path / "trace")] == [0.25, 0.25]
+    assert [request.propensity for request in read_trace(tmp_path / "trace")] == [0.25, 0.25]
 
 
 def test_the_simulator_reads_what_was_written(

@@ -1,4 +1,6 @@
+import math
 import random
+import statistics
 
 import pytest
 
@@ -16,6 +18,7 @@ def answers(seed: int, fraction: float, count: int):
         yield treated, level * rng.lognormvariate(2.0, 0.8) + DIFFERENCE_MS * treated
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_the_interval_holds_the_difference_at_every_look_of_nineteen_experiments_in_twenty(fraction):
     missed = 0
@@ -43,6 +46,28 @@ def test_a_rollout_while_everything_gets_slower_does_not_look_like_the_treatment
     low_ms, high_ms = difference.interval()
     assert plain_ms > 3.0
     assert low_ms < 0.0 < high_ms < 1.0
+
+
+@pytest.mark.parametrize("coverage", [0.9, 0.95])
+def test_mean_and_interval_are_those_of_the_formula(coverage):
+    difference, rng = DifferenceOfMeans(coverage), random.Random(0)
+    values: list[float] = []
+    estimates: list[float] = []
+    for number in range(400):
+        fraction = 0.2 if number < 200 else 0.6
+        treated, value = rng.random() < fraction, rng.lognormvariate(2.0, 0.8)
+        difference.update(treated, value, fraction)
+        distance = value - (statistics.fmean(values) if values else value)
+        estimates.append(distance / fraction if treated else -distance / (1.0 - fraction))
+        values.append(value)
+    alpha, t = 1.0 - coverage, len(values)
+    rho2 = (-2.0 * math.log(alpha) + math.log(1.0 - 2.0 * math.log(alpha))) / 5000
+    width = statistics.pstdev(estimates) * math.sqrt(
+        2.0 * (t * rho2 + 1.0) / (t**2 * rho2) * math.log(math.sqrt(t * rho2 + 1.0) / alpha)
+    )
+    mean = statistics.fmean(estimates)
+    assert difference.get() == pytest.approx(mean)
+    assert difference.interval() == pytest.approx((mean - width, mean + width))
 
 
 def test_a_difference_is_told_from_none_with_enough_answers():

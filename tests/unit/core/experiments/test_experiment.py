@@ -48,6 +48,11 @@ def test_a_guardrail_below_what_the_control_does_is_refused(name, ratio):
         Guardrails(**{name: ratio})
 
 
+@pytest.mark.parametrize("name", ["error_ratio", "slow_ratio"])
+def test_a_treatment_may_be_held_to_what_the_control_does(name):
+    assert getattr(Guardrails(**{name: 1.0}), name) == 1.0
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0, math.nan])
 def test_a_rate_of_false_stops_that_is_no_probability_is_refused(rate):
     with pytest.raises(ConfigurationError, match=r"^false_stop_rate: expected a number between 0 and 1"):
@@ -66,9 +71,30 @@ def test_experiments_on_one_model_may_not_want_the_same_requests():
     )
 
 
+def test_an_experiment_within_another_is_refused_beside_the_one_that_begins_before_it():
+    inner = experiment("inner", fraction=0.1, unit_range=(0.4, 0.6))
+    with pytest.raises(ConfigurationError, match=r"found 'outer' on 0 to 1 and 'inner' on 0\.4 to 0\.6"):
+        check_experiments("resnet50", [inner, experiment("outer", fraction=0.1)])
+
+
 def test_experiments_side_by_side_are_fine():
     one = experiment("one", fraction=0.1, unit_range=(0.5, 1.0))
     check_experiments("resnet50", [one, experiment("two", fraction=0.1, unit_range=(0.0, 0.5))])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ((0.0, 0.5), (0.5, 1.0), False),
+        ((0.0, 0.5), (0.6, 1.0), False),
+        ((0.0, 0.5), (0.4, 1.0), True),
+        ((0.0, 1.0), (0.4, 0.6), True),
+        ((0.2, 0.4), (0.2, 0.4), True),
+    ],
+)
+def test_two_experiments_overlap_where_both_want_some_units(one, other, overlap):
+    first, second = (experiment(fraction=0.1, unit_range=each) for each in (one, other))
+    assert first.overlaps(second) is second.overlaps(first) is overlap
 
 
 def test_a_pattern_says_which_models_it_is_for():

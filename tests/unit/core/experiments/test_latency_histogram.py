@@ -24,3 +24,13 @@ def test_what_is_beyond_its_bounds_counts_at_them(latency_ms, shown_ms):
     histogram = LatencyHistogram()
     histogram.update(latency_ms)
     assert histogram.quantile(0.99) == pytest.approx(shown_ms, rel=0.04)
+
+
+@pytest.mark.parametrize(
+    ("share", "shown_ms"), [(1 / 3, 1.0), (0.5, 10.0), (2 / 3, 10.0), (0.7, 100.0), (1.0, 100.0)]
+)
+def test_a_quantile_of_a_few_is_the_least_that_the_share_was_not_above(share, shown_ms):
+    histogram = LatencyHistogram()
+    for latency_ms in (100.0, 1.0, 10.0):
+        histogram.update(latency_ms)
+    assert histogram.quantile(share) == pytest.approx(shown_ms, rel=0.0201)

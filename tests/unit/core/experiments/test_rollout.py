@@ -40,3 +40,7 @@ def test_a_step_without_a_share_is_refused(fraction):
 def test_steps_that_are_not_later_and_larger_are_refused(steps):
     with pytest.raises(ConfigurationError, match="rollout: expected each step later and larger"):
         check_rollout(0.1, steps)
+
+
+def test_a_first_step_may_come_within_the_first_second():
+    check_rollout(0.1, (RolloutStep(0.5, 0.2),))

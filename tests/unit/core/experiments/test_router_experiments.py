@@ -3,7 +3,8 @@ import random
 
 import pytest
 
-from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.experiments.experiment import AssignBy, Experiment
+from router_backend.core.experiments.rollout import RolloutStep
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.records.outcome import Fault, Outcome
@@ -203,6 +204,71 @@ def test_an_experiment_that_is_enabled_again_goes_on_and_one_that_compares_somet
     router.enable_ab_testing("v2", "static:cpu", "latency", 0.6)
     found = router.experiments.report("v2").models["resnet50"]
     assert (found.control.answers, found.treatment.policy) == (0, "latency")
+
+
+def test_the_report_tells_the_share_of_the_failures(router):
+    router.enable_ab_testing(*V2, 1.0)
+    serve(router, 3)
+    serve(router, 1, error=Fault.ERROR)
+    assert router.get_experiment_report("v2").models["resnet50"].treatment.error_rate == 0.25
+
+
+def test_a_rollout_that_is_changed_counts_from_the_change(router):
+    now_s = 0.0
+    router = ModelRouter(clock=lambda: now_s, rng=random.Random(0))
+    router.register_model("resnet50", variants=VARIANTS)
+
+    def fraction() -> float:
+        return router.get_experiment_report("v2").models["resnet50"].fraction
+
+    router.set_experiments([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.2),))])
+    assert fraction() == 0.1
+    now_s = 60.0
+    assert fraction() == 0.2
+    router.set_experiments([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.5),))])
+    now_s = 119.0
+    assert fraction() == 0.1
+    now_s = 120.0
+    assert fraction() == 0.5
+
+
+def test_an_experiment_may_come_beside_one_that_runs(router):
+    one = Experiment(*V2, 0.5, unit_range=(0.0, 0.5))
+    router.set_experiments([one])
+    serve(router, 20)
+    counted = arms(router)
+    router.set_experiments([one, Experiment("v3", "latency", "p2c", 0.5, unit_range=(0.5, 1.0))])
+    assert arms(router) == counted
+    serve(router, 20)
+    reports = router.get_experiment_reports()
+    assert all(report.models["resnet50"].control.answers > 0 for report in reports.values())
+
+
+def test_by_model_every_request_of_a_model_has_the_arm_of_its_name(router):
+    names = [f"model-{number}" for number in range(20)]
+    for name in names:
+        router.register_model(name, variants=VARIANTS)
+    by_model = Experiment(*V2, 0.5, assign_by=AssignBy.MODEL, guardrails=None)
+    router.set_experiments([by_model])
+
+    def decided(name: str) -> set[str]:
+        decisions = [router.route_request(name, RoutingContext(unit=str(unit))) for unit in range(5)]
+        return {decision.variant for decision in decisions}
+
+    found = [decided(name) for name in names]
+    assert all(len(variants) == 1 for variants in found)
+    assert set.union(*found) == {"cpu", "gpu"}
+
+
+def test_an_experiment_on_another_model_changes_nothing_of_this_one(router):
+    router.register_model("bert", variants=VARIANTS)
+    of_resnet = Experiment(*V2, 0.5, model_name_pattern="resnet*")
+    router.set_experiments([of_resnet])
+    serve(router, 10)
+    router.set_experiments([of_resnet, Experiment("v3", "latency", "p2c", 0.5, model_name_pattern="bert")])
+    found = router.get_experiment_report("v2").models["resnet50"]
+    assert found.control.answers + found.treatment.answers == 10
+    assert list(router.get_experiment_report("v3").models) == ["bert"]
 
 
 def test_when_it_ends_the_models_own_policy_decides_again(router):

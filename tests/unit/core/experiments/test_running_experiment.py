@@ -11,6 +11,7 @@ from router_backend.errors import ConfigurationError
 
 UNITS = [f"user-{number}" for number in range(4000)]
 CHANCE = random.Random(0)
+QUARTERS = (0.0, 0.25, 0.5, 0.75)
 
 
 def running(name: str = "v2", fraction: float = 0.1, **settings: object) -> RunningExperiment:
@@ -77,6 +78,36 @@ def test_units_are_split_between_experiments_and_within_each_by_its_fraction():
         assert arms.count(arm) == pytest.approx(count, abs=100)
 
 
+def test_a_unit_is_in_the_same_experiment_in_every_release():
+    """Another hash would give users another treatment in the middle of an experiment."""
+    layer = ModelExperiments(
+        {
+            name: running(name, 0.5, unit_range=(low, low + 0.25))
+            for name, low in zip("abcd", QUARTERS, strict=True)
+        }
+    )
+    assert "".join(layer.arm_of(unit, 0.0, CHANCE).experiment_id for unit in UNITS[:12]) == "bdadabcdbbcc"
+
+
+@pytest.mark.parametrize("unit_range", [(0.0, 1.0), (0.0, 0.999999)])
+def test_a_model_gives_a_request_the_arm_that_its_experiment_gives_it_at_the_time(unit_range):
+    each = running("v2", 0.1, unit_range=unit_range, rollout=(RolloutStep(60.0, 0.9),))
+    layer = ModelExperiments({"v2": each})
+    for now_s in (0.0, 60.0):
+        for unit in UNITS[:200]:
+            assert layer.arm_of(unit, now_s, CHANCE) is each.arm_of(unit, now_s, CHANCE)
+
+
+@pytest.mark.parametrize("unit_range", [(0.0, 1.0), (0.0, 0.5)])
+def test_requests_without_a_unit_are_drawn_by_chance_into_an_experiment_and_its_arms(unit_range):
+    each = running("v2", 0.25, unit_range=unit_range)
+    layer, rng = ModelExperiments({"v2": each}), random.Random(0)
+    arms = [layer.arm_of("", 0.0, rng) for _ in range(4000)]
+    share = unit_range[1]
+    assert arms.count(each.treatment) == pytest.approx(4000 * share * 0.25, abs=100)
+    assert arms.count(each.control) == pytest.approx(4000 * share * 0.75, abs=100)
+
+
 def test_an_experiment_that_ends_leaves_the_other_as_it_was():
     one, two = running("one", 0.5, unit_range=(0.0, 0.5)), running("two", 0.5, unit_range=(0.5, 0.75))
     both, alone = ModelExperiments({"one": one, "two": two}), ModelExperiments({"two": two})
@@ -85,6 +116,7 @@ def test_an_experiment_that_ends_leaves_the_other_as_it_was():
         assert alone.arm_of(unit, 0.0, CHANCE) is (None if before in (one.control, one.treatment) else before)
 
 
+@pytest.mark.statistics
 def test_a_treatment_like_the_control_is_stopped_no_more_often_than_stated():
     stops = [serve(running(fraction=0.2), seed, 5000) for seed in range(60)]
     assert len([stop for stop in stops if stop is not None]) <= 0.01 * 60
@@ -134,6 +166,13 @@ def test_a_change_keeps_what_was_counted_and_the_start_of_an_unchanged_rollout()
     assert (each.treatment.answers, each.fraction(60.0)) == (1, 0.2)
     each.change(Experiment("v2", "latency", "p2c", 0.3, rollout=(RolloutStep(60.0, 0.5),)), 100.0)
     assert (each.treatment.answers, each.fraction(159.0), each.fraction(160.0)) == (1, 0.3, 0.5)
+
+
+def test_guardrails_that_come_later_watch_from_then_on():
+    each = running(fraction=0.1, guardrails=None)
+    assert serve(each, 0, 500, failing=0.5) is None
+    each.change(Experiment("v2", "latency", "p2c", 0.1), 0.0)
+    assert serve(each, 1, 2000, failing=0.5) < 200
 
 
 def test_what_ends_after_a_stop_is_not_counted():

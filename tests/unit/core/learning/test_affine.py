@@ -123,3 +123,22 @@ def test_forgetting_keeps_the_law_until_the_next_observation():
     for x in SIZES:
         untouched.update(x, 2.5 * t4_resnet50_ms(x))
     assert untouched.predict(8) < 1.2 * t4_resnet50_ms(8)
+
+
+def test_forgetting_changes_neither_the_law_nor_its_variance():
+    rng = random.Random(1)
+    law = law_of([(x, t4_resnet50_ms(x) * rng.gauss(1.0, 0.1)) for x in SIZES * 40])
+    before = law.relative_variance()
+    law.forget(0.02)
+    assert law.relative_variance() == pytest.approx(before) != 0.0
+
+
+def test_forgetting_gives_what_is_seen_next_the_weight_that_was_forgotten():
+    """20 observations, a tenth of which is kept, are as good as 2 of the same."""
+    forgetful, short = law_of([(4, 10.0)] * 20), law_of([(4, 10.0)] * 20)
+    forgetful.forget(0.1)
+    for name in SUMS:
+        setattr(short, name, 0.1 * getattr(short, name))
+    for law in (forgetful, short):
+        law.update(8, 40.0)
+    assert [forgetful.predict(x) for x in SIZES] == pytest.approx([short.predict(x) for x in SIZES])

@@ -69,7 +69,26 @@ def test_every_alarm_is_counted():
         assert detector.alarms == count
 
 
-def test_surprises_add_up_in_one_direction_only():
+@pytest.mark.parametrize("surprise", [0.6, -0.6])
+def test_surprises_add_up_in_one_direction_only(surprise):
     to_and_fro, onward = ChangeDetector(), ChangeDetector()
-    assert not any(to_and_fro.update(0.6 * (-1) ** i) for i in range(200))
-    assert any(onward.update(0.6) for _ in range(20))
+    assert not any(to_and_fro.update(surprise * (-1) ** i) for i in range(200))
+    assert any(onward.update(surprise) for _ in range(20))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_calm_observations_between_make_a_surprise_forgotten(sign):
+    detector = ChangeDetector()
+    for _ in range(50):
+        assert not detector.update(0.9 * sign)
+        assert not any(detector.update(0.0) for _ in range(4))
+
+
+@pytest.mark.parametrize("size", [0.45, 0.5, 0.6, 0.7, 0.8, 1.0, 2.0])
+def test_a_change_is_noticed_as_soon_upwards_as_downwards(size):
+    def count(sign: int) -> int:
+        detector = ChangeDetector()
+        detector.update(-0.6 * sign)
+        return next(number for number in range(1, 1000) if detector.update(size * sign))
+
+    assert count(1) == count(-1)

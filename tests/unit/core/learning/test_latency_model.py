@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router_backend.core.learning.affine import AffineLaw
+from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.learning.level import LevelFilter
 
 SIZES = (1, 2, 4, 8, 16)
 
@@ -146,6 +149,60 @@ def test_the_third_outlier_in_a_row_is_learned():
     assert model.predict(8) > 500 * law_ms(8)
 
 
+def test_a_stall_of_less_than_a_thousand_times_is_learned_and_starts_the_row_anew():
+    model = trained()
+    assert model.update(8, 500 * law_ms(8), now_s=30.0)
+    learned = [model.update(8, factor * law_ms(8), now_s=30.0) for factor in (3e4, 1e2, 3e4, 3e4)]
+    assert learned == [False, True, False, False]
+    assert model.rejected == 3
+
+
+@pytest.mark.parametrize(("size", "service_ms"), [(1e-9, 4.0), (1e12, 4.0), (4.0, 1e-9), (4.0, 1e12)])
+def test_the_smallest_and_the_largest_that_can_be_are_learned(size, service_ms):
+    model = LatencyModel()
+    assert model.update(size, service_ms, now_s=0.0)
+    assert (model.rejected, model.predict(size)) == (0, pytest.approx(service_ms))
+
+
+def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment():
+    """Size 16 has a cliff, and everything is slower lately: six times that is learned, not more."""
+
+    def slowed() -> LatencyModel:
+        model = LatencyModel()
+        for i in range(400):
+            x = SIZES[i % len(SIZES)]
+            slower = 1.0 if i < 390 else 1.5
+            model.update(x, law_ms(x) * slower * (3.0 if x == 16 else 1.0), now_s=0.1 * i)
+        return model
+
+    usual_ms = slowed().predict(16)
+    assert usual_ms > 3.5 * law_ms(16), "cliff and level"
+
+    def after(factor: float) -> float:
+        model = slowed()
+        assert model.update(16, factor * usual_ms, now_s=40.0)
+        return model.predict(16)
+
+    assert after(5.0) < after(5.9) < after(7.0) == after(500.0)
+    assert after(6.0) == pytest.approx(after(7.0))
+
+
+def test_the_prediction_is_the_law_times_the_factors_each_learned_from_what_is_left():
+    """Backfitting, done here with the three estimators by hand."""
+    model, law, cliffs, level = LatencyModel(), AffineLaw(), BucketResidual(), LevelFilter()
+    rng = random.Random(0)
+    for i in range(60):
+        x, now_s = rng.choice(SIZES), 0.1 * i
+        service_ms = law_ms(x) * rng.uniform(0.9, 1.3) * (1.5 if x == 16 else 1.0)
+        model.update(x, service_ms, now_s)
+        law.update(x, service_ms)
+        ratio = service_ms / law.predict(x)
+        level.update(ratio / cliffs.update(x, ratio / level.get()), now_s)
+        expected = [law.predict(x) * cliffs.get(x) * level.get() for x in SIZES]
+        assert [model.predict(x) for x in SIZES] == pytest.approx(expected)
+    assert model.change.alarms == 0
+
+
 def test_a_usual_service_time_between_starts_the_row_anew():
     model = trained()
     for _ in range(20):
@@ -168,9 +225,11 @@ def test_one_stall_does_not_distort_the_law():
 def test_the_uncertainty_shrinks_with_data_and_grows_with_the_time_nothing_is_seen():
     few, many = trained(count=5), trained(count=200)
     assert many.relative_variance(30.0) < few.relative_variance(30.0) < LatencyModel().relative_variance(30.0)
-    variances = [many.relative_variance(many.updated_s + elapsed_s) for elapsed_s in (0.0, 4.0, 8.0)]
-    assert variances[1] - variances[0] == pytest.approx(0.04)
-    assert variances[2] - variances[1] == pytest.approx(0.04)
+    at_once = many.relative_variance(many.updated_s)
+    for elapsed_s in (0.5, 4.0, 8.0):
+        grown = many.relative_variance(many.updated_s + elapsed_s)
+        assert grown - at_once == pytest.approx(0.01 * elapsed_s)
+    assert many.relative_variance(many.updated_s + 1e6) == LatencyModel().relative_variance(0.0) == 1.0
 
 
 def test_initial_uncertainty_does_not_depend_on_the_clock():

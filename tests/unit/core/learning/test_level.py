@@ -17,11 +17,12 @@ def test_one_pseudo_observation_shrinks_the_level_towards_one():
     assert level.get() == pytest.approx((3 + 1) / (1 + 1))
 
 
-def test_the_past_fades_with_each_observation_and_with_time():
+@pytest.mark.parametrize("elapsed_s", [0.5, 10.0])
+def test_the_past_fades_with_each_observation_and_with_time(elapsed_s):
     level = LevelFilter()
     level.update(3.0, now_s=5.0)
-    level.update(2.0, now_s=15.0)
-    kept = FADE * math.exp(-1)
+    level.update(2.0, now_s=5.0 + elapsed_s)
+    kept = FADE * math.exp(-elapsed_s / 10.0)
     assert level.get() == pytest.approx((3 * kept + 2 + 1) / (kept + 1 + 1))
 
 

@@ -1,3 +1,5 @@
+import pytest
+
 from router_backend.core.learning.overtaking import OvertakingDetector
 
 
@@ -20,8 +22,16 @@ def test_each_further_place_takes_as_much_evidence():
     assert overtakings(OvertakingDetector(), 6, lead_s=0.005) == [False, False, True] * 2
 
 
-def test_a_lead_below_a_quarter_of_a_service_may_come_from_threads_and_counts_for_nothing():
-    assert not any(overtakings(OvertakingDetector(), 100, lead_s=0.0024))
+@pytest.mark.parametrize("lead_s", [0.0024, 0.002499])
+def test_a_lead_below_a_quarter_of_a_service_may_come_from_threads_and_counts_for_nothing(lead_s):
+    assert not any(overtakings(OvertakingDetector(), 100, lead_s=lead_s))
+
+
+def test_a_lead_of_a_quarter_of_a_service_counts_for_nothing():
+    detector = OvertakingDetector()
+    for second in range(100):
+        detector.overtook(float(second), service_ms=1000.0)
+        assert not detector.oldest_left(second + 0.25)
 
 
 def test_the_first_of_several_overtakings_sets_the_lead():

@@ -27,9 +27,24 @@ def test_predicts_the_prior_before_the_first_measurement():
 def test_an_implausible_value_is_rejected_and_counted(value):
     model = taught(40)
     before = model.predict(4.0)
-    model.update(4.0, value, now_s=0.0)
-    assert model.predict(4.0) == before
-    assert model.rejected == 1
+    for count in (1, 2):
+        model.update(4.0, value, now_s=0.0)
+        assert model.predict(4.0) == before
+        assert model.rejected == count
+
+
+@pytest.mark.parametrize(("size", "value"), [(1e-9, 4.0), (1e12, 4.0), (4.0, 1e-9), (4.0, 1e12)])
+def test_the_smallest_and_the_largest_that_can_be_are_learned(size, value):
+    model = ResourceModel()
+    model.update(size, value, now_s=0.0)
+    assert (model.rejected, model.predict(size)) == (0, pytest.approx(value))
+
+
+def test_the_variance_does_not_grow_while_no_time_passes_wherever_the_clock_starts():
+    early, late = ResourceModel(), ResourceModel()
+    early.update(4.0, 10.0, now_s=0.0)
+    late.update(4.0, 10.0, now_s=1000.0)
+    assert late.relative_variance(1000.0) == early.relative_variance(0.0) < 1.0
 
 
 def test_confidence_starts_at_zero_and_grows_with_data():

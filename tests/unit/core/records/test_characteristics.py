@@ -13,6 +13,16 @@ def test_a_count_that_cannot_be_is_refused(name: str, value: float) -> None:
         ModelCharacteristics("m", **{name: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["parameter_count", "parameter_bytes", "macs", "activation_bytes"])
+def test_a_count_may_be_zero(name: str) -> None:
+    model = ModelCharacteristics("m", **{name: 0})  # type: ignore[arg-type]
+    assert getattr(model, name) == 0
+
+
+def test_there_is_no_intensity_where_nothing_is_moved() -> None:
+    assert ModelCharacteristics("m", macs=100, activation_bytes=0).arithmetic_intensity is None
+
+
 def test_what_is_not_known_stays_open() -> None:
     model = ModelCharacteristics("m")
     assert (model.flops, model.arithmetic_intensity) == (None, None)

@@ -28,12 +28,26 @@ def test_the_default_is_one_item_that_any_variant_may_serve_with_no_deadline():
         ("max_latency_ms", math.inf, "a finite number"),
         ("spent_ms", -1.0, "0 or more"),
         ("spent_ms", math.nan, "0 or more"),
+        ("spent_ms", math.inf, "0 or more"),
+        *(
+            (limit, value, "a number above 0")
+            for limit in ("max_memory_mb", "max_power_w")
+            for value in (0.0, -1.0, math.nan, math.inf)
+        ),
     ],
 )
 def test_a_number_that_no_request_can_have_is_refused_by_name(field, value, expected):
     with pytest.raises(InvalidRequestError) as error:
         RoutingContext(**{field: value})
     assert str(error.value) == f"{field} must be {expected}, found {value}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("batch_size", 1), ("elements", 0), ("spent_ms", 0.0), ("max_memory_mb", 0.5), ("max_power_w", 0.5)],
+)
+def test_the_least_that_a_request_can_have_is_taken(field, value):
+    assert getattr(RoutingContext(**{field: value}), field) == value
 
 
 def test_a_deadline_that_has_passed_already_is_no_error():

@@ -19,5 +19,10 @@ def test_a_count_that_cannot_be_is_refused_with_variant_and_field(field, value):
         Variant("resnet50_cpu", Device.CPU, **{field: value})
 
 
+def test_a_variant_without_batches_that_serves_one_at_a_time_is_fine():
+    variant = Variant("resnet50_cpu", Device.CPU, concurrency=1, max_batch_size=0)
+    assert (variant.concurrency, variant.max_batch_size) == (1, 0)
+
+
 def test_devices_are_spelt_as_in_the_configuration():
     assert [device.value for device in Device] == ["cpu", "gpu", "neural_engine", "mps"]

@@ -8,6 +8,7 @@ from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import Capacity, DeviceLimits, Taken
+from router_backend.core.variants.load import Place
 from router_backend.errors import ConfigurationError, NoVariantError
 
 CPU, GPU = Variant("m_cpu", Device.CPU), Variant("m_gpu", Device.GPU)
@@ -15,23 +16,23 @@ OTHER_GPU = Variant("n_gpu", Device.GPU)
 
 
 class Others:
-    """What other processes have in flight, and what they are told."""
+    """What other processes, some of which have ended, have in flight on the GPU, and what they are told."""
 
-    def __init__(self, taken: Taken, alive: bool = True) -> None:
+    def __init__(self, taken: Taken, *, of_the_living: Taken | None = None) -> None:
         self.taken = taken
-        self.alive = alive
+        self.of_the_living = taken if of_the_living is None else of_the_living
         self.told: list[tuple[Device, Taken]] = []
 
     def publish(self, device: Device, taken: Taken) -> None:
         self.told.append((device, taken))
 
     def others(self, device: Device) -> Taken:
-        return self.taken
+        return self.taken if device is Device.GPU else Taken()
 
     def forget_dead(self) -> bool:
-        if not self.alive:
-            self.taken = Taken()
-        return not self.alive
+        found = self.taken != self.of_the_living
+        self.taken = self.of_the_living
+        return found
 
 
 def limited(limits: DeviceLimits, *, shared: Others | None = None) -> ModelRouter:
@@ -112,8 +113,49 @@ def test_what_other_processes_have_in_flight_counts():
 
 
 def test_what_processes_had_in_flight_that_have_ended_is_forgotten_before_anyone_is_turned_away():
-    router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(8), alive=False))
+    router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(8), of_the_living=Taken(7)))
     assert router.route_request("n", RoutingContext()).variant == "n_gpu"
+
+
+def test_where_the_others_fill_the_device_without_those_that_have_ended_it_stays_out_with_their_count():
+    router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(20), of_the_living=Taken(9)))
+    with pytest.raises(NoVariantError, match="gpu: 9 of 8 places are taken"):
+        router.route_request("n", RoutingContext())
+
+
+def taking_600_mb(limit_mb: float, shared: Others | None = None) -> ModelRouter:
+    """One whose requests were seen to take 600 MB of the GPU each."""
+    router = limited(DeviceLimits(), shared=shared)
+    for _ in range(20):
+        decision = router.route_request("m", ON_GPU)
+        router.record_execution(decision, latency_ms=10.0, memory_mb=600.0)
+    router.reconfigure("m", ModelSettings(device_limits={Device.GPU: DeviceLimits(max_memory_mb=limit_mb)}))
+    return router
+
+
+@pytest.mark.parametrize("before_mb", [500.0, 700.0])
+def test_memory_that_other_processes_take_counts_that_of_ended_ones_does_not(before_mb: float):
+    shared = Others(Taken(2, before_mb), of_the_living=Taken(1, 500.0))
+    with pytest.raises(NoVariantError, match="gpu: 600 MB more would not fit, 500 of 1000 MB are taken"):
+        taking_600_mb(1000.0, shared).route_request("m", ON_GPU)
+    assert taking_600_mb(1101.0, shared).route_request("m", ON_GPU).variant == "m_gpu"
+
+
+def test_a_device_may_be_filled_to_its_last_megabyte():
+    capacity, place = Capacity(), Place(10.0, 0.0)
+    capacity.take(place, Device.GPU, memory_mb=400.0)
+    assert capacity.reason_out(Device.GPU, DeviceLimits(max_memory_mb=1000.0), memory_mb=600.0) is None
+    assert capacity.reason_out(Device.GPU, DeviceLimits(max_memory_mb=1000.0), memory_mb=600.1)
+
+
+def test_nothing_is_left_of_memory_when_all_have_ended_not_even_what_rounding_leaves():
+    capacity, places = Capacity(), [Place(10.0, 0.0) for _ in range(3)]
+    for place, memory_mb in zip(places, (0.1, 0.2, 0.3), strict=True):
+        capacity.take(place, Device.GPU, memory_mb)
+    assert capacity.taken(Device.GPU) == Taken(3, pytest.approx(0.6))
+    for place in places:
+        capacity.free(place)
+    assert capacity.taken(Device.GPU) == Taken(0, 0.0)
 
 
 def test_other_processes_are_told_of_every_change():

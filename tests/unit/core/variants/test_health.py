@@ -109,6 +109,10 @@ class TestHalfOpen:
         breaker = opened(now_s=100.0)
         assert fail_probe(breaker, Fault.DEAD, 101.0) == pytest.approx(5.0)
 
+    def test_a_process_that_lives_again_and_fails_is_kept_out_as_one_that_fails(self):
+        breaker = opened(Fault.DEAD, now_s=100.0)
+        assert fail_probe(breaker, Fault.ERROR, 200.0) == pytest.approx(0.25)
+
 
 class TestRequestsSentBeforeItOpened:
     @pytest.mark.parametrize("fault", list(Fault))

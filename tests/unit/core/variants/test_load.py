@@ -77,6 +77,14 @@ class TestOneInstance:
         leave(load, first, 1.009)
         assert second.started_s == 1.011
 
+    def test_what_rounding_leaves_of_the_waiting_times_is_gone_when_nobody_waits(self):
+        load = Load(concurrency=1)
+        places = [load.enter(predicted_ms, now_s=1.0) for predicted_ms in (1.0, 1e16, 1.0)]
+        for place in places[:2]:  # beside 1e16, the 1 is lost
+            leave(load, place, 1.0)
+        load.enter(5.0, now_s=1.0)
+        assert load.wait_ms(1.0) == 1.0 + 5.0
+
 
 class TestSeveralInstances:
     def test_no_wait_while_an_instance_is_free(self):
