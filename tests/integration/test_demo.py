@@ -1,7 +1,6 @@
 """`model-router demo` does what its name says, from the models to the figures."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from router_tools import run_demo
 from router_tools.__main__ import app
 from router_tools.demo import repository
 from router_tools.demo.architecture import SQUEEZENET
-from router_tools.demo.repository import TEMPLATE
 from router_tools.traffic.comparison import BATCH_SIZES
 
 pytestmark = pytest.mark.integration
@@ -20,15 +18,12 @@ READY = {"squeezenet_cpu", "squeezenet_cpu_int8"}
 
 
 @pytest.fixture(autouse=True)
-def only_the_small_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def the_small_network_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(repository, "ARCHITECTURES", (SQUEEZENET,))
     monkeypatch.setattr(run_demo, "ARCHITECTURES", (SQUEEZENET,))
-    for name in ("squeezenet", *repository.variant_names("squeezenet")):
-        unwanted = shutil.ignore_patterns("*.onnx", "__pycache__")
-        shutil.copytree(TEMPLATE / name, tmp_path / "models" / name, ignore=unwanted)
-    monkeypatch.setattr(repository, "TEMPLATE", tmp_path / "models")
-    monkeypatch.setattr(run_demo, "TEMPLATE", tmp_path / "models")
-    monkeypatch.setattr(run_demo, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
 
 
 def run(*options: str) -> str:
