@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pkgutil import resolve_name
 
 import typer
@@ -10,16 +11,18 @@ from rich.markup import escape
 
 from router_tools.errors import INSTALL_COMMAND, ToolError
 
-_COMMANDS = {
+_BASE_COMMANDS = {"check-config": "router_tools.check_config:check_config"}
+_SERVE_COMMANDS = {
     "analyze": "router_tools.analyze:analyze",
-    "check-config": "router_tools.check_config:check_config",
     "demo-repository": "router_tools.demo_repository:demo_repository",
     "demo": "router_tools.run_demo:demo",
     "emulate": "router_tools.emulate:emulate",
     "serve": "router_tools.serve:serve",
     "simulate": "router_tools.simulate:simulate",
 }
-_OWN_PACKAGES = ("router_backend", "router_tools")
+"""Need the packages of the extra `serve`."""
+_SERVE_MODULES = ("grpc", "jinja2", "jsonschema", "onnx", "onnxruntime", "plotly", "psutil", "scipy")
+"""What these import; the server itself is looked for when it is started."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -29,36 +32,26 @@ def _root() -> None:
     """A model router for NVIDIA Triton Inference Server."""
 
 
-def _add_command(name: str) -> None:
-    try:
-        command = resolve_name(_COMMANDS[name])
-    except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        if package in _OWN_PACKAGES:
-            raise
-        _add_unavailable_command(name, package)
-    else:
-        app.command(name)(command)
+def _add_commands() -> None:
+    missing = [name for name in _SERVE_MODULES if find_spec(name) is None]
+    available = _BASE_COMMANDS if missing else {**_BASE_COMMANDS, **_SERVE_COMMANDS}
+    for name, place in sorted(available.items()):
+        app.command(name)(resolve_name(place))
+    for name in sorted(_SERVE_COMMANDS.keys() - available.keys()):
+        # Accepts any arguments, `--help` included.
+        settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+        app.command(name, context_settings=settings, add_help_option=False)(_unavailable(name, missing))
 
 
-def _add_unavailable_command(name: str, package: str) -> None:
-    """Add a command that accepts any arguments and says what to install."""
-    any_arguments = {"ignore_unknown_options": True, "allow_extra_args": True}
-    app.command(name, context_settings=any_arguments, add_help_option=False)(_unavailable(name, package))
-
-
-def _unavailable(name: str, package: str) -> Callable[[], None]:
+def _unavailable(name: str, missing: list[str]) -> Callable[[], None]:
     def fail() -> None:
         raise ToolError(
-            f"`model-router {name}` needs the package '{package}', which is not installed: {INSTALL_COMMAND}"
+            f"`model-router {name}` needs packages that are not installed ({', '.join(missing)}): "
+            f"{INSTALL_COMMAND}"
         )
 
-    fail.__doc__ = f"Not installed: {INSTALL_COMMAND}."
+    fail.__doc__ = f"Not installed: {INSTALL_COMMAND}"
     return fail
-
-
-for _name in _COMMANDS:
-    _add_command(_name)
 
 
 def main() -> None:
@@ -70,6 +63,8 @@ def main() -> None:
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)
         sys.exit(1)
 
+
+_add_commands()
 
 if __name__ == "__main__":
     main()
