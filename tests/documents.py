@@ -15,7 +15,12 @@ MONITORING = CHECKOUT / "docs" / "monitoring.md"
 OPERATING = CHECKOUT / "docs" / "operating.md"
 ALGORITHM = CHECKOUT / "docs" / "algorithm.md"
 APPLE_NODES = CHECKOUT / "docs" / "apple-nodes.md"
-DOCUMENTS = (README, CHECKOUT / "CHANGELOG.md", *sorted((CHECKOUT / "docs").glob("*.md")))
+DOCUMENTS = (
+    README,
+    CHECKOUT / "CHANGELOG.md",
+    CHECKOUT / "CONTRIBUTING.md",
+    *sorted((CHECKOUT / "docs").glob("*.md")),
+)
 
 Table = list[list[str]]
 

@@ -1,11 +1,14 @@
 """`model-router demo` does what its name says, from the models to the figures."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import router_backend
+import router_tools
 from router_tools import run_demo
 from router_tools.__main__ import app
 from router_tools.demo import repository
@@ -18,12 +21,23 @@ READY = {"squeezenet_cpu", "squeezenet_cpu_int8"}
 
 
 @pytest.fixture(autouse=True)
-def the_small_network_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def the_small_network_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(repository, "ARCHITECTURES", (SQUEEZENET,))
     monkeypatch.setattr(run_demo, "ARCHITECTURES", (SQUEEZENET,))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
+    before = installed_files()
+    yield
+    assert installed_files() == before
+    assert [path.name for path in (tmp_path / "empty").iterdir()] == ["model_repository"]
+
+
+def installed_files() -> dict[Path, int]:
+    """When each file of the installed packages was written; Python's own cache aside."""
+    folders = [Path(str(package.__file__)).parent for package in (router_backend, router_tools)]
+    files = [file for folder in folders for file in folder.rglob("*") if file.parent.name != "__pycache__"]
+    return {file: file.stat().st_mtime_ns for file in files if file.is_file()}
 
 
 def run(*options: str) -> str:

@@ -1,7 +1,6 @@
 """`model-router`: the one entry point of every command."""
 
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pkgutil import resolve_name
 
@@ -34,24 +33,27 @@ def _root() -> None:
 
 def _add_commands() -> None:
     missing = [name for name in _SERVE_MODULES if find_spec(name) is None]
-    available = _BASE_COMMANDS if missing else {**_BASE_COMMANDS, **_SERVE_COMMANDS}
-    for name, place in sorted(available.items()):
-        app.command(name)(resolve_name(place))
-    for name in sorted(_SERVE_COMMANDS.keys() - available.keys()):
-        # Accepts any arguments, `--help` included.
-        settings = {"ignore_unknown_options": True, "allow_extra_args": True}
-        app.command(name, context_settings=settings, add_help_option=False)(_unavailable(name, missing))
+    for name, place in sorted({**_BASE_COMMANDS, **_SERVE_COMMANDS}.items()):
+        if missing and name in _SERVE_COMMANDS:
+            _add_unavailable(name, missing)
+        else:
+            app.command(name)(resolve_name(place))
 
 
-def _unavailable(name: str, missing: list[str]) -> Callable[[], None]:
+def _add_unavailable(name: str, missing: list[str]) -> None:
+    """Add a command that says what to install, for any arguments, `--help` included."""
+
+    @app.command(
+        name,
+        help=f"Not installed: {escape(INSTALL_COMMAND)}",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
     def fail() -> None:
         raise ToolError(
             f"`model-router {name}` needs packages that are not installed ({', '.join(missing)}): "
             f"{INSTALL_COMMAND}"
         )
-
-    fail.__doc__ = f"Not installed: {INSTALL_COMMAND}"
-    return fail
 
 
 def main() -> None:
