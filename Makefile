@@ -1,29 +1,65 @@
 # Every target works from a bare checkout: the first one builds the virtual environment from the lock file.
 PYTHON ?= python3.11
-VENV   := .venv
-BIN    := $(VENV)/bin
+VENV   ?= .venv
+BIN    := $(abspath $(VENV))/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+LOCKED := $(VENV)/.locked
 READY  := $(VENV)/.installed
+TESTS  ?= tests/package tests/unit tests/contract tests/integration
+# What `make interpreters` runs on the real server: requests, policies of other packages, ONNX models, the commands.
+SHORT  := tests/package tests/unit tests/contract $(addprefix tests/integration/test_, \
+          router_answers.py policy_from_outside.py onnx_executor.py serve.py demo.py)
 
 # What the checks of spelling and wording read.
-PROSE  := README.md CHANGELOG.md docs docker-compose.yml model_repository monitoring tools/router_tools/simulator/README.md
+PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml model_repository monitoring tools/router_tools/simulator/README.md
 
-.PHONY: install demo serve test lint unit integration mutants bench lock clean
+.NOTPARALLEL:
+.PHONY: install demo serve test wheel test-wheel interpreters lint unit integration mutants bench lock clean
 
+# For development: what is edited is what runs.
 install: $(READY)
 
-$(READY): requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(LOCKED): requirements.lock
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --requirement requirements.lock
+	touch $@
+
+$(READY): $(LOCKED) pyproject.toml
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: $(READY)
 	$(BIN)/model-router demo
 
-# Everything that must hold: style, types, the library without a server, then the real server.
-test: lint unit integration
+serve: $(READY)
+	$(BIN)/model-router demo-repository
+	$(BIN)/model-router serve
 
-lint: $(READY)
+# Everything that must hold: style, types, and the wheel in an environment of its own.
+test:
+	$(MAKE) VENV=build/venv lint test-wheel
+
+wheel: $(LOCKED)
+	rm -rf dist
+	$(BIN)/hatchling build --target wheel
+
+# From an empty folder, since Python and Triton's stubs import what is in the current one.
+test-wheel: wheel
+	$(PIP) install --no-deps --force-reinstall dist/*.whl
+	mkdir -p build/empty
+	cd build/empty && $(BIN)/pytest $(addprefix $(CURDIR)/,$(TESTS))
+
+# The wheel under each Python that it is for and that is at hand.
+interpreters: python-3.10 python-3.11 python-3.12
+
+python-%:
+	@if python=$$(.ci/find-python $*); then \
+	    $(MAKE) PYTHON=$$python VENV=build/python$* TESTS="$(SHORT)" test-wheel; \
+	else \
+	    echo "Python $*: skipped, not at hand"; \
+	fi
+
+lint: $(LOCKED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -53,13 +89,11 @@ bench: $(READY)
 	$(BIN)/model-router simulate --suite goals || true
 	$(BIN)/pytest tests/benchmarks/test_decision.py --benchmark-columns=median,mean,ops,rounds
 
-serve: $(READY)
-	$(BIN)/model-router demo-repository
-	$(BIN)/model-router serve
-
+# One lock file for all interpreters; uv has an environment of its own, as nothing else needs it.
 lock:
-	$(PYTHON) -m pip install --quiet uv
-	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --quiet --upgrade --output-file requirements.lock
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/pip install --quiet --disable-pip-version-check uv
+	UV_PYTHON_DOWNLOADS=never build/uv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-annotate --quiet --upgrade --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build mutants
+	rm -rf $(VENV) build dist mutants .pytest_cache .mypy_cache .ruff_cache

@@ -27,7 +27,13 @@ ROUTING = DOCS / "tune" / "routing.md"
 SIMULATION = DOCS / "tune" / "simulation.md"
 SPECIFICATION = DOCS / "develop" / "specification.md"
 SIMULATOR = CHECKOUT / "tools" / "router_tools" / "simulator" / "README.md"
-DOCUMENTS = (README, CHECKOUT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")), SIMULATOR)
+DOCUMENTS = (
+    README,
+    CHECKOUT / "CHANGELOG.md",
+    CHECKOUT / "CONTRIBUTING.md",
+    *sorted(DOCS.rglob("*.md")),
+    SIMULATOR,
+)
 GENERATED = re.compile(r"^<!-- (?:generated: (?P<name>[a-z ]+)|(?P<end>/generated)) -->$", re.MULTILINE)
 """The marks around a table that must agree with the code."""
 

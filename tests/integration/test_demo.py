@@ -1,17 +1,18 @@
 """`model-router demo` does what its name says, from the models to the figures."""
 
 import json
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import router_backend
+import router_tools
 from router_tools import run_demo
 from router_tools.__main__ import app
 from router_tools.demo import repository
 from router_tools.demo.architecture import SQUEEZENET
-from router_tools.demo.repository import TEMPLATE
 from router_tools.traffic.comparison import BATCH_SIZES
 
 pytestmark = pytest.mark.integration
@@ -20,15 +21,23 @@ READY = {"squeezenet_cpu", "squeezenet_cpu_int8"}
 
 
 @pytest.fixture(autouse=True)
-def only_the_small_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def the_small_network_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(repository, "ARCHITECTURES", (SQUEEZENET,))
     monkeypatch.setattr(run_demo, "ARCHITECTURES", (SQUEEZENET,))
-    for name in ("squeezenet", *repository.variant_names("squeezenet")):
-        unwanted = shutil.ignore_patterns("*.onnx", "__pycache__")
-        shutil.copytree(TEMPLATE / name, tmp_path / "models" / name, ignore=unwanted)
-    monkeypatch.setattr(repository, "TEMPLATE", tmp_path / "models")
-    monkeypatch.setattr(run_demo, "TEMPLATE", tmp_path / "models")
-    monkeypatch.setattr(run_demo, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    before = installed_files()
+    yield
+    assert installed_files() == before
+    assert [path.name for path in (tmp_path / "empty").iterdir()] == ["model_repository"]
+
+
+def installed_files() -> dict[Path, int]:
+    """When each file of the installed packages was written; Python's own cache aside."""
+    folders = [Path(str(package.__file__)).parent for package in (router_backend, router_tools)]
+    files = [file for folder in folders for file in folder.rglob("*") if file.parent.name != "__pycache__"]
+    return {file: file.stat().st_mtime_ns for file in files if file.is_file()}
 
 
 def run(*options: str) -> str:

@@ -1,7 +1,6 @@
 """Run the examples of the documents that need a server."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ from router_tools.demo.repository import TEMPLATE, variant_names
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.embedded_triton.command import server_environment
 from router_tools.embedded_triton.wheel import find_wheel
-from tests.documents import CHECKOUT, DOCS, README, Example, code_words, examples
+from tests.documents import DOCS, README, Example, code_words, examples
 from tests.integration.client import Client, items
 from tests.integration.model_repository import ModelRepository
 
@@ -200,7 +199,6 @@ def test_a_program_that_starts_a_server_runs(site: Site, example: Example, tmp_p
     done = subprocess.run(
         [sys.executable, "-c", example.text],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         check=True,
         capture_output=True,
         text=True,

@@ -101,7 +101,7 @@ def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(cli
     last = client.submit("single_file", items(-1))
     until(lambda: client.executions("single_file") == arrived + 3)
     canceled.cancel()
-    with pytest.raises(InferenceServerException, match=r"[Cc]ancell?ed"):
+    with pytest.raises(InferenceServerException, match="CANCELLED"):
         canceled.answer.result(ANSWER_S)
     asked_since = 100  # the server hears of the cancellation before or soon after the first of these
     for _ in range(asked_since):

@@ -10,15 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from router_tools.demo.repository import CHECKOUT, TEMPLATE, DemoModel, make_models, place_models, step_count
+from router_tools.demo.repository import DemoModel, check_output, make_models, place_models, step_count
+from router_tools.embedded_triton.repository import MODEL_REPOSITORY
 from router_tools.errors import ToolError
-
-CACHE = CHECKOUT / ".cache" / "models"
+from router_tools.user_cache import user_cache
 
 
 def demo_repository(
-    output: Annotated[Path, typer.Option(help="Model repository to put the models into.")] = TEMPLATE,
-    cache: Annotated[Path, typer.Option(help="Folder to keep made models in.")] = CACHE,
+    output: Annotated[Path, typer.Option(help="Model repository to put the models into.")] = MODEL_REPOSITORY,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder to keep the models in.", show_default="~/.cache/model-router/models"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Make them even if the cache has them.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -27,29 +30,45 @@ def demo_repository(
     if as_json:
         typer.echo(json.dumps(_as_json(output, models, files), indent=2))
     else:
-        Console().print(repository_table(models, files))
+        print_repository(Console(), models, files)
 
 
-def make_repository(output: Path, cache: Path, *, force: bool) -> tuple[list[DemoModel], list[Path]]:
+def make_repository(
+    output: Path, cache: Path | None = None, *, force: bool = False
+) -> tuple[list[DemoModel], list[Path]]:
     """Make the models and put them into their variants, with a progress bar on a terminal's stderr.
+
+    Args:
+        output: the model repository; made if it is not there.
+        cache: folder to keep the models in; `None` for the user's cache folder.
+        force: make them even if the cache has them.
 
     Returns:
         What was made, and the file of each variant.
 
     Raises:
-        ToolError: a folder is none, or cannot be written.
+        ToolError: a folder is a file, has other models, or cannot be written.
     """
+    cache = cache or user_cache("models")
     try:
         for folder in (output, cache):
             _check_folder(folder)
+        check_output(output)
         return _make_and_place(output, cache, force=force)
     except OSError as error:
         raise ToolError(f"the demo repository could not be written: {error}") from error
 
 
-def repository_table(models: list[DemoModel], files: list[Path]) -> Table:
-    """What `make_repository` has made, to be printed."""
-    table = Table(title=f"{len(files)} variants in {files[0].parents[2]}")
+def print_repository(console: Console, models: list[DemoModel], files: list[Path]) -> None:
+    """Print what `make_repository` has made, and where it is."""
+    repository, cache = files[0].parents[2].absolute(), models[0].path.parent.absolute()
+    console.print(_table(models))
+    where = f"{len(files)} variants in {repository}; the models are kept in {cache}"
+    console.print(where, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(models: list[DemoModel]) -> Table:
+    table = Table()
     for column in ("model", "precision", "MB", "like fp32: cosine", "same class"):
         table.add_column(column, justify="left" if column in ("model", "precision") else "right")
     for model in models:

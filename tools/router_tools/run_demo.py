@@ -3,6 +3,7 @@
 import json
 import random
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,15 +13,20 @@ from rich.table import Table
 
 from router_tools.demo.architecture import ARCHITECTURES
 from router_tools.demo.images import random_images
-from router_tools.demo.repository import TEMPLATE, variant_names
-from router_tools.demo_repository import CACHE, make_repository, repository_table
+from router_tools.demo.repository import variant_names
+from router_tools.demo_repository import make_repository, print_repository
 from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton.repository import MODEL_REPOSITORY
+from router_tools.embedded_triton.wheel import find_wheel
 from router_tools.serve import models_table
 from router_tools.traffic.comparison import COMPARED_FROM, BatchFigures, Comparison
 from router_tools.traffic.model_client import ModelClient
 
 
 def demo(
+    model_repository: Annotated[
+        Path, typer.Option(help="Folder to put the demo's models into, and to serve.")
+    ] = MODEL_REPOSITORY,
     requests: Annotated[
         int, typer.Option(min=COMPARED_FROM + 20, help="Requests to each of the two models.")
     ] = 400,
@@ -33,8 +39,9 @@ def demo(
     every ready variant directly as well, so that all of them see the same moments of the machine.
     """
     console = Console(stderr=as_json)
-    console.print(repository_table(*make_repository(TEMPLATE, CACHE, force=False)))
-    with EmbeddedTriton(TEMPLATE) as triton:
+    find_wheel()  # refuses a machine that cannot run the server, before the models are made
+    print_repository(console, *make_repository(model_repository))
+    with EmbeddedTriton(model_repository) as triton:
         console.print(models_table(triton.models()))
         console.print("What this machine has no device for is UNAVAILABLE; the routers do without it.")
         ready = {model.name for model in triton.models() if model.state == "READY"}

@@ -15,16 +15,16 @@ from rich.text import Text
 from router_tools.embedded_triton import EmbeddedTriton, ModelStatus
 from router_tools.embedded_triton.backend_directory import PYTHON_BACKEND
 from router_tools.embedded_triton.explanation import ended_while_serving
+from router_tools.embedded_triton.repository import MODEL_REPOSITORY
 from router_tools.errors import ToolError
 
-_REPOSITORY = Path(__file__).resolve().parents[2] / "model_repository"
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")]
 
 
 def serve(
     model_repository: Annotated[
         Path, typer.Option(help="Folder with one folder for each model.")
-    ] = _REPOSITORY,
+    ] = MODEL_REPOSITORY,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")
     ] = "127.0.0.1",

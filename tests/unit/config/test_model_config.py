@@ -21,7 +21,7 @@ def read_in_subprocess(model_folder: Path, *search_path: Path, then: str = "") -
         f"""
         import sys
         from pathlib import Path
-        sys.path[:0] = {[str(REPOSITORY), *map(str, search_path)]!r}
+        sys.path[:0] = {[*map(str, search_path)]!r}
         from router_backend.config.model_config import read_model_config
         from router_backend.errors import ConfigurationError
         try:
@@ -36,11 +36,12 @@ def read_in_subprocess(model_folder: Path, *search_path: Path, then: str = "") -
 
 @pytest.fixture
 def only_protobuf(tmp_path: Path) -> Path:
-    """A folder of packages that holds protobuf and msgspec, and nothing else."""
+    """A folder of packages that holds this one, protobuf, msgspec and nothing else."""
     folder = tmp_path / "packages"
     folder.mkdir()
     (folder / "google").symlink_to(GOOGLE)
     (folder / "msgspec").symlink_to(Path(msgspec.__file__).parent)
+    (folder / "router_backend").symlink_to(REPOSITORY / "router_backend")
     return folder
 
 
@@ -90,7 +91,7 @@ def test_text_that_does_not_follow_the_schema_is_refused_with_path_line_and_fiel
 def test_reading_brings_no_grpc_along(write_model):
     then = "assert not any(name.split('.')[0] in ('grpc', 'tritonclient') for name in sys.modules)"
     folder = write_model("resnet50_cpu")
-    assert read_in_subprocess(folder, GOOGLE.parent, then=then) == ""
+    assert read_in_subprocess(folder, REPOSITORY, GOOGLE.parent, then=then) == ""
 
 
 def test_a_missing_tritonclient_is_told_with_the_command_that_installs_it(write_model, only_protobuf):

@@ -105,9 +105,33 @@ def test_a_folder_whose_name_is_too_long_is_refused(tmp_path: Path, option: str)
         run(option, tmp_path / ("long" * 100))
 
 
-def test_without_the_checkout_the_variants_cannot_be_copied(
+def test_by_default_the_models_are_written_to_the_current_folder_and_kept_in_the_users_cache(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "TEMPLATE", tmp_path / "gone")
-    with pytest.raises(ToolError, match="from a checkout of the project"):
-        run("--output", tmp_path / "repository", "--cache", cache)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "model-router").mkdir(parents=True)
+    (tmp_path / "cache" / "model-router" / "models").symlink_to(cache)
+    report = json.loads(run("--json"))
+    assert report["output"] == "model_repository"
+    assert all((tmp_path / file).is_file() for file in report["files"])
+    assert all(Path(model["path"]).resolve().parent == cache for model in report["models"])
+
+
+def test_it_says_where_the_models_are(tmp_path: Path, cache: Path) -> None:
+    printed = run("--output", tmp_path / "elsewhere", "--cache", cache)
+    assert f"5 variants in {tmp_path / 'elsewhere'}; the models are kept in {cache}\n" in printed
+
+
+def test_a_repository_of_other_models_is_refused_and_left_alone(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "bert").mkdir()
+    with pytest.raises(ToolError, match=r"has other models than the demo's: run the command in an empty"):
+        run("--output", tmp_path, "--cache", cache)
+    assert [path.name for path in tmp_path.iterdir()] == ["bert"]
+
+
+def test_a_repository_of_the_demo_with_further_models_is_updated(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "squeezenet").mkdir()
+    run("--output", tmp_path, "--cache", cache)
+    assert (tmp_path / "squeezenet" / "config.pbtxt").is_file()

@@ -13,8 +13,10 @@ from router_tools.demo.placement import copy_missing, place
 from router_tools.demo.recipe import make_fp32, make_int8, read_agreement, recipe_key
 from router_tools.errors import ToolError
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-TEMPLATE = CHECKOUT / "model_repository"
+_IN_WHEEL = Path(__file__).with_name("model_repository")
+_IN_CHECKOUT = Path(__file__).resolve().parents[3] / "model_repository"
+TEMPLATE = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
+"""Has the configuration and code of each variant and router."""
 _FP32, _INT8 = "fp32", "int8"
 # The end of a variant's name, and the precision of its file.
 _VARIANTS = {"cpu": _FP32, "cpu_int8": _INT8, "gpu": _FP32, "neural_engine": _FP32, "mps": _FP32}
@@ -48,6 +50,20 @@ def variant_names(model: str) -> list[str]:
     return [f"{model}_{ending}" for ending in _VARIANTS]
 
 
+def check_output(folder: Path) -> None:
+    """Refuse a repository of other models: the demo's would be served, and could be mistaken, among them.
+
+    Raises:
+        ToolError: the folder has something in it, and none of the demo's models.
+    """
+    present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if present and present.isdisjoint(path.name for path in TEMPLATE.iterdir()):
+        raise ToolError(
+            f"{folder.absolute()} has other models than the demo's: run the command in an empty folder, "
+            "or name another model repository"
+        )
+
+
 def step_count() -> int:
     """How many steps `make_models` and `place_models` announce together."""
     return 2 * len(ARCHITECTURES) + len(_VARIANTS) * len(ARCHITECTURES)
@@ -77,9 +93,7 @@ def place_models(models: list[DemoModel], output: Path, *, announce: Announce) -
     Returns:
         The file of each variant.
     """
-    if output.resolve() != TEMPLATE:
-        _check_template()
-        copy_missing(TEMPLATE, output, except_suffixes=[".onnx", ".pyc"])
+    copy_missing(TEMPLATE, output, except_suffixes=[".onnx", ".pyc"])
     return [_placed(model, file, announce) for model in models for file in _files_of(model, output)]
 
 
@@ -113,11 +127,3 @@ def _placed(model: DemoModel, file: Path, announce: Announce) -> Path:
     announce(f"{file.parents[1].name}: {model.precision} file")
     place(model.path, file)
     return file
-
-
-def _check_template() -> None:
-    if not TEMPLATE.is_dir():
-        raise ToolError(
-            f"the variants' configuration is copied from {TEMPLATE}, which is not there: run this command "
-            "from a checkout of the project, installed in editable mode"
-        )

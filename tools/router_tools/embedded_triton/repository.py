@@ -5,6 +5,9 @@ from pathlib import Path
 from router_backend.path_kind import FOLDER, path_kind
 from router_tools.errors import ToolError
 
+MODEL_REPOSITORY = Path("model_repository")
+"""The repository that the commands write and serve by default, in the current folder."""
+
 
 def check_repository(repository: Path) -> None:
     """Refuse a repository that is not there or holds no model: Triton would start and serve nothing."""

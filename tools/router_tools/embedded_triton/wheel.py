@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from router_tools.errors import ToolError
+from router_tools.errors import INSTALL_COMMAND, ToolError
 
 WHEEL = "nvidia-pytriton"
-INSTALL = "pip install 'triton-model-router[serve]'"
 MINIMUM_GLIBC = (2, 35)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,15 @@ def find_wheel() -> ServerWheel:
     """
     check_platform(sys.platform, platform.machine())
     check_glibc(*platform.libc_ver())
+    version = sys.version_info[:2]
+    check_python(version)
     site_packages = _site_packages()
     triton = site_packages / "pytriton" / "tritonserver"
     return ServerWheel(
         server=triton / "bin" / "tritonserver",
         python_backend=triton / "backends" / "python",
-        stub=find_stub(triton / "python_backend_stubs", sys.version_info[:2]),
-        libraries=(site_packages / "nvidia_pytriton.libs", *find_libpython(sys.version_info[:2])),
+        stub=triton / "python_backend_stubs" / _dotted(version) / "triton_python_backend_stub",
+        libraries=(site_packages / "nvidia_pytriton.libs", *find_libpython(version)),
     )
 
 
@@ -73,21 +75,18 @@ def check_glibc(library: str, version: str) -> None:
     )
 
 
-def find_stub(stubs: Path, version: tuple[int, int]) -> Path:
-    """The stub that runs models under Python `version`, out of the folder that has one for each."""
-    stub = stubs / ".".join(map(str, version)) / "triton_python_backend_stub"
-    if not stub.is_file():
-        built_for = sorted((path.name for path in stubs.iterdir()), key=lambda name: int(name.split(".")[1]))
+def check_python(version: tuple[int, int]) -> None:
+    """Refuse a Python for which there is no numpy 1, which the wheel's Triton needs, or no stub."""
+    if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
         raise ToolError(
-            f"the embedded server cannot run models under Python {stub.parent.name}: {WHEEL} has a stub for "
-            f"{', '.join(built_for)}; make the virtual environment with one of these"
+            f"the embedded server needs Python {_dotted(OLDEST_PYTHON)} to {_dotted(NEWEST_PYTHON)}, this is "
+            f"Python {_dotted(version)}: make the virtual environment with one of these"
         )
-    return stub
 
 
 def find_libpython(version: tuple[int, int]) -> list[Path]:
     """The folder to look for libpython in, which the stub embeds; none where it is among the system's."""
-    name = f"libpython{'.'.join(map(str, version))}.so.1.0"
+    name = f"libpython{_dotted(version)}.so.1.0"
     folders = [Path(str(sysconfig.get_config_var("LIBDIR"))), Path(sys.base_prefix) / "lib"]
     found = [folder for folder in folders if (folder / name).exists()]
     if not found and not find_library(name.removeprefix("lib").partition(".so")[0]):
@@ -102,4 +101,10 @@ def _site_packages() -> Path:
     try:
         return Path(str(metadata.distribution(WHEEL).locate_file("")))
     except metadata.PackageNotFoundError:
-        raise ToolError(f"the embedded server is not installed (package {WHEEL}): {INSTALL}") from None
+        raise ToolError(
+            f"the embedded server is not installed (package {WHEEL}): {INSTALL_COMMAND}"
+        ) from None
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))

@@ -1,6 +1,5 @@
 """Prometheus and promtool from Debian's package, unpacked into a cache folder without installing it."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from router_tools.errors import ToolError
+from router_tools.user_cache import user_cache
 
 _PACKAGE = "prometheus"
 
@@ -23,12 +23,6 @@ class PrometheusPrograms:
     """`promtool`, which checks configurations, rules and metrics."""
 
 
-def cache_folder() -> Path:
-    """Where the package is unpacked: under XDG_CACHE_HOME, else under ~/.cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "model-router" / _PACKAGE
-
-
 def obtain_prometheus(cache: Path | None = None) -> PrometheusPrograms:
     """Download and unpack Prometheus if the cache does not have it.
 
@@ -36,12 +30,12 @@ def obtain_prometheus(cache: Path | None = None) -> PrometheusPrograms:
     keys of the machine.
 
     Args:
-        cache: folder to unpack into; None for `cache_folder()`.
+        cache: folder to unpack into; None for the user's cache folder.
 
     Raises:
         ToolError: apt is missing, or the package cannot be downloaded or unpacked.
     """
-    cache = cache or cache_folder()
+    cache = cache or user_cache(_PACKAGE)
     unpacked = cache / "root"
     if not unpacked.exists():
         _check_apt()

@@ -11,7 +11,16 @@ import pytest
 
 from tests.documents import CHECKOUT, POLICIES, examples
 
-COPIED = ("router_backend", "tools", "tests", "docs", "README.md", "CHANGELOG.md", "pyproject.toml")
+COPIED = (
+    "router_backend",
+    "tools",
+    "tests",
+    "docs",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "pyproject.toml",
+)
 REGISTRY = Path("router_backend", "core", "policies", "registry.py")
 ROUTE = """
 from router_backend import Device, ModelRouter, ModelSettings, RoutingContext, Variant

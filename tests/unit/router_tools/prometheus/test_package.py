@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from router_tools.errors import ToolError
-from router_tools.prometheus.package import cache_folder, obtain_prometheus
+from router_tools.prometheus.package import obtain_prometheus
 
 
 def program(folder: Path, name: str, script: str) -> None:
@@ -45,10 +45,3 @@ def test_the_package_is_downloaded_once(tmp_path: Path, programs: Path) -> None:
     assert first.server.is_file()
     program(programs, "apt-get", "exit 100")
     assert obtain_prometheus(tmp_path / "cache") == first
-
-
-def test_the_cache_is_where_the_desktop_specification_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "model-router" / "prometheus"
