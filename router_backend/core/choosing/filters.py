@@ -101,11 +101,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(too_much_memory, constraint=True, needs_prediction=True),
     Filter(too_much_power, constraint=True, needs_prediction=True),
 )
-"""In the order in which they are asked; a variant gets the reason of the first that rejects it.
-
-`unavailable` comes last of those that need no prediction: a variant that only its breaker keeps out may be
-taken back.
-"""
+"""In the order in which they are asked; a variant gets the reason of the first that rejects it."""
 
 
 class FilterPlan(NamedTuple):
@@ -120,13 +116,14 @@ class FilterPlan(NamedTuple):
     after: tuple[ReasonOut, ...]
 
     @classmethod
-    def of(cls, filters: Iterable[Filter]) -> "FilterPlan":
-        """Return the plan for filters, in their order."""
-        ordered = tuple(filters)
-        return cls(
-            tuple(each.reason_out for each in ordered if not each.needs_prediction),
-            tuple(each.reason_out for each in ordered if each.needs_prediction),
-        )
+    def of(cls, filters: Sequence[Filter]) -> "FilterPlan":
+        """Return the plan for filters, in their order, but for `unavailable`, which comes last of its kind.
+
+        A variant that only its breaker keeps out may be taken back, so all others must have passed it.
+        """
+        before = [each.reason_out for each in filters if not each.needs_prediction]
+        before.sort(key=lambda reason_out: reason_out is unavailable)
+        return cls(tuple(before), tuple(each.reason_out for each in filters if each.needs_prediction))
 
 
 def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Filter:

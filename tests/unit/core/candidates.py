@@ -68,6 +68,7 @@ def execution_of(
     """Return how an attempt at the candidate ended; it met what the candidate has in flight."""
     state = VariantState(candidate.variant, coverage=0.9)
     state.load.in_flight = in_flight_now
+    candidate.in_flight += 1  # the request itself
     decision = RoutingDecision(
         "m",
         RoutingContext(),
@@ -83,4 +84,5 @@ def execution_of(
         None,
         lambda _: None,
     )
+    candidate.in_flight -= 1
     return Execution(decision, outcome, finished_s, latency_ms, service_ms, fault)
