@@ -262,7 +262,7 @@ class LogicalModel:
         filters = self._filters
         if settings.device_limits:
             filters = (*filters, room_filter(self._capacity, settings.device_limits))
-        self._plan = FilterPlan.of([each for each in filters if not each.constraint])
+        self._plan = FilterPlan.of(each for each in filters if not each.constraint)
         self._constrained_plan = FilterPlan.of(filters)
         self._limited = bool(settings.device_limits)
         for state in self.states.values():

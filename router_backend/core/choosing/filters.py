@@ -116,14 +116,16 @@ class FilterPlan(NamedTuple):
     after: tuple[ReasonOut, ...]
 
     @classmethod
-    def of(cls, filters: Sequence[Filter]) -> "FilterPlan":
+    def of(cls, filters: Iterable[Filter]) -> "FilterPlan":
         """Return the plan for filters, in their order, but for `unavailable`, which comes last of its kind.
 
         A variant that only its breaker keeps out may be taken back, so all others must have passed it.
         """
-        before = [each.reason_out for each in filters if not each.needs_prediction]
-        before.sort(key=lambda reason_out: reason_out is unavailable)
-        return cls(tuple(before), tuple(each.reason_out for each in filters if each.needs_prediction))
+        ordered = sorted(filters, key=lambda each: each.reason_out is unavailable)
+        return cls(
+            tuple(each.reason_out for each in ordered if not each.needs_prediction),
+            tuple(each.reason_out for each in ordered if each.needs_prediction),
+        )
 
 
 def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Filter:
