@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from router_backend.core.telemetry.names import METRICS
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.config.parameters import RouterParameters
-from router_backend.core.choosing import filters
 from router_backend.core.policies.registry import POLICIES
-from router_backend.core.telemetry.metrics import METRICS
+from router_backend.core.variants.profile import VariantProfile
 from router_backend.errors import ConfigurationError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OPTION_PREFIX, OnnxSettings, parse_settings
@@ -63,7 +63,7 @@ NOT_RUN = ("sh container", "dockerfile container")
 """There is no container here."""
 NO_EXAMPLE = ("text", "json")
 PACKAGE = CHECKOUT / "router_backend"
-FILTERS = PACKAGE / "core" / "choosing" / "filters.py"
+PROFILE = PACKAGE / "core" / "variants" / "profile.py"
 WITHOUT_A_VALUE = {MISSING: "required", None: "none"}
 SOURCE_FOLDERS = ("router_backend", "tools", "tests")
 PLACEHOLDER = "…"
@@ -285,11 +285,10 @@ def test_every_reason_why_a_variant_was_out_that_is_explained_is_one_that_the_ro
         assert any(matches(reason, template) for template in given), reason
 
 
-def test_every_reason_that_a_filter_gives_is_explained():
-    returned = [node.value for node in nodes(FILTERS) if isinstance(node, ast.Return)]
-    branches = [node for node in returned if isinstance(node, ast.IfExp)]
-    given = [*templates(*returned, *(part for node in branches for part in (node.body, node.orelse)))]
-    named = [text for name, text in vars(filters).items() if name.isupper() and isinstance(text, str)]
+def test_every_reason_that_a_profile_gives_is_explained():
+    (decide,) = (node for node in nodes(PROFILE) if getattr(node, "name", "") == "reason_out")
+    given = [*templates(*(node.value for node in ast.walk(decide) if isinstance(node, ast.Return)))]
+    named = [text for name, text in vars(VariantProfile).items() if name.isupper() and isinstance(text, str)]
     assert given
     assert named
     explained = [reason for reason, _ in table(MESSAGES, "reason_out")]
