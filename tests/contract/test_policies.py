@@ -1,6 +1,6 @@
-"""What every policy must satisfy, whichever rule it follows.
+"""What every policy must satisfy, by any rule.
 
-A new policy of the registry is found by itself; what it takes after its colon is to be added to `ARGUMENTS`.
+New policies of the registry are found automatically. Add what a policy takes after its colon to `ARGUMENTS`.
 """
 
 import inspect
@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 
 from router_backend import baselines
 from router_backend.core import policies
-from router_backend.core.choosing.decision import RoutingDecision
-from router_backend.core.policies.base import Choice, Policy
+from router_backend.core.choosing.decision import Choice, RoutingDecision
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.picker import Picker
 from router_backend.core.policies.registry import POLICIES, create_policy
-from router_backend.core.records.outcome import Fault
-from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.outcome import Fault, Outcome
+from router_backend.core.records.request import Request, RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import NoVariantError
 from tests.contract.discovery import classes_of
+from tests.unit.core.candidates import execution_of
 
 NAMES = ("v0", "v1", "v2", "v3", "v4")
 ARGUMENTS = {"static": NAMES[0]}
@@ -33,47 +35,56 @@ SPELLINGS = [f"{kind}:{ARGUMENTS[kind]}" if kind in ARGUMENTS else kind for kind
 
 
 class Figures(NamedTuple):
-    """What a candidate predicts for a request."""
+    """What is predicted for a request at a candidate."""
 
     service_ms: float
     wait_ms: float
+    variance: float
     utilization: float
-    answers: int
+    in_flight: int
+    size: float
 
 
 FIGURES = st.builds(
     Figures,
     service_ms=st.floats(1e-3, 1e6),
     wait_ms=st.one_of(st.just(0.0), st.floats(0.0, 1e7)),
+    variance=st.floats(0.0, 1.0),
     utilization=st.floats(0.0, 5.0),
-    answers=st.integers(0, 5),
+    in_flight=st.integers(0, 5),
+    size=st.floats(1e-3, 1e6),
 )
 ROUNDS = st.lists(st.lists(FIGURES, min_size=1, max_size=len(NAMES)), min_size=1, max_size=8)
 DEADLINES = st.one_of(st.none(), st.floats(-1.0, 1e6))
 
 
-def candidates_of(figures: list[Figures]) -> list[VariantProfile]:
-    """Candidates that predict these figures; their costs are no numbers until a policy sets them."""
+def candidates_of(figures: list[Figures]) -> list[Candidate]:
+    """Return candidates with these figures; their costs are NaN until a policy sets them."""
     candidates = []
-    for name, (service_ms, wait_ms, utilization, answers) in zip(NAMES, figures, strict=False):
-        candidate = VariantProfile(Variant(name, Device.CPU, concurrency=1 + len(candidates) % 3), 0.9)
-        for second in range(answers):
-            candidate.latency.update(1.0, service_ms, now_s=float(second))
-        candidate.service_ms, candidate.wait_ms, candidate.utilization = service_ms, wait_ms, utilization
+    for number, (name, each) in enumerate(zip(NAMES, figures, strict=False)):
+        instances = 1 + number % 3
+        variant = Variant(name, Device.CPU, instances)
+        candidate = Candidate(variant, concurrency=instances, **each._asdict())
         candidate.cost = math.nan
         candidates.append(candidate)
     return candidates
 
 
+def shown(candidate: Candidate) -> dict[str, object]:
+    """Return what a policy sees of a candidate, without the cost that it sets."""
+    return {name: getattr(candidate, name) for name in Candidate.__slots__ if name != "cost"}
+
+
 def choices(
-    policy: Policy, rounds: list[list[Figures]], max_latency_ms: float | None
-) -> Iterator[tuple[Choice, list[VariantProfile]]]:
-    """The policy's choice in each round, and among which candidates, with frozen time and seeded chance."""
-    rng, context = random.Random(0), RoutingContext(max_latency_ms=max_latency_ms)
+    policy: Policy, rounds: list[list[Figures]], deadline_ms: float | None
+) -> Iterator[tuple[Choice, list[Candidate]]]:
+    """Yield the choice of each round, and among which candidates, with frozen time and seeded chance."""
+    picker, rng = Picker(policy), random.Random(0)
+    request = Request(RoutingContext(max_latency_ms=deadline_ms), deadline_ms, 10.0)
     for figures in rounds:
         candidates = candidates_of(figures)
         offered = list(candidates)
-        yield policy.choose(candidates, context, 10.0, rng), offered
+        yield picker.pick(candidates, request, rng), offered
 
 
 def test_every_policy_that_is_written_is_registered_under_its_name():
@@ -88,77 +99,110 @@ def test_every_policy_that_is_written_is_registered_under_its_name():
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 class TestChoice:
-    @given(rounds=ROUNDS, max_latency_ms=DEADLINES)
-    def test_is_one_of_the_candidates_with_a_possible_propensity(self, spelling, rounds, max_latency_ms):
-        for choice, offered in choices(create_policy(spelling), rounds, max_latency_ms):
-            assert any(choice.candidate is candidate for candidate in offered)
-            assert 0.0 < choice.propensity <= 1.0
-            assert isinstance(choice.probe, bool)
+    @given(rounds=ROUNDS, deadline_ms=DEADLINES)
+    def test_is_one_of_the_candidates_with_a_possible_propensity(self, spelling, rounds, deadline_ms):
+        for (chosen, propensity, probe), offered in choices(create_policy(spelling), rounds, deadline_ms):
+            assert any(chosen is candidate for candidate in offered)
+            assert 0.0 < propensity <= 1.0
+            assert isinstance(probe, bool)
 
-    @given(rounds=ROUNDS, max_latency_ms=DEADLINES)
-    def test_puts_a_finite_cost_on_every_candidate(self, spelling, rounds, max_latency_ms):
-        for _, offered in choices(create_policy(spelling), rounds, max_latency_ms):
+    @given(rounds=ROUNDS, deadline_ms=DEADLINES)
+    def test_puts_a_finite_cost_on_every_candidate(self, spelling, rounds, deadline_ms):
+        for _, offered in choices(create_policy(spelling), rounds, deadline_ms):
             assert all(math.isfinite(candidate.cost) for candidate in offered)
 
-    @given(rounds=ROUNDS, max_latency_ms=DEADLINES)
-    def test_is_the_same_again_with_the_same_seed_and_time(self, spelling, rounds, max_latency_ms):
+    @given(rounds=ROUNDS, deadline_ms=DEADLINES)
+    def test_is_drawn_from_probabilities_that_add_up_to_one(self, spelling, rounds, deadline_ms):
+        policy = create_policy(spelling)
+        for _, offered in choices(policy, rounds, deadline_ms):
+            probabilities = policy.probabilities(offered)
+            assert len(probabilities) == len(offered)
+            assert all(probability >= 0.0 for probability in probabilities)
+            assert sum(probabilities) == pytest.approx(1.0)
+
+    @given(rounds=ROUNDS, deadline_ms=DEADLINES)
+    def test_is_the_same_again_with_the_same_seed_and_time(self, spelling, rounds, deadline_ms):
         def picked() -> list[tuple[str, float, bool]]:
-            made = choices(create_policy(spelling), rounds, max_latency_ms)
-            return [(choice.candidate.variant.name, choice.propensity, choice.probe) for choice, _ in made]
+            made = choices(create_policy(spelling), rounds, deadline_ms)
+            return [(candidate.variant.name, propensity, probe) for (candidate, propensity, probe), _ in made]
 
         assert picked() == picked()
 
-    @given(rounds=ROUNDS, max_latency_ms=DEADLINES)
-    def test_changes_nothing_of_a_candidate_but_its_cost(self, spelling, rounds, max_latency_ms):
+    @given(rounds=ROUNDS, deadline_ms=DEADLINES)
+    def test_changes_nothing_of_a_candidate_but_its_cost(self, spelling, rounds, deadline_ms):
         for figures, (_, offered) in zip(
-            rounds, choices(create_policy(spelling), rounds, max_latency_ms), strict=True
+            rounds, choices(create_policy(spelling), rounds, deadline_ms), strict=True
         ):
-            shown = [(c.service_ms, c.wait_ms, c.utilization) for c in offered]
-            assert shown == [each[:3] for each in figures]
-            assert all(candidate.load.in_flight == 0 for candidate in offered)
+            untouched = [shown(candidate) for candidate in candidates_of(figures)]
+            assert [shown(candidate) for candidate in offered] == untouched
 
 
-class Answer(NamedTuple):
-    """An answer of one of the variants."""
+class End(NamedTuple):
+    """How an attempt at one of the variants ended; only an answer that was measured has times."""
 
     variant: int
+    outcome: Outcome
     size: float
     propensity: float
-    latency_ms: float
+    latency_ms: float | None
+    service_share: float | None
 
 
-ANSWERS = st.lists(
-    st.builds(
-        Answer,
-        variant=st.integers(0, len(NAMES) - 1),
-        size=st.floats(1e-3, 1e6),
-        propensity=st.floats(1e-3, 1.0),
-        latency_ms=st.floats(1e-3, 1e7),
-    ),
-    max_size=30,
+END = {
+    "variant": st.integers(0, len(NAMES) - 1),
+    "size": st.floats(1e-3, 1e6),
+    "propensity": st.floats(1e-3, 1.0),
+}
+ANSWERS = st.builds(
+    End,
+    outcome=st.just(Outcome.SUCCESS),
+    latency_ms=st.one_of(st.none(), st.floats(1e-3, 1e7)),
+    service_share=st.one_of(st.none(), st.floats(1e-3, 1.0)),
+    **END,
 )
+OTHERS = st.builds(
+    End,
+    outcome=st.sampled_from((Outcome.FAILURE, Outcome.IGNORED)),
+    latency_ms=st.none(),
+    service_share=st.none(),
+    **END,
+)
+ENDS = st.lists(st.one_of(ANSWERS, OTHERS), max_size=30)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 class TestLearning:
-    @given(answers=ANSWERS, figures=st.lists(FIGURES, min_size=len(NAMES), max_size=len(NAMES)))
-    def test_any_answer_may_come_at_any_time_and_leaves_the_costs_finite(self, spelling, answers, figures):
+    @given(ends=ENDS, figures=st.lists(FIGURES, min_size=len(NAMES), max_size=len(NAMES)))
+    def test_any_end_may_come_at_any_time_and_leaves_the_costs_finite(self, spelling, ends, figures):
         """Also one of a variant that this policy never picked: another one had routed it before."""
         policy, rng = create_policy(spelling), random.Random(0)
-        candidates = candidates_of(figures)
-        for second, (variant, size, propensity, latency_ms) in enumerate(answers):
-            policy.observe(candidates[variant], size, propensity, latency_ms, float(second))
-            choice = policy.choose(list(candidates), RoutingContext(), float(second), rng)
-            assert any(choice.candidate is candidate for candidate in candidates)
+        picker, candidates = Picker(policy), candidates_of(figures)
+        for second, (variant, outcome, size, propensity, latency_ms, share) in enumerate(ends):
+            service_ms = None if latency_ms is None or share is None else share * latency_ms
+            execution = execution_of(
+                policy,
+                candidates[variant],
+                outcome,
+                latency_ms=latency_ms,
+                service_ms=service_ms,
+                fault=Fault.ERROR if outcome is Outcome.FAILURE else None,
+                size=size,
+                propensity=propensity,
+                finished_s=float(second),
+            )
+            policy.observe(execution)
+            request = Request(RoutingContext(), None, float(second))
+            chosen, stated, _ = picker.pick(candidates, request, rng)
+            assert any(chosen is candidate for candidate in candidates)
             assert all(math.isfinite(candidate.cost) for candidate in candidates)
-            assert 0.0 < choice.propensity <= 1.0
+            assert 0.0 < stated <= 1.0
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 class TestInTheRouter:
     @staticmethod
     def run(spelling: str, seed: int, requests: int = 400) -> tuple[ModelRouter, list[RoutingDecision]]:
-        """Serve requests that succeed, fail, are ignored, dropped or come with latencies that cannot be."""
+        """Serve requests that succeed, fail, are ignored, dropped or come with invalid latencies."""
         now_s = [1000.0]
         world = random.Random(seed)
         router = ModelRouter(ModelSettings(policy=spelling), clock=lambda: now_s[0], rng=random.Random(seed))
@@ -182,9 +226,9 @@ class TestInTheRouter:
             while pending and world.random() < 0.6:
                 decision = pending.pop(world.randrange(len(pending)))
                 bad = world.choice((math.nan, math.inf, -1.0, 0.0, 1e300))
-                outcome = world.choice(("answer",) * 12 + ("bad", "error", "dead", "ignored"))
-                latency_ms = {"answer": world.uniform(1.0, 50.0), "bad": bad}.get(outcome)
-                error = {"error": Fault.ERROR, "dead": Fault.DEAD}.get(outcome)
+                end = world.choice(("answer",) * 12 + ("bad", "error", "dead", "ignored"))
+                latency_ms = {"answer": world.uniform(1.0, 50.0), "bad": bad}.get(end)
+                error = {"error": Fault.ERROR, "dead": Fault.DEAD}.get(end)
                 router.record_execution(decision, latency_ms=latency_ms, error=error)
         for decision in pending:
             router.record_execution(decision)
@@ -196,7 +240,7 @@ class TestInTheRouter:
         assert len(made) > 200
         for name in NAMES:
             assert router.model("resnet50").state(name).load.in_flight == 0
-            assert math.isfinite(router.model("resnet50").state(name).latency.predict(8.0))
+            assert math.isfinite(router.model("resnet50").state(name).profile.latency.predict(8.0))
         for decision in made:
             assert decision.policy == create_policy(spelling).name
             assert 0.0 <= decision.expected_latency_ms < math.inf
@@ -208,7 +252,7 @@ class TestInTheRouter:
             assert own.reason_out is None
 
     def test_the_run_can_be_replayed(self, spelling):
-        def told(decisions: list[RoutingDecision]) -> list[tuple[str, float, float, bool]]:
+        def recorded(decisions: list[RoutingDecision]) -> list[tuple[str, float, float, bool]]:
             return [(d.variant, d.expected_latency_ms, d.propensity, d.probe) for d in decisions]
 
-        assert told(self.run(spelling, seed=1)[1]) == told(self.run(spelling, seed=1)[1])
+        assert recorded(self.run(spelling, seed=1)[1]) == recorded(self.run(spelling, seed=1)[1])

@@ -52,7 +52,7 @@ class RoutingDecision:
         size: its size x, in reference requests.
         now_s: when it was decided.
         deadline_ms: what was left of the request's deadline then; `None` if it has none.
-        choice: what was picked.
+        choice: what was picked; its candidate's requests in flight include this one.
         state: the picked variant.
         place: the place in flight there.
         candidates: the variants that could have been picked.
@@ -115,7 +115,7 @@ class RoutingDecision:
         self.state = state
         self.expected_service_ms = candidate.service_ms
         self.expected_latency_ms = candidate.wait_ms + candidate.service_ms
-        self.in_flight = candidate.in_flight
+        self.in_flight = candidate.in_flight - 1  # its own place is among them
         self.chooser = chooser
         self.arm = arm
         self._half_width = state.profile.interval.half_width

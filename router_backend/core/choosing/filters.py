@@ -101,11 +101,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter(too_much_memory, constraint=True, needs_prediction=True),
     Filter(too_much_power, constraint=True, needs_prediction=True),
 )
-"""In the order in which they are asked; a variant gets the reason of the first that rejects it.
-
-`unavailable` comes last of those that need no prediction: a variant that only its breaker keeps out may be
-taken back.
-"""
+"""In the order in which they are asked; a variant gets the reason of the first that rejects it."""
 
 
 class FilterPlan(NamedTuple):
@@ -121,8 +117,11 @@ class FilterPlan(NamedTuple):
 
     @classmethod
     def of(cls, filters: Iterable[Filter]) -> "FilterPlan":
-        """Return the plan for filters, in their order."""
-        ordered = tuple(filters)
+        """Return the plan for filters, in their order, but for `unavailable`, which comes last of its kind.
+
+        A variant that only its breaker keeps out may be taken back, so all others must have passed it.
+        """
+        ordered = sorted(filters, key=lambda each: each.reason_out is unavailable)
         return cls(
             tuple(each.reason_out for each in ordered if not each.needs_prediction),
             tuple(each.reason_out for each in ordered if each.needs_prediction),

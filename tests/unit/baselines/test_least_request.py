@@ -1,13 +1,12 @@
 import pytest
 
 from router_backend.baselines.least_request import LeastRequestPolicy
-from router_backend.core.policies.base import Choice
 from tests.unit.baselines.replicas import choose, holding, shares
 
 
-def test_the_fewest_in_flight_are_picked_for_sure():
+def test_the_fewest_in_flight_are_picked_with_certainty():
     candidates = [holding("a", 3), holding("b", 1), holding("c", 2)]
-    assert choose(LeastRequestPolicy(), *candidates) == Choice(candidates[1])
+    assert choose(LeastRequestPolicy(), *candidates) == (candidates[1], 1.0, False)
     assert [candidate.cost for candidate in candidates] == [3.0, 1.0, 2.0]
 
 
@@ -15,4 +14,4 @@ def test_equal_ones_are_drawn_equally_often():
     candidates = [holding("a", 1), holding("b", 2), holding("c", 1), holding("d", 1)]
     drawn = shares(LeastRequestPolicy(), *candidates)
     assert drawn == pytest.approx({"a": 1 / 3, "b": 0.0, "c": 1 / 3, "d": 1 / 3}, abs=0.03)
-    assert choose(LeastRequestPolicy(), *candidates).propensity == 1 / 3
+    assert choose(LeastRequestPolicy(), *candidates)[1] == 1 / 3

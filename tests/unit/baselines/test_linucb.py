@@ -49,7 +49,7 @@ def test_the_cost_is_the_estimate_less_its_width_in_units_of_the_errors():
     """One answer of 12 ms where 0 was estimated: σ = 12, φ = (1, 1, 0), φᵀφ = 2."""
     policy, known, unknown = LinUcbPolicy(), holding("known"), holding("unknown")
     answer(policy, known, 12.0)
-    assert choose(policy, known, unknown).candidate is unknown
+    assert choose(policy, known, unknown)[0] is unknown
     assert known.cost == pytest.approx(12.0 * 2 / 3 - ALPHA * 12.0 * math.sqrt(2 / 3))
     assert unknown.cost == pytest.approx(-ALPHA * 12.0 * math.sqrt(2))
 
@@ -70,26 +70,18 @@ def test_it_learns_which_variant_is_better_for_which_size():
         x = 1.0 + i % 16
         answer(policy, small, 1.0 + 3.0 * x, size=x)
         answer(policy, large, 25.0 + 1.0 * x, size=x)
-    assert choose(policy, small, large, batch_size=2).candidate is small
-    assert choose(policy, small, large, batch_size=30).candidate is large
+    assert choose(policy, small, large, size=2)[0] is small
+    assert choose(policy, small, large, size=30)[0] is large
 
 
 def test_it_learns_what_a_queue_costs():
     policy, a, b = LinUcbPolicy(), holding("a"), holding("b")
-    now_s = 0.0
     for _ in range(300):
         for candidate in (a, b):
-            first = candidate.load.enter(1.0, now_s)
-            candidate.load.leave(first, now_s, answered=True)
-            choose(policy, candidate, now_s=now_s)
-            first = candidate.load.enter(1.0, now_s)
-            choose(policy, candidate, now_s=now_s + 0.001)
-            candidate.load.leave(first, now_s + 0.010, answered=True)
-            answer(policy, candidate, 10.0, now_s + 0.010)
-            answer(policy, candidate, 19.0, now_s + 0.020)
-            now_s += 1.0
-    a.load.enter(1.0, now_s)
-    assert choose(policy, a, b, now_s=now_s).candidate is b
+            for candidate.in_flight, latency_ms in ((0, 10.0), (1, 19.0)):
+                answer(policy, candidate, latency_ms)
+    a.in_flight, b.in_flight = 1, 0
+    assert choose(policy, a, b)[0] is b
 
 
 def test_it_follows_a_drift_though_the_mean_of_all_its_latencies_is_still_the_lesser():
@@ -99,4 +91,4 @@ def test_it_follows_a_drift_though_the_mean_of_all_its_latencies_is_still_the_le
             size = 1.0 + i % 5
             answer(policy, drifting, drifting_ms, size=size)
             answer(policy, steady, 30.0, size=size)
-        assert choose(policy, drifting, steady, batch_size=3).candidate is expected
+        assert choose(policy, drifting, steady, size=3)[0] is expected

@@ -35,14 +35,14 @@ def test_the_cost_is_the_average_times_what_is_in_flight_with_this_one():
     policy, idle, busy = PeakEwmaPolicy(), holding("idle"), holding("busy", in_flight=3)
     answer(policy, idle, 30.0)
     answer(policy, busy, 10.0)
-    assert choose(policy, idle, busy).candidate is idle
+    assert choose(policy, idle, busy)[0] is idle
     assert (idle.cost, busy.cost) == (30.0, 40.0)
 
 
 def test_an_unknown_variant_is_tried_once_until_it_answers():
     policy, known, unknown = PeakEwmaPolicy(), holding("known", in_flight=20), holding("unknown")
     answer(policy, known, 1000.0)
-    assert choose(policy, known, unknown).candidate is unknown
-    unknown.load.enter(1.0, 0.0)
-    assert choose(policy, known, unknown).candidate is known
+    assert choose(policy, known, unknown)[0] is unknown
+    unknown.in_flight = 1
+    assert choose(policy, known, unknown)[0] is known
     assert unknown.cost > 1e8

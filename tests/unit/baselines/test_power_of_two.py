@@ -3,7 +3,6 @@ from itertools import permutations
 import pytest
 
 from router_backend.baselines.power_of_two import PowerOfTwoPolicy
-from router_backend.core.policies.base import Choice
 from tests.unit.baselines.replicas import choose, holding, shares
 
 LOADS = [
@@ -30,11 +29,11 @@ def test_the_less_loaded_of_two_random_ones_is_picked(in_flight):
 @pytest.mark.parametrize("in_flight", LOADS)
 def test_the_propensity_is_the_share_of_the_draws_that_it_wins(in_flight):
     candidates = [holding(name, n) for name, n in in_flight.items()]
-    choice = choose(PowerOfTwoPolicy(), *candidates)
-    assert choice.propensity == by_enumeration(in_flight)[choice.candidate.variant.name]
+    candidate, propensity, _ = choose(PowerOfTwoPolicy(), *candidates)
+    assert propensity == by_enumeration(in_flight)[candidate.variant.name]
 
 
-def test_the_only_candidate_is_picked_for_sure():
+def test_the_only_candidate_is_picked_with_certainty():
     only = holding("only", in_flight=2)
-    assert choose(PowerOfTwoPolicy(), only) == Choice(only)
+    assert choose(PowerOfTwoPolicy(), only) == (only, 1.0, False)
     assert only.cost == 2.0

@@ -34,7 +34,7 @@ def test_of_the_cold_ones_the_fastest_is_picked_though_it_holds_more():
     answer(policy, fast, 10.0)
     for _ in range(10):
         choose(policy, slow, fast)
-    assert choose(policy, slow, fast).candidate is fast
+    assert choose(policy, slow, fast)[0] is fast
     assert (slow.cost, fast.cost) == (50.0, 10.0)
 
 
@@ -47,7 +47,7 @@ def test_a_hot_one_is_avoided_however_fast_it_is():
         answer(policy, other, 100.0)
     for _ in range(10):
         choose(policy, *others)
-    assert choose(policy, fast, *others).candidate is others[0]
+    assert choose(policy, fast, *others)[0] is others[0]
     assert fast.cost == PrequalPolicy.BEYOND_LATENCY_MS + 5
 
 
@@ -59,7 +59,7 @@ def test_hot_begins_above_the_quantile(others, picked):
     answer(policy, fast, 1.0)
     for candidate in idle:
         answer(policy, candidate, 100.0)
-    assert choose(policy, fast, *idle).candidate.variant.name == picked
+    assert choose(policy, fast, *idle)[0].variant.name == picked
 
 
 def test_where_all_are_hot_the_least_loaded_is_picked():
@@ -68,21 +68,18 @@ def test_where_all_are_hot_the_least_loaded_is_picked():
     answer(policy, less_busy, 100.0)
     for _ in range(50):
         choose(policy, holding("idle"), holding("idle too"))
-    assert choose(policy, busier, less_busy).candidate is less_busy
+    assert choose(policy, busier, less_busy)[0] is less_busy
 
 
 def test_a_latency_counts_for_the_queue_that_its_request_met():
     policy, replica = PrequalPolicy(), holding("replica")
-    choose(policy, replica, now_s=0.0)
-    replica.load.enter(1.0, 0.0)
-    choose(policy, replica, now_s=0.5)
-    answer(policy, replica, 1000.0, now_s=1.0)
-    answer(policy, replica, 3000.0, now_s=3.5)
-    choose(policy, replica, now_s=4.0)
+    for replica.in_flight, latency_ms in ((0, 1000.0), (1, 3000.0)):
+        answer(policy, replica, latency_ms)
+    choose(policy, replica)
     assert replica.cost == 3000.0
 
 
 def test_an_unknown_variant_is_tried():
     policy, known, unknown = PrequalPolicy(), holding("known"), holding("unknown")
     answer(policy, known, 10.0)
-    assert choose(policy, known, unknown).candidate is unknown
+    assert choose(policy, known, unknown)[0] is unknown

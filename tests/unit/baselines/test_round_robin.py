@@ -5,7 +5,7 @@ from tests.unit.baselines.replicas import choose, holding
 
 def turns(policy: Policy, names: str, requests: int) -> str:
     candidates = [holding(name) for name in names]
-    return "".join(choose(policy, *candidates).candidate.variant.name for _ in range(requests))
+    return "".join(choose(policy, *candidates)[0].variant.name for _ in range(requests))
 
 
 def test_the_candidates_take_turns_in_their_order():

@@ -8,16 +8,14 @@ from tests.unit.baselines.replicas import choose, holding
 
 def test_the_named_variant_serves_however_busy_it_is():
     other, named = holding("other"), holding("named", in_flight=50)
-    choice = choose(create_policy("static:named"), other, named)
-    assert choice.candidate is named
-    assert choice.propensity == 1.0
+    assert choose(create_policy("static:named"), other, named) == (named, 1.0, False)
     assert (named.cost, other.cost) == (0.0, 1.0)
 
 
 def test_where_it_cannot_serve_the_first_candidate_does():
     first, second = holding("first"), holding("second")
-    assert choose(StaticPolicy("named"), first, second).candidate is first
-    assert (first.cost, second.cost) == (0.0, 1.0)
+    assert choose(StaticPolicy("named"), first, second)[0] is first
+    assert (first.cost, second.cost) == (1.0, 1.0)
 
 
 def test_a_name_must_follow():

@@ -12,5 +12,5 @@ def test_every_candidate_is_drawn_as_often():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_propensity_is_one_of_the_count(count):
     candidates = [holding(str(i)) for i in range(count)]
-    assert choose(RandomPolicy(), *candidates).propensity == 1 / count
+    assert choose(RandomPolicy(), *candidates)[1] == 1 / count
     assert {candidate.cost for candidate in candidates} == {0.0}

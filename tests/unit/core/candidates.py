@@ -1,26 +1,17 @@
-"""Candidates with chosen figures, for tests of what chooses among them."""
+"""Candidates with chosen figures, what is picked among them, and how an attempt there ended."""
 
 import math
+import random
 
-from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.choosing.decision import Choice, Execution, RoutingDecision
+from router_backend.core.policies.base import Policy
+from router_backend.core.policies.picker import Picker
+from router_backend.core.records.outcome import Fault, Outcome
+from router_backend.core.records.request import Request, RoutingContext
 from router_backend.core.records.variant import Device, Variant
-from router_backend.core.variants.profile import VariantProfile
-
-
-class StatedLatency(LatencyModel):
-    """A latency model that predicts what it is told, as sure of itself as it is told."""
-
-    def __init__(self, service_ms: float, relative_sd: float, *, known: bool = True) -> None:
-        super().__init__()
-        self.known = known
-        self._stated_ms = service_ms
-        self._stated_variance = relative_sd**2
-
-    def predict(self, x: float) -> float:
-        return self._stated_ms
-
-    def relative_variance(self, now_s: float) -> float:
-        return self._stated_variance
+from router_backend.core.variants.candidate import Candidate
+from router_backend.core.variants.load import Place
+from router_backend.core.variants.state import VariantState
 
 
 def candidate_of(
@@ -30,15 +21,68 @@ def candidate_of(
     wait_ms: float = 0.0,
     utilization: float = 0.0,
     relative_sd: float = 0.0,
-    known: bool = True,
+    in_flight: int = 0,
     concurrency: int = 1,
-) -> VariantProfile:
-    """A variant that predicts this for the request being routed; its cost is no number until one is set."""
-    candidate = VariantProfile(Variant(name, Device.CPU, concurrency), coverage=0.9)
-    candidate.latency = StatedLatency(service_ms, relative_sd, known=known)
-    candidate.service_ms = service_ms
-    candidate.variance = relative_sd**2
-    candidate.wait_ms = wait_ms
-    candidate.utilization = utilization
+    weight: float = 1.0,
+) -> Candidate:
+    """Return a candidate with these predictions; its cost is NaN until a policy sets one."""
+    candidate = Candidate(
+        Variant(name, Device.CPU, concurrency),
+        service_ms=service_ms,
+        wait_ms=wait_ms,
+        variance=relative_sd**2,
+        utilization=utilization,
+        in_flight=in_flight,
+        concurrency=concurrency,
+        weight=weight,
+    )
     candidate.cost = math.nan
     return candidate
+
+
+def request_of(context: RoutingContext | None = None, now_s: float = 0.0) -> Request:
+    """Return a request whose deadline is the one that its context states."""
+    context = context or RoutingContext()
+    return Request(context, context.max_latency_ms, now_s)
+
+
+def pick(policy: Policy, *candidates: Candidate, context: RoutingContext | None = None) -> Choice:
+    """Return what is picked by the policy, with an empty budget for exploration."""
+    return Picker(policy).pick(candidates, request_of(context), random.Random(0))
+
+
+def execution_of(
+    policy: Policy,
+    candidate: Candidate,
+    outcome: Outcome = Outcome.SUCCESS,
+    *,
+    latency_ms: float | None = None,
+    service_ms: float | None = None,
+    fault: Fault | None = None,
+    size: float = 1.0,
+    propensity: float = 1.0,
+    sent_s: float = 0.0,
+    finished_s: float = 0.0,
+    in_flight_now: int = 0,
+) -> Execution:
+    """Return how an attempt at the candidate ended; it met what the candidate has in flight."""
+    state = VariantState(candidate.variant, coverage=0.9)
+    state.load.in_flight = in_flight_now
+    candidate.in_flight += 1  # the request itself
+    decision = RoutingDecision(
+        "m",
+        RoutingContext(),
+        size,
+        sent_s,
+        None,
+        (candidate, propensity, False),
+        state,
+        Place(candidate.service_ms, sent_s),
+        [candidate],
+        [],
+        policy,
+        None,
+        lambda _: None,
+    )
+    candidate.in_flight -= 1
+    return Execution(decision, outcome, finished_s, latency_ms, service_ms, fault)

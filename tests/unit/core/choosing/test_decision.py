@@ -1,142 +1,132 @@
 import math
-import random
 
 import pytest
 
-from router_backend.core.choosing.decision import RoutingDecision
-from router_backend.core.model.logical_model import LogicalModel
-from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
-from tests.unit.core.candidates import StatedLatency
-
-NOW_S = 100.0
+from tests.unit.core.choosing.taught import TaughtRouter
 
 
-def route(model: LogicalModel, wanted: str | None = None, **context: object) -> RoutingDecision:
-    model.policy.wanted = wanted
-    return model.route(RoutingContext(**context), NOW_S, random.Random(0))
-
-
-def test_says_what_was_chosen_by_whom_and_what_is_expected(make_model):
-    model = make_model(variants=[Variant("ane", Device.NEURAL_ENGINE)], learned_ms={"ane": 8.0})
-    decision = route(model)
-    assert (decision.model_name, decision.variant, decision.device) == (
+def test_states_what_was_chosen_by_what_and_what_is_expected():
+    variants = [Variant("ane", Device.NEURAL_ENGINE), Variant("cpu", Device.CPU)]
+    taught = TaughtRouter({"ane": 8.0, "cpu": 8.0}, variants=variants)
+    decision = taught.route(policy="random", allowed_variants=frozenset({"ane"}), batch_size=3)
+    assert (decision.model_name, decision.variant, decision.device, decision.size) == (
         "resnet50",
         "ane",
         Device.NEURAL_ENGINE,
+        3.0,
     )
-    assert (decision.policy, decision.propensity, decision.probe) == ("shortest", 0.5, False)
+    assert (decision.policy, decision.propensity, decision.probe) == ("random", 1.0, False)
+    decision = taught.route(policy="random")
+    assert decision.propensity == 0.5
     assert decision.expected_service_ms == pytest.approx(8.0)
-    assert decision.expected_latency_ms == pytest.approx(8.0)
+    assert decision.now_s == taught.now_s
 
 
-def test_the_expected_latency_holds_the_wait(make_model):
-    model = make_model("a", learned_ms={"a": 8.0})
-    first = route(model)
-    second = route(model)
+def test_the_expected_latency_includes_the_wait():
+    taught = TaughtRouter({"a": 8.0})
+    first = taught.route()
+    second = taught.route()
     assert second.expected_service_ms == pytest.approx(8.0)
     assert second.expected_latency_ms == pytest.approx(16.0)
     assert first.expected_latency_ms == pytest.approx(8.0)
+    assert (first.in_flight, second.in_flight) == (0, 1)
 
 
-def test_the_interval_is_around_the_expected_latency_and_stays_as_it_was_decided(make_model):
-    model = make_model("a", learned_ms={"a": 8.0})
-    decision = route(model)
+def test_the_interval_is_around_the_expected_latency_and_stays_as_it_was_decided():
+    taught = TaughtRouter({"a": 8.0})
+    decision = taught.route()
     low_ms, high_ms = decided = decision.expected_interval_ms
     assert low_ms * high_ms == pytest.approx(8.0**2)
     assert low_ms < 8.0 < high_ms
-    model.record(decision, 80.0, None, NOW_S + 0.08)
+    assert high_ms == pytest.approx(8.0 * math.exp(decision.half_width))
+    taught.answer(decision, 80.0)
     assert decision.expected_interval_ms == decided
 
 
+@pytest.mark.parametrize(
+    ("context", "deadline_ms"),
+    [({}, None), ({"max_latency_ms": 50.0}, 50.0), ({"max_latency_ms": 50.0, "spent_ms": 20.0}, 30.0)],
+)
+def test_the_deadline_is_what_was_left_of_it(context, deadline_ms):
+    assert TaughtRouter({"a": 8.0}).route(**context).deadline_ms == deadline_ms
+
+
+class TestReason:
+    def test_says_what_was_expected_of_the_best_and_how_many_could_serve(self):
+        decision = TaughtRouter({"a": 8.0, "b": 30.0, "c": 40.0}).route(excluded_variants=frozenset({"c"}))
+        assert decision.reason == "best by 'latency', expected in 8 ms; 2 of 3 variants could serve it"
+
+    def test_of_a_probe_says_that_it_is_to_learn(self):
+        taught = TaughtRouter({"best": 10.0, "other": 10.1})
+        decision = taught.route()
+        while not decision.probe:
+            taught.router.record_execution(decision)
+            decision = taught.route()
+        assert decision.reason == (
+            "tried to learn more about 'other' by 'latency', expected in 10.1 ms; "
+            "2 of 2 variants could serve it"
+        )
+
+
 class TestConfidence:
-    def test_stays_as_it_was_decided_whatever_is_learned_afterwards(self, make_model):
-        model = make_model("a", "b", learned_ms={"a": 10.0, "b": 10.5})
-        decision = route(model, wanted="a")
+    def test_stays_as_it_was_decided_after_further_answers(self):
+        taught = TaughtRouter({"a": 10.0, "b": 10.5})
+        decision = taught.route_to("a")
         decided = decision.confidence
-        model.record(decision, 30.0, None, NOW_S + 0.03)
+        taught.answer(decision, 30.0)
         assert decision.confidence == decided
 
-    def test_is_one_where_there_was_no_other(self, make_model):
-        assert route(make_model("a")).confidence == 1.0
-
-    def test_is_the_probability_that_the_lead_is_real(self, make_model):
-        model = make_model("a", "b", learned_ms={"a": 10.0, "b": 10.5})
+    def test_is_by_the_variance_of_both_predictions(self):
+        taught = TaughtRouter({"a": 10.0, "b": 10.5})
         variance = sum(
-            service_ms**2 * model.profiles[name].latency.relative_variance(NOW_S)
+            service_ms**2 * taught.model.state(name).profile.latency.relative_variance(taught.now_s)
             for name, service_ms in (("a", 10.0), ("b", 10.5))
         )
-        confidence = route(model).confidence
+        confidence = taught.route_to().confidence
         assert confidence == pytest.approx(0.5 * (1 + math.erf(0.5 / math.sqrt(2 * variance))), rel=1e-3)
         assert 0.5 < confidence < 1.0
 
-    def test_of_equals_is_one_half(self, make_model):
-        model = make_model("a", "b", learned_ms={"a": 10.0, "b": 10.0})
-        assert route(model).confidence == pytest.approx(0.5)
-
-    def test_grows_with_the_lead(self, make_model):
-        model = make_model("a", "b", "c", learned_ms={"a": 10.0, "b": 12.0, "c": 30.0})
-        narrow = route(model).confidence
-        wide = route(model, excluded_variants=frozenset({"b"})).confidence
+    def test_grows_with_the_lead(self):
+        taught = TaughtRouter({"a": 10.0, "b": 12.0, "c": 30.0})
+        decision = taught.route_to()
+        narrow = decision.confidence
+        taught.router.record_execution(decision)
+        wide = taught.route_to(excluded_variants=frozenset({"b"})).confidence
         assert 0.5 < narrow < wide <= 1.0
 
-    def test_of_a_choice_against_the_costs_is_below_one_half(self, make_model):
-        model = make_model("a", "b", learned_ms={"a": 10.0, "b": 12.0})
-        assert 0.0 < route(model, wanted="b").confidence < 0.5
-
-    @pytest.mark.parametrize(("wanted", "confidence"), [("a", 1.0), ("b", 0.0)])
-    def test_of_figures_beyond_doubt_is_all_or_nothing(self, make_model, wanted, confidence):
-        model = make_model("a", "b")
-        for name, service_ms in (("a", 10.0), ("b", 12.0)):
-            model.profiles[name].latency = StatedLatency(service_ms, relative_sd=0.0)
-        assert route(model, wanted=wanted).confidence == confidence
-
-    def test_of_equals_beyond_doubt_is_one_half(self, make_model):
-        model = make_model("a", "b")
-        for name in ("a", "b"):
-            model.profiles[name].latency = StatedLatency(10.0, relative_sd=0.0)
-        assert route(model).confidence == 0.5
-
-    def test_counts_against_the_best_of_the_others(self, make_model):
-        model = make_model("a", "b", "c", learned_ms={"a": 10.0, "b": 11.0, "c": 90.0})
-        without_third = route(model, excluded_variants=frozenset({"c"})).confidence
-        assert route(model).confidence == pytest.approx(without_third, rel=0.1)
+    def test_of_a_choice_against_the_costs_is_below_one_half(self):
+        assert 0.0 < TaughtRouter({"a": 10.0, "b": 12.0}).route_to("b").confidence < 0.5
 
 
 class TestCandidates:
-    def test_the_best_scores_one_and_others_their_share_of_its_cost(self, make_model):
-        model = make_model("a", "b", "c", learned_ms={"a": 20.0, "b": 10.0, "c": 40.0})
-        scores = {candidate.variant: candidate.score for candidate in route(model).candidates}
-        assert scores == pytest.approx({"a": 0.5, "b": 1.0, "c": 0.25})
-
-    def test_a_cost_of_nothing_scores_one(self, make_model):
-        model = make_model("a", "b")
-        for name, service_ms in (("a", 0.0), ("b", 5.0)):
-            model.profiles[name].latency = StatedLatency(service_ms, relative_sd=0.1)
-        assert [candidate.score for candidate in route(model).candidates] == [1.0, 0.0]
-
-    def test_a_variant_that_was_out_scores_nothing_and_predicts_nothing(self, make_model):
-        model = make_model("a", "b", learned_ms={"a": 20.0, "b": 10.0})
-        (out,) = (
-            candidate
-            for candidate in route(model, excluded_variants=frozenset({"b"})).candidates
-            if candidate.variant == "b"
+    def test_the_best_scores_one_and_others_their_share_of_its_cost(self):
+        decision = TaughtRouter({"a": 20.0, "b": 10.0, "c": 40.0}).route_to()
+        assert {each.variant: each.score for each in decision.candidates} == pytest.approx(
+            {"a": 0.5, "b": 1.0, "c": 0.25}
         )
-        assert (out.score, out.expected_latency_ms) == (0.0, None)
-        assert out.reason_out == "excluded from this request"
-        assert out.device is Device.CPU
+        assert {each.variant: each.expected_latency_ms for each in decision.candidates} == pytest.approx(
+            {"a": 20.0, "b": 10.0, "c": 40.0}
+        )
 
-    def test_they_stay_as_they_were_when_it_was_decided(self, make_model):
-        model = make_model("a", "b", learned_ms={"a": 10.0, "b": 20.0})
-        decision = route(model)
+    def test_a_variant_that_was_rejected_scores_nothing_and_predicts_nothing(self):
+        decision = TaughtRouter({"a": 20.0, "b": 10.0}).route(excluded_variants=frozenset({"b"}))
+        (rejected,) = (each for each in decision.candidates if each.variant == "b")
+        assert (rejected.score, rejected.expected_latency_ms) == (0.0, None)
+        assert rejected.reason_out == "excluded from this request"
+        assert rejected.device is Device.CPU
+
+    def test_they_stay_as_they_were_when_it_was_decided(self):
+        taught = TaughtRouter({"a": 10.0, "b": 20.0})
+        decision = taught.route_to()
         before = decision.candidates
-        later = [route(model) for _ in range(5)]
-        model.record(decision, 500.0, None, NOW_S + 0.5)
+        later = [taught.route_to() for _ in range(5)]
+        taught.answer(decision, 500.0)
         assert decision.candidates == before
         assert len(later) == 5
 
 
-def test_the_place_in_flight_is_handed_over_once(make_model):
-    decision = route(make_model("a"))
+def test_the_place_in_flight_is_handed_over_once():
+    decision = TaughtRouter({"a": 8.0}).route()
     assert decision.take_place() is not None
     assert decision.take_place() is None

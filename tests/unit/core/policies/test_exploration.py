@@ -1,20 +1,18 @@
 from router_backend.core.policies.exploration import ExplorationBudget
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 from tests.unit.core.candidates import candidate_of
 
 
 def candidate(
     name: str, latency_ms: float, relative_sd: float = 0.0, cost_ms: float | None = None
-) -> VariantProfile:
+) -> Candidate:
     """A candidate whose cost is its latency, unless another is given."""
-    profile = candidate_of(name, latency_ms, relative_sd=relative_sd)
-    profile.cost = latency_ms if cost_ms is None else cost_ms
-    return profile
+    made = candidate_of(name, latency_ms, relative_sd=relative_sd)
+    made.cost = latency_ms if cost_ms is None else cost_ms
+    return made
 
 
-def probes(
-    budget: ExplorationBudget, best: VariantProfile, other: VariantProfile, requests: int
-) -> list[int]:
+def probes(budget: ExplorationBudget, best: Candidate, other: Candidate, requests: int) -> list[int]:
     """The requests, counted from 1, that were sent to `other` instead of to the best."""
     return [n for n in range(1, requests + 1) if budget.probe([best, other], best) is other]
 

@@ -1,12 +1,16 @@
-"""The policies for throughput, power and balance: what each prefers, and what it refuses to be told."""
+"""The policies for throughput, power and balance: what each prefers, and which settings it rejects."""
 
+import math
 import random
 
 import pytest
 
+from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.energy import NOMINAL_POWER_W
+from router_backend.core.policies.latency import LatencyOptimizedPolicy
+from router_backend.core.policies.picker import Picker
 from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.policies.registry import create_policy
 from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
@@ -14,8 +18,9 @@ from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device, Variant
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import ConfigurationError
+from tests.unit.core import candidates as core_candidates
 
 
 def candidate(
@@ -25,34 +30,43 @@ def candidate(
     *,
     wait_ms: float = 0.0,
     utilization: float = 0.0,
+    relative_sd: float = 0.0,
+    concurrency: int = 1,
+    weight: float = 1.0,
     power_w: float | None = None,
     characteristics: ModelCharacteristics | None = None,
     suitability: Suitability | None = None,
-) -> VariantProfile:
+) -> Candidate:
     stated = suitability or Suitability()
-    profile = VariantProfile(
-        Variant(name, device, characteristics=characteristics, suitability=stated), coverage=0.9
-    )
-    for _ in range(20):
-        profile.latency.update(1.0, service_ms, 0.0)
+    power = ResourceModel()
     if power_w is not None:
-        profile.power.update(1.0, power_w, 0.0)
-    profile.size = 1.0
-    profile.service_ms = service_ms
-    profile.wait_ms = wait_ms
-    profile.utilization = utilization
-    return profile
+        power.update(1.0, power_w, 0.0)
+    return Candidate(
+        Variant(name, device, concurrency, characteristics=characteristics, suitability=stated),
+        service_ms=service_ms,
+        wait_ms=wait_ms,
+        variance=relative_sd**2,
+        utilization=utilization,
+        concurrency=concurrency,
+        weight=weight,
+        power=power,
+    )
 
 
-def pick(policy: Policy, candidates: list[VariantProfile], context: RoutingContext | None = None) -> str:
-    choice = policy.choose(candidates, context or RoutingContext(), 0.0, random.Random(0))
-    return choice.candidate.variant.name
+def pick(policy: Policy, candidates: list[Candidate], context: RoutingContext | None = None) -> str:
+    return core_candidates.pick(policy, *candidates, context=context)[0].variant.name
 
 
-def saturated(name: str, service_ms: float, wait_ms: float) -> VariantProfile:
-    profile = candidate(name, Device.GPU, service_ms, wait_ms=wait_ms, utilization=1.0)
-    profile.load.enter(10.0, 0.0)
-    return profile
+def score(policy: Policy, *candidates: Candidate, context: RoutingContext | None = None) -> list[float]:
+    """Return the costs that a policy sets."""
+    policy.score(candidates, core_candidates.request_of(context))
+    return [each.cost for each in candidates]
+
+
+def saturated(name: str, service_ms: float, wait_ms: float, weight: float = 1.0) -> Candidate:
+    made = candidate(name, Device.GPU, service_ms, wait_ms=wait_ms, utilization=1.0, weight=weight)
+    made.mean_service_ms = 10.0
+    return made
 
 
 def test_where_all_are_saturated_throughput_prefers_the_least_work_over_the_first_answer() -> None:
@@ -69,6 +83,39 @@ def test_a_growing_backlog_makes_work_dear() -> None:
 def test_below_saturation_throughput_prefers_what_answers_first() -> None:
     quick, slow = candidate("quick", Device.GPU, 5.0), candidate("slow", Device.CPU, 30.0)
     assert pick(ThroughputOptimizedPolicy(), [slow, quick]) == "quick"
+
+
+def test_throughput_pays_twice_the_utilization_of_what_is_free_and_nothing_else() -> None:
+    """W + E · (1 + 2u / ((1 - u) · c)), where the latency policy has 0.25 for 2 and two more terms."""
+    busy = candidate("busy", Device.GPU, 9.0, wait_ms=4.0, utilization=0.5, concurrency=2)
+    other = candidate("other", Device.CPU, 9.0, utilization=0.8)
+    assert score(ThroughputOptimizedPolicy(), busy, other) == pytest.approx([4.0 + 9.0 * 2.0, 9.0 * 9.0])
+
+
+def test_throughput_keeps_a_busy_device_free_that_latency_would_use() -> None:
+    busy = candidate("busy", Device.GPU, 10.0, utilization=0.4)
+    idle = candidate("idle", Device.CPU, 18.0)
+    assert pick(LatencyOptimizedPolicy(), [busy, idle]) == "busy"
+    assert pick(ThroughputOptimizedPolicy(), [busy, idle]) == "idle"
+
+
+def test_the_priced_work_of_saturated_devices_is_by_instance_and_weight() -> None:
+    """S / c · e^(0.3 · (W - least W) / mean service per instance) / weight."""
+    short = candidate("short", Device.GPU, 6.0, wait_ms=5.0, utilization=1.0, concurrency=2)
+    long = candidate("long", Device.CPU, 30.0, wait_ms=20.0, utilization=1.0, weight=2.0)
+    short.mean_service_ms, long.mean_service_ms = 10.0, 25.0
+    assert score(ThroughputOptimizedPolicy(), short, long) == pytest.approx(
+        [6.0 / 2, 30.0 * math.exp(0.3 * 15.0 / 15.0) / 2.0]
+    )
+
+
+@pytest.mark.parametrize("utilization", [0.9, 0.91])
+def test_devices_are_saturated_above_nine_tenths(utilization: float) -> None:
+    """Above it, the work of 5 ms is cheaper than that of 30 ms in spite of the wait."""
+    cheap = candidate("cheap", Device.GPU, 5.0, wait_ms=400.0, utilization=1.0)
+    soon = candidate("soon", Device.CPU, 30.0, utilization=utilization)
+    cheap.mean_service_ms = soon.mean_service_ms = 100.0
+    assert pick(ThroughputOptimizedPolicy(), [cheap, soon]) == ("soon" if utilization <= 0.9 else "cheap")
 
 
 def test_least_energy_is_chosen_among_those_that_are_fast_enough() -> None:
@@ -102,7 +149,7 @@ def test_a_little_less_of_a_wait_is_not_worth_a_hungry_device() -> None:
 
 
 def test_the_time_of_a_busy_thrifty_device_is_kept_for_those_who_save_most_there() -> None:
-    def both(quick_ms: float, utilization: float) -> list[VariantProfile]:
+    def both(quick_ms: float, utilization: float) -> list[Candidate]:
         return [
             candidate("thrifty", Device.NEURAL_ENGINE, 10.0, utilization=utilization, power_w=8.0),
             candidate("quick", Device.GPU, quick_ms, power_w=70.0),
@@ -119,6 +166,38 @@ def test_power_that_was_never_measured_is_that_of_the_kind_of_device() -> None:
     assert min(NOMINAL_POWER_W, key=NOMINAL_POWER_W.__getitem__) is Device.NEURAL_ENGINE
     engine, gpu = candidate("engine", Device.NEURAL_ENGINE, 8.0), candidate("gpu", Device.GPU, 4.0)
     assert pick(PowerEfficientPolicy(), [gpu, engine]) == "engine"
+
+
+@pytest.mark.parametrize("context", [RoutingContext(), RoutingContext(max_latency_ms=100.0)])
+def test_a_weight_makes_energy_cheaper(context: RoutingContext) -> None:
+    """The engine takes 64 mJ, the GPU 100 mJ."""
+
+    def both(gpu_weight: float) -> list[Candidate]:
+        return [
+            candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0),
+            candidate("gpu", Device.GPU, 8.0, power_w=12.5, weight=gpu_weight),
+        ]
+
+    assert pick(PowerEfficientPolicy(), both(1.5), context) == "engine"
+    assert pick(PowerEfficientPolicy(), both(1.7), context) == "gpu"
+
+
+def test_power_costs_the_soonest_latency_times_the_energy_relative_to_the_lowest() -> None:
+    engine = candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
+    gpu = candidate("gpu", Device.GPU, 4.0, power_w=32.0)
+    assert score(PowerEfficientPolicy(), engine, gpu) == pytest.approx([4.0, 4.0 * 128.0 / 64.0])
+
+
+@pytest.mark.parametrize(
+    ("policy", "utilization"), [("latency", 0.0), ("throughput", 1.0), ("power", 0.0), ("adaptive", 0.0)]
+)
+def test_each_of_them_explores(policy: str, utilization: float) -> None:
+    best = candidate("best", Device.GPU, 10.0, utilization=utilization, power_w=50.0)
+    other = candidate("other", Device.GPU, 10.4, utilization=utilization, power_w=50.0, relative_sd=0.3)
+    picker, rng = Picker(create_policy(policy)), random.Random(0)
+    picks = [picker.pick([best, other], core_candidates.request_of(), rng) for _ in range(300)]
+    probed = {candidate.variant.name for candidate, _, probe in picks if probe}
+    assert probed == {"other"}
 
 
 def weights(**named: str) -> Policy:
@@ -145,7 +224,7 @@ def test_each_weight_decides_by_its_own_term() -> None:
         characteristics=reduced,
         suitability=Suitability(fixed_ms=2.0, per_item_ms=0.0),
     )
-    a.successes, a.failures = 9, 1
+    a.failure_share = 0.1
     expected = {
         "latency_weight": "b",
         "resource_weight": "a",
@@ -154,7 +233,34 @@ def test_each_weight_decides_by_its_own_term() -> None:
         "dynamic_shape_weight": "b",
         "history_weight": "b",
     }
-    assert {name: pick(weights(**{name: "1"}), [a, b]) for name in expected} == expected
+    for both in ([a, b], [b, a]):
+        assert {name: pick(weights(**{name: "1"}), both) for name in expected} == expected
+
+
+def test_work_costs_the_soonest_latency_times_the_prior_relative_to_its_own() -> None:
+    soon = candidate("soon", Device.GPU, 4.0, suitability=Suitability(fixed_ms=2.0, per_item_ms=0.0))
+    late = candidate("late", Device.GPU, 8.0, suitability=Suitability(fixed_ms=3.0, per_item_ms=0.0))
+    assert score(weights(complexity_weight="1"), soon, late) == pytest.approx([4.0, 6.0])
+
+
+def test_by_default_work_counts_an_eighth_of_latency_and_energy() -> None:
+    def costs(prior_ms: float) -> list[float]:
+        stated = Suitability(fixed_ms=2.0, per_item_ms=0.0), Suitability(fixed_ms=prior_ms, per_item_ms=0.0)
+        return score(
+            AdaptiveRoutingPolicy(),
+            candidate("soon", Device.GPU, 4.0, power_w=50.0, suitability=stated[0]),
+            candidate("late", Device.GPU, 8.0, power_w=50.0, suitability=stated[1]),
+        )
+
+    (_, light), (_, heavy) = costs(2.0), costs(6.0)
+    assert heavy / light == pytest.approx((8.0 + 8.0 + 4.0 * 3 / 8) / (8.0 + 8.0 + 4.0 / 8))
+
+
+def test_the_balance_is_divided_by_the_weight() -> None:
+    light = candidate("light", Device.GPU, 4.0, power_w=50.0)
+    heavy = candidate("heavy", Device.GPU, 4.0, power_w=50.0, weight=2.0)
+    costs = score(AdaptiveRoutingPolicy(), light, heavy)
+    assert costs[0] == pytest.approx(2.0 * costs[1])
 
 
 def test_the_balance_shifts_with_the_weights() -> None:
@@ -168,7 +274,7 @@ def test_the_balance_shifts_with_the_weights() -> None:
 def test_large_requests_decide_where_small_ones_may_go_anywhere() -> None:
     """The small one's three times the latency is little beside the mean; so is its energy."""
 
-    def both(share: float) -> list[VariantProfile]:
+    def both(share: float) -> list[Candidate]:
         return [
             candidate("quick", Device.GPU, 40.0 * share, power_w=70.0),
             candidate("thrifty", Device.NEURAL_ENGINE, 120.0 * share, wait_ms=1.0, power_w=8.0),
@@ -189,7 +295,7 @@ def test_what_a_model_is_not_known_for_counts_for_nobody() -> None:
     assert stated.cost == pytest.approx(unknown.cost)
 
 
-def test_the_balance_is_told_in_ms() -> None:
+def test_the_balance_is_expressed_in_ms() -> None:
     quick = candidate("quick", Device.GPU, 4.0, power_w=70.0)
     slow = candidate("slow", Device.CPU, 16.0, power_w=70.0)
     assert pick(weights(latency_weight="1", resource_weight="1"), [slow, quick]) == "quick"

@@ -142,14 +142,42 @@ def test_the_oracle_never_sends_a_request_into_an_outage() -> None:
     np.testing.assert_allclose(by_request, record.executions["latency_ms"], rtol=1e-6)
 
 
+def record_of_outage(dead: bool) -> RunRecord:
+    world = World("w", "", (variant("only"),), outages=(Outage("only", 0.4, 0.6, 0.001, dead),))
+    return run(world, workload(load=0.1), "latency", 0)
+
+
 def test_a_request_that_every_variant_fails_gets_no_answer() -> None:
-    world = World("w", "", (variant("only"),), outages=(Outage("only", 0.4, 0.6, 0.001, dead=True),))
-    record = run(world, workload(load=0.1), "latency", 0)
-    unanswered = np.isnan(record.latency_ms)
+    record = record_of_outage(dead=False)
+    unanswered = record.arrival_s[np.isnan(record.latency_ms)]
     length_s = record.arrival_s[-1]
-    assert unanswered.any()
-    assert record.arrival_s[unanswered].min() >= 0.4 * length_s - 0.1
+    during = (record.arrival_s > 0.4 * length_s + 0.1) & (record.arrival_s < 0.6 * length_s - 0.1)
+    assert np.isnan(record.latency_ms[during]).all()
+    assert unanswered.min() >= 0.4 * length_s - 0.1
+    assert unanswered.max() <= 0.6 * length_s + 0.1
     assert not record.refused.any(), "they were sent, and failed"
+
+
+def test_requests_are_refused_while_the_only_process_is_dead_and_few_are_sent_to_try_it() -> None:
+    record = record_of_outage(dead=True)
+    unanswered = np.isnan(record.latency_ms)
+    sent_s = record.arrival_s[unanswered & ~record.refused]
+    assert record.refused.sum() > 100
+    assert len(sent_s) == 2
+    assert sent_s[1] - sent_s[0] >= 5.0
+    assert not unanswered[-1], "the breaker closes again"
+
+
+def test_a_retry_has_what_the_failed_attempt_left_of_the_deadline() -> None:
+    """A second passes in the failed attempt, more than any deadline: such a request gets no answer."""
+    world = replace(three_devices(), outages=(Outage("gpu", 0.3, 0.6, 1.0, dead=True),))
+    mine = workload(load=0.2, deadline=Deadline(10.0), told_deadline=True)
+    late = run(world, mine, "static:gpu", 0)
+    failed = late.latency_ms > 1000.0
+    assert failed.any(), "late requests are served"
+    refusing = run(world, replace(mine, refuse_late=True), "static:gpu", 0)
+    assert (np.isnan(refusing.latency_ms) & ~refusing.refused).any(), "sent once, then refused"
+    assert np.nanmax(refusing.latency_ms) < 1000.0
 
 
 def test_hidden_requests_make_the_others_wait_and_are_not_counted() -> None:
