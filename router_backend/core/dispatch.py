@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
@@ -40,22 +41,24 @@ class Dispatch:
         >>> from router_backend import Device, ModelRouter, Variant
         >>> router = ModelRouter()
         >>> router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
-        >>> for attempt in router.dispatch("m", RoutingContext(batch_size=8)):
-        ...     if len(attempt.dispatch.attempts) == 1:
+        >>> dispatch = router.dispatch("m", RoutingContext(batch_size=8))
+        >>> for attempt in dispatch:
+        ...     if len(dispatch.attempts) == 1:
         ...         attempt.failed(Fault.ERROR, "out of memory")
         ...     else:
         ...         execution = attempt.succeeded(latency_ms=4.1)
-        >>> [(each.variant, each.message) for each in attempt.dispatch.failures]
-        [('m_gpu', 'out of memory')]
+        >>> [(each.variant, each.message) for each in dispatch.failures]
+        [('m_cpu', 'out of memory')]
     """
 
-    __slots__ = ("_context", "_ended", "_model", "_started_s", "_undecided", "attempts")
+    __slots__ = ("_answered", "_context", "_ended", "_model", "_started_s", "_undecided", "attempts")
 
     def __init__(self, model: LogicalModel, context: RoutingContext) -> None:
         self._model = model
         self._context = context
         self._started_s = model.now_s()
         self._ended = False
+        self._answered = False
         self._undecided: list[Attempt] = []
         self.attempts: list[Attempt] = []
 
@@ -77,6 +80,8 @@ class Dispatch:
     def next_attempt(self) -> Attempt:
         """Decide which variant is tried next and reserve its place.
 
+        It may be asked for while other attempts are open; if there is none, these may still answer.
+
         Raises:
             InvalidRequestError: no variant could ever serve this request.
             NoVariantError: every variant is rejected at the moment.
@@ -87,9 +92,11 @@ class Dispatch:
         try:
             decision = self._model.route(self._remaining_context() if attempts else self._context)
         except RouterError as error:
+            if any(attempt.is_open for attempt in attempts):
+                raise
             self.cancel()
             raise self._as_final(error) from None
-        if attempts:
+        if attempts and attempts[-1].fault is not None:
             self._model.retried(attempts[-1].decision)
         attempt = Attempt(self, decision)
         attempts.append(attempt)
@@ -98,14 +105,16 @@ class Dispatch:
     def cancel(self) -> None:
         """End the request without an answer: what is not decided yet says nothing about the variants."""
         self._ended = True
-        self._conclude(None)
-        for attempt in self.attempts:
-            self._model.record(attempt.decision)
+        with ExitStack() as ends:  # each is recorded, even if a policy that a user wrote raises at another
+            for attempt in reversed(self.attempts):
+                if attempt.close() is not None:
+                    ends.callback(self._model.record, attempt.decision)
+            ends.callback(self._conclude, None)
 
     def _succeeded(
         self, attempt: Attempt, latency_ms: float, memory_mb: float | None, power_w: float | None
     ) -> Execution | None:
-        self._ended = True
+        self._ended = self._answered = True
         try:
             return self._model.record(
                 attempt.decision, latency_ms=latency_ms, memory_mb=memory_mb, power_w=power_w
@@ -115,21 +124,27 @@ class Dispatch:
                 self._conclude(Fault.ERROR)
 
     def _failed(self, attempt: Attempt, fault: Fault) -> None:
-        if fault is Fault.ERROR:
+        if fault is not Fault.ERROR or self._answered:
+            self._model.record(attempt.decision, fault=fault)
+        elif self._ended:
+            self._model.record(attempt.decision)
+        else:
             self._model.release(attempt.decision)
             self._undecided.append(attempt)
-        else:
-            self._model.record(attempt.decision, fault=fault)
 
     def _ignored(self, attempt: Attempt) -> None:
         self._ended = True
-        self._model.record(attempt.decision)
+        try:
+            self._model.record(attempt.decision)
+        finally:
+            self._conclude(None)
 
     def _conclude(self, fault: Fault | None) -> None:
         """Count the errors that waited for another variant's answer."""
         undecided, self._undecided = self._undecided, []
-        for attempt in undecided:
-            self._model.conclude(attempt.decision, fault)
+        with ExitStack() as ends:
+            for attempt in reversed(undecided):
+                ends.callback(self._model.conclude, attempt.decision, fault)
 
     def _remaining_context(self) -> RoutingContext:
         """Return the request without the variants that were tried, and with the time that has passed."""
@@ -155,23 +170,23 @@ class Dispatch:
 
 
 class Attempt:
-    """One try of a request at one variant. Report its end with exactly one of the methods.
+    """One try of a request at one variant. Report its end with one of the methods; later reports do nothing.
 
     Args:
         dispatch: the request.
         decision: the decision that it follows from.
 
     Attributes:
-        dispatch: the same.
         decision: the same.
         fault: how the variant failed; `None` if it did not, so far.
         message: the variant's error; empty if it did not fail.
     """
 
-    __slots__ = ("decision", "dispatch", "fault", "message")
+    __slots__ = ("_dispatch", "decision", "fault", "message")
 
     def __init__(self, dispatch: Dispatch, decision: RoutingDecision) -> None:
-        self.dispatch = dispatch
+        # `None` once its end is reported, so that no request leaves a cycle to the garbage collector.
+        self._dispatch: Dispatch | None = dispatch
         self.decision = decision
         self.fault: Fault | None = None
         self.message = ""
@@ -180,6 +195,16 @@ class Attempt:
     def variant(self) -> str:
         """The Triton model to forward the request to."""
         return self.decision.variant
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its end was not reported yet."""
+        return self._dispatch is not None
+
+    def close(self) -> Dispatch | None:
+        """Take no more reports; return the request that the first one is for, `None` if there was one."""
+        dispatch, self._dispatch = self._dispatch, None
+        return dispatch
 
     def succeeded(
         self, latency_ms: float, *, memory_mb: float | None = None, power_w: float | None = None
@@ -194,7 +219,8 @@ class Attempt:
         Returns:
             How the attempt ended; `None` if that was reported before.
         """
-        return self.dispatch._succeeded(self, latency_ms, memory_mb, power_w)
+        dispatch = self.close()
+        return None if dispatch is None else dispatch._succeeded(self, latency_ms, memory_mb, power_w)
 
     def failed(self, fault: Fault, message: str = "") -> None:
         """Report a failure: another variant may be tried.
@@ -203,10 +229,14 @@ class Attempt:
             fault: how the variant failed.
             message: its error.
         """
-        self.fault = fault
-        self.message = message
-        self.dispatch._failed(self, fault)
+        dispatch = self.close()
+        if dispatch is not None:
+            self.fault = fault
+            self.message = message
+            dispatch._failed(self, fault)
 
     def ignored(self) -> None:
         """Report an end that says nothing about the variant: a dry run, a measurement that must not count."""
-        self.dispatch._ignored(self)
+        dispatch = self.close()
+        if dispatch is not None:
+            dispatch._ignored(self)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from router_backend import Device, ModelRouter, RoutingContext, Variant
+from router_backend import Device, Fault, ModelRouter, RoutingContext, Variant
+from router_backend.core.choosing import filters
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.telemetry.metrics import METRICS
-from router_backend.core.variants.profile import VariantProfile
 from router_backend.executors.providers import PROVIDERS
 from router_backend.runtime.explanation import explain
 from router_tools.__main__ import app
@@ -52,7 +52,10 @@ NOT_RUN = ("sh container", "dockerfile container")
 """There is no container here."""
 NO_EXAMPLE = ("text", "json")
 PACKAGE = CHECKOUT / "router_backend"
-PROFILE = PACKAGE / "core" / "variants" / "profile.py"
+REASONED = [
+    PACKAGE / "core" / path for path in ("choosing/filters.py", "variants/state.py", "variants/capacity.py")
+]
+"""The sources whose functions return why a variant is left out."""
 SOURCE_FOLDERS = ("router_backend", "tools", "tests")
 PLACEHOLDER = "…"
 
@@ -214,19 +217,37 @@ def test_every_reason_why_a_variant_was_out_that_is_explained_is_one_that_the_ro
         assert any(matches(reason, template) for template in given), reason
 
 
-def test_every_reason_that_a_profile_gives_is_explained():
-    (decide,) = (node for node in nodes(PROFILE) if getattr(node, "name", "") == "reason_out")
-    given = [*templates(*(node.value for node in ast.walk(decide) if isinstance(node, ast.Return)))]
-    named = [text for name, text in vars(VariantProfile).items() if name.isupper() and isinstance(text, str)]
-    assert given
-    assert named
+def test_every_reason_of_a_filter_is_explained():
+    returned = [node.value for node in nodes(*REASONED) if isinstance(node, ast.Return) and node.value]
+    given = [text for value in returned for text in texts(value)]
+    named = [text for name, text in vars(filters).items() if name.isupper() and type(text) is str]
+    assert len(given) > 5
+    assert filters.LATE in named
     explained = [reason for reason, _ in table(MESSAGES, "reason_out")]
     assert [each for each in given + named if not any(matches(row, each) for row in explained)] == []
+
+
+def test_the_reason_of_a_variant_that_was_not_ready_is_explained():
+    router = ModelRouter()
+    router.register_model("m", variants=[Variant("a", Device.CPU)])
+    router.dispatch("m", RoutingContext()).next_attempt().failed(Fault.NOT_READY)
+    reason = router.backends()[Device.CPU].unavailable["a"]
+    assert reason in [row for row, _ in table(MESSAGES, "reason_out")]
 
 
 def templates(*expressions: ast.AST) -> Iterator[str]:
     """Those of the expressions that are texts, with a placeholder for what differs."""
     return filter(None, map(template_of, expressions))
+
+
+def texts(expression: ast.AST) -> Iterator[str]:
+    """The texts in an expression, with a placeholder for what differs."""
+    text = template_of(expression)
+    if text is not None:
+        yield text
+    else:
+        for part in ast.iter_child_nodes(expression):
+            yield from texts(part)
 
 
 def nodes(*sources: Path) -> Iterator[ast.AST]:

@@ -29,6 +29,7 @@ class Filter(NamedTuple):
         needs_prediction: whether it reads what is predicted for the request, in `state.candidate`.
 
     Examples:
+        >>> from router_backend.core.records.request import RoutingContext
         >>> from router_backend.core.records.variant import Variant
         >>> only_cpu = Filter(lambda state, _: None if state.variant.device is Device.CPU else "not a CPU")
         >>> state = VariantState(Variant("v", Device.GPU), coverage=0.9)

@@ -99,7 +99,8 @@ class LogicalModel:
             try:
                 return self._selector.select(context, now_s)
             except RouterError as error:
-                counts.refusals[_refusal(error)] += 1
+                if not context.warmup:
+                    counts.refusals[_refusal(error)] += 1
                 raise
             finally:
                 counts.decision_s += self._clock() - asked_s
@@ -149,8 +150,9 @@ class LogicalModel:
 
     def retried(self, decision: RoutingDecision) -> None:
         """Count that a request went on to another variant after this decision's had failed it."""
-        with self._lock:
-            self._recorder.variant_counts[decision.state].retries += 1
+        if not decision.context.warmup:
+            with self._lock:
+                self._recorder.variant_counts[decision.state].retries += 1
 
     def refused(self, refusal: Refusal) -> None:
         """Count a request that was refused before it was routed."""

@@ -48,9 +48,11 @@ class Recorder:
         state = decision.state
         self._capacity.free(place)
         service_ms = state.answered(place, latency_ms, now_s)
-        if service_ms is not None and self.profiling:
+        if self.profiling:
             size, profile = decision.size, state.profile
-            if not profile.learn(size, service_ms, decision.expected_latency_ms, latency_ms, now_s):
+            if service_ms is not None and not profile.learn(
+                size, service_ms, decision.expected_latency_ms, latency_ms, now_s
+            ):
                 service_ms = None
             if memory_mb is not None or power_w is not None:
                 profile.learn_resources(size, memory_mb, power_w, now_s)

@@ -75,8 +75,7 @@ def test_the_configuration_builder_makes_a_router_choose_by_its_rules():
         "vgg_mobile": "power",
         "whisper": "adaptive",
     }
-    profile = router.model("whisper").state(decision.variant)
-    assert profile.latency.known
+    assert router.model("whisper").state(decision.variant).profile.latency.known
     assert {name: config.settings_for("m").weight(Device(name)) for name in ("neural_engine", "gpu")} == {
         "neural_engine": 1.5,
         "gpu": 1.0,

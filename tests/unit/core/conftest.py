@@ -1,41 +1,64 @@
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
-from router_backend.core.model.logical_model import LogicalModel
-from router_backend.core.policies.base import Choice, Policy
-from router_backend.core.records.request import RoutingContext
+from router_backend.core.choosing.decision import Execution
+from router_backend.core.policies.base import Policy
+from router_backend.core.records.request import Request, RoutingContext
 from router_backend.core.records.variant import Device, Variant
+from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
+from tests.unit.core.clock import Clock
 
-MakeModel = Callable[..., LogicalModel]
+NOW_S = 100.0
 
 
 class Shortest(Policy):
-    """Its cost is the predicted latency; a candidate of the name `wanted` is picked all the same."""
+    """Its cost is the predicted latency; a candidate of the name `wanted` is picked all the same.
+
+    It states a propensity of one half for each pick, so that a test can tell where that came from.
+    """
 
     name = "shortest"
 
     def __init__(self) -> None:
         self.wanted: str | None = None
         self.seen: list[str] = []
-        self.told: list[tuple[str, float, float, float, float]] = []
+        self.observed: list[Execution] = []
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         self.seen = [candidate.variant.name for candidate in candidates]
         for candidate in candidates:
-            candidate.cost = candidate.wait_ms + candidate.service_ms
-        wanted = [candidate for candidate in candidates if candidate.variant.name == self.wanted]
-        return Choice(min(wanted or candidates, key=lambda candidate: candidate.cost), propensity=0.5)
+            candidate.cost = candidate.latency_ms
 
-    def observe(
-        self, profile: VariantProfile, size: float, propensity: float, latency_ms: float, now_s: float
-    ) -> None:
-        self.told.append((profile.variant.name, size, propensity, latency_ms, now_s))
+    def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
+        wanted = [0.5 * (candidate.variant.name == self.wanted) for candidate in candidates]
+        return wanted if any(wanted) else [0.5 * each for each in super().probabilities(candidates)]
+
+    def observe(self, execution: Execution) -> None:
+        self.observed.append(execution)
+
+
+class ClockedModel:
+    """A logical model with a clock that only the test advances; all else is the model's."""
+
+    def __init__(self, router: ModelRouter, clock: Clock) -> None:
+        self._model = router.model("resnet50")
+        self._clock = clock
+
+    def at(self, now_s: float) -> "ClockedModel":
+        """Set the clock, and return the model: `model.at(100.02).record(decision, latency_ms=20.0)`."""
+        self._clock.now_s = now_s
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+MakeModel = Callable[..., ClockedModel]
 
 
 @pytest.fixture
@@ -43,7 +66,7 @@ def make_model() -> MakeModel:
     """Makes a model of CPU variants by name that knows their constant service times, if any are given.
 
     `make_model("a", "b", learned_ms={"a": 10.0})`: what is learned was learned until second 0, and
-    nothing of it counts as utilization any more from second 100 on.
+    nothing of it counts as utilization any more at second 100, which its clock shows.
     """
 
     def make(
@@ -51,21 +74,25 @@ def make_model() -> MakeModel:
         learned_ms: dict[str, float] | None = None,
         variants: Sequence[Variant] = (),
         observations: int = 20,
-        config: ModelSettings | None = None,
-    ) -> LogicalModel:
+        settings: ModelSettings | None = None,
+    ) -> ClockedModel:
+        clock = Clock()
+        router = ModelRouter(settings, clock=clock, rng=random.Random(0))
+        router.set_routing_policy(Shortest)
         described = [*variants, *(Variant(name, Device.CPU) for name in names)]
-        model = LogicalModel("resnet50", described, Shortest(), config or ModelSettings())
+        router.register_model("resnet50", variants=described)
+        model = ClockedModel(router, clock)
         for name, service_ms in (learned_ms or {}).items():
             teach(model, name, service_ms, observations)
-        return model
+        return model.at(NOW_S)
 
     return make
 
 
-def teach(model: LogicalModel, name: str, service_ms: float, observations: int) -> None:
+def teach(model: ClockedModel, name: str, service_ms: float, observations: int) -> None:
     """Let a variant serve requests of size 1, one after the other, in `service_ms` each."""
     context = RoutingContext(allowed_variants=frozenset({name}))
     for i in range(observations):
         sent_s = i - float(observations)
-        decision = model.route(context, sent_s, random.Random(0))
-        model.record(decision, service_ms, None, sent_s + service_ms / 1e3)
+        decision = model.at(sent_s).route(context)
+        model.at(sent_s + service_ms / 1e3).record(decision, latency_ms=service_ms)

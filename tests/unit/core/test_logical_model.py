@@ -1,54 +1,38 @@
 import gc
 import math
-import random
 
 import pytest
 
 from router_backend.baselines.static import StaticPolicy
 from router_backend.core.choosing.decision import RoutingDecision
-from router_backend.core.model.logical_model import LogicalModel
-from router_backend.core.records.outcome import Fault
+from router_backend.core.choosing.filters import BREAKER_OPEN_DEAD
+from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.health import BreakerState
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.state import VariantState
 from router_backend.errors import ConfigurationError, DeadlineError, InvalidRequestError, NoVariantError
+from tests.unit.core.conftest import NOW_S, ClockedModel
 
-NOW_S = 100.0
 
-
-def route(model: LogicalModel, now_s: float = NOW_S, **context: object) -> RoutingDecision:
-    return model.route(RoutingContext(**context), now_s, random.Random(0))
+def route(model: ClockedModel, now_s: float = NOW_S, **context: object) -> RoutingDecision:
+    return model.at(now_s).route(RoutingContext(**context))
 
 
 def only(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def fail(model: LogicalModel, name: str, fault: Fault, times: int, now_s: float = NOW_S) -> None:
+def fail(model: ClockedModel, name: str, fault: Fault, times: int, now_s: float = NOW_S) -> None:
     """Let the variant fail so many requests in a row, at one moment."""
     decisions = [route(model, now_s, allowed_variants=only(name)) for _ in range(times)]
     for decision in decisions:
-        model.record(decision, None, fault, now_s)
+        model.record(decision, fault=fault)
 
 
 def reasons(decision: RoutingDecision) -> dict[str, str | None]:
     return {candidate.variant: candidate.reason_out for candidate in decision.candidates}
-
-
-class TestRegistration:
-    def test_a_model_without_variants_is_refused(self, make_model):
-        with pytest.raises(
-            ConfigurationError, match="model 'resnet50': expected at least one variant, found none"
-        ):
-            make_model()
-
-    def test_a_variant_that_stands_twice_is_refused_with_the_list(self, make_model):
-        with pytest.raises(
-            ConfigurationError, match="model 'resnet50': expected every variant once, found a, b, a"
-        ):
-            make_model("a", "b", "a")
 
 
 class TestFilters:
@@ -61,7 +45,7 @@ class TestFilters:
             variants=[Variant("small", Device.CPU, max_batch_size=4)],
             learned_ms={"failing": 1.0},
         )
-        model.profiles["not_ready"].not_ready_reason = "its provider is missing"
+        model.states["not_ready"].not_ready_reason = "its provider is missing"
         fail(model, "failing", Fault.ERROR, times=2)
         decision = route(model, batch_size=5, excluded_variants=only("excluded"))
         assert decision.variant == "chosen"
@@ -80,6 +64,16 @@ class TestFilters:
         assert model.policy.seen == ["b", "c"]
         assert reasons(decision)["a"] == "not among the allowed variants"
 
+    def test_a_batch_of_its_maximum_is_not_above_it(self, make_model):
+        model = make_model(variants=[Variant("small", Device.CPU, max_batch_size=4)])
+        assert route(model, batch_size=4).variant == "small"
+
+    def test_only_variants_on_the_allowed_devices_are_candidates(self, make_model):
+        model = make_model("cpu", variants=[Variant("gpu", Device.GPU)])
+        decision = route(model, allowed_devices=frozenset({Device.GPU}))
+        assert model.policy.seen == ["gpu"]
+        assert reasons(decision)["cpu"] == "not on an allowed device"
+
     def test_a_variant_that_takes_no_batches_is_not_judged_by_the_batch(self, make_model):
         assert route(make_model("unbatched"), batch_size=1000).variant == "unbatched"
 
@@ -87,7 +81,7 @@ class TestFilters:
 class TestNobody:
     def test_when_every_variant_is_out_the_error_lists_each_with_its_reason(self, make_model):
         model = make_model("dead", "excluded", "not_ready", learned_ms={"dead": 1.0})
-        model.profiles["not_ready"].not_ready_reason = "its provider is missing"
+        model.states["not_ready"].not_ready_reason = "its provider is missing"
         fail(model, "dead", Fault.DEAD, times=1)
         with pytest.raises(NoVariantError) as error:
             route(model, excluded_variants=only("excluded"))
@@ -100,7 +94,7 @@ class TestNobody:
     def test_a_batch_above_every_maximum_is_the_requests_fault_and_names_the_largest(self, make_model):
         sizes = {"small": 4, "large": 32}
         model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
-        model.profiles["large"].not_ready_reason = "still loading"
+        model.states["large"].not_ready_reason = "still loading"
         with pytest.raises(InvalidRequestError) as error:
             route(model, batch_size=33)
         assert str(error.value) == (
@@ -111,7 +105,7 @@ class TestNobody:
     def test_a_batch_that_only_an_absent_variant_takes_is_not_the_requests_fault(self, make_model):
         sizes = {"small": 4, "large": 32}
         model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
-        model.profiles["large"].not_ready_reason = "still loading"
+        model.states["large"].not_ready_reason = "still loading"
         with pytest.raises(
             NoVariantError, match=r"small: batch 32 is above its maximum 4; large: still loading"
         ):
@@ -121,7 +115,7 @@ class TestNobody:
         model = make_model("a")
         with pytest.raises(NoVariantError):
             route(model, excluded_variants=only("a"))
-        assert model.profiles["a"].load.in_flight == 0
+        assert model.states["a"].load.in_flight == 0
 
 
 class TestUnknownVariants:
@@ -129,29 +123,29 @@ class TestUnknownVariants:
         model = make_model("known", "new", "newer", learned_ms={"known": 10.0})
         first, second = route(model), route(model)
         assert [first.variant, second.variant] == ["new", "known"]
-        model.record(first, 20.0, None, NOW_S + 0.02)
+        model.at(NOW_S + 0.02).record(first, latency_ms=20.0)
         assert route(model, NOW_S + 0.02).variant == "newer"
 
     def test_small_requests_try_them_first(self, make_model):
         model = make_model("known", "new", learned_ms={"known": 10.0})
-        model.record(route(model, batch_size=2), None, None, NOW_S)
+        model.record(route(model, batch_size=2))
         assert route(model, batch_size=32).variant == "known"
         assert route(model, batch_size=1).variant == "new"
 
     def test_requests_of_the_usual_size_try_them_after_a_smaller_one_has_been(self, make_model):
         model = make_model("known", "new", learned_ms={"known": 10.0})
-        model.record(route(model, batch_size=1), None, None, NOW_S)
+        model.record(route(model, batch_size=1))
         chosen = []
         for _ in range(50):
             decision = route(model, batch_size=32)
             chosen.append(decision.variant)
-            model.record(decision, None, None, NOW_S)
+            model.record(decision)
         assert chosen[0] == "known"
         assert chosen[-1] == "new"
 
     def test_a_large_request_takes_them_for_four_times_as_slow_as_the_best(self, make_model):
         model = make_model("known", "new", learned_ms={"known": 10.0})
-        model.record(route(model, batch_size=2), None, None, NOW_S)
+        model.record(route(model, batch_size=2))
         expected = {c.variant: c.expected_latency_ms for c in route(model, batch_size=32).candidates}
         assert expected["new"] == pytest.approx(4.0 * expected["known"])
 
@@ -181,17 +175,19 @@ class TestUnknownVariants:
 
     def test_one_answer_makes_a_variant_known(self, make_model):
         model = make_model("a", "b", learned_ms={"a": 10.0})
-        model.record(route(model), 20.0, None, NOW_S + 0.02)
+        trial = route(model)
+        model.at(NOW_S + 0.02).record(trial, latency_ms=20.0)
         decision = route(model, NOW_S + 10)
         assert decision.variant == "a"
         expected = {candidate.variant: candidate.expected_latency_ms for candidate in decision.candidates}
         assert expected == pytest.approx({"a": 10.0, "b": 20.0})
 
 
-def test_a_policy_for_a_variant_that_the_model_has_not_is_refused_with_those_it_has():
-    variants = [Variant("a", Device.CPU), Variant("b", Device.GPU)]
+def test_a_policy_for_a_variant_that_the_model_has_not_is_refused_with_those_it_has(make_model):
+    model = make_model("a", "b")
     with pytest.raises(ConfigurationError, match="expected 'static:' and one of a, b, found 'static:c'"):
-        LogicalModel("resnet50", variants, StaticPolicy("c"), ModelSettings())
+        model.set_policy(StaticPolicy("c"))
+    assert route(model).policy == "shortest"
 
 
 class TestDeadline:
@@ -211,24 +207,24 @@ class TestDeadline:
         assert reasons(decision) == {"slow": None, "slower": None}
 
     def test_late_requests_are_refused_where_that_is_configured_and_told_when_it_would_be(self, make_model):
-        config = ModelSettings(refuse_late=True)
-        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, config=config)
+        settings = ModelSettings(refuse_late=True)
+        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, settings=settings)
         with pytest.raises(DeadlineError, match="within 4 ms, the soonest is expected in 10"):
             route(model, max_latency_ms=4.0)
-        assert all(profile.load.in_flight == 0 for profile in model.profiles.values())
+        assert all(state.load.in_flight == 0 for state in model.states.values())
         assert route(model, max_latency_ms=50.0).variant == "slow"
 
     @pytest.mark.parametrize("configured", [False, True])
     def test_a_request_says_itself_whether_it_is_to_be_refused_when_late(self, make_model, configured):
-        config = ModelSettings(refuse_late=configured)
-        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, config=config)
+        settings = ModelSettings(refuse_late=configured)
+        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, settings=settings)
         assert route(model, max_latency_ms=4.0, refuse_late=False).variant == "slow"
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=4.0, refuse_late=True)
 
     def test_what_is_spent_of_a_deadline_is_gone_whosever_it_is(self, make_model):
-        config = ModelSettings(max_latency_ms=30.0, refuse_late=True)
-        model = make_model("slow", learned_ms={"slow": 10.0}, config=config)
+        settings = ModelSettings(max_latency_ms=30.0, refuse_late=True)
+        model = make_model("slow", learned_ms={"slow": 10.0}, settings=settings)
         assert route(model, spent_ms=15.0).deadline_ms == 15.0
         assert route(model, spent_ms=15.0, max_latency_ms=60.0).deadline_ms == 45.0
         assert route(model, max_latency_ms=60.0).deadline_ms == 60.0
@@ -238,28 +234,28 @@ class TestDeadline:
     def test_before_a_refusal_an_idle_variant_gets_the_benefit_of_the_doubt_one_request_at_a_time(
         self, make_model
     ):
-        config = ModelSettings(refuse_late=True)
-        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 30.0}, config=config)
+        settings = ModelSettings(refuse_late=True)
+        model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 30.0}, settings=settings)
         tried = route(model, max_latency_ms=9.5)
         assert reasons(tried) == {"slow": None, "slower": "would be late"}
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=9.5)
 
     def test_a_variant_that_was_measured_far_too_slow_is_tried_again_in_the_end(self, make_model):
-        model = make_model("a", learned_ms={"a": 90.0}, config=ModelSettings(refuse_late=True))
-        for _ in range(VariantProfile.MOST_TURNED_AWAY):
+        model = make_model("a", learned_ms={"a": 90.0}, settings=ModelSettings(refuse_late=True))
+        for _ in range(VariantState.REFUSALS_BEFORE_RETRIAL):
             with pytest.raises(DeadlineError):
                 route(model, max_latency_ms=20.0)
         again = route(model, max_latency_ms=20.0)
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=20.0)  # while it is tried
-        model.record(again, None, None, NOW_S)
+        model.record(again)
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=20.0)
 
     def test_a_variant_that_was_never_measured_is_tried_before_a_request_is_refused(self, make_model):
-        config = ModelSettings(refuse_late=True)
-        model = make_model("unknown", "slow", learned_ms={"slow": 90.0}, config=config)
+        settings = ModelSettings(refuse_late=True)
+        model = make_model("unknown", "slow", learned_ms={"slow": 90.0}, settings=settings)
         assert route(model, max_latency_ms=20.0).variant == "unknown"
 
 
@@ -274,7 +270,7 @@ class TestBreakers:
         assert reasons(decision) == {
             "a": None,
             "b": None,
-            "dead": VariantProfile.DEAD,
+            "dead": BREAKER_OPEN_DEAD,
         }
 
     def test_a_dead_process_is_never_a_last_resort(self, make_model):
@@ -298,7 +294,7 @@ class TestBreakers:
         later_s = NOW_S + 0.3
         probe = route(model, later_s)
         assert [probe.variant, route(model, later_s).variant] == ["a", "b"]
-        model.record(probe, 1.0, None, later_s + 0.001)
+        model.at(later_s + 0.001).record(probe, latency_ms=1.0)
         assert route(model, later_s + 0.001).variant == "a"
 
     def test_a_probe_that_is_dropped_unrecorded_lets_another_one_pass(self, make_model):
@@ -315,92 +311,125 @@ class TestRecording:
     def test_a_success_frees_the_place_and_teaches(self, make_model):
         model = make_model("a")
         decision = route(model)
-        profile = model.profiles["a"]
-        assert profile.load.in_flight == 1
-        model.record(decision, 7.0, None, NOW_S + 0.007)
-        assert profile.load.in_flight == 0
-        assert (profile.successes, profile.failures) == (1, 0)
-        assert profile.latency.predict(1.0) == pytest.approx(7.0)
+        state = model.state("a")
+        assert state.load.in_flight == 1
+        model.at(NOW_S + 0.007).record(decision, latency_ms=7.0)
+        assert state.load.in_flight == 0
+        assert (state.answers, state.failures) == (1, 0)
+        assert state.profile.latency.predict(1.0) == pytest.approx(7.0)
 
-    @pytest.mark.parametrize("fault", list(Fault))
+    @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.DEAD])
     def test_a_failure_frees_the_place_and_counts_but_teaches_no_time(self, make_model, fault):
         model = make_model("a")
-        model.record(route(model), 7.0, fault, NOW_S + 0.007)
-        profile = model.profiles["a"]
-        assert profile.load.in_flight == 0
-        assert (profile.successes, profile.failures) == (0, 1)
-        assert not profile.latency.known
+        decision = route(model)
+        model.at(NOW_S + 0.007).record(decision, latency_ms=7.0, fault=fault)
+        state = model.state("a")
+        assert state.load.in_flight == 0
+        assert (state.answers, state.failures) == (0, 1)
+        assert not state.profile.latency.known
 
-    def test_an_end_without_latency_and_error_frees_the_place_alone(self, make_model):
+    def test_a_variant_that_was_not_ready_frees_the_place_and_gets_no_more_but_has_not_failed(
+        self, make_model
+    ):
         model = make_model("a")
-        model.record(route(model), None, None, NOW_S + 0.007)
-        profile = model.profiles["a"]
-        assert profile.load.in_flight == 0
-        assert (profile.successes, profile.failures) == (0, 0)
-        assert not profile.latency.known
+        model.record(route(model), fault=Fault.NOT_READY)
+        state = model.state("a")
+        assert state.load.in_flight == 0
+        assert (state.answers, state.failures) == (0, 0)
+        with pytest.raises(NoVariantError, match="a: not ready: Triton has not loaded it"):
+            route(model)
 
-    def test_the_policy_is_told_of_every_answer(self, make_model):
+    def test_an_end_without_latency_and_fault_frees_the_place_alone(self, make_model):
+        model = make_model("a")
+        decision = route(model)
+        model.at(NOW_S + 0.007).record(decision)
+        state = model.state("a")
+        assert state.load.in_flight == 0
+        assert (state.answers, state.failures) == (0, 0)
+        assert not state.profile.latency.known
+
+    def test_the_policy_observes_every_answer_with_its_request(self, make_model):
         model = make_model("a", "b")
-        for i, latency_ms in enumerate((7.0, 9.0)):
-            model.record(route(model, batch_size=4), latency_ms, None, NOW_S + 1 + i)
-        assert model.policy.told == [("a", 4.0, 0.5, 7.0, NOW_S + 1), ("b", 4.0, 0.5, 9.0, NOW_S + 2)]
+        for number, latency_ms in enumerate((7.0, 9.0), start=1):
+            decision = route(model, batch_size=4)
+            model.at(NOW_S + number).record(decision, latency_ms=latency_ms)
+        assert [
+            (each.variant, each.size, each.decision.propensity, each.latency_ms, each.finished_s)
+            for each in model.policy.observed
+        ] == [("a", 4.0, 0.5, 7.0, NOW_S + 1), ("b", 4.0, 0.5, 9.0, NOW_S + 2)]
+        assert {each.context.batch_size for each in model.policy.observed} == {4}
 
-    def test_of_thousands_a_second_some_are_learned_from_and_the_policy_is_told_of_all(self, make_model):
+    def test_of_thousands_a_second_some_are_learned_from_and_the_policy_observes_all(self, make_model):
         model = make_model("a")
         for number in range(4_000):
             now_s = NOW_S + number / 2_000.0
             decision = route(model, now_s)
-            model.record(decision, 0.4 if number < 3_000 else 0.2, None, now_s + 0.0004)
-        profile = model.profiles["a"]
-        assert len(model.policy.told) == profile.successes == 4_000
-        assert profile.latency.predict(1.0) == pytest.approx(
-            0.2, rel=0.01
-        )  # all is known after half a second
+            model.at(now_s + 0.0004).record(decision, latency_ms=0.4 if number < 3_000 else 0.2)
+        state = model.state("a")
+        assert len(model.policy.observed) == state.answers == 4_000
+        # All is known after half a second.
+        assert state.profile.latency.predict(1.0) == pytest.approx(0.2, rel=0.01)
 
-    def test_the_policy_is_told_of_nothing_else(self, make_model):
+    @pytest.mark.parametrize(
+        ("end", "outcome"),
+        [
+            ({"latency_ms": 7.0, "fault": Fault.ERROR}, Outcome.FAILURE),
+            ({"fault": Fault.DEAD}, Outcome.FAILURE),
+            ({"fault": Fault.NOT_READY}, Outcome.IGNORED),
+            ({}, Outcome.IGNORED),
+            ({"latency_ms": math.nan}, Outcome.SUCCESS),
+            ({"latency_ms": 0.0}, Outcome.SUCCESS),
+        ],
+    )
+    def test_the_policy_observes_other_ends_without_a_latency(self, make_model, end, outcome):
         model = make_model("a")
-        for latency_ms, error in ((7.0, Fault.ERROR), (None, None), (math.nan, None), (0.0, None)):
-            model.record(route(model), latency_ms, error, NOW_S + 1)
-        answered = route(model)
-        for _ in range(2):
-            model.record(answered, 7.0, None, NOW_S + 1)
-        assert len(model.policy.told) == 1
+        decision = route(model)
+        recorded = model.at(NOW_S + 1).record(decision, **end)
+        assert model.policy.observed == [recorded]
+        assert recorded[1:] == (outcome, NOW_S + 1, None, None, end.get("fault"))
+
+    def test_recording_twice_is_observed_once(self, make_model):
+        model = make_model("a")
+        decision = route(model)
+        ends = [model.at(NOW_S + 1).record(decision, latency_ms=7.0) for _ in range(2)]
+        assert model.policy.observed == ends[:1]
+        assert ends[1] is None
 
     def test_recording_twice_does_nothing_the_second_time(self, make_model):
         model = make_model("a")
         decision = route(model)
         other = route(model)
-        model.record(decision, 7.0, None, NOW_S + 0.007)
-        model.record(decision, 900.0, None, NOW_S + 0.9)
-        model.record(decision, None, Fault.DEAD, NOW_S + 0.9)
-        profile = model.profiles["a"]
-        assert profile.load.in_flight == 1
-        assert (profile.successes, profile.failures) == (1, 0)
-        assert profile.latency.predict(1.0) == pytest.approx(7.0)
-        assert profile.breaker.state is BreakerState.CLOSED
-        model.record(other, None, None, NOW_S + 1.0)
+        model.at(NOW_S + 0.007).record(decision, latency_ms=7.0)
+        model.at(NOW_S + 0.9).record(decision, latency_ms=900.0)
+        model.record(decision, fault=Fault.DEAD)
+        state = model.state("a")
+        assert state.load.in_flight == 1
+        assert (state.answers, state.failures) == (1, 0)
+        assert state.profile.latency.predict(1.0) == pytest.approx(7.0)
+        assert state.breaker.state is BreakerState.CLOSED
+        model.at(NOW_S + 1.0).record(other)
 
     def test_a_decision_dropped_unrecorded_gives_its_place_back(self, make_model):
         model = make_model("a")
         kept, dropped = route(model), route(model)
-        assert model.profiles["a"].load.in_flight == 2
+        assert model.states["a"].load.in_flight == 2
         del dropped
         gc.collect()
         third = route(model)
-        assert model.profiles["a"].load.in_flight == 2
-        assert model.profiles["a"].successes == 0
+        assert model.states["a"].load.in_flight == 2
+        assert model.states["a"].answers == 0
         for decision in (kept, third):
-            model.record(decision, None, None, NOW_S)
+            model.record(decision)
 
     def test_a_recorded_decision_gives_its_place_back_only_once(self, make_model):
         model = make_model("a")
         decision = route(model)
-        model.record(decision, 7.0, None, NOW_S + 0.007)
+        model.at(NOW_S + 0.007).record(decision, latency_ms=7.0)
         del decision
         gc.collect()
         last = route(model)
-        assert model.profiles["a"].load.in_flight == 1
-        model.record(last, None, None, NOW_S)
+        assert model.states["a"].load.in_flight == 1
+        model.record(last)
 
 
 class TestSize:

@@ -24,7 +24,7 @@ def answer(router: ModelRouter, latency_ms: float) -> float:
 
 def test_without_profiling_what_is_predicted_stays_as_it_is(router):
     before = answer(router, 4.0)
-    router.reconfigure("m", ModelSettings(profiling=False))
+    router.configure(lambda _: ModelSettings(profiling=False))
     predictions = [answer(router, 400.0) for _ in range(5)]
     assert predictions == pytest.approx([before] * 5)
     assert router.model("m").state("cpu").load.in_flight == 0
@@ -32,9 +32,9 @@ def test_without_profiling_what_is_predicted_stays_as_it_is(router):
 
 
 def test_when_profiling_is_on_again_it_is_learned_from(router):
-    router.reconfigure("m", ModelSettings(profiling=False))
+    router.configure(lambda _: ModelSettings(profiling=False))
     before = answer(router, 400.0)
-    router.reconfigure("m", ModelSettings(profiling=True))
+    router.configure(lambda _: ModelSettings(profiling=True))
     for _ in range(20):
         answer(router, 400.0)
     assert answer(router, 400.0) > 10 * before

@@ -3,40 +3,32 @@ import math
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from router_backend.core.choosing.decision import RoutingDecision
-from router_backend.core.policies.base import Choice
+from router_backend.core.choosing.filters import FILTERS, Filter
+from router_backend.core.policies.base import Policy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
 from router_backend.core.records.outcome import Fault
-from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.request import Request, RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.variants.health import BreakerState
-from router_backend.core.variants.profile import VariantProfile
+from router_backend.core.variants.candidate import Candidate
+from router_backend.core.variants.state import VariantState
 from router_backend.errors import ConfigurationError, InvalidRequestError, NoVariantError
+from tests.unit.core.clock import Clock
 
 GPU = Variant("resnet50_gpu", Device.GPU)
 CPU = Variant("resnet50_cpu", Device.CPU, concurrency=2)
 
 
-class Clock:
-    """Time that passes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
@@ -84,11 +76,25 @@ class TestRegistration:
             == "model 'resnet50': expected to register it once, found it is registered already"
         )
 
+    def test_a_model_without_variants_is_refused(self, router):
+        with pytest.raises(
+            ConfigurationError, match="model 'bert': expected at least one variant, found none"
+        ):
+            router.register_model("bert", variants=[])
+
+    def test_a_variant_that_stands_twice_is_refused_with_the_list(self, router):
+        with pytest.raises(ConfigurationError) as error:
+            router.register_model("bert", variants=[GPU, CPU, GPU])
+        assert str(error.value) == (
+            "model 'bert': expected every variant once, found resnet50_gpu, resnet50_cpu, resnet50_gpu; "
+            "name each variant once"
+        )
+
     def test_models_do_not_share_what_they_learn(self, router, clock):
         router.register_model("bert", variants=[GPU, CPU])
         serve(router, clock, 5.0, allowed_variants=frozenset({GPU.name}))
-        assert router.model("resnet50").state(GPU.name).latency.known
-        assert not router.model("bert").state(GPU.name).latency.known
+        assert router.model("resnet50").state(GPU.name).profile.latency.known
+        assert not router.model("bert").state(GPU.name).profile.latency.known
 
     def test_a_variant_may_serve_two_models_and_is_known_to_each_apart(self, router):
         router.register_model("bert", variants=[GPU])
@@ -131,6 +137,30 @@ class TestReadiness:
     def test_an_unknown_variant_cannot_become_ready(self, router):
         with pytest.raises(InvalidRequestError, match="has no variant 'resnet50_mps'"):
             router.model("resnet50").set_ready("resnet50_mps", None)
+
+
+class TestFilters:
+    def test_one_of_a_users_own_is_asked_beside_the_others(self, clock):
+        def after_hours(state: VariantState, request: Request) -> str | None:
+            return "the CPU sleeps at night" if state.variant is CPU and request.now_s > 2000.0 else None
+
+        router = ModelRouter(clock=clock, filters=(*FILTERS, Filter(after_hours)))
+        router.register_model("resnet50", variants=[GPU, CPU])
+        router.model("resnet50").set_ready(GPU.name, "still loading")
+        assert router.route_request("resnet50", RoutingContext()).variant == CPU.name
+        clock.now_s = 3000.0
+        with pytest.raises(
+            NoVariantError, match="resnet50_gpu: still loading; resnet50_cpu: the CPU sleeps at night"
+        ):
+            router.route_request("resnet50", RoutingContext())
+
+    def test_one_that_is_a_constraint_is_asked_for_requests_that_state_one_alone(self, clock):
+        never = Filter(lambda *_: "never", constraint=True)
+        router = ModelRouter(clock=clock, filters=(*FILTERS, never))
+        router.register_model("resnet50", variants=[CPU])
+        assert router.route_request("resnet50", RoutingContext()).variant == CPU.name
+        with pytest.raises(NoVariantError, match="resnet50_cpu: never"):
+            router.route_request("resnet50", RoutingContext(max_memory_mb=1e9))
 
 
 class TestLearning:
@@ -181,7 +211,8 @@ class TestLearning:
         only_gpu = frozenset({GPU.name})
         for _ in range(20):
             serve(router, clock, 4.0, allowed_variants=only_gpu)
-        profile = router.model("resnet50").state(GPU.name)
+        state = router.model("resnet50").state(GPU.name)
+        profile = state.profile
         before = profile.latency.predict(1.0), profile.interval.get()
         waiting = [
             router.route_request("resnet50", RoutingContext(allowed_variants=only_gpu)) for _ in range(3)
@@ -189,8 +220,8 @@ class TestLearning:
         router.record_execution(waiting[0], latency_ms=bad_ms)
         assert (profile.latency.predict(1.0), profile.interval.get()) == before
         assert profile.latency.rejected == 1
-        assert profile.load.in_flight == 2
-        assert profile.load.wait_ms(clock.now_s) == pytest.approx(8.0, rel=0.01)
+        assert state.load.in_flight == 2
+        assert state.load.wait_ms(clock.now_s) == pytest.approx(8.0, rel=0.01)
 
     def test_a_clock_that_jumps_back_leaves_the_router_at_work(self, router, clock):
         for step_s in (0.1, -50.0, 0.0, 0.0, 200.0, -1000.0) * 20:
@@ -200,24 +231,23 @@ class TestLearning:
             assert 0.0 < decision.expected_latency_ms < 1e6
         assert in_flight(router) == 0
         serve(router, clock, 5.0)
-        assert router.model("resnet50").state(GPU.name).latency.predict(1.0) == pytest.approx(5.0, rel=0.1)
+        assert router.model("resnet50").state(GPU.name).profile.latency.predict(1.0) == pytest.approx(
+            5.0, rel=0.1
+        )
 
 
-class FirstOfAll(LatencyOptimizedPolicy):
+class FirstOfAll(Policy):
     """Picks the first candidate, and counts how often."""
 
     name = "first"
 
     def __init__(self) -> None:
-        super().__init__()
         self.choices = 0
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
-        super().choose(candidates, context, now_s, rng)
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         self.choices += 1
-        return Choice(candidates[0])
+        for place, candidate in enumerate(candidates):
+            candidate.cost = float(place)
 
 
 class TestPolicy:
@@ -279,18 +309,6 @@ class TestPolicy:
 
 
 class TestFaults:
-    def test_a_failure_reported_later_counts_against_the_variant(self, router):
-        for _ in range(2):
-            decision = router.route_request(
-                "resnet50", RoutingContext(allowed_variants=frozenset({GPU.name}))
-            )
-            router.record_execution(decision, counted=False)
-            router.report_fault(decision, Fault.ERROR)
-        profile = router.model("resnet50").state(GPU.name)
-        assert profile.failures == 2
-        assert profile.breaker.state is BreakerState.OPEN
-        assert in_flight(router) == 0
-
     def test_a_failing_variant_is_left_alone_until_its_rest_is_over(self, router, clock):
         for variant, latency_ms in ((GPU.name, 4.0), (CPU.name, 30.0)):
             serve(router, clock, latency_ms, allowed_variants=frozenset({variant}))
@@ -306,7 +324,7 @@ class TestFaults:
 
 def replay(seed: int, requests: int = 500) -> list[tuple[str, float, float, float, bool]]:
     """A run with stated arrivals, sizes and service times, and chance for the router alone."""
-    world, clock = random.Random(42), Clock()
+    world, clock = random.Random(42), Clock(1000.0)
     router = ModelRouter(ModelSettings(), clock=clock, rng=random.Random(seed))
     router.register_model("resnet50", variants=[GPU, CPU])
     pending: list[tuple[float, int, float, RoutingDecision]] = []
@@ -345,15 +363,12 @@ class Watchful(FirstOfAll):
         super().__init__()
         self.inside = self.most = 0
 
-    def choose(
-        self, candidates: list[VariantProfile], context: RoutingContext, now_s: float, rng: random.Random
-    ) -> Choice:
+    def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         self.inside += 1
         self.most = max(self.most, self.inside)
         for _ in range(50):  # each turn is an occasion for another thread
-            choice = super().choose(candidates, context, now_s, rng)
+            super().score(candidates, request)
         self.inside -= 1
-        return choice
 
 
 def in_eight_threads(work: Callable[[int], None]) -> None:
@@ -412,10 +427,10 @@ def test_eight_threads_leave_nothing_in_flight_and_lose_no_count():
     in_eight_threads(client)
     router.record_execution(router.route_request("resnet50", RoutingContext()))  # takes the dropped ones back
     assert in_flight(router) == 0
-    profiles = [router.model("resnet50").state(variant.name) for variant in (GPU, CPU)]
+    states = [router.model("resnet50").state(variant.name) for variant in (GPU, CPU)]
     expected = sum(_recorded(number, requests) for number in range(8))
-    assert sum(profile.successes for profile in profiles) == expected
-    assert all(math.isfinite(profile.latency.predict(1.0)) for profile in profiles)
+    assert sum(state.answers for state in states) == expected
+    assert all(math.isfinite(state.profile.latency.predict(1.0)) for state in states)
 
 
 def _recorded(number: int, requests: int) -> int:

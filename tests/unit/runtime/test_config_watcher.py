@@ -53,7 +53,7 @@ class Site:
     def reloads(self) -> tuple[int, int]:
         """Changes that were taken up, and changes that were refused."""
         metrics = self.router.get_metrics().get_model_metrics("m")
-        return metrics.configs_accepted, metrics.configs_refused
+        return metrics.counts.configs_accepted, metrics.counts.configs_refused
 
 
 @pytest.fixture
@@ -208,22 +208,22 @@ class TestExperiments:
         site.path.write_text(with_experiment(fraction=0))
         site.look()
         assert site.served_by == "gpu"
-        assert [each.fraction for each in site.router.experiments()] == [0.0]
+        assert [each.fraction for each in site.router.experiments] == [0.0]
         site.path.write_text("{}")
         site.look()
-        assert site.router.experiments() == ()
+        assert not site.router.experiments
 
     def test_of_a_wrong_change_are_not_started(self, site: Site):
         rules = [{"model_name_pattern": "m", "policy": {"name": "static:tpu"}}]
         site.path.write_text(json.dumps({**json.loads(with_experiment()), "routing_rules": rules}))
         site.look()
-        assert (site.served_by, site.reloads, site.router.experiments()) == ("gpu", (0, 1), ())
+        assert (site.served_by, site.reloads, list(site.router.experiments)) == ("gpu", (0, 1), [])
 
     def test_that_the_model_cannot_take_leave_its_rule_as_it_was(self, site: Site):
         wrong = json.loads(with_experiment(treatment={"name": "static:tpu"}))
         site.path.write_text(json.dumps({**json.loads(routing("cpu")), **wrong}))
         site.look()
-        assert (site.served_by, site.reloads, site.router.experiments()) == ("gpu", (0, 1), ())
+        assert (site.served_by, site.reloads, list(site.router.experiments)) == ("gpu", (0, 1), [])
 
 
 def test_what_the_model_says_itself_comes_before_a_change(tmp_path: Path):

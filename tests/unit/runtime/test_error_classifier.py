@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
-from router_backend.runtime.symptoms import Symptoms
+
+from router_backend.core.records.outcome import Fault
+from router_backend.runtime.error_classifier import ErrorClassifier
 
 NOT_READY = (
     "Model a.b - Error when running inference: Failed for execute the inference request. "
@@ -13,17 +15,20 @@ UNKNOWN = (
 DEAD = "Stub process 'a.b_0_0' is not healthy."
 
 
+def fault_of(message: str) -> Fault:
+    """How variant a.b failed, beside another one whose instances have a name of their own."""
+    return ErrorClassifier({"a.b": [], "other": ["gang"]}).classify("a.b", message)
+
+
 @pytest.mark.parametrize("message", [NOT_READY, UNKNOWN])
 def test_triton_says_that_a_variant_is_not_loaded(message: str):
-    assert Symptoms("a.b").is_not_ready(message)
-    assert not Symptoms("a.b").is_dead(message)
+    assert fault_of(message) is Fault.NOT_READY
 
 
 @pytest.mark.parametrize("instance", ["a.b_0_0", "a.b_1_12", "a.b_0"])
 def test_triton_says_that_a_process_has_ended(instance: str):
     message = DEAD.replace("a.b_0_0", instance)
-    assert Symptoms("a.b").is_dead(message)
-    assert not Symptoms("a.b").is_not_ready(message)
+    assert fault_of(message) is Fault.DEAD
 
 
 @pytest.mark.parametrize(
@@ -37,19 +42,27 @@ def test_triton_says_that_a_process_has_ended(instance: str):
             for text in (UNKNOWN, DEAD)
         ),
         DEAD.replace("a.b_0_0", "a.b_c_0_0"),
+        DEAD.replace("a.b_0_0", "gang_0"),
         "unknown model size 7",
         "Model 'a.b' is not ready",
     ],
 )
 def test_what_is_said_of_another_model_or_by_the_variant_itself_says_nothing_of_it(message: str):
-    assert not Symptoms("a.b").is_not_ready(message)
-    assert not Symptoms("a.b").is_dead(message)
+    assert fault_of(message) is Fault.ERROR
 
 
 def test_the_names_of_instance_groups_are_those_of_the_configuration(tmp_path: Path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "config.pbtxt").write_text('instance_group [{ name: "gang" }, { kind: KIND_CPU }]')
-    symptoms = Symptoms.of("a", tmp_path)
-    assert symptoms.is_dead("Stub process 'gang_0' is not healthy.")
-    assert symptoms.is_dead("Stub process 'a_1_0' is not healthy.")
-    assert not symptoms.is_dead("Stub process 'b_0' is not healthy.")
+    for name, config in (
+        ("a", 'instance_group [{ name: "gang" }, { kind: KIND_CPU }]'),
+        ("b", "max_batch_size: 1"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.pbtxt").write_text(config)
+    errors = ErrorClassifier.of(["a", "b"], tmp_path)
+    faults = {
+        instance: errors.classify("a", f"Stub process '{instance}' is not healthy.")
+        for instance in ("gang_0", "a_1_0", "b_0")
+    }
+    assert faults == {"gang_0": Fault.DEAD, "a_1_0": Fault.DEAD, "b_0": Fault.ERROR}
+    assert errors.classify("b", "Stub process 'b_0' is not healthy.") is Fault.DEAD
+    assert errors.classify("b", "Stub process 'gang_0' is not healthy.") is Fault.ERROR

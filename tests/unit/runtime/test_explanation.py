@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from router_backend import ModelRouter, ModelSettings, RoutingContext, RoutingDecision, Variant
+from router_backend import Fault, ModelRouter, ModelSettings, RoutingContext, RoutingDecision, Variant
 from router_backend.core.records.variant import Device
 from router_backend.runtime.explanation import explain
 
@@ -23,7 +23,11 @@ def test_the_probability_with_which_a_variant_was_drawn_is_explained(decision: R
 
 
 def test_what_was_decided_is_explained_beside_what_came(decision: RoutingDecision) -> None:
-    explanation = explain(decision, 4.56789, [("m_old", "out of memory")])
+    router = ModelRouter()
+    router.register_model("m", variants=[Variant("m_old", Device.CPU)])
+    failure = router.dispatch("m", RoutingContext()).next_attempt()
+    failure.failed(Fault.ERROR, "out of memory")
+    explanation = explain(decision, 4.56789, [failure])
     assert explanation["variant"] == decision.variant
     assert explanation["device"] == decision.device.value
     assert explanation["policy"] == "random"

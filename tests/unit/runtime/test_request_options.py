@@ -126,6 +126,6 @@ def test_a_priority_that_is_no_whole_number_is_refused(value):
 
 
 @pytest.mark.parametrize("key", ["router_explain", "router_dry_run", "router_report"])
-def test_it_is_known_by_which_parameter_a_request_asks_to_be_told(key):
-    assert read_options(json.dumps({key: True}), VARIANTS).told_by == key
-    assert read_options(json.dumps({key: False}), VARIANTS).told_by is None
+def test_it_is_known_which_parameter_asks_for_an_explanation(key):
+    assert read_options(json.dumps({key: True}), VARIANTS).explained_by == key
+    assert read_options(json.dumps({key: False}), VARIANTS).explained_by is None

@@ -32,7 +32,7 @@ def serve(router: ModelRouter, count: int, **ends: object) -> None:
 
 
 def arms(router: ModelRouter) -> dict[tuple[str, str], int]:
-    counted = router.get_metrics().get_model_metrics("resnet50").arms
+    counted = router.get_metrics().get_model_metrics("resnet50").counts.arms
     return {arm: sum(ends.values()) for arm, ends in counted.items()}
 
 
@@ -123,13 +123,17 @@ def test_a_further_try_is_decided_by_the_same_arm_and_not_counted(router):
 def test_failures_count_when_they_are_known_to_be_the_variants_own(router):
     router.enable_ab_testing(*V2, 1.0)
     serve(router, 1, error=Fault.ERROR)
-    decision = router.route_request("resnet50", RoutingContext(allowed_variants=frozenset({"gpu"})))
-    router.record_execution(decision, counted=False)
-    treatment = router.experiments.report("v2").models["resnet50"].treatment
-    assert (treatment.failures, treatment.error_rate) == (1, 1.0)
-    router.report_fault(decision, Fault.ERROR)
-    treatment = router.experiments.report("v2").models["resnet50"].treatment
-    assert (treatment.failures, treatment.variant_shares) == (2, {"gpu": 1.0})
+
+    def failures() -> tuple[int, float | None]:
+        treatment = router.experiments.report("v2").models["resnet50"].treatment
+        return treatment.failures, treatment.error_rate
+
+    dispatch = router.dispatch("resnet50", RoutingContext())
+    dispatch.next_attempt().failed(Fault.ERROR)
+    assert failures() == (1, 1.0)
+    dispatch.next_attempt().succeeded(1.0)
+    assert failures() == (2, 1.0)
+    assert router.experiments.report("v2").models["resnet50"].treatment.variant_shares == {"gpu": 1.0}
 
 
 def test_a_treatment_that_fails_is_stopped_and_the_control_goes_on():
@@ -155,7 +159,7 @@ def test_a_treatment_that_fails_is_stopped_and_the_control_goes_on():
 def test_the_metrics_count_the_arms_and_do_not_fall_when_an_experiment_ends(router):
     router.enable_ab_testing(*V2, 0.5)
     serve(router, 100)
-    counted = router.get_metrics().get_model_metrics("resnet50").arms
+    counted = router.get_metrics().get_model_metrics("resnet50").counts.arms
     assert sum(ends[Outcome.SUCCESS] for ends in counted.values()) == 100
     assert set(counted) == {("v2", "control"), ("v2", "treatment")}
     router.experiments.stop("v2")
@@ -191,8 +195,9 @@ def test_the_metrics_tell_the_share_that_gets_the_treatment_until_it_has_ended(r
 
 def test_warm_ups_count_for_no_arm(router):
     router.enable_ab_testing(*V2, 0.5)
-    router.record_execution(router.route_request("resnet50", RoutingContext()), latency_ms=1.0, counted=False)
-    assert arms(router) == {}
+    decision = router.route_request("resnet50", RoutingContext(unit="1", warmup=True))
+    router.record_execution(decision, latency_ms=1.0)
+    assert (decision.policy, arms(router)) == ("latency", {})
 
 
 def test_an_experiment_that_is_enabled_again_goes_on_and_one_that_compares_something_else_starts_anew(router):
@@ -210,7 +215,7 @@ def test_the_report_tells_the_share_of_the_failures(router):
     router.enable_ab_testing(*V2, 1.0)
     serve(router, 3)
     serve(router, 1, error=Fault.ERROR)
-    assert router.get_experiment_report("v2").models["resnet50"].treatment.error_rate == 0.25
+    assert router.experiments.report("v2").models["resnet50"].treatment.error_rate == 0.25
 
 
 def test_a_rollout_that_is_changed_counts_from_the_change(router):
@@ -219,13 +224,13 @@ def test_a_rollout_that_is_changed_counts_from_the_change(router):
     router.register_model("resnet50", variants=VARIANTS)
 
     def fraction() -> float:
-        return router.get_experiment_report("v2").models["resnet50"].fraction
+        return router.experiments.report("v2").models["resnet50"].fraction
 
-    router.set_experiments([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.2),))])
+    router.experiments.set([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.2),))])
     assert fraction() == 0.1
     now_s = 60.0
     assert fraction() == 0.2
-    router.set_experiments([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.5),))])
+    router.experiments.set([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.5),))])
     now_s = 119.0
     assert fraction() == 0.1
     now_s = 120.0
@@ -234,13 +239,13 @@ def test_a_rollout_that_is_changed_counts_from_the_change(router):
 
 def test_an_experiment_may_come_beside_one_that_runs(router):
     one = Experiment(*V2, 0.5, unit_range=(0.0, 0.5))
-    router.set_experiments([one])
+    router.experiments.set([one])
     serve(router, 20)
     counted = arms(router)
-    router.set_experiments([one, Experiment("v3", "latency", "p2c", 0.5, unit_range=(0.5, 1.0))])
+    router.experiments.set([one, Experiment("v3", "latency", "p2c", 0.5, unit_range=(0.5, 1.0))])
     assert arms(router) == counted
     serve(router, 20)
-    reports = router.get_experiment_reports()
+    reports = router.experiments.reports()
     assert all(report.models["resnet50"].control.answers > 0 for report in reports.values())
 
 
@@ -249,7 +254,7 @@ def test_by_model_every_request_of_a_model_has_the_arm_of_its_name(router):
     for name in names:
         router.register_model(name, variants=VARIANTS)
     by_model = Experiment(*V2, 0.5, assign_by=AssignBy.MODEL, guardrails=None)
-    router.set_experiments([by_model])
+    router.experiments.set([by_model])
 
     def decided(name: str) -> set[str]:
         decisions = [router.route_request(name, RoutingContext(unit=str(unit))) for unit in range(5)]
@@ -263,24 +268,24 @@ def test_by_model_every_request_of_a_model_has_the_arm_of_its_name(router):
 def test_an_experiment_on_another_model_changes_nothing_of_this_one(router):
     router.register_model("bert", variants=VARIANTS)
     of_resnet = Experiment(*V2, 0.5, model_name_pattern="resnet*")
-    router.set_experiments([of_resnet])
+    router.experiments.set([of_resnet])
     serve(router, 10)
-    router.set_experiments([of_resnet, Experiment("v3", "latency", "p2c", 0.5, model_name_pattern="bert")])
-    found = router.get_experiment_report("v2").models["resnet50"]
+    router.experiments.set([of_resnet, Experiment("v3", "latency", "p2c", 0.5, model_name_pattern="bert")])
+    found = router.experiments.report("v2").models["resnet50"]
     assert found.control.answers + found.treatment.answers == 10
-    assert list(router.get_experiment_report("v3").models) == ["bert"]
+    assert list(router.experiments.report("v3").models) == ["bert"]
 
 
 def test_when_it_ends_the_models_own_policy_decides_again(router):
     router.enable_ab_testing(*V2, 1.0)
     router.experiments.stop("v2")
     decision = router.route_request("resnet50", RoutingContext())
-    assert (decision.policy, decision.arm, router.experiments()) == ("latency", None, ())
+    assert (decision.policy, decision.arm, list(router.experiments)) == ("latency", None, [])
 
 
 def test_an_unknown_experiment_is_refused_with_those_that_run(router):
     router.enable_ab_testing(*V2, 0.5)
-    for call in (router.disable_ab_testing, router.get_experiment_report):
+    for call in (router.experiments.stop, router.experiments.report):
         with pytest.raises(InvalidRequestError, match=r"^experiment 'v1' does not run: found v2$"):
             call("v1")
 
@@ -319,7 +324,7 @@ def test_a_policy_for_a_variant_that_a_model_has_not_is_refused_and_nothing_chan
         match="model 'resnet50', experiment 'v3', policy 'static': expected 'static:' and one of",
     ):
         router.enable_ab_testing("v3", "latency", "static:tpu", 0.1)
-    assert router.experiments() == ()
+    assert not router.experiments
     assert router.route_request("resnet50", RoutingContext()).arm is None
 
 

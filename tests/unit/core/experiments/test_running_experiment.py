@@ -2,11 +2,17 @@ import random
 
 import pytest
 
+from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.experiments.arm import Arm
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.experiments.rollout import RolloutStep
 from router_backend.core.experiments.running_experiment import RunningExperiment
+from router_backend.core.records.outcome import Fault, Outcome
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.router import ModelRouter
 from router_backend.errors import ConfigurationError
 
 UNITS = [f"user-{number}" for number in range(4000)]
@@ -17,6 +23,31 @@ QUARTERS = (0.0, 0.25, 0.5, 0.75)
 def running(name: str = "v2", fraction: float = 0.1, **settings: object) -> RunningExperiment:
     experiment = Experiment(name, "latency", "p2c", fraction, **settings)
     return RunningExperiment(experiment, "resnet50", ["a", "b"], now_s=0.0)
+
+
+def decision() -> RoutingDecision:
+    """A decision for variant a, at second 0."""
+    router = ModelRouter(clock=lambda: 0.0)
+    router.register_model("resnet50", variants=[Variant("a", Device.CPU)])
+    return router.route_request("resnet50", RoutingContext())
+
+
+DECISION = decision()
+
+
+def answered(arm: Arm, latency_ms: float) -> None:
+    arm.observe(Execution(DECISION, Outcome.SUCCESS, 0.0, latency_ms))
+
+
+def failed(arm: Arm) -> None:
+    arm.observe(Execution(DECISION, Outcome.FAILURE, 0.0, fault=Fault.ERROR))
+
+
+def layer(*experiments: RunningExperiment) -> ModelExperiments:
+    model = ModelExperiments("resnet50", ["a", "b"])
+    running_by_name = {each.experiment.experiment_id: each for each in experiments}
+    model.apply(running_by_name, [each.experiment for each in experiments], now_s=0.0)
+    return model
 
 
 def treated(each: RunningExperiment, now_s: float = 0.0) -> set[str]:
@@ -30,9 +61,9 @@ def serve(each: RunningExperiment, seed: int, requests: int, *, slower: float = 
         arm = each.arm_of(f"{seed}-{number}", 0.0, rng)
         is_treated = arm is each.treatment
         if rng.random() < (failing if is_treated else 0.01):
-            each.failed(arm, "a", 0.0)
+            failed(arm)
         else:
-            each.answered(arm, "a", rng.lognormvariate(2.0, 0.5) * (slower if is_treated else 1.0), 0.0)
+            answered(arm, rng.lognormvariate(2.0, 0.5) * (slower if is_treated else 1.0))
         if each.stopped_reason is not None:
             return number
     return None
@@ -71,8 +102,8 @@ def test_all_requests_of_a_model_have_one_arm_where_it_is_assigned_by_model():
 
 def test_units_are_split_between_experiments_and_within_each_by_its_fraction():
     one, two = running("one", 0.5, unit_range=(0.0, 0.5)), running("two", 0.5, unit_range=(0.5, 0.75))
-    layer = ModelExperiments({"one": one, "two": two})
-    arms = [layer.arm_of(unit, 0.0, CHANCE) for unit in UNITS]
+    both = layer(one, two)
+    arms = [both.arm_of(unit, 0.0, CHANCE) for unit in UNITS]
     expected = {one.treatment: 1000, one.control: 1000, two.treatment: 500, two.control: 500, None: 1000}
     for arm, count in expected.items():
         assert arms.count(arm) == pytest.approx(count, abs=100)
@@ -80,29 +111,25 @@ def test_units_are_split_between_experiments_and_within_each_by_its_fraction():
 
 def test_a_unit_is_in_the_same_experiment_in_every_release():
     """Another hash would give users another treatment in the middle of an experiment."""
-    layer = ModelExperiments(
-        {
-            name: running(name, 0.5, unit_range=(low, low + 0.25))
-            for name, low in zip("abcd", QUARTERS, strict=True)
-        }
-    )
-    assert "".join(layer.arm_of(unit, 0.0, CHANCE).experiment_id for unit in UNITS[:12]) == "bdadabcdbbcc"
+    named = zip("abcd", QUARTERS, strict=True)
+    model = layer(*(running(name, 0.5, unit_range=(low, low + 0.25)) for name, low in named))
+    assert "".join(model.arm_of(unit, 0.0, CHANCE).experiment_id for unit in UNITS[:12]) == "bdadabcdbbcc"
 
 
 @pytest.mark.parametrize("unit_range", [(0.0, 1.0), (0.0, 0.999999)])
 def test_a_model_gives_a_request_the_arm_that_its_experiment_gives_it_at_the_time(unit_range):
     each = running("v2", 0.1, unit_range=unit_range, rollout=(RolloutStep(60.0, 0.9),))
-    layer = ModelExperiments({"v2": each})
+    model = layer(each)
     for now_s in (0.0, 60.0):
         for unit in UNITS[:200]:
-            assert layer.arm_of(unit, now_s, CHANCE) is each.arm_of(unit, now_s, CHANCE)
+            assert model.arm_of(unit, now_s, CHANCE) is each.arm_of(unit, now_s, CHANCE)
 
 
 @pytest.mark.parametrize("unit_range", [(0.0, 1.0), (0.0, 0.5)])
 def test_requests_without_a_unit_are_drawn_by_chance_into_an_experiment_and_its_arms(unit_range):
     each = running("v2", 0.25, unit_range=unit_range)
-    layer, rng = ModelExperiments({"v2": each}), random.Random(0)
-    arms = [layer.arm_of("", 0.0, rng) for _ in range(4000)]
+    model, rng = layer(each), random.Random(0)
+    arms = [model.arm_of("", 0.0, rng) for _ in range(4000)]
     share = unit_range[1]
     assert arms.count(each.treatment) == pytest.approx(4000 * share * 0.25, abs=100)
     assert arms.count(each.control) == pytest.approx(4000 * share * 0.75, abs=100)
@@ -110,7 +137,7 @@ def test_requests_without_a_unit_are_drawn_by_chance_into_an_experiment_and_its_
 
 def test_an_experiment_that_ends_leaves_the_other_as_it_was():
     one, two = running("one", 0.5, unit_range=(0.0, 0.5)), running("two", 0.5, unit_range=(0.5, 0.75))
-    both, alone = ModelExperiments({"one": one, "two": two}), ModelExperiments({"two": two})
+    both, alone = layer(one, two), layer(two)
     for unit in UNITS:
         before = both.arm_of(unit, 0.0, CHANCE)
         assert alone.arm_of(unit, 0.0, CHANCE) is (None if before in (one.control, one.treatment) else before)
@@ -153,13 +180,13 @@ def test_one_unit_that_sends_most_of_the_requests_is_no_reason_to_stop():
     eager = next(unit for unit in UNITS if each.arm_of(unit, 0.0, rng) is each.treatment)
     for number in range(5000):
         arm = each.arm_of(eager if number % 2 else f"{number}", 0.0, rng)
-        each.answered(arm, "a", rng.lognormvariate(2.0, 0.5), 0.0)
+        answered(arm, rng.lognormvariate(2.0, 0.5))
     assert each.stopped_reason is None
 
 
 def test_a_change_keeps_what_was_counted_and_the_start_of_an_unchanged_rollout():
     each = running(fraction=0.1, rollout=(RolloutStep(60.0, 0.2),))
-    each.answered(each.treatment, "a", 1.0, 0.0)
+    answered(each.treatment, 1.0)
     each.change(
         Experiment("v2", "latency", "p2c", 0.1, rollout=(RolloutStep(60.0, 0.2),), guardrails=None), 50.0
     )
@@ -178,9 +205,16 @@ def test_guardrails_that_come_later_watch_from_then_on():
 def test_what_ends_after_a_stop_is_not_counted():
     each = running(fraction=0.5)
     each.stopped_reason = "too many failures"
-    each.answered(each.treatment, "a", 1.0, 0.0)
-    each.failed(each.control, "a", 0.0)
+    answered(each.treatment, 1.0)
+    failed(each.control)
     assert (each.treatment.answers, each.control.failures) == (0, 0)
+
+
+def test_an_end_that_says_nothing_is_not_counted():
+    each = running(fraction=0.5)
+    for outcome in (Outcome.IGNORED, Outcome.SUCCESS):  # an answer without a latency has an implausible one
+        each.treatment.observe(Execution(DECISION, outcome, 0.0))
+    assert (each.treatment.answers, each.treatment.failures) == (0, 0)
 
 
 def test_a_policy_for_a_variant_that_the_model_has_not_is_refused():
@@ -193,8 +227,8 @@ def test_another_rollout_leaves_the_guardrails_what_they_have_seen():
         """How many failures stop a treatment whose rollout is changed after some of them."""
         each = running(fraction=0.1)
         for failures in range(1, 50):
-            each.answered(each.control, "a", 10.0, 0.0)
-            each.failed(each.treatment, "a", 0.0)
+            answered(each.control, 10.0)
+            failed(each.treatment)
             if each.stopped_reason is not None:
                 return failures
             if failures == change_after:
@@ -208,6 +242,6 @@ def test_another_rollout_leaves_the_guardrails_what_they_have_seen():
 def test_by_model_there_is_no_difference_to_report():
     each = running(fraction=0.5, assign_by=AssignBy.MODEL, guardrails=None)
     for _ in range(100):
-        each.answered(each.arm_of("", 0.0, CHANCE), "a", 1.0, 0.0)
+        answered(each.arm_of("", 0.0, CHANCE), 1.0)
     assert each.difference.get() is None
     assert each.treatment.answers + each.control.answers == 100

@@ -37,7 +37,7 @@ def test_what_was_predicted_is_held_against_what_came(router: ModelRouter) -> No
         expected_ms = decision.expected_latency_ms
         router.record_execution(decision, latency_ms=latency_ms)
     variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
-    assert variant.prediction_error_ms >= abs(6.0 - expected_ms)
+    assert variant.counts.prediction_error_ms >= abs(6.0 - expected_ms)
     assert 0.0 < variant.confidence < 1.0
 
 
@@ -63,9 +63,11 @@ def test_what_is_in_flight_is_seen_until_it_ends(router: ModelRouter) -> None:
     assert router.get_metrics().get_model_metrics("m").variants["m_gpu"].in_flight == 0
 
 
-def test_a_request_that_nobody_sent_is_not_counted(router: ModelRouter) -> None:
-    router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=4.0, counted=False)
+def test_a_warm_up_is_learned_from_and_not_counted(router: ModelRouter) -> None:
+    warmup = RoutingContext(allowed_variants=frozenset({"m_gpu"}), warmup=True)
+    router.record_execution(router.route_request("m", warmup), latency_ms=4.0)
     assert router.get_metrics().get_model_metrics("m").total_requests == 0
+    assert router.model("m").state("m_gpu").profile.latency.known
 
 
 def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
@@ -76,40 +78,42 @@ def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
         router.route_request("m", RoutingContext(allowed_variants=frozenset()))
     with pytest.raises(InvalidRequestError):
         router.route_request("m", RoutingContext(policy="nobodys"))
-    router.report_refusal("m", Refusal.OVERLOADED)
+    router.model("m").refused(Refusal.OVERLOADED)
     metrics = router.get_metrics().get_model_metrics("m")
-    assert metrics.refusals == dict.fromkeys(Refusal, 1)
-    assert metrics.decisions == 4
+    assert metrics.counts.refusals == dict.fromkeys(Refusal, 1)
+    assert metrics.counts.decisions == 4
 
 
 def test_retries_count_at_the_variant_that_failed(router: ModelRouter) -> None:
-    decision = router.route_request("m", GPU_ONLY)
-    router.record_execution(decision, counted=False)
-    router.report_fault(decision, Fault.DEAD)
-    router.report_retry(decision)
+    dispatch = router.dispatch("m", RoutingContext())
+    failed = dispatch.next_attempt()
+    failed.failed(Fault.DEAD)
+    other = dispatch.next_attempt()
     variants = router.get_metrics().get_model_metrics("m").variants
-    assert (variants["m_gpu"].retries, variants["m_cpu"].retries) == (1, 0)
-    assert variants["m_gpu"].faults == {Fault.ERROR: 0, Fault.DEAD: 1}
+    assert (variants[failed.variant].counts.retries, variants[other.variant].counts.retries) == (1, 0)
+    assert variants[failed.variant].counts.faults == {Fault.ERROR: 0, Fault.DEAD: 1, Fault.NOT_READY: 0}
 
 
-@pytest.mark.parametrize("blamed", [True, False])
-def test_a_failure_whose_reason_shows_later_is_counted_once_as_what_it_was(router, blamed) -> None:
-    decision = router.route_request("m", GPU_ONLY)
-    router.record_execution(decision, counted=False)
-    assert router.get_metrics().get_model_metrics("m").variants["m_gpu"].ends == {}
-    if blamed:
-        router.report_fault(decision, Fault.ERROR)
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_error_is_counted_once_when_it_shows_what_it_was(router: ModelRouter, answered: bool) -> None:
+    dispatch = router.dispatch("m", RoutingContext())
+    failed = dispatch.next_attempt()
+    failed.failed(Fault.ERROR)
+    assert router.get_metrics().get_model_metrics("m").variants[failed.variant].counts.ends == {}
+    if answered:
+        dispatch.next_attempt().succeeded(4.0)
     else:
-        router.report_ignored(decision)
-    (ends,) = router.get_metrics().get_model_metrics("m").variants["m_gpu"].ends.values()
-    assert ends == {Outcome.SUCCESS: 0, Outcome.FAILURE: int(blamed), Outcome.IGNORED: int(not blamed)}
+        dispatch.cancel()
+    (ends,) = router.get_metrics().get_model_metrics("m").variants[failed.variant].counts.ends.values()
+    assert ends == {Outcome.SUCCESS: 0, Outcome.FAILURE: int(answered), Outcome.IGNORED: int(not answered)}
 
 
 def test_changes_of_the_settings_are_counted_by_their_end(router: ModelRouter) -> None:
-    router.reconfigure("m", ModelSettings())
-    router.report_refused_config("m")
+    router.configure(lambda _: ModelSettings())
+    router.model("m").config_refused()
     metrics = router.get_metrics().get_model_metrics("m")
-    assert (metrics.configs_accepted, metrics.configs_refused, metrics.config_age_s) == (1, 1, 1.0)
+    assert (metrics.counts.configs_accepted, metrics.counts.configs_refused) == (1, 1)
+    assert metrics.config_age_s == 1.0
 
 
 def test_what_was_read_does_not_change_afterwards(router: ModelRouter) -> None:

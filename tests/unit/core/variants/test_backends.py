@@ -61,7 +61,7 @@ def test_what_is_in_flight_is_counted_over_models_with_and_without_a_limit():
 def test_the_strictest_limits_of_the_models_are_told():
     router = make_router(Variant("g", Device.GPU))
     stricter = ModelSettings(device_limits={Device.GPU: DeviceLimits(max_in_flight=4, max_memory_mb=100.0)})
-    router.register_model("n", variants=[Variant("n_gpu", Device.GPU)], config=stricter)
+    router.register_model("n", variants=[Variant("n_gpu", Device.GPU)], settings=stricter)
     assert router.backends()[Device.GPU].limits == DeviceLimits(max_in_flight=4, max_memory_mb=100.0)
 
 

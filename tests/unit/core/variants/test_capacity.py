@@ -129,7 +129,8 @@ def taking_600_mb(limit_mb: float, shared: Others | None = None) -> ModelRouter:
     for _ in range(20):
         decision = router.route_request("m", ON_GPU)
         router.record_execution(decision, latency_ms=10.0, memory_mb=600.0)
-    router.reconfigure("m", ModelSettings(device_limits={Device.GPU: DeviceLimits(max_memory_mb=limit_mb)}))
+    settings = ModelSettings(device_limits={Device.GPU: DeviceLimits(max_memory_mb=limit_mb)})
+    router.configure(lambda _: settings)
     return router
 
 
@@ -176,9 +177,10 @@ def test_a_device_without_a_limit_is_not_counted():
 def test_limits_can_change_while_requests_are_in_flight():
     router = limited(DeviceLimits(max_in_flight=1))
     before = router.route_request("n", RoutingContext())
-    router.reconfigure("n", ModelSettings())
+    router.configure(lambda _: ModelSettings())
     uncounted = router.route_request("n", RoutingContext())
-    router.reconfigure("n", ModelSettings(device_limits={Device.GPU: DeviceLimits(max_in_flight=1)}))
+    limited_again = ModelSettings(device_limits={Device.GPU: DeviceLimits(max_in_flight=1)})
+    router.configure(lambda _: limited_again)
     router.record_execution(uncounted)
     with pytest.raises(NoVariantError, match="1 of 1"):
         router.route_request("n", RoutingContext())

@@ -4,13 +4,12 @@ import re
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from router_backend.core.telemetry.names import METRICS, Kind, Metric
-from router_backend.core.telemetry.samples import LE_SECONDS, samples
 
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
+from router_backend.core.telemetry.metrics import LE_SECONDS, METRICS, Kind, Metric, samples
 
 BASE_UNITS = ("seconds", "bytes", "ratio", "watts")
 
@@ -56,7 +55,7 @@ def values(router: ModelRouter) -> dict[tuple[str, tuple[str, ...]], float]:
 def test_every_end_of_a_request_is_counted_by_variant_policy_device_and_outcome(router: ModelRouter) -> None:
     found = values(router)
     counts = {
-        outcome: found["model_router_requests_total", ("m", "m_gpu", "latency", "gpu", outcome)]
+        outcome: found["model_router_requests_total", ("m", "m_gpu", "gpu", "latency", outcome)]
         for outcome in ("success", "failure", "ignored")
     }
     assert counts == {"success": 4, "failure": 1, "ignored": 1}

@@ -1,0 +1,249 @@
+import math
+
+import pytest
+
+from router_backend.core.records.outcome import Fault
+from router_backend.core.records.variant import Device, Variant
+from router_backend.core.variants.health import BreakerState
+from router_backend.core.variants.load import Place
+from router_backend.core.variants.state import VariantState
+
+
+def state_of(concurrency: int = 1, max_batch_size: int = 0) -> VariantState:
+    return VariantState(Variant("v", Device.CPU, concurrency, max_batch_size), coverage=0.9)
+
+
+def send(state: VariantState, now_s: float) -> Place:
+    """A request for which 10 ms are predicted is sent there."""
+    state.candidate.service_ms = 10.0
+    return state.dispatch(now_s)
+
+
+def succeed(
+    state: VariantState, place: Place, size: float, expected_ms: float, latency_ms: float, now_s: float
+) -> bool:
+    """The request of this place is answered; whether that taught anything."""
+    service_ms = state.answered(place, latency_ms, now_s)
+    return service_ms is not None and state.profile.learn(size, service_ms, expected_ms, latency_ms, now_s)
+
+
+def answer(state: VariantState, place: Place, latency_ms: float, size: float = 1.0) -> None:
+    """The request of this place, predicted as 10 ms, is answered after `latency_ms`."""
+    succeed(state, place, size, 10.0, latency_ms, place.dispatched_s + latency_ms / 1e3)
+
+
+class TestServiceTime:
+    def test_a_request_that_met_no_other_was_served_all_the_time(self):
+        state = state_of()
+        answer(state, send(state, 1.0), latency_ms=14.0)
+        assert state.profile.latency.predict(1.0) == pytest.approx(14.0)
+
+    def test_the_wait_behind_another_request_is_not_service(self):
+        state = state_of()
+        first = send(state, 1.000)
+        second = send(state, 1.004)
+        answer(state, first, latency_ms=10.0)
+        answer(state, second, latency_ms=16.0)  # sent at 4, first left at 10, answered at 20
+        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+
+    def test_a_departure_that_taught_nothing_ends_the_wait_as_well(self):
+        state = state_of()
+        first = send(state, 1.000)
+        second = send(state, 1.004)
+        state.released(first, now_s=1.006)
+        answer(state, second, latency_ms=9.0)
+        assert state.profile.latency.predict(1.0) == pytest.approx(7.0)
+
+    def test_with_two_instances_only_the_third_request_waits(self):
+        state = state_of(concurrency=2)
+        first, second, third = (send(state, 1.0) for _ in range(3))
+        answer(state, first, latency_ms=10.0)
+        answer(state, second, latency_ms=10.0)
+        answer(state, third, latency_ms=20.0)
+        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+
+    def test_an_answer_that_overtook_the_queue_did_not_wait_there(self):
+        state = state_of()
+        send(state, 1.0)
+        second = send(state, 1.0)
+        answer(state, second, latency_ms=8.0)
+        assert state.profile.latency.predict(1.0) == pytest.approx(8.0)
+
+    def test_a_departure_recorded_late_does_not_lengthen_the_next_service(self):
+        """The second was sent after the first had left, though before that was recorded."""
+        state = state_of()
+        first = send(state, 1.000)
+        second = send(state, 1.012)
+        state.released(first, now_s=1.010)
+        answer(state, second, latency_ms=7.0)
+        assert state.profile.latency.predict(1.0) == pytest.approx(7.0)
+
+
+class TestPrediction:
+    def test_nothing_is_known_of_a_new_variant(self):
+        state = state_of()
+        candidate = state.predict(1.0, now_s=5.0)
+        assert not state.profile.latency.known
+        assert (candidate.service_ms, candidate.wait_ms, candidate.utilization) == (0.0, 0.0, 0.0)
+        assert (candidate.power_w, candidate.memory_mb) == (None, None)
+
+    def test_it_puts_service_wait_and_utilization_together(self):
+        state = state_of()
+        answer(state, send(state, 1.0), latency_ms=10.0)
+        send(state, 1.010)
+        candidate = state.predict(1.0, now_s=1.014)
+        assert candidate.service_ms == pytest.approx(10.0)
+        assert candidate.wait_ms == pytest.approx(6.0)
+        assert candidate.latency_ms == pytest.approx(16.0)
+        assert candidate.utilization == pytest.approx(20.0 / 2000.0, rel=0.01)
+
+    def test_the_variance_is_that_of_a_share_of_the_predicted_service_time(self):
+        state = state_of()
+        assert state.predict(8.0, now_s=0.0).variance == 1.0
+        for i in range(100):
+            answer(state, send(state, float(i)), latency_ms=10.0)
+        assert 0.0 < state.predict(8.0, now_s=99.0).variance < 0.08**2
+
+    def test_power_and_memory_are_those_of_the_size(self):
+        state = state_of()
+        for size in (1.0, 2.0, 4.0) * 10:
+            state.profile.learn_resources(size, 100.0 * size, 10.0 * size, now_s=1.0)
+        candidate = state.predict(3.0, now_s=1.0)
+        assert candidate.memory_mb == pytest.approx(300.0, rel=0.05)
+        assert candidate.power_w == pytest.approx(30.0, rel=0.05)
+
+
+class TestCandidate:
+    def test_counts_what_is_in_flight_until_it_ends(self):
+        state = state_of()
+        first, second = send(state, 1.0), send(state, 1.0)
+        assert state.candidate.in_flight == 2
+        answer(state, first, latency_ms=10.0)
+        assert state.candidate.in_flight == 1
+        state.released(second, now_s=1.1)
+        assert state.candidate.in_flight == 0
+
+    def test_has_the_mean_service_time_of_what_was_sent(self):
+        state = state_of()
+        assert state.candidate.mean_service_ms == 0.0
+        send(state, 1.0)
+        assert state.candidate.mean_service_ms == 10.0
+
+    def test_has_the_share_of_the_requests_that_failed(self):
+        state = state_of()
+        answer(state, send(state, 1.0), latency_ms=10.0)
+        assert state.candidate.failure_share == 0.0
+        state.failed(Fault.ERROR, now_s=2.0)
+        assert state.candidate.failure_share == 0.5
+        for second in (3.0, 4.0):
+            answer(state, send(state, second), latency_ms=10.0)
+        assert state.candidate.failure_share == 0.25
+
+
+class TestLatencyThatNoClockCanShow:
+    @pytest.mark.parametrize("bad_ms", [math.nan, math.inf, -math.inf, -1e6, 0.0, 5e-324, 1e300])
+    def test_it_frees_the_place_is_counted_and_disturbs_nothing(self, bad_ms):
+        state, sound = state_of(), state_of()
+        for each, latency_ms in ((state, bad_ms), (sound, None)):
+            for i in range(10):
+                answer(each, send(each, float(i)), latency_ms=10.0)
+            first = send(each, 100.000)
+            second = send(each, 100.001)
+            if latency_ms is None:
+                each.released(first, now_s=100.010)
+            else:
+                succeed(each, first, 1.0, 10.0, latency_ms, 100.010)
+            assert each.load.wait_ms(100.014) == pytest.approx(6.0)
+            answer(each, second, latency_ms=19.0)
+        assert state.profile.latency.rejected == 1
+        assert sound.profile.latency.rejected == 0
+        assert state.load.in_flight == 0
+        assert state.profile.latency.predict(1.0) == sound.profile.latency.predict(1.0)
+        assert state.profile.interval.get() == sound.profile.interval.get()
+
+    def test_a_latency_beyond_the_present_does_not_block_the_queue(self):
+        state = state_of()
+        first = send(state, 1.0)
+        send(state, 1.0)
+        succeed(state, first, 1.0, 10.0, 1e10, now_s=1.010)
+        assert state.load.wait_ms(1.014) == pytest.approx(6.0)
+
+
+class TestFaultyClock:
+    @pytest.mark.parametrize("elapsed_s", [0.0, -1e-6, -50.0])
+    def test_an_answer_on_a_clock_that_stands_still_or_jumps_back_teaches_nothing(self, elapsed_s):
+        state = state_of()
+        for i in range(10):
+            answer(state, send(state, float(i)), latency_ms=10.0)
+        before = state.profile.latency.predict(1.0), state.profile.interval.get()
+        place = send(state, 100.0)
+        assert not succeed(state, place, 1.0, 10.0, 3.0, 100.0 + elapsed_s)
+        assert (state.profile.latency.predict(1.0), state.profile.interval.get()) == before
+        assert state.profile.measurements_rejected == 1
+        assert state.load.in_flight == 0
+
+    def test_what_waited_is_not_told_apart_from_its_wait_by_a_clock_that_stood_still(self):
+        state = state_of()
+        first, second = send(state, 1.0), send(state, 1.0)
+        assert succeed(state, first, 1.0, 10.0, 10.0, now_s=1.001)
+        assert not succeed(state, second, 1.0, 20.0, 20.0, now_s=1.001)
+        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+        assert state.profile.measurements_rejected == 1
+
+    def test_what_waited_is_not_taken_for_alone_because_the_clock_jumped_back_while_it_did(self):
+        state = state_of()
+        first, second = send(state, 20.0), send(state, 20.0)
+        assert not succeed(state, first, 1.0, 10.0, 10.0, now_s=19.995)
+        assert not succeed(state, second, 1.0, 20.0, 20.0, now_s=20.005)
+        assert not state.profile.latency.known
+
+    def test_a_caller_that_times_by_another_clock_is_believed(self):
+        state = state_of()
+        assert succeed(state, send(state, 1.0), 1.0, 0.0, 10.0, now_s=1.0001)
+        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+
+    def test_a_latency_a_thousand_times_too_large_widens_no_interval(self):
+        state = state_of()
+        for i in range(50):
+            answer(state, send(state, float(i)), latency_ms=10.0)
+        before = state.profile.interval.get()
+        assert not succeed(state, send(state, 100.0), 1.0, 10.0, 20_000.0, now_s=120.0)
+        assert state.profile.interval.get() == before
+
+
+class TestHiddenConcurrency:
+    @pytest.mark.parametrize(("end", "concurrency"), [("answer", 2), ("bad latency", 1), ("ignored", 1)])
+    def test_it_is_found_out_by_answers_that_overtake_and_by_no_other_end(self, end, concurrency):
+        state = state_of()
+        for second in range(3):
+            long, short = send(state, float(second)), send(state, float(second))
+            if end == "answer":
+                answer(state, short, latency_ms=10.0)
+            elif end == "bad latency":
+                succeed(state, short, 1.0, 10.0, math.nan, second + 0.01)
+            else:
+                state.released(short, second + 0.01)
+            answer(state, long, latency_ms=100.0)
+        assert state.load.concurrency == state.candidate.concurrency == concurrency
+
+
+class TestEnds:
+    def test_successes_and_failures_are_counted_and_ignored_requests_are_not(self):
+        state = state_of()
+        answer(state, send(state, 1.0), latency_ms=10.0)
+        state.released(send(state, 2.0), now_s=2.0)
+        state.failed(Fault.ERROR, now_s=3.0)
+        assert (state.answers, state.failures) == (1, 1)
+        assert state.load.in_flight == 0
+
+    def test_an_ignored_request_teaches_nothing(self):
+        state = state_of()
+        state.released(send(state, 1.0), now_s=1.010)
+        assert not state.profile.latency.known
+        assert state.profile.interval.get() == 0.5
+
+    def test_a_success_closes_the_breaker(self):
+        state = state_of()
+        state.failed(Fault.DEAD, now_s=1.0)
+        answer(state, send(state, 7.0), latency_ms=10.0)
+        assert state.breaker.state is BreakerState.CLOSED
