@@ -212,9 +212,7 @@ class ModelRouter:
             power_w: power that was seen to be drawn for it; `None` if it was not measured.
             error: how the variant failed; `None` if it did not.
         """
-        self._models[decision.model_name].record(
-            decision, latency_ms=latency_ms, memory_mb=memory_mb, power_w=power_w, fault=error
-        )
+        self._models[decision.model_name].record(decision, latency_ms, memory_mb, power_w, error)
 
     def model(self, model_name: str) -> LogicalModel:
         """Return one logical model: its counters and the state of its variants.

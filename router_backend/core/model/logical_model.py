@@ -108,7 +108,6 @@ class LogicalModel:
     def record(
         self,
         decision: RoutingDecision,
-        *,
         latency_ms: float | None = None,
         memory_mb: float | None = None,
         power_w: float | None = None,

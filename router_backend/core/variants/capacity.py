@@ -101,7 +101,7 @@ class Capacity:
     def __init__(self, shared: SharedCounts | None = None) -> None:
         self._shared = shared
         self._own: dict[Device, Taken] = {}
-        self._held: dict[Place, tuple[Device, float]] = {}
+        self.held: dict[Place, tuple[Device, float]] = {}
 
     def reason_out(self, device: Device, limits: DeviceLimits, memory_mb: float | None) -> str | None:
         """Why a device has no room for one more request; None: it has.
@@ -127,12 +127,12 @@ class Capacity:
     def take(self, place: Place, device: Device, memory_mb: float | None) -> None:
         """A request is sent to a device."""
         held_mb = memory_mb or 0.0
-        self._held[place] = (device, held_mb)
+        self.held[place] = (device, held_mb)
         self._add(device, 1, held_mb)
 
     def free(self, place: Place) -> None:
         """A request has ended; one that was sent while its device had no limit was not counted."""
-        held = self._held.pop(place, None)
+        held = self.held.pop(place, None)
         if held is not None:
             device, held_mb = held
             self._add(device, -1, -held_mb)
