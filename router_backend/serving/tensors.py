@@ -1,4 +1,4 @@
-"""From Triton's tensors to what the router needs to know of a request, and synthetic tensors."""
+"""Reads what the router needs to know about a request from its tensors, and creates synthetic tensors."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
@@ -18,7 +18,7 @@ from router_backend.serving.responses import has_response_parameters
 
 
 def context_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> RoutingContext:
-    """Return what is known of a request from the shapes of its inputs.
+    """Return what the shapes of a request's inputs say about it.
 
     Args:
         inputs: its input tensors.
@@ -41,12 +41,12 @@ def context_of_request(
     batched: bool,
     unit_matters: bool,
 ) -> RoutingContext:
-    """Return what is known of a client's request: its size, what it asks for, and its unit in experiments.
+    """Return what is known about a client's request: its size, its options, and its unit in experiments.
 
     Args:
         request: the client's request.
         inputs: its input tensors.
-        options: the router's share of its parameters.
+        options: its router parameters.
         batched: whether the first dimension of the inputs is the batch.
         unit_matters: whether there are experiments, which need the request's unit.
     """
@@ -58,7 +58,7 @@ def context_of_request(
 
 
 def outputs_of_variant(request: pb_utils.InferenceRequest, output_names: Sequence[str]) -> list[str]:
-    """Return the outputs to request from the variant: the router's own is not among its outputs.
+    """Return the outputs to request from the variant: all that the client wants but the router's own.
 
     Args:
         request: the client's request.
@@ -74,7 +74,7 @@ def check_can_be_explained(options: RequestOptions, request: pb_utils.InferenceR
     """Reject a request that asks for a decision but excludes the `routing_decision` output.
 
     Raises:
-        InvalidRequestError: it names its outputs without that one, and responses have no parameters.
+        InvalidRequestError: the output is excluded, and this Triton has no response parameters.
     """
     if options is NO_OPTIONS or options.explained_by is None or has_response_parameters():
         return

@@ -1,4 +1,4 @@
-"""The policies that decide about one model's requests: its own, named ones, and those of experiments."""
+"""The policies for one model's requests: its own, named ones, and those of experiments."""
 
 import random
 from collections.abc import Collection
@@ -61,7 +61,7 @@ class Pickers:
     def of(self, context: RoutingContext, now_s: float) -> tuple[Picker, Arm | None]:
         """Return the picker that a request names, else its goal's, its experiment's, or the model's own.
 
-        A further attempt of a request with a unit is decided by the same arm, which counts the first alone.
+        A retry of a request with a unit is decided by the same arm, which only counts the first attempt.
 
         Returns:
             The picker, and the arm that the request counts for; `None` if it counts for none.
@@ -81,7 +81,7 @@ class Pickers:
         return arm.picker, None if context.excluded_variants else arm
 
     def _named(self, name: str) -> Picker:
-        """Return the model's own if it has that name, else one for all requests that ask for it."""
+        """Return the model's own picker if it has that name, else one shared by all requests that name it."""
         if name == self.policy.name:
             return self._own
         if name not in self._by_name:

@@ -1,4 +1,4 @@
-"""Picks a candidate by the costs that a policy sets; the one place that draws and explores."""
+"""Picks a candidate by the costs that a policy sets: the only place that draws and explores."""
 
 import random
 from collections.abc import Sequence
@@ -15,9 +15,6 @@ class Picker:
 
     Args:
         policy: scores the candidates.
-
-    Attributes:
-        policy: the same.
     """
 
     __slots__ = ("_budget", "policy")
@@ -27,12 +24,12 @@ class Picker:
         self._budget = ExplorationBudget() if policy.explores else None
 
     def pick(self, candidates: Sequence[Candidate], request: Request, rng: random.Random) -> Choice:
-        """Return the choice among the candidates, at least one.
+        """Return the choice among the candidates.
 
         Args:
-            candidates: the variants that may serve the request.
+            candidates: the variants that may serve the request, at least one.
             request: the request.
-            rng: the only source of chance.
+            rng: the only source of randomness.
         """
         policy = self.policy
         policy.score(candidates, request)
@@ -48,7 +45,7 @@ class Picker:
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate of lowest cost; of equal ones the first."""
+    """Return the candidate of lowest cost, the first one if several are equal."""
     best = candidates[0]
     for candidate in candidates:
         if candidate.cost < best.cost:
