@@ -41,7 +41,7 @@ class C3Policy(Policy):
     each of many clients sends to a server, is left out: the router is the only client, n = 1.
 
     In C3 the server reports q and 1/μ with each answer; here q is what is in flight when the answer arrives,
-    and the service time is the latency less the wait.
+    and the service time is the latency minus the wait.
 
     References:
         Suresh et al., C3: Cutting Tail Latency in Cloud Data Stores via Adaptive Replica Selection,

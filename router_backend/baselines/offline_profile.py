@@ -15,7 +15,7 @@ from router_backend.core.variants.load import Load, Place
 
 
 class FrozenLaw:
-    """The affine law a + c·x fitted to a variant's first executions, warm-up included, and frozen then."""
+    """The affine law a + c·x of a variant's first executions, including the warm-up, which is then frozen."""
 
     EXECUTIONS = 16
 

@@ -23,13 +23,6 @@ class ConfigWatcher:
     file is not judged while it is being written.
 
     An invalid file is reported once, and the settings stay as they are until it is valid again.
-
-    Args:
-        model: the router model.
-        file: its routing configuration, as it was loaded.
-        router: the router to configure.
-        inform: logs that a change was applied.
-        warn: logs why a change was not applied, and rules that match no model.
     """
 
     INTERVAL_S = 0.5

@@ -52,6 +52,6 @@ def _not_ready_pattern(variant: str) -> re.Pattern[str]:
 
 
 def _dead_pattern(variant: str, group_names: Sequence[str]) -> re.Pattern[str]:
-    # An instance is named after its group, with a number; a model without groups gets one of its own name.
+    # An instance has the name of its group and a number; the default group is named after the model.
     groups = "|".join([rf"{re.escape(variant)}(_\d+)?", *map(re.escape, group_names)])
     return re.compile(rf"Stub process '({groups})_\d+' is not healthy\.")

@@ -30,7 +30,7 @@ TO_THE_END = 0
 
 
 def shared_file(repository: Path) -> Path:
-    """Return the file that the routers of a model repository share; each user of the machine has another."""
+    """Return the file that the routers of a model repository share, a separate one for each user."""
     folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
     key = hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:16]
     return folder / f"triton-model-router-{os.getuid()}-{key}"

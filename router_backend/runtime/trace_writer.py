@@ -55,11 +55,9 @@ class TraceWriter:
         self._thread.start()
 
     def observe(self, execution: Execution, arrived_s: float) -> None:
-        """Queue an answered request to be written, without waiting.
+        """Queue an answered request, unless its latency is implausible, without waiting.
 
-        Args:
-            execution: how it ended; without a plausible latency it is not written.
-            arrived_s: when it arrived, by the monotonic clock.
+        `arrived_s` is the time of its arrival by the monotonic clock.
         """
         if execution.latency_ms is None:
             return
@@ -69,7 +67,7 @@ class TraceWriter:
             self._leave_out(1)
 
     def close(self) -> None:
-        """Write the queue, close the file and log how much was left out. Call `observe` only before this."""
+        """Write the queue, close the file and log how much was left out. Call this last."""
         self._ended.set()
         self._thread.join()
         self._file.close()

@@ -22,11 +22,6 @@ LARGEST_BYTES = 512 * 1024 * 1024
 def describe(variants: Sequence[Variant], repository: Path, log_warn: Callable[[str], None]) -> list[Variant]:
     """Return the variants with their characteristics and suitability, as far as these are known.
 
-    Args:
-        variants: the models behind a router.
-        repository: the folder that holds them.
-        log_warn: logs that a file could not be analyzed.
-
     Raises:
         ConfigurationError: a config.pbtxt states an invalid characteristic.
     """

@@ -21,7 +21,7 @@ class WorkerPool(Generic[Item]):
     Args:
         work: processes an item; must not raise.
         threads: the highest number of items that are worked on at a time.
-        max_in_flight: the highest number of items, waiting ones included.
+        max_in_flight: the highest number of items, including those that wait.
     """
 
     def __init__(self, work: Callable[[Item], None], threads: int, max_in_flight: int) -> None:

@@ -42,14 +42,14 @@ class Arrival(NamedTuple):
 class TritonPythonModel:
     """A router model.
 
-    `execute` takes each request's response sender and returns at once; a thread of the pool answers. Only
-    so a slow request does not block fast ones: a synchronous `execute` blocks its instance, and coroutines
-    share a small pool whose size cannot be configured.
+    `execute` takes each request's response sender and returns at once; a thread of the pool answers. This is
+    the only way to keep a slow request from blocking fast ones: a synchronous `execute` blocks its instance,
+    and coroutines share a small pool whose size cannot be configured.
     """
 
     @staticmethod
     def auto_complete_config(auto_complete_model_config: pb_utils.ModelConfig) -> pb_utils.ModelConfig:
-        """Complete inputs, outputs and batch size that config.pbtxt leaves out from the variants."""
+        """Fill in, from the variants, the inputs, outputs and batch size that config.pbtxt omits."""
         repository = Path(pb_utils.get_model_dir()).parent.parent
         model = read_router_model(auto_complete_model_config.as_dict(), repository)
         complete(auto_complete_model_config, model.signature)
@@ -79,7 +79,7 @@ class TritonPythonModel:
         self._name, self._router = model.name, router
         self._metrics = _metrics_writer(model, router, args["model_instance_name"])
         self._watcher = watch_config(model, router, pb_utils.Logger.log_info, pb_utils.Logger.log_warn)
-        gc.freeze()  # garbage collection while requests wait need not scan what stays until the end
+        gc.freeze()  # later garbage collections, while requests wait, need not scan these objects
         if self._metrics is not None:
             self._metrics.start()
         if self._watcher is not None:
@@ -125,7 +125,7 @@ class TritonPythonModel:
             send(arrival.sender, response)
 
     def _look_within_request(self) -> None:
-        """Call other models while a client's request is in flight, since only then it is safe."""
+        """Call other models while a client's request is in flight, which is the only safe time."""
         self._own_request.client_arrived()
         self._look()
         if self._warmup.waiting:

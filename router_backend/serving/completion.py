@@ -9,7 +9,7 @@ from router_backend.config.signature import Signature
 
 
 def complete(config: pb_utils.ModelConfig, signature: Signature) -> None:
-    """Add inputs, outputs and batch size that `config` leaves out, and the output for decisions.
+    """Add the inputs, outputs and batch size that `config` omits, and the output for decisions.
 
     Args:
         config: the router model's configuration, changed in place.

@@ -12,13 +12,8 @@ from router_backend.runtime.request_options import ParameterValue
 class Forwarder:
     """One request, to be forwarded to the chosen variant, and to others after a failure.
 
-    The input tensors are passed on without a copy, with the request's ID, sequence, timeout and trace.
-
-    Args:
-        request: the client's request.
-        inputs: its input tensors.
-        output_names: the outputs to request from the variant.
-        parameters: the request parameters that are not the router's.
+    The input tensors are passed on without a copy, with the request's ID, sequence, timeout and trace, and
+    with the parameters that are not the router's.
     """
 
     __slots__ = ("_inputs", "_output_names", "_parameters", "_request")

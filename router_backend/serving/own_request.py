@@ -24,10 +24,6 @@ class OwnRequest:
     are made during requests: those of clients, or this one.
 
     This request is a call itself. It is sent just after the model was loaded, or during a client's request.
-
-    Args:
-        model: the router model.
-        work: called while the request is in flight.
     """
 
     # A call before the server has started the threads that execute it would crash the server, too. It starts

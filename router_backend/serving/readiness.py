@@ -18,16 +18,11 @@ class Readiness:
     """Learns from calls which variants Triton has loaded.
 
     A call that fails because its variant is not loaded marks the variant as missing. At an interval, missing
-    variants are called without inputs: one that is loaded again complains about the inputs.
+    variants are called without inputs: one that is loaded reports that the inputs are missing.
 
     `is_model_ready` would give the same answer, but it raises while the server starts or shuts down, and then
     (Triton 24.10, and still in 2026) frees the error's text while this process reads it. That crashes this
     process while it holds a lock in shared memory, which takes down the whole server.
-
-    Args:
-        model: the router model.
-        router: learns which variants are ready.
-        errors: classifies the errors of variants.
     """
 
     def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:

@@ -24,15 +24,7 @@ from router_backend.serving.tensors import check_can_be_explained, context_of_re
 
 
 class RequestHandler:
-    """Answers the requests of one router model, from any number of threads.
-
-    Args:
-        model: the router model.
-        router: decides.
-        readiness: tracks which variants are loaded.
-        errors: classifies the errors of variants.
-        trace: records answered requests; `None` if there is no trace.
-    """
+    """Answers the requests of one router model. Thread-safe."""
 
     # Asking the server whether the client has canceled costs up to a tenth of a call, so the router asks
     # only for requests that were in its queue long enough to be canceled.
@@ -112,7 +104,7 @@ class RequestHandler:
             execution = attempt.succeeded(latency_ms)
             if self._trace is not None and execution is not None:
                 self._trace.observe(execution, arrived_s)
-        except Exception:  # noqa: BLE001 - a defect in a user's policy; the request is answered all the same
+        except Exception:  # noqa: BLE001 - a defect in a user's policy must not lose the answer
             pb_utils.Logger.log_error(traceback.format_exc())
 
     def _failed(self, attempt: Attempt, message: str) -> None:

@@ -23,11 +23,6 @@ class Warmup:
 
     The first call is not recorded, since it includes the variant's initialization. Synthetic strings and
     open dimensions would not be representative: a model that has them learns from its first requests instead.
-
-    Args:
-        model: the router model.
-        router: learns from the answers.
-        errors: classifies the errors of variants.
     """
 
     def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
@@ -49,7 +44,7 @@ class Warmup:
     def add(self, variant: str) -> None:
         """Queue a variant for the next `run`, unless it is known or its inputs cannot be synthesized.
 
-        With fewer answers than a warm-up has, all that is known may be its initialization.
+        Fewer answers than a warm-up has may all include the variant's initialization.
         """
         state = self._router.model(self._model.name).state(variant)
         known = state.answers >= len(self._batch_sizes)

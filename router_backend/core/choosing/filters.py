@@ -43,7 +43,7 @@ class Filter(NamedTuple):
 
 
 def excluded(state: VariantState, request: Request) -> str | None:
-    """Reject variants that the request excludes, most often since they already failed it."""
+    """Reject variants that the request excludes, usually because they already failed it."""
     if state.variant.name not in request.context.excluded_variants:
         return None
     return state.not_ready_reason or "excluded from this request"
@@ -110,12 +110,7 @@ taken back.
 
 
 class FilterPlan(NamedTuple):
-    """The filters for requests of one kind.
-
-    Args:
-        before: those that need no prediction.
-        after: those that need one.
-    """
+    """The filters for requests of one kind: those that need no prediction, and those that need one."""
 
     before: tuple[ReasonOut, ...]
     after: tuple[ReasonOut, ...]
@@ -131,12 +126,7 @@ class FilterPlan(NamedTuple):
 
 
 def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Filter:
-    """Return the filter that rejects devices without room for one more request.
-
-    Args:
-        capacity: what is in flight on each device.
-        limits: what each device may hold.
-    """
+    """Return the filter that rejects variants on devices without room for one more request."""
 
     def no_room(state: VariantState, request: Request) -> str | None:
         device = state.variant.device

@@ -37,12 +37,7 @@ class CandidateReport:
 
 
 class Ranking:
-    """Compares the candidates of one decision.
-
-    Args:
-        chosen: the name of the chosen candidate.
-        standings: all candidates.
-    """
+    """Compares the candidates of one decision with the chosen one."""
 
     def __init__(self, chosen: str, standings: Sequence[Standing]) -> None:
         self._standings = standings
@@ -84,7 +79,7 @@ def _cost(standing: Standing) -> float:
 
 
 def _score(lowest_cost: float, cost: float) -> float:
-    """Return a cost as a score in [0, 1]; only clamped here."""
+    """Return a cost as a score in [0, 1]."""
     if cost <= 0.0:
         return 1.0
     return min(1.0, max(0.0, lowest_cost / cost))

@@ -11,9 +11,6 @@ class UnitHash:
     BLAKE2b rather than a checksum: the CRC-32s of a unit with two salts differ by a constant, so that the
     arms of two experiments would be correlated.
 
-    Args:
-        salt: the purpose of the points.
-
     Examples:
         >>> arm = UnitHash("new_algorithm_v2")
         >>> arm.point("user-1") == UnitHash("new_algorithm_v2").point("user-1")

@@ -4,7 +4,7 @@ import math
 
 
 class DifferenceOfMeans:
-    """The treatment's mean less the control's, from answers whose arms were drawn with known probabilities.
+    """The treatment's mean minus the control's, from answers whose arms were drawn with known probabilities.
 
     Each answer y of either arm gives an unbiased estimate of the difference,
 
@@ -56,13 +56,7 @@ class DifferenceOfMeans:
         self._mean = self._squares = 0.0
 
     def update(self, treated: bool, value: float, fraction: float) -> None:
-        """Learn one answer, unless all units get the same arm.
-
-        Args:
-            treated: whether it is the treatment's.
-            value: what is compared.
-            fraction: the share f of units that got the treatment.
-        """
+        """Learn one answer, unless all units get the same arm; `fraction` is the treatment's share f."""
         if not 0.0 < fraction < 1.0:
             return
         seen = self._of_treatment + self._of_control

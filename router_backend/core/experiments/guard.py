@@ -12,10 +12,6 @@ class Guard:
     grown by an eighth, from `SLOW_FROM` answers on. Each test gets half of the rate of false stops. Each test
     assumes the fraction as the treatment's share, or its share of what was counted if that is higher, so that
     a unit that sends many requests does not stop it.
-
-    Args:
-        guardrails: the bounds.
-        control: the latencies of the control's answers.
     """
 
     SLOW_FROM = 100

@@ -11,13 +11,7 @@ from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
 class Change(NamedTuple):
-    """Experiments that were checked against every model, ready to be run.
-
-    Args:
-        experiments: by name.
-        running: what runs then, by model.
-        now_s: when they start.
-    """
+    """Experiments by name that were checked against every model, and what will run on each model."""
 
     experiments: dict[str, Experiment]
     running: Mapping[str, Running]
@@ -43,7 +37,7 @@ class ExperimentManager:
         return bool(self._experiments)
 
     def __iter__(self) -> Iterator[Experiment]:
-        """Iterate over the experiments that run, those stopped by their guardrails included."""
+        """Iterate over the running experiments, including those stopped by their guardrails."""
         return iter(self._experiments.values())
 
     def start(self, experiment: Experiment) -> None:

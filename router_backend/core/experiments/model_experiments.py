@@ -21,10 +21,6 @@ class ModelExperiments:
     The point comes from another hash than the arm and is the same for all experiments, so that no unit moves
     to another experiment when one starts or ends.
 
-    Args:
-        model_name: the model.
-        variants: the names of its variants.
-
     Attributes:
         running: the experiments by name.
     """
@@ -52,9 +48,7 @@ class ModelExperiments:
     def prepare(self, experiments: Sequence[Experiment], now_s: float) -> Running:
         """Return what would run after a change, without applying it, since it may fail for another model.
 
-        Args:
-            experiments: all that should run, of any model.
-            now_s: when new ones start; one that compares the same as before keeps its counts.
+        `experiments` are those of all models. One that compares the same as before keeps its counts.
 
         Raises:
             ConfigurationError: two would use the same requests, or a policy is for a variant that the model

@@ -40,7 +40,7 @@ class ModelReport:
         stopped_reason: why the guardrails have stopped the treatment; `None` if they have not.
         control: the arm that the treatment is compared with.
         treatment: the arm that is tried.
-        difference_ms: the treatment's mean latency less the control's, with answers weighted by the
+        difference_ms: the treatment's mean latency minus the control's, with answers weighted by the
             probability of their arm, so that it differs slightly from that of the two means above; `None` if
             an arm has fewer than 50 answers or is assigned by model.
         interval_ms: the 95 % confidence interval of the difference, valid no matter how often it is read.

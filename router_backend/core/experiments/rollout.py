@@ -60,12 +60,7 @@ def check_rollout(fraction: float, rollout: Sequence[RolloutStep]) -> None:
 
 
 def fraction_after(fraction: float, rollout: Sequence[RolloutStep], elapsed_s: float) -> float:
-    """Return the share of units that get the treatment.
-
-    Args:
-        fraction: the share at the start.
-        rollout: the steps, in order.
-        elapsed_s: seconds since the start.
+    """Return the share of units that get the treatment after some time; `fraction` is the share at the start.
 
     Examples:
         >>> fraction_after(0.1, [RolloutStep(3600.0, 0.5)], elapsed_s=60.0)

@@ -24,14 +24,7 @@ class RunningExperiment:
     Failures by the variant's fault and answers with a latency are counted; other ends are not, nor are
     retries.
 
-    Args:
-        experiment: what is compared.
-        model_name: the model.
-        variants: the names of its variants.
-        now_s: when it starts.
-
     Attributes:
-        experiment: what is compared.
         stopped_reason: why the guardrails have stopped the treatment; `None` if they have not.
 
     Raises:
@@ -67,12 +60,7 @@ class RunningExperiment:
         self._guard = self._new_guard()
 
     def change(self, experiment: Experiment, now_s: float) -> None:
-        """Continue with another rollout or other guardrails; counts and a stop stay.
-
-        Args:
-            experiment: one that compares the same.
-            now_s: when its rollout starts, if that has changed.
-        """
+        """Continue with another rollout or other guardrails; counts and a stop stay."""
         if (experiment.fraction, experiment.rollout) != (self.experiment.fraction, self.experiment.rollout):
             self._started_s = now_s
         watched = self.experiment.guardrails

@@ -42,12 +42,7 @@ class ShareTest:
         return f"{self.treated} of {self.treated + self.untreated}"
 
     def update(self, treated: bool, share: float) -> bool:
-        """Learn of one event; return whether the hypothesis is rejected.
-
-        Args:
-            treated: whether it occurred in the treatment.
-            share: the share f of the requests that the treatment gets.
-        """
+        """Learn of one event and the treatment's share f; return whether the hypothesis is rejected."""
         weight = share * self._ratio
         of_null = weight + 1.0 - share
         for i, r in enumerate(self.ALTERNATIVES):

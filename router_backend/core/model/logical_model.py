@@ -112,14 +112,7 @@ class LogicalModel:
         power_w: float | None = None,
         fault: Fault | None = None,
     ) -> Execution | None:
-        """Free the decision's place, and learn and count how the attempt ended.
-
-        Args:
-            decision: what `route` returned.
-            latency_ms: from sending to answer; `None` without a fault if the end says nothing (ignored).
-            memory_mb: measured memory of the request; `None` if not measured.
-            power_w: measured power of the request; `None` if not measured.
-            fault: how the variant failed; `None` if it did not.
+        """Free the decision's place, and learn and count its end, as `ModelRouter.record_execution` does.
 
         Returns:
             How the attempt ended; `None` if that was recorded before.

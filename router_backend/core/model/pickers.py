@@ -16,13 +16,6 @@ from router_backend.errors import ConfigurationError, RequestPolicyError
 class Pickers:
     """Finds the picker for each request. Not thread-safe: the model's lock guards it.
 
-    Args:
-        model_name: the model, for messages.
-        variants: the names of its variants.
-        policy: the model's own policy.
-        experiments: the experiments that its requests take part in.
-        rng: assigns requests without a unit to arms.
-
     Raises:
         ConfigurationError: the policy is for a variant that the model lacks.
     """

@@ -17,10 +17,6 @@ NOT_LOADED = "not ready: Triton has not loaded it"
 class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
-    Args:
-        states: the model's variants.
-        capacity: counts what is in flight on devices that have limits.
-
     Attributes:
         profiling: whether answers are learned from.
         counts: what is counted for the model.
@@ -62,10 +58,7 @@ class Recorder:
     def ended(self, decision: RoutingDecision, fault: Fault | None, now_s: float) -> Execution:
         """Count the end of an attempt that was not answered and whose place is free.
 
-        Args:
-            decision: the attempt's decision.
-            fault: how the variant failed; `None` if the end says nothing about it.
-            now_s: the time.
+        `fault` is how the variant failed; `None` if the end says nothing about it.
         """
         outcome = Outcome.IGNORED
         if fault is Fault.NOT_READY:

@@ -25,16 +25,7 @@ ANY_REQUEST = RoutingContext()
 
 
 class Selector:
-    """Makes the decisions of one model. Not thread-safe: the model's lock guards it.
-
-    Args:
-        model_name: the model.
-        states: its variants by name.
-        pickers: the policies.
-        settings: how to decide.
-        environment: what the model shares with the router's other models.
-        abandon: called with state and place if a decision is dropped unrecorded, from any thread.
-    """
+    """Makes the decisions of one model. Not thread-safe: the model's lock guards it."""
 
     def __init__(
         self,

@@ -126,12 +126,7 @@ class AdaptiveRoutingPolicy(Policy):
 
 
 class _UnitCosts:
-    """The cost of a ms of latency, a mJ of energy and a ms of prior, by weight and recent mean.
-
-    Args:
-        share: the weights by name.
-        step: how fast the means follow.
-    """
+    """The cost of a ms of latency, a mJ of energy and a ms of prior, by weight and recent mean."""
 
     __slots__ = ("_energy", "_latency", "_mean_mj", "_mean_ms", "_mean_prior_ms", "_step", "_work")
 

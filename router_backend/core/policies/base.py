@@ -82,11 +82,7 @@ class Policy(ABC):
         """
 
     def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
-        """Return the probability of each candidate; 1 for the lowest cost unless the policy draws.
-
-        Args:
-            candidates: those that were just scored.
-        """
+        """Return the probability of each scored candidate; 1 for the lowest cost unless the policy draws."""
         costs = [candidate.cost for candidate in candidates]
         lowest = costs.index(min(costs))
         return [float(index == lowest) for index in range(len(costs))]
@@ -95,7 +91,4 @@ class Policy(ABC):
         """Learn how an attempt ended that this policy chose, beyond what the router learns.
 
         Called for every end: `execution.latency_ms` is `None` unless the variant answered.
-
-        Args:
-            execution: how the attempt ended, with its decision.
         """

@@ -49,12 +49,7 @@ class CongestionPrice:
         self._own = own
 
     def set_costs(self, candidates: Sequence[Candidate], priority: int) -> None:
-        """Set each candidate's cost to (W + E + price) / weight, in ms.
-
-        Args:
-            candidates: at least one.
-            priority: of the request.
-        """
+        """Set each candidate's cost to (W + E + price) / weight, in ms."""
         busy = 0.0
         for candidate in candidates:
             busy += candidate.utilization

@@ -11,11 +11,7 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class Picker:
-    """A policy with the state of its exploration.
-
-    Args:
-        policy: scores the candidates.
-    """
+    """A policy with the state of its exploration."""
 
     __slots__ = ("_budget", "policy")
 
@@ -24,13 +20,7 @@ class Picker:
         self._budget = ExplorationBudget() if policy.explores else None
 
     def pick(self, candidates: Sequence[Candidate], request: Request, rng: random.Random) -> Choice:
-        """Return the choice among the candidates.
-
-        Args:
-            candidates: the variants that may serve the request, at least one.
-            request: the request.
-            rng: the only source of randomness.
-        """
+        """Return the choice among the candidates, at least one."""
         policy = self.policy
         policy.score(candidates, request)
         if policy.draws:

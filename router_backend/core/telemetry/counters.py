@@ -71,7 +71,7 @@ class ModelCounts:
 
     Args:
         decisions: decisions that were made or refused.
-        decision_s: their total duration, waiting for the lock included.
+        decision_s: their total duration, including the wait for the lock.
         refusals: requests without an answer, by reason.
         configs_accepted: changes of the settings that were applied.
         configs_refused: changes of the settings that were refused.

@@ -17,11 +17,7 @@ IN_PROCESS = "in_process"
 
 
 class RoutingCollector(Collector):
-    """Passes the metrics to prometheus-client.
-
-    Args:
-        metrics: the metrics at one moment.
-    """
+    """Passes the metrics to prometheus-client."""
 
     def __init__(self, metrics: RoutingMetrics) -> None:
         self._metrics = metrics

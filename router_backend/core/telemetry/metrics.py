@@ -75,13 +75,7 @@ class Metric(Generic[Source]):
 
 
 class Sample(NamedTuple):
-    """The value of one metric for one set of labels.
-
-    Args:
-        metric: the metric.
-        labels: the values of its labels, in their order.
-        value: in the metric's unit.
-    """
+    """The value of one metric, in its unit, for one set of labels."""
 
     metric: "Metric[Any]"
     labels: tuple[str, ...]
@@ -283,9 +277,7 @@ METRICS: tuple[Metric[Any], ...] = (*VARIANT_METRICS, *MODEL_METRICS)
 def samples(metrics: RoutingMetrics, router_instance: str) -> Iterator[Sample]:
     """Yield the values of all metrics.
 
-    Args:
-        metrics: the metrics at one moment.
-        router_instance: distinguishes this router's gauges from those of others that serve the same model.
+    `router_instance` distinguishes this router's gauges from those of others that serve the same model.
     """
     for model in metrics.models.values():
         for of_model in MODEL_METRICS:

@@ -24,7 +24,7 @@ class VariantMetrics:
         utilization: service time sent to it in the last seconds, per second and instance.
         breaker: the state of its breaker.
         ready: whether Triton has loaded it, as far as is known.
-        confidence: 1 less the relative standard deviation of the predicted service time.
+        confidence: 1 minus the relative standard deviation of the predicted service time.
     """
 
     variant: str

@@ -99,13 +99,7 @@ class Capacity:
         self._held: dict[Place, tuple[Device, float]] = {}
 
     def reason_out(self, device: Device, limits: DeviceLimits, memory_mb: float | None) -> str | None:
-        """Return why a device has no room for one more request; `None` if it has.
-
-        Args:
-            device: the device.
-            limits: its limits.
-            memory_mb: what the request is expected to take; `None` if unknown.
-        """
+        """Return why a device has no room for a request of `memory_mb` (if known); `None` if it has."""
         reason = _reason(device, limits, self.taken(device), memory_mb)
         if reason is not None and self._shared is not None and self._shared.forget_dead():
             reason = _reason(device, limits, self.taken(device), memory_mb)

@@ -39,9 +39,9 @@ class Load:
     once while fewer than `concurrency` run, otherwise when one before it leaves.
 
     The wait of a new request is 0 while an instance is free; otherwise the work in flight divided by the
-    concurrency, less the work that the other instances still have when the first becomes free (half a
-    service each). The remaining time of a running request is its prediction less its running time; an overdue
-    one is expected to take as long again as it is overdue; at least a tenth of the prediction always remains.
+    concurrency, minus the work that the other instances still have when the first becomes free (half a
+    service each). The remaining time of a running request is its prediction minus its running time; one that
+    is overdue is expected to take that long again; at least a tenth of the prediction always remains.
 
     Utilization is the service time dispatched in the last 2 s (exponentially faded) per instance.
 
@@ -122,13 +122,7 @@ class Load:
         return place
 
     def leave(self, place: Place, now_s: float, *, answered: bool) -> None:
-        """Free a place; the first waiting request starts instead.
-
-        Args:
-            place: what `enter` returned.
-            now_s: the time.
-            answered: whether the variant finished the request.
-        """
+        """Free a place, so that the first waiting request starts; `answered` if the variant finished."""
         self.in_flight -= 1
         if place.started_s is None:
             self.waiting.remove(place)

@@ -46,15 +46,7 @@ class ModelProfile:
     ) -> bool:
         """Learn from an answer, unless the rate of answers is so high that not all are needed.
 
-        Args:
-            size: the request's size x.
-            service_ms: its service time.
-            expected_ms: its predicted latency; 0 if there was no prediction.
-            latency_ms: from sending to answer.
-            now_s: the time.
-
-        Returns:
-            Whether the measurement was plausible.
+        Return whether the answer is plausible. `expected_ms` is its predicted latency, 0 if there is none.
         """
         if not self._pace.takes(now_s):
             return True

@@ -16,10 +16,6 @@ CLOCKS_AGREE_WITHIN = 1.1
 class VariantState:
     """One variant as the router knows it. Not thread-safe: the model's lock guards it.
 
-    Args:
-        variant: the variant.
-        coverage: share of latencies that the prediction interval should contain.
-
     Attributes:
         profile: what was learned.
         load: what is in flight.
