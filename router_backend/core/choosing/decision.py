@@ -207,7 +207,7 @@ class Execution(NamedTuple):
     Args:
         decision: request, variant, prediction, propensity.
         outcome: how it ended.
-        finished_s: when it ended.
+        finished_s: when its end was reported.
         latency_ms: from sending to answer; `None` if it was not answered or the measurement is implausible.
         service_ms: the part of the latency that is service; `None` as for `latency_ms`.
         fault: how the variant failed; `None` if it did not.

@@ -152,7 +152,7 @@ def passing(
 
 
 def take_back_resting(rejected: Rejected) -> list[VariantState]:
-    """Readmit the variants that were rejected only because their breaker is open; call if all were rejected.
+    """Return the variants that only their open breaker keeps out, as a last resort if all were rejected.
 
     A variant that failed a moment ago is better than no answer, unless its process is dead.
     """

@@ -1,4 +1,4 @@
-"""Assigns units to numbers by a hash that is the same in every process."""
+"""Maps units to numbers by a hash that is the same in every process."""
 
 import hashlib
 

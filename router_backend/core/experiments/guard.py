@@ -9,7 +9,7 @@ class Guard:
     """Two share tests: of the failures, and of the answers slower than the control's p99.
 
     The limit for slow answers is the p99 of the control's answers so far, updated whenever their number has
-    grown by an eighth, from `SLOW_FROM` answers on. Each test gets half of the rate of false stops. Each test
+    grown by an eighth, from `SLOW_FROM` answers on. Each test gets half of the rate of false stops, and
     assumes the fraction as the treatment's share, or its share of what was counted if that is higher, so that
     a unit that sends many requests does not stop it.
     """

@@ -141,7 +141,7 @@ class Load:
     def _start_next(self, now_s: float) -> None:
         place = self.waiting.popleft()
         self._waiting_ms = self._waiting_ms - place.predicted_ms if self.waiting else 0.0
-        # The departure may be recorded late, when this request was sent after it.
+        # The departure may be recorded late: this request may have been sent after it.
         place.started_s = max(place.dispatched_s, now_s)
         self.running.append(place)
 
