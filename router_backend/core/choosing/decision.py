@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol
 
-from router_backend.core.choosing.ranking import CandidateReport, Figures, Ranking
+from router_backend.core.choosing.ranking import CandidateReport, Ranking, Standing
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device
@@ -69,10 +69,10 @@ class RoutingDecision:
 
     __slots__ = (
         "_abandon",
-        "_figures",
         "_half_width",
         "_place",
         "_rejected",
+        "_standings",
         "arm",
         "chooser",
         "context",
@@ -118,7 +118,7 @@ class RoutingDecision:
         self.arm = arm
         self._half_width = state.profile.interval.half_width
         # The candidates' figures are overwritten by the next decision.
-        self._figures: list[Figures] = [
+        self._standings: list[Standing] = [
             (c.variant, c.cost, c.wait_ms, c.service_ms, c.variance) for c in candidates
         ]
         self._rejected = rejected
@@ -185,8 +185,8 @@ class RoutingDecision:
     def reason(self) -> str:
         """Why this variant was chosen, in a sentence."""
         expected = f"expected in {self.expected_latency_ms:.4g} ms"
-        total = len(self._figures) + len(self._rejected)
-        among = f"{len(self._figures)} of {total} variants could serve it"
+        total = len(self._standings) + len(self._rejected)
+        among = f"{len(self._standings)} of {total} variants could serve it"
         if self.probe:
             return f"tried to learn more about '{self.variant}' by '{self.policy}', {expected}; {among}"
         return f"best by '{self.policy}', {expected}; {among}"
@@ -198,7 +198,7 @@ class RoutingDecision:
 
     @property
     def _ranking(self) -> Ranking:
-        return Ranking(self.variant, self._figures)
+        return Ranking(self.variant, self._standings)
 
 
 class Execution(NamedTuple):

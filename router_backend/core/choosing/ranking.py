@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from router_backend.core.records.variant import Device, Variant
 
-Figures = tuple[Variant, float, float, float, float]
+Standing = tuple[Variant, float, float, float, float]
 """A candidate's variant, cost, predicted wait and service time in ms, and relative variance of the latter."""
 
 
@@ -39,15 +39,15 @@ class CandidateReport:
 class Ranking:
     """Compares the candidates of one decision with the chosen one."""
 
-    def __init__(self, chosen: str, figures: Sequence[Figures]) -> None:
-        self._figures = figures
-        self._chosen = next(each for each in figures if each[0].name == chosen)
-        self._others = sorted((each for each in figures if each is not self._chosen), key=_cost)
+    def __init__(self, chosen: str, standings: Sequence[Standing]) -> None:
+        self._standings = standings
+        self._chosen = next(each for each in standings if each[0].name == chosen)
+        self._others = sorted((each for each in standings if each is not self._chosen), key=_cost)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """The other candidates, the next best first."""
-        return tuple(each[0].name for each in self._others)
+        return tuple(standing[0].name for standing in self._others)
 
     @property
     def confidence(self) -> float:
@@ -67,15 +67,15 @@ class Ranking:
 
     def reports(self) -> Iterator[CandidateReport]:
         """Yield a report on every candidate."""
-        lowest = min(map(_cost, self._figures))
-        for variant, cost, wait_ms, service_ms, _ in self._figures:
+        lowest = min(map(_cost, self._standings))
+        for variant, cost, wait_ms, service_ms, _ in self._standings:
             yield CandidateReport(
                 variant.name, variant.device, _score(lowest, cost), wait_ms + service_ms, None
             )
 
 
-def _cost(figures: Figures) -> float:
-    return figures[1]
+def _cost(standing: Standing) -> float:
+    return standing[1]
 
 
 def _score(lowest_cost: float, cost: float) -> float:
