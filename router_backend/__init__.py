@@ -1,4 +1,4 @@
-"""The model router: a library that chooses (`core`), and the Triton backend around it (`serving`)."""
+"""The model router: a library that decides (`core`), and the Triton backend around it (`serving`)."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ register_policies(*BASELINES)
 
 
 def __getattr__(name: str) -> Any:
-    """What belongs to the configuration is imported when it is asked for: the deciding part does without."""
+    """Import what belongs to the configuration on first use: routing works without it."""
     if name == "ModelRouterConfigBuilder":
         from router_backend.config.builder import ModelRouterConfigBuilder
 

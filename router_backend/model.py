@@ -1,9 +1,9 @@
-"""What Triton loads: `backends/router_backend/model.py` of every model with `backend: "router_backend"`."""
+"""The file that Triton loads for every model with `backend: "router_backend"`."""
 
 import sys
 from pathlib import Path
 
-# Triton puts this folder on the path, not the one that holds the package.
+# Triton adds this folder to the path, not the one that contains the package.
 _PACKAGE_PARENT = str(Path(__file__).resolve().parent.parent)
 if _PACKAGE_PARENT not in sys.path:
     sys.path.append(_PACKAGE_PARENT)

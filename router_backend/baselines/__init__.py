@@ -1,7 +1,7 @@
-"""Routers of the field to compare with: one file each, true to its source.
+"""Published routing algorithms to compare with, one per file, each faithful to its source.
 
-They keep the state of their originals instead of the latency that this router learns. Breaker, filters and
-warm-up are outside of every policy, so the baselines get the same.
+They keep the state of their originals instead of using the latency that this router learns. Breaker, filters
+and warm-up are not part of policies, so the baselines get the same.
 """
 
 from router_backend.baselines.c3 import C3Policy
@@ -29,4 +29,4 @@ BASELINES = (
     LinUcbPolicy,
     OfflineProfilePolicy,
 )
-"""In the order in which documentation and simulator list them."""
+"""In the order of the documentation and the simulator."""

@@ -14,9 +14,9 @@ class Replica:
     """The moving averages that C3 keeps of one server: ȳ = α·y + (1 - α)·ȳ, α = 0.9, from 0.
 
     Attributes:
-        latency_ms: R, what the client sees.
+        latency_ms: R, as the client sees it.
         service_ms: 1/μ.
-        queue: q, what an answer leaves behind at the server.
+        queue: q, the requests at the server when an answer leaves.
     """
 
     ALPHA = 0.9
@@ -37,11 +37,11 @@ class Replica:
 class C3Policy(Policy):
     """argmin Ψ = R - 1/μ + q̂³/μ with q̂ = 1 + n·o + q, o in flight from this client, n clients.
 
-    The cube keeps clients away from long queues even of fast servers. This is the ranking alone; C3's rate
-    control, which limits what each client sends to each server, belongs to its many clients.
+    The cube keeps clients away from long queues, even at fast servers. C3's rate control, which limits what
+    each of many clients sends to a server, is left out: the router is the only client, n = 1.
 
-    The router is the only client, n = 1. In C3 the server reports q and 1/μ with each answer; here q is
-    what is in flight when the answer comes, and the service time is the latency less the wait.
+    In C3 the server reports q and 1/μ with each answer; here q is what is in flight when the answer arrives,
+    and the service time is the latency minus the wait.
 
     References:
         Suresh et al., C3: Cutting Tail Latency in Cloud Data Stores via Adaptive Replica Selection,

@@ -1,4 +1,4 @@
-"""Exp3: a bandit that assumes nothing of how rewards come about."""
+"""Exp3: a bandit that makes no assumption about rewards."""
 
 import math
 from collections import defaultdict
@@ -15,7 +15,7 @@ class Exp3Policy(Policy):
     """Draws candidate k with p = (1 - γ)·w/Σw + γ/K, and learns w ← w·e^(γ·(r/p)/K). The cost is 1 - p.
 
     γ = min(1, √(K ln K / ((e - 1)·T))) for K candidates and a horizon of T = 10,000 requests. The original
-    takes rewards r in [0, 1]; a latency y becomes ȳ/(ȳ + y), ȳ the mean of all so far: a half on average.
+    has rewards r in [0, 1]; here a latency y gives ȳ/(ȳ + y) with the mean ȳ so far: a half on average.
 
     References:
         Auer, Cesa-Bianchi, Freund, Schapire, The Nonstochastic Multiarmed Bandit Problem, SIAM J. Comput.
@@ -38,11 +38,11 @@ class Exp3Policy(Policy):
             candidate.cost = 1.0 - probability
 
     def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
-        """Draw by the weights, or now and then any."""
+        """Return the mixture of the weights' shares and a uniform distribution."""
         return [1.0 - candidate.cost for candidate in candidates]
 
     def observe(self, execution: Execution) -> None:
-        """Raise the weight of the variant by its reward, the more the less often it is drawn."""
+        """Raise the weight of the variant by its reward, divided by the probability of drawing it."""
         latency_ms = execution.latency_ms
         if latency_ms is None or execution.service_ms is None:
             return

@@ -9,10 +9,10 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class LeastRequestPolicy(Policy):
-    """The candidate with the fewest requests in flight, of m equal ones each with the probability 1/m.
+    """The candidate with the fewest requests in flight; of m equal ones, each with probability 1/m.
 
-    The cost is the number in flight. Envoy's own default looks at two random hosts (`p2c` here); this is its
-    `selection_method: FULL_SCAN`, which costs nothing with a handful of variants and is never worse.
+    The cost is the number in flight. Envoy's default compares two random hosts (`p2c` here); this is its
+    `selection_method: FULL_SCAN`, which is cheap with a handful of variants and never worse.
 
     References:
         Envoy, envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.
@@ -26,7 +26,7 @@ class LeastRequestPolicy(Policy):
             candidate.cost = float(candidate.in_flight)
 
     def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
-        """Draw among the least loaded."""
+        """Return equal probabilities for the candidates with the fewest requests in flight."""
         fewest = min(candidate.cost for candidate in candidates)
-        least = [candidate.cost == fewest for candidate in candidates]
-        return [is_least / sum(least) for is_least in least]
+        equal = [candidate.cost == fewest for candidate in candidates]
+        return [is_equal / sum(equal) for is_equal in equal]

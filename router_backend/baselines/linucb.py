@@ -38,7 +38,7 @@ class DiscountedRidge:
         self._b = [self.DISCOUNT * value for value in self._b]
 
     def update(self, features: Vector, y: float) -> None:
-        """Learn that y was observed at φ."""
+        """Learn an observation y at φ."""
         for i, left in enumerate(features):
             self._b[i] += y * left
             for j, right in enumerate(features):
@@ -46,18 +46,18 @@ class DiscountedRidge:
                 self._v_squared[i][j] += left * right
 
     def predict(self, features: Vector) -> tuple[float, float]:
-        """The estimate at φ, and its width in standard deviations of the noise."""
+        """Return the estimate at φ and its width in standard deviations of the noise."""
         direction = _solve(self._v, features)
         variance = _dot(direction, [_dot(row, direction) for row in self._v_squared])
         return _dot(self._b, direction), math.sqrt(max(0.0, variance))
 
 
 class LinUcbPolicy(Policy):
-    """argmin bᵀV⁻¹φ - α·σ·√(φᵀV⁻¹ṼV⁻¹φ): the latency as it may be at best, linear in φ = (1, x, n).
+    """argmin bᵀV⁻¹φ - α·σ·√(φᵀV⁻¹ṼV⁻¹φ): the lowest plausible latency, linear in φ = (1, x, n).
 
-    x is the request's size, n what is in flight. Every variant has coefficients of its own, and every answer
-    fades those of all: together they are one D-LinUCB whose features are zero but for one variant's.
-    α = 1 + √(ln(2/δ)/2) with δ = 0.05, σ² the equally faded mean of squared errors of the estimate.
+    x is the request's size, n the number in flight. Every variant has its own coefficients, and every answer
+    fades those of all: together they are one D-LinUCB whose features are zero except for one variant's.
+    α = 1 + √(ln(2/δ)/2) with δ = 0.05, and σ² is the equally faded mean squared error of the estimate.
     γ is 1 - (B/(dT))^(2/3) for T = 6,000 requests, four variants, d = 12, and a variation B of 6.
 
     References:
@@ -75,7 +75,7 @@ class LinUcbPolicy(Policy):
         self._squared_errors = self._answers = 0.0
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the lowest latency that is still plausible as cost."""
+        """Set the lowest plausible latency as cost."""
         noise_ms = math.sqrt(self._squared_errors / self._answers) if self._answers else 0.0
         for candidate in candidates:
             arm = self._arms[candidate.variant.name]
@@ -83,7 +83,7 @@ class LinUcbPolicy(Policy):
             candidate.cost = latency_ms - self.WIDTH * noise_ms * width
 
     def observe(self, execution: Execution) -> None:
-        """Learn the latency at the size and the queue of the request, and how wrong the estimate was."""
+        """Learn the latency at the request's size and queue, and the error of the estimate."""
         latency_ms = execution.latency_ms
         if latency_ms is None or execution.service_ms is None:
             return
@@ -102,7 +102,7 @@ def _identity(size: int, value: float) -> Matrix:
 
 
 def _fade(matrix: Matrix, kept: float, towards: float) -> None:
-    """Fade a matrix M: kept·M + (1 - kept)·towards·I."""
+    """Replace a matrix M by kept·M + (1 - kept)·towards·I."""
     for i, row in enumerate(matrix):
         row[:] = [kept * value for value in row]
         row[i] += (1.0 - kept) * towards
@@ -113,7 +113,7 @@ def _dot(left: Vector, right: Vector) -> float:
 
 
 def _solve(matrix: Matrix, right: Vector) -> Vector:
-    """The solution of a symmetric, positive definite system: elimination, then substitution from below."""
+    """Solve a symmetric positive definite system by Gaussian elimination and back substitution."""
     rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
     for k, pivot_row in enumerate(rows):
         for row in rows[k + 1 :]:

@@ -1,4 +1,4 @@
-"""Shortest expected delay with a profile that is measured once."""
+"""Shortest expected delay by a profile that is measured once."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from router_backend.core.variants.load import Load, Place
 
 
 class FrozenLaw:
-    """The affine law a + c·x of a variant's first executions, warm-up included, which never changes again."""
+    """The affine law a + c·x of a variant's first executions, including the warm-up, which is then frozen."""
 
     EXECUTIONS = 16
 
@@ -26,18 +26,18 @@ class FrozenLaw:
         self._executions = 0
 
     def update(self, x: float, service_ms: float) -> None:
-        """Learn that a request of size x was served in `service_ms`, if it is one of the first."""
+        """Learn the service time of a request of size x, if it is one of the first."""
         if self._executions < self.EXECUTIONS:
             self._law.update(x, service_ms)
             self._executions += 1
 
     def predict(self, x: float) -> float:
-        """Predicted service time in ms; 0 before the first execution."""
+        """Return the predicted service time in ms; 0 before the first execution."""
         return self._law.predict(x)
 
 
 class FrozenQueue:
-    """What is in flight at one variant, each request with what the profile predicted when it was sent.
+    """The requests in flight at one variant, with the service times that the profile predicted for them.
 
     Args:
         concurrency: how many requests the variant serves at once.
@@ -54,7 +54,7 @@ class FrozenQueue:
         self._sent.append((now_s, self._load.enter(service_ms, now_s)))
 
     def ended(self, sent_s: float, now_s: float, *, answered: bool) -> None:
-        """Remove the request that was sent then, if it is there."""
+        """Remove the request that was sent at `sent_s`, if it is in the queue."""
         for index, (each_s, place) in enumerate(self._sent):
             if each_s == sent_s:
                 del self._sent[index]
@@ -65,7 +65,7 @@ class FrozenQueue:
         """Return the wait of a request that is sent now.
 
         Args:
-            in_flight: how many requests are there; of more than that, the oldest were dropped unrecorded.
+            in_flight: the number in flight; if the queue has more, the oldest were dropped unrecorded.
             now_s: the time.
         """
         while len(self._sent) > in_flight:
@@ -74,13 +74,13 @@ class FrozenQueue:
 
 
 class OfflineProfilePolicy(Policy):
-    """argmin W + S, with S by a profile that never changes, and W by the same profile from what is in flight.
+    """argmin W + S, with S from a fixed profile, and W from the same profile and what is in flight.
 
-    Profilers run before deployment, so that drift, cliffs between the sizes they tried, and work that
-    appears later are unknown to them. Until a variant's first execution S is the router's guess.
+    A profile measured before deployment does not know drift, jumps between the measured sizes, or later
+    load. Until a variant's first execution, S is the router's guess.
 
     Args:
-        laws: exact service times in ms by size x for variants by name; the others' laws are learned.
+        laws: exact service time in ms as a function of size x, by variant; the others are learned.
 
     References:
         Shortest expected delay: arXiv 1509.03535. Profiles: INFaaS, ATC 2021; Clockwork, OSDI 2020.
@@ -94,7 +94,7 @@ class OfflineProfilePolicy(Policy):
         self._queues: dict[str, FrozenQueue] = {}
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the expected delay as cost; the candidate of lowest cost is sent the request now."""
+        """Set the expected delay as cost, and add the request to the queue of the lowest."""
         for candidate in candidates:
             wait_ms = self._queue(candidate).wait_ms(candidate.in_flight, request.now_s)
             candidate.cost = wait_ms + self._service_ms(candidate)
@@ -102,7 +102,7 @@ class OfflineProfilePolicy(Policy):
         self._queue(pick).sent(self._service_ms(pick), request.now_s)
 
     def observe(self, execution: Execution) -> None:
-        """Learn the service time, if it is one of the first."""
+        """Remove the request from the queue, and learn its service time if it is one of the first."""
         queue = self._queues.get(execution.variant)
         if queue is not None:
             answered = execution.outcome is Outcome.SUCCESS

@@ -12,10 +12,10 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class PeakEwma:
-    """A moving average of latencies that jumps up to every peak and comes down slowly.
+    """A moving average of latencies that jumps up to every peak and decays slowly.
 
-    With w = e^(-Δt / τ), τ = 10 s: L = y where y > L, else L·w + y·(1 - w). Reading it counts as seeing a
-    latency of 0, so that a variant that is not used is forgiven.
+    With w = e^(-Δt / τ), τ = 10 s: L = y where y > L, else L·w + y·(1 - w). Reading it counts as a latency
+    of 0, so that the average of an unused variant decays.
 
     Examples:
         >>> average = PeakEwma()
@@ -40,19 +40,18 @@ class PeakEwma:
         self._updated_s = now_s
 
     def read(self, now_s: float) -> float:
-        """The average now, in ms."""
+        """Return the current average in ms."""
         self.update(0.0, now_s)
         return self._latency_ms
 
 
 class PeakEwmaPolicy(Policy):
-    """argmin L · (n + 1): the Peak EWMA of the latency, times the requests in flight with this one.
+    """argmin L · (n + 1): the Peak EWMA of the latency, times the requests in flight including this one.
 
-    A candidate of which nothing is known costs nothing while it is idle, so that it is tried, and more than
-    all others until its first answer comes.
+    An unknown candidate costs nothing while it is idle, so that it is tried, and more than all others until
+    its first answer.
 
-    Finagle compares two candidates drawn at random; with a handful of variants all are compared, which is
-    the stronger form.
+    Finagle compares two candidates drawn at random; here all are compared, which is never worse.
 
     References:
         Finagle, com.twitter.finagle.loadbalancer.PeakEwma, `decayTime` 10 s.

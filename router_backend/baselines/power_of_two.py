@@ -9,15 +9,14 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class PowerOfTwoPolicy(Policy):
-    """Of two different candidates drawn at random the one with fewer requests in flight; the first, if equal.
+    """Of two candidates drawn at random, the one with fewer requests in flight; the first if equal.
 
-    The cost is the number in flight. Of the K (K - 1) ordered draws, a candidate with n in flight wins as
-    the first against all with n or more, as the second against all with more than n.
+    The cost is the number in flight. Of the K (K - 1) ordered draws without replacement, a candidate with n
+    in flight wins as the first against all with n or more, and as the second against all with more than n.
 
     References:
-        Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 2001. Finagle's
-        P2C draws two different ones, as here; Envoy's least request with its default `choice_count` of 2
-        draws with replacement.
+        Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 2001. Finagle's P2C
+        draws without replacement, as here; Envoy's least request (default `choice_count` 2) with it.
     """
 
     name: ClassVar[str] = "p2c"
@@ -28,12 +27,12 @@ class PowerOfTwoPolicy(Policy):
             candidate.cost = float(candidate.in_flight)
 
     def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
-        """Draw two, keep the less loaded: count the ordered draws that each candidate wins."""
+        """Return the share of the ordered draws that each candidate wins."""
         costs = [candidate.cost for candidate in candidates]
         draws = len(costs) * (len(costs) - 1)
         return [_draws_won(costs, own) / draws for own in costs] if draws else [1.0]
 
 
 def _draws_won(costs: Sequence[float], own: float) -> int:
-    """Return how many ordered draws a candidate of cost `own` wins, itself among the `costs`."""
+    """Return how many ordered draws a candidate of cost `own` wins, which is one of the `costs`."""
     return sum((cost >= own) + (cost > own) for cost in costs) - 1

@@ -12,7 +12,7 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class Replica:
-    """What a server tells when it is probed: the median of recent latencies that met the same queue."""
+    """What a server answers to a probe: the median of recent latencies at the same queue length."""
 
     RECENT = 64
 
@@ -22,11 +22,11 @@ class Replica:
         self._answers: deque[tuple[int, float]] = deque(maxlen=self.RECENT)
 
     def update(self, in_flight: int, latency_ms: float) -> None:
-        """Learn the latency of a request that met so many others."""
+        """Learn the latency of a request that arrived with so many others in flight."""
         self._answers.append((in_flight, latency_ms))
 
     def latency_ms(self, in_flight: int) -> float:
-        """The median where as many were in flight, or as nearly as many as was seen; 0: nothing was."""
+        """Return the median latency at the observed number in flight that is nearest; 0 before the first."""
         if not self._answers:
             return 0.0
         distance = min(abs(met - in_flight) for met, _ in self._answers)
@@ -34,18 +34,18 @@ class Replica:
 
 
 class PrequalPolicy(Policy):
-    """Hot-cold lexicographic: the cold candidate of least latency or, where all are hot, the least loaded.
+    """Hot-cold lexicographic: the cold candidate of lowest latency or, if all are hot, of lowest load.
 
-    A candidate is hot when its requests in flight (RIF) exceed the quantile Q = 2^(-1/4) ≈ 0.84 of the RIF
-    seen lately. The cost is the estimated latency of a cold one, and of a hot one its RIF beyond any latency.
+    A candidate is hot if its requests in flight (RIF) exceed the quantile Q = 2^(-1/4) ≈ 0.84 of recent RIF.
+    The cost of a cold candidate is its estimated latency, and that of a hot one its RIF above any latency.
 
-    Prequal's clients are many and blind: they probe 3 servers a request, choose from a pool of up to 16
-    answers, and need rules of ageing, reuse and removal for these. The router has seen every request itself,
-    so that every choice has a fresh answer of every candidate; those rules have nothing left to do.
+    Prequal's many clients do not see each other: they probe 3 servers per request, choose from a pool of up
+    to 16 answers, and need rules for aging, reuse and removal. The router sees every request, so that every
+    decision has a fresh answer of every candidate, and needs none of these rules.
 
     References:
         Wydrowski et al., Load is not what you should balance: Introducing Prequal, NSDI 2024,
-        arXiv 2312.10172. It leaves open how much is recent: here 64 latencies a variant and 128 RIF.
+        arXiv 2312.10172. It does not define "recent": here it means 64 latencies per variant and 128 RIF.
     """
 
     name: ClassVar[str] = "prequal"
@@ -59,7 +59,7 @@ class PrequalPolicy(Policy):
         self._recent: deque[int] = deque(maxlen=self.RECENT)
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the latency of cold candidates as cost, the load of hot ones beyond it."""
+        """Set the latency of cold candidates and the load of hot ones as cost."""
         self._recent.extend(candidate.in_flight for candidate in candidates)
         limit = sorted(self._recent)[int(self.QUANTILE * len(self._recent))]
         for candidate in candidates:
@@ -70,6 +70,6 @@ class PrequalPolicy(Policy):
                 candidate.cost = self._replicas[candidate.variant.name].latency_ms(in_flight)
 
     def observe(self, execution: Execution) -> None:
-        """Learn the latency at the queue that the request met."""
+        """Learn the latency at the queue length on arrival."""
         if execution.latency_ms is not None and execution.service_ms is not None:
             self._replicas[execution.variant].update(execution.decision.in_flight, execution.latency_ms)

@@ -1,4 +1,4 @@
-"""The variants in turn."""
+"""Round robin."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,10 +10,10 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class RoundRobinPolicy(Policy):
-    """The candidate whose last turn is longest ago; its cost is the number of the request that it had then.
+    """The candidate whose last turn is longest ago; the cost is the number of its last request.
 
-    With the same candidates every time this is the counter modulo K that balancers keep; where candidates
-    come and go, each one still gets its turn, and one that returns does not get those it missed.
+    With constant candidates this is a load balancer's counter modulo K. If candidates come and go, each one
+    still gets its turn, and one that returns does not make up for turns that it missed.
     """
 
     name: ClassVar[str] = "round_robin"
@@ -23,7 +23,7 @@ class RoundRobinPolicy(Policy):
         self._last_turn: dict[str, int] = {}
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the last turn as cost; the candidate of lowest cost has its turn now."""
+        """Set the last turn as cost, and note that the lowest has its turn now."""
         for candidate in candidates:
             candidate.cost = float(self._last_turn.get(candidate.variant.name, 0))
         self._requests += 1

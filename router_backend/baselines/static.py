@@ -1,4 +1,4 @@
-"""Always the same variant: what an operator does by hand."""
+"""A fixed variant, as an operator would configure by hand."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class StaticPolicy(Policy):
 
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> StaticPolicy:
-        """The policy for the variant that follows the colon.
+        """Return the policy for the variant after the colon.
 
         Raises:
-            ConfigurationError: no variant follows, or there are parameters.
+            ConfigurationError: no variant follows the colon, or there are parameters.
         """
         cls.refuse_parameters(parameters)
         if not argument:
@@ -40,10 +40,10 @@ class StaticPolicy(Policy):
         return cls(argument)
 
     def check(self, variants: Collection[str]) -> None:
-        """Refuse a model that has no variant of that name.
+        """Check that the model has the variant.
 
         Raises:
-            ConfigurationError: it has not.
+            ConfigurationError: it has no variant of that name.
         """
         if self._variant not in variants:
             raise ConfigurationError(

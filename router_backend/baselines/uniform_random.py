@@ -1,4 +1,4 @@
-"""Any variant, by chance alone."""
+"""A variant drawn uniformly at random."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -19,5 +19,5 @@ class RandomPolicy(Policy):
             candidate.cost = 0.0
 
     def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
-        """Draw any."""
+        """Return equal probabilities."""
         return [1.0 / len(candidates)] * len(candidates)

@@ -1,4 +1,4 @@
-"""The life of one request: which variant to try next, and what each end means for the variants."""
+"""The life of one request: which variant to try next, and what the end of each attempt means."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from router_backend.errors import DeadlineError, NoVariantError, RouterError, Va
 
 
 class Dispatch:
-    """One request on its way through the variants. It starts nothing itself: whoever forwards drives it.
+    """One request and its attempts at variants.
 
     A state machine without threads, timers or I/O, so that a thread, a callback, a simulator or an event
-    loop can drive it. Ask for the next attempt, forward the request there, and report how the attempt ended;
-    repeat until one succeeds or there is no further attempt.
+    loop can drive it: get the next attempt, forward the request to its variant, and report how the attempt
+    ended, until one succeeds or there is no further attempt.
 
-    The rules, for every way to serve requests:
+    The rules, for all callers:
 
-    - A variant that was tried is not tried again for the same request.
-    - A deadline is that of the whole request: each attempt gets what is left of it.
-    - A dead process counts as the variant's failure at once; no request is to blame for it.
+    - A variant is tried at most once per request.
+    - The deadline is that of the whole request: each attempt gets what is left of it.
+    - A dead process counts as the variant's failure at once, since it is not the request's fault.
     - An error may be the request's own fault. It counts as the variant's failure only if another variant
       answers the same request, and is ignored otherwise.
-    - A variant that is not ready gets no more requests until it is reported ready. It never failed.
+    - A variant that is not ready gets no more requests until it is reported ready. This is not a failure.
 
-    Not thread-safe: one request is driven by one thread at a time.
+    Not thread-safe: one thread at a time may drive a request.
 
     Args:
         model: the logical model.
@@ -78,15 +78,13 @@ class Dispatch:
         return [attempt for attempt in self.attempts if attempt.fault is not None]
 
     def next_attempt(self) -> Attempt:
-        """Decide which variant is tried next and reserve its place.
+        """Choose the variant to try next and reserve its place.
 
         It may be asked for while other attempts are open; if there is none, these may still answer.
 
         Raises:
-            InvalidRequestError: no variant could ever serve this request.
-            NoVariantError: every variant is rejected at the moment.
-            DeadlineError: none would answer in time, and such requests are refused.
-            VariantsFailedError: no further variant can be tried; the text has the error of each that was.
+            InvalidRequestError, NoVariantError, DeadlineError: as `ModelRouter.route_request`.
+            VariantsFailedError: no variant is left to try; the text has the errors of those that were tried.
         """
         attempts = self.attempts
         try:
@@ -103,7 +101,7 @@ class Dispatch:
         return attempt
 
     def cancel(self) -> None:
-        """End the request without an answer: what is not decided yet says nothing about the variants."""
+        """End the request without an answer: errors so far do not count as failures of their variants."""
         self._ended = True
         with ExitStack() as ends:  # each is recorded, even if a policy that a user wrote raises at another
             for attempt in reversed(self.attempts):
@@ -140,14 +138,14 @@ class Dispatch:
             self._conclude(None)
 
     def _conclude(self, fault: Fault | None) -> None:
-        """Count the errors that waited for another variant's answer."""
+        """Count the errors whose blame was undecided until the request ended."""
         undecided, self._undecided = self._undecided, []
         with ExitStack() as ends:
             for attempt in reversed(undecided):
                 ends.callback(self._model.conclude, attempt.decision, fault)
 
     def _remaining_context(self) -> RoutingContext:
-        """Return the request without the variants that were tried, and with the time that has passed."""
+        """Return the request for its next attempt: tried variants excluded, elapsed time added."""
         context = self._context
         tried = {attempt.decision.variant for attempt in self.attempts}
         passed_ms = max(0.0, self._model.now_s() - self._started_s) * 1e3
@@ -158,7 +156,7 @@ class Dispatch:
         )
 
     def _as_final(self, error: RouterError) -> RouterError:
-        """Return the error that the client gets when no further attempt can be made."""
+        """Return the error for the client when there is no further attempt."""
         no_variant = isinstance(error, NoVariantError) and not isinstance(error, DeadlineError)
         failed = [attempt for attempt in self.failures if attempt.fault is not Fault.NOT_READY]
         if not no_variant or not failed:
@@ -174,11 +172,11 @@ class Attempt:
 
     Args:
         dispatch: the request.
-        decision: the decision that it follows from.
+        decision: its decision.
 
     Attributes:
         decision: the same.
-        fault: how the variant failed; `None` if it did not, so far.
+        fault: how the variant failed; `None` if it has not.
         message: the variant's error; empty if it did not fail.
     """
 
@@ -213,8 +211,8 @@ class Attempt:
 
         Args:
             latency_ms: from sending to answer.
-            memory_mb: memory that the request was seen to take; `None` if it was not measured.
-            power_w: power that was seen to be drawn for it; `None` if it was not measured.
+            memory_mb: measured memory of the request; `None` if not measured.
+            power_w: measured power of the request; `None` if not measured.
 
         Returns:
             How the attempt ended; `None` if that was reported before.
@@ -227,7 +225,7 @@ class Attempt:
 
         Args:
             fault: how the variant failed.
-            message: its error.
+            message: the variant's error.
         """
         dispatch = self.close()
         if dispatch is not None:

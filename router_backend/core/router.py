@@ -1,4 +1,4 @@
-"""`ModelRouter`: decides which variant serves a request, and learns from how it went."""
+"""`ModelRouter`: decides which variant serves a request, and learns from the outcome."""
 
 import random
 import threading
@@ -29,13 +29,13 @@ from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
 class ModelRouter:
-    """Routes requests of logical models to their variants. Thread-safe; no lock is held over a call.
+    """Routes requests of logical models to their variants. Thread-safe.
 
     Args:
         settings: how to decide; the defaults if `None`.
-        capacity: counts what is in flight on devices that have limits; of this router alone if `None`.
-        clock: returns seconds and never goes back; the only source of time.
-        rng: the only source of chance; with a seeded one every decision can be replayed.
+        capacity: counts what is in flight on devices that have limits; only for this router if `None`.
+        clock: returns monotonic seconds; the only source of time.
+        rng: the only source of randomness; with a seed, every decision can be replayed.
         filters: decide which variants may serve a request.
 
     Attributes:
@@ -79,16 +79,16 @@ class ModelRouter:
         characteristics: ModelCharacteristics | None = None,
         settings: ModelSettings | None = None,
     ) -> None:
-        """Make a logical model known.
+        """Register a logical model.
 
         Args:
-            model_name: what clients call it.
+            model_name: its name for clients.
             variants: the models that can serve it, at least one, each once.
-            characteristics: what it is made of, for the variants that do not state it themselves.
-            settings: settings of its own; the router's for its name if `None`.
+            characteristics: its properties, for variants that do not state their own.
+            settings: its own settings; the router's for its name if `None`.
 
         Raises:
-            ConfigurationError: it is registered already, has no variants, or one twice, or cannot take part
+            ConfigurationError: it is already registered, has no variants or a duplicate, or cannot take part
                 in an experiment that is for it.
         """
         if characteristics is not None:
@@ -110,17 +110,17 @@ class ModelRouter:
             self._models[model_name] = model
 
     def set_routing_policy(self, policy: PolicySource) -> None:
-        """Choose by another policy from now on; what the profiles learned stays.
+        """Use another policy from now on; what was learned stays.
 
         Args:
             policy: a name, a subclass of `Policy`, or a factory of policies; each model gets its own.
 
         Raises:
-            ConfigurationError: no policy has that name, it is an object, or it is for a variant that a model
-                lacks; then nothing has changed.
+            ConfigurationError: no policy has that name, it is a policy object, or it is for a variant that a
+                model lacks; then nothing has changed.
         """
         make = partial(new_policy, policy)
-        make()  # refuse what is no policy even if there is no model yet
+        make()  # reject an invalid policy even if there is no model yet
         with self._lock:
             policies = [(model, make()) for model in self._models.values()]
             for model, made in policies:
@@ -132,12 +132,12 @@ class ModelRouter:
     def configure(
         self, settings_of: Callable[[str], ModelSettings], experiments: Iterable[Experiment] | None = None
     ) -> None:
-        """Decide by the settings of each model's name from now on; what was learned stays.
+        """Use other settings from now on; what was learned stays.
 
         Args:
-            settings_of: returns a model's settings; called for every model now, and for each one that is
-                registered later.
-            experiments: run these, and no others, as `experiments.set` does; no change if `None`.
+            settings_of: returns the settings for a model's name; called for every model now, and for each one
+                that is registered later.
+            experiments: run these and no others, as `experiments.set`; no change if `None`.
 
         Raises:
             ConfigurationError: a policy is for a variant that a model lacks, or as `experiments.set`; then
@@ -161,14 +161,14 @@ class ModelRouter:
         treatment: PolicySource,
         treatment_fraction: float,
     ) -> None:
-        """Compare two policies on every model from now on; change that comparison if it runs already.
+        """Compare two policies on every model from now on; change the experiment if it is already running.
 
         Args:
             experiment_id: its name.
-            control: what the treatment is compared with: the name of a policy, a subclass of `Policy`, or a
-                factory of policies; another factory starts the comparison again.
-            treatment: what is tried, given in the same way.
-            treatment_fraction: the share of the requests' units that gets the treatment.
+            control: the policy to compare with: a name, a subclass of `Policy`, or a factory of policies;
+                another factory object starts the comparison again.
+            treatment: the policy to try, given in the same way.
+            treatment_fraction: the share of units that get the treatment.
 
         Raises:
             ConfigurationError: as `experiments.set`.
@@ -176,7 +176,7 @@ class ModelRouter:
         self.experiments.start(Experiment(experiment_id, control, treatment, treatment_fraction))
 
     def dispatch(self, model_name: str, context: RoutingContext) -> Dispatch:
-        """Return the life of one request: ask it for attempts, report how each of them ended.
+        """Start a request: iterate over its attempts, and report how each of them ended.
 
         Raises:
             InvalidRequestError: the model is unknown.
@@ -187,9 +187,9 @@ class ModelRouter:
         """Choose a variant for a request and reserve its place in flight.
 
         Raises:
-            InvalidRequestError: the model is unknown, or none of its variants could ever serve this.
-            NoVariantError: every variant is rejected at the moment.
-            DeadlineError: none would answer in time, and such requests are refused.
+            InvalidRequestError: the model is unknown, or no variant can ever serve this request.
+            NoVariantError: every variant is rejected now; the text says why.
+            DeadlineError: none would answer in time, and late requests are refused.
         """
         return self._models[model_name].route(context)
 
@@ -208,8 +208,8 @@ class ModelRouter:
             decision: what `route_request` returned.
             latency_ms: from sending to answer; `None` without an error if the end says nothing (ignored). An
                 implausible one, or one during which the clock did not advance, is counted but not learned.
-            memory_mb: memory that the request was seen to take; `None` if it was not measured.
-            power_w: power that was seen to be drawn for it; `None` if it was not measured.
+            memory_mb: measured memory of the request; `None` if not measured.
+            power_w: measured power of the request; `None` if not measured.
             error: how the variant failed; `None` if it did not.
         """
         self._models[decision.model_name].record(decision, latency_ms, memory_mb, power_w, error)
@@ -223,7 +223,7 @@ class ModelRouter:
         return self._models[model_name]
 
     def backends(self) -> dict[Device, BackendCapabilities]:
-        """Return the devices that have variants: what they can do, and their state now."""
+        """Return the capabilities and current state of the devices that have variants."""
         with self._lock:
             now_s = self._clock()
             states = [state for model in self._models.values() for state in model.states.values()]
@@ -237,14 +237,13 @@ class ModelRouter:
             return backends_of(states, reasons_out, limits, self._environment.capacity, now_s)
 
     def get_metrics(self) -> RoutingMetrics:
-        """Return what was counted so far, and the state of the variants now."""
+        """Return the counts so far and the current state of the variants."""
         with self._lock:
             return RoutingMetrics({name: model.metrics() for name, model in self._models.items()})
 
     def export_prometheus_metrics(self) -> str:
         """Return the metrics as OpenMetrics text; needs the package `prometheus-client`."""
-        # Everything else works without that package.
-        from router_backend.core.telemetry.exposition import exposition
+        from router_backend.core.telemetry.exposition import exposition  # only this needs the package
 
         return exposition(self.get_metrics())
 

@@ -1,4 +1,4 @@
-"""Takes up changes of the routing configuration while the router serves."""
+"""Applies changes of the routing configuration while the router serves."""
 
 from __future__ import annotations
 
@@ -12,30 +12,23 @@ from router_backend.config.routing_file import RoutingFile, parse_routing, read_
 from router_backend.core.router import ModelRouter
 from router_backend.errors import ConfigurationError
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class ConfigWatcher:
-    """Looks into the file at an interval, from one background thread.
+    """Checks the file at an interval, from one background thread.
 
-    It compares what the file holds, not its time: so it does not matter whether the file is written in
-    place, is replaced, or is behind a link that is turned to another one, as Kubernetes does. A change counts
-    when two looks in a row have found the same, so that a file is not judged while it is being written.
+    It compares contents, not timestamps, so that it also notices a file that is replaced, or a symbolic link
+    that is redirected, as Kubernetes does. A change counts once two checks in a row read the same content: a
+    file is not judged while it is being written.
 
-    What is wrong is told once, and the settings stay as they were until the file is right again.
-
-    Args:
-        model: the router model.
-        file: its routing configuration, as it was loaded.
-        router: what is told of changes.
-        inform: is told that a change was taken up.
-        warn: is told why a change was not, and of rules that are for no model.
+    An invalid file is reported once, and the settings stay as they are until it is valid again.
     """
 
     INTERVAL_S = 0.5
 
     def __init__(
-        self, model: RouterModel, file: RoutingFile, router: ModelRouter, inform: Tell, warn: Tell
+        self, model: RouterModel, file: RoutingFile, router: ModelRouter, inform: Log, warn: Log
     ) -> None:
         self._model = model
         self._file = file
@@ -48,7 +41,7 @@ class ConfigWatcher:
         self._thread = threading.Thread(target=self._run, name="router-config", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; nothing that can still fail the model's load may follow."""
+        """Start the thread. Call this last: nothing after it may fail the model's load."""
         self._warn_of_unused(self._file.config)
         self._thread.start()
 
@@ -58,7 +51,7 @@ class ConfigWatcher:
         self._thread.join()
 
     def look(self) -> None:
-        """Look into the file once."""
+        """Check the file once."""
         found = self._read()
         if found == self._seen != self._judged:
             self._judged = found
@@ -70,7 +63,7 @@ class ConfigWatcher:
             self.look()
 
     def _read(self) -> bytes | str:
-        """What the file holds; a text: why it cannot be read."""
+        """Return the content of the file, or as `str` why it cannot be read."""
         try:
             return read_content(self._file.path)
         except ConfigurationError as error:
@@ -84,21 +77,21 @@ class ConfigWatcher:
             self._take_up(found)
         except ConfigurationError as error:
             self._refuse(str(error))
-        except Exception as defect:  # noqa: BLE001 - a policy of another package may raise what it likes
+        except Exception as defect:  # noqa: BLE001 - a policy of another package may raise anything
             self._refuse(f"{self._file.path}: defect in a policy: {defect!r}")
         else:
-            self._inform(f"model '{self._model.name}' has taken up the change of {self._file.path}")
+            self._inform(f"model '{self._model.name}' has applied the change of {self._file.path}")
 
     def _refuse(self, reason: str) -> None:
         name = self._model.name
         self._router.model(name).config_refused()
-        self._warn(f"model '{name}' goes on with the settings that it had: {reason}")
+        self._warn(f"model '{name}' keeps the settings that it had: {reason}")
 
     def _take_up(self, found: bytes) -> None:
-        """Have the router follow what was found, all of it or nothing.
+        """Apply the content to the router, completely or not at all.
 
         Raises:
-            ConfigurationError: it cannot.
+            ConfigurationError: it is invalid.
         """
         config = parse_routing(str(self._file.path), found)
         settings = config.settings_for(self._model.name, self._model.parameters)
@@ -115,8 +108,8 @@ class ConfigWatcher:
             )
 
 
-def watch_config(model: RouterModel, router: ModelRouter, inform: Tell, warn: Tell) -> ConfigWatcher | None:
-    """What takes up changes of a router model's routing configuration; None: it has none."""
+def watch_config(model: RouterModel, router: ModelRouter, inform: Log, warn: Log) -> ConfigWatcher | None:
+    """Return the watcher of a router model's routing configuration; `None` if it has none."""
     if model.routing_file is None:
         return None
     return ConfigWatcher(model, model.routing_file, router, inform, warn)

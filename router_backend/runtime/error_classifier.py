@@ -1,4 +1,4 @@
-"""What the error of a call says of the variant: Triton's own errors are recognized by their text."""
+"""Classifies the error of a call. Triton's own errors can only be recognized by their text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from router_backend.core.records.outcome import Fault
 class ErrorClassifier:
     """Distinguishes Triton's errors about a variant from the variant's own errors.
 
-    The texts are Triton's, complete and with the names of the variant: everything else in an error is for
-    the client to read. A variant that is a router, or calls other models, may well report theirs.
+    The whole text must match, with the variant's own name: a variant that calls other models may well pass
+    on their errors.
 
     Args:
-        group_names: by variant, the names that its config.pbtxt gives to its instance groups.
+        group_names: the names of the instance groups in config.pbtxt, by variant.
     """
 
     def __init__(self, group_names: Mapping[str, Sequence[str]]) -> None:
@@ -35,7 +35,7 @@ class ErrorClassifier:
         return cls({variant: [group.name for group in of if group.name] for variant, of in groups.items()})
 
     def classify(self, variant: str, message: str) -> Fault:
-        """Return how a variant failed a call, by the error's text."""
+        """Return the kind of fault that a variant's error message stands for."""
         if self._not_ready[variant].fullmatch(message):
             return Fault.NOT_READY
         return Fault.DEAD if self._dead[variant].fullmatch(message) else Fault.ERROR
@@ -43,7 +43,7 @@ class ErrorClassifier:
 
 def _not_ready_pattern(variant: str) -> re.Pattern[str]:
     name = re.escape(variant)
-    # The second text is that of a model which was unloaded between the check and the call.
+    # The second text is for a model that was unloaded between the check and the call.
     return re.compile(
         rf"Model {name} - Error when running inference: "
         rf"(Failed for execute the inference request\. Model '{name}' is not ready\."
@@ -52,6 +52,6 @@ def _not_ready_pattern(variant: str) -> re.Pattern[str]:
 
 
 def _dead_pattern(variant: str, group_names: Sequence[str]) -> re.Pattern[str]:
-    # An instance has the name of its group and a number; a model without groups gets one of its own name.
+    # An instance has the name of its group and a number; the default group is named after the model.
     groups = "|".join([rf"{re.escape(variant)}(_\d+)?", *map(re.escape, group_names)])
     return re.compile(rf"Stub process '({groups})_\d+' is not healthy\.")

@@ -1,4 +1,4 @@
-"""A decision in words that JSON has, for the client that asks why."""
+"""A decision as JSON types, for clients that ask for an explanation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from router_backend.core.dispatch import Attempt
 def explain(
     decision: RoutingDecision, observed_ms: float | None, failures: Sequence[Attempt]
 ) -> dict[str, Any]:
-    """What was decided for a request, and how it came out.
+    """Return what was decided for a request, and the outcome.
 
     Args:
         decision: the decision that served it.
-        observed_ms: from sending to the variant to its answer; None in a dry run.
-        failures: the attempts at other variants before.
+        observed_ms: the latency observed at the variant; `None` in a dry run.
+        failures: the failed attempts before it.
     """
     arm = decision.arm
     return {

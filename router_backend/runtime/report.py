@@ -1,4 +1,4 @@
-"""How a router stands, in words that JSON has, for whoever asks."""
+"""The state of a router as JSON types."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,7 +7,7 @@ from router_backend.core.router import ModelRouter
 
 
 def report(router: ModelRouter) -> dict[str, Any]:
-    """The devices of a router, what they can do and how they stand; and what its experiments found."""
+    """Return the capabilities and state of a router's devices, and the results of its experiments so far."""
     return {
         "backends": {device.value: asdict(state) for device, state in router.backends().items()},
         "experiments": {

@@ -30,23 +30,23 @@ TO_THE_END = 0
 
 
 def shared_file(repository: Path) -> Path:
-    """The file that the routers of a model repository share, for each user of the machine another."""
+    """Return the file that the routers of a model repository share, a separate one for each user."""
     folder = SHARED_MEMORY if SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
     key = hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:16]
     return folder / f"triton-model-router-{os.getuid()}-{key}"
 
 
 def remove_unused(path: Path) -> None:
-    """Remove the file if no process has it: those that were killed, or hung, could not take it along.
+    """Remove the file if no process uses it: processes that were killed could not remove it themselves.
 
-    What cannot be opened, such as a link or the file of another user, is left alone: no router uses it.
+    A file that cannot be opened, such as a link or the file of another user, is left alone.
     """
     try:
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        # Whoever has the file holds the lock on one of its bytes, a slot's or that of the whole.
+        # A process that uses the file holds a lock on one of its bytes: that of a slot, or of the whole file.
         if _try_lock(file, FILE_LOCK, TO_THE_END) and _is_at(file, path):
             path.unlink()
     finally:
@@ -54,22 +54,22 @@ def remove_unused(path: Path) -> None:
 
 
 class SharedCapacity:
-    """One process's view of the counts of all.
+    """The counts of all processes, as one of them sees and updates them.
 
     The file is a table of 64-bit words: for each device a row of requests and a row of memory (in KiB), with
-    a column for each process, its slot. A process writes its own slot only, and a reader adds a row up; a
-    word is written in one store, so that no reader sees half of one. A process holds its slot by a lock on
-    one byte of the file, which the system takes back when the process ends, however it ends: a slot that can
-    be locked is of nobody, and its counts are void.
+    a column for each process, its slot. A process writes only to its own slot, and readers add up a row; a
+    word is written in one store, so that no reader sees half of one. A process owns its slot by a lock on
+    one byte of the file, which the system releases when the process ends, even by a crash: a slot that can
+    be locked belongs to no process, and its counts are void.
 
-    A new process takes the first slot that is free. The last one to leave removes the file. A file of another
-    layout is left to those who have it open, and a new one takes its name.
+    A new process takes the first free slot. The last one to leave removes the file. A file with another
+    layout is unlinked: processes that have it open keep it, and a new file takes its name.
 
     Args:
-        path: the file; made if it is not there.
+        path: the file, created if it does not exist.
 
     Raises:
-        ConfigurationError: the file cannot be made or opened, or all of its slots are taken.
+        ConfigurationError: the file cannot be created or opened, or all of its slots are taken.
     """
 
     LOOK_FOR_DEAD_EVERY_S = 0.05
@@ -91,13 +91,13 @@ class SharedCapacity:
         _unlock(self._file, FILE_LOCK)
 
     def publish(self, device: Device, taken: Taken) -> None:
-        """Tell the others what this process has in flight on a device."""
+        """Publish what this process has in flight on a device."""
         requests, memory = _cells(device, self._slot)
         self._words[requests] = taken.requests
         self._words[memory] = round(taken.memory_mb * KIB_PER_MB)
 
     def others(self, device: Device) -> Taken:
-        """What the others have in flight on a device."""
+        """Return what the other processes have in flight on a device."""
         words = self._words
         used = words[SLOTS_USED]
         requests, memory = _cells(device, 0)
@@ -108,7 +108,11 @@ class SharedCapacity:
         )
 
     def forget_dead(self) -> bool:
-        """Void what processes had in flight that have ended; looked for at an interval, no more often."""
+        """Void the counts of processes that have ended, checked at most once per interval.
+
+        Returns:
+            Whether there were any.
+        """
         now_s = time.monotonic()
         if now_s < self._next_look_s:
             return False
@@ -119,7 +123,7 @@ class SharedCapacity:
         return sum(self._void_if_dead(slot) for slot in suspects) > 0
 
     def close(self) -> None:
-        """Leave; the last one takes the file along."""
+        """Give the slot back; the last process removes the file."""
         _lock(self._file, FILE_LOCK)
         self._void(self._slot)
         if all(self._is_dead(slot) for slot in range(self._words[SLOTS_USED]) if slot != self._slot):
@@ -171,7 +175,7 @@ class SharedCapacity:
 
 
 def _cells(device: Device, slot: int) -> tuple[int, int]:
-    """Where the requests and the memory stand that a slot has on a device."""
+    """Return the words that hold a slot's requests and memory on a device."""
     requests = HEADER_WORDS + 2 * SLOTS * DEVICES[device] + slot
     return requests, requests + SLOTS
 
@@ -181,7 +185,7 @@ def _lock_of(slot: int) -> int:
 
 
 def _open(path: Path) -> int:
-    """Open the file that has the name, with the lock on it as a whole, and make it what it must be."""
+    """Open the file, creating it if necessary, and lock it as a whole."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -195,7 +199,7 @@ def _open(path: Path) -> int:
 
 
 def _is_at(file: int, path: Path) -> bool:
-    """Whether the file still has its name; the last one to leave may just have removed it."""
+    """Return whether an open file is still at the path: the last process to leave may have removed it."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
@@ -203,10 +207,10 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _is_ready(file: int, path: Path) -> bool:
-    """Whether the file has the layout; a new one gets it, and one of another kind loses its name."""
+    """Return whether the file has the layout: initialize a new file, unlink one with another layout."""
     size = os.fstat(file).st_size
     if size == 0:
-        os.posix_fallocate(file, 0, SIZE)  # without the room, the first write into the map would end us
+        os.posix_fallocate(file, 0, SIZE)  # on a full disk, a write to the map would kill this process
         os.pwrite(file, MAGIC, 0)
         return True
     if size == SIZE and os.pread(file, len(MAGIC), 0) == MAGIC:
@@ -221,7 +225,7 @@ def _lock(file: int, byte: int) -> None:
 
 
 def _try_lock(file: int, byte: int, length: int = 1) -> bool:
-    """Whether the lock on a byte, or on more of them, could be had at once."""
+    """Lock one byte, or `length` bytes, without waiting; return whether that succeeded."""
     try:
         fcntl.fcntl(file, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK, byte, length))
     except OSError as error:
@@ -236,9 +240,9 @@ def _unlock(file: int, byte: int) -> None:
 
 
 def _flock(kind: int, byte: int, length: int = 1) -> bytes:
-    """The system's record of a lock on one byte, or on `length` of them.
+    """Return the `struct flock` of a lock on one byte, or on `length` bytes.
 
-    Its locks of open files, rather than of processes: those would be lost as soon as the process closed the
-    file anywhere, and would not keep two routers of one process apart.
+    The locks belong to open files, not to processes: a process would lose its locks as soon as it closed the
+    file anywhere, and two routers of one process would share theirs.
     """
     return struct.pack("hhqqi", kind, os.SEEK_SET, byte, length, 0)

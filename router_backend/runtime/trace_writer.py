@@ -1,4 +1,4 @@
-"""Records answered requests as a trace that the simulator can replay, away from their path."""
+"""Records answered requests, in the background, as a trace that the simulator can replay."""
 
 import json
 import queue
@@ -14,7 +14,7 @@ from router_backend.errors import ConfigurationError
 
 
 class Answered(NamedTuple):
-    """An answered request that waits to be written."""
+    """An answered request in the queue."""
 
     execution: Execution
     arrived_s: float
@@ -23,13 +23,13 @@ class Answered(NamedTuple):
 class TraceWriter:
     """Appends a line of JSON for each answered request to a file, from one background thread.
 
-    A request only puts a record into a queue. The thread looks into it at an interval, rather than for
-    each record: waking it up would cost the requests more than the record itself. What comes while the
-    queue is full, and everything after the file could no longer be written, is counted and left out.
+    A request only puts a record into a queue. The thread polls the queue at an interval: waking it up for
+    each record would cost a request more than the record itself. Requests that arrive while the queue is
+    full, or after a write to the file has failed, are left out and counted.
 
     Args:
-        path: the file; made if it is not there.
-        warn: is told what was left out, and why.
+        path: the file, created if it does not exist.
+        warn: logs what was left out, and why.
 
     Raises:
         OSError: the file cannot be written.
@@ -39,12 +39,12 @@ class TraceWriter:
     MOST_WAITING = 10_000
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
-        # Without a buffer the lines of one look are one write, which those of other routers that append to
-        # the same file cannot tear apart.
+        # Unbuffered, all lines of one interval are one write, so that those of other routers that append to
+        # the same file cannot end up in the middle of a line.
         self._file = path.open("ab", buffering=0)
         self._path = path
         self._warn = warn
-        # A monotonic clock does not jump; the time of day lets several runs share a file.
+        # The monotonic clock does not jump; the time of day lets several runs share a file.
         self._epoch_s = time.time() - time.monotonic()
         self._waiting: queue.SimpleQueue[Answered] = queue.SimpleQueue()
         self._broken = False
@@ -55,11 +55,9 @@ class TraceWriter:
         self._thread.start()
 
     def observe(self, execution: Execution, arrived_s: float) -> None:
-        """Queue an answered request to be written; never waits.
+        """Queue an answered request, unless its latency is implausible, without waiting.
 
-        Args:
-            execution: how it ended; one without a plausible latency is not written.
-            arrived_s: when it arrived, by the monotonic clock.
+        `arrived_s` is the time of its arrival by the monotonic clock.
         """
         if execution.latency_ms is None:
             return
@@ -69,7 +67,7 @@ class TraceWriter:
             self._leave_out(1)
 
     def close(self) -> None:
-        """Write what waits, close the file, and say how much was left out; nothing may be recorded then."""
+        """Write the queue, close the file and log how much was left out. Call this last."""
         self._ended.set()
         self._thread.join()
         self._file.close()
@@ -91,7 +89,7 @@ class TraceWriter:
             while text:
                 text = text[self._file.write(text) :]
         except OSError as error:
-            self._broken = True  # what was written of the last line must stay the end
+            self._broken = True  # a further write would continue a line that was cut off
             self._leave_out(text.count(b"\n"))
             self._warn(f"the trace {self._path} can no longer be written: {error.strerror}")
 
@@ -117,7 +115,7 @@ class TraceWriter:
 
 
 def open_trace(model: RouterModel, warn: Callable[[str], None]) -> TraceWriter | None:
-    """What records the answers of a router model; None: it is not told to.
+    """Return the trace writer of a router model; `None` if it has no trace file.
 
     Raises:
         ConfigurationError: its trace file cannot be written.

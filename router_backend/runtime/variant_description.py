@@ -1,4 +1,4 @@
-"""What the variants are made of, and where they fit: found by itself, or stated in their config.pbtxt."""
+"""Describes variants: characteristics and suitability, from their files or as stated in config.pbtxt."""
 
 from __future__ import annotations
 
@@ -16,19 +16,14 @@ from router_backend.errors import ConfigurationError
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
 LARGEST_BYTES = 512 * 1024 * 1024
-"""Larger files would hold up the load; a model with its weights in other files is small."""
+"""Larger files are not analyzed, to keep loading fast; a file whose weights are in other files is small."""
 
 
 def describe(variants: Sequence[Variant], repository: Path, log_warn: Callable[[str], None]) -> list[Variant]:
-    """The variants with their characteristics and suitability, as far as these can be known.
-
-    Args:
-        variants: the models behind a router.
-        repository: the folder that holds them.
-        log_warn: told of a file that could not be analyzed; the router does without.
+    """Return the variants with their characteristics and suitability, as far as these are known.
 
     Raises:
-        ConfigurationError: a config.pbtxt states what cannot be.
+        ConfigurationError: a config.pbtxt states an invalid characteristic.
     """
     return [_describe(variant, repository / variant.name, log_warn) for variant in variants]
 
@@ -42,7 +37,7 @@ def _describe(variant: Variant, folder: Path, log_warn: Callable[[str], None]) -
     if found is None and not stated:
         return variant
     model = replace(found or ModelCharacteristics(variant.name), **stated)
-    # What Triton has loaded runs, whatever the file looks like: here only the first guesses count.
+    # What Triton has loaded can run, even if the analysis doubts it: only the priors are used here.
     suitability = replace(fit(model, variant.device), reason_out=None)
     return replace(variant, characteristics=model, suitability=suitability)
 
@@ -63,7 +58,7 @@ def _analyze(name: str, folder: Path, log_warn: Callable[[str], None]) -> ModelC
 
 
 def _onnx_file(folder: Path) -> Path | None:
-    """The one ONNX file of the newest version; None: there is none, or it is not clear which."""
+    """Return the ONNX file of the newest version; `None` if there is none, or more than one."""
     versions = [path for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()]
     newest = max(versions, key=lambda path: int(path.name), default=None)
     files = [] if newest is None else sorted(newest.glob("*.onnx"))

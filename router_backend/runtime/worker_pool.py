@@ -1,4 +1,4 @@
-"""Threads that serve the router's requests, and the limit on how many are inside."""
+"""Threads that serve the router's requests, and the limit on requests in flight."""
 
 import threading
 from collections import deque
@@ -11,40 +11,40 @@ Item = TypeVar("Item")
 
 
 class WorkerPool(Generic[Item]):
-    """Threads that work on items in the order of their arrival; the one that rested least takes the next.
+    """Threads that work on items in order of arrival; the thread that became idle last takes the next item.
 
-    An item waits on its variant for most of its life, so there are as many threads as calls may be under
-    way. Under usual load a few would do, and it pays to keep to these: what they touch is still in
-    the processor's cache. A queue that all threads wait at takes them in turn instead, which cost a tenth
-    of the throughput at nine clients. A thread is started when an item comes and none rests.
+    An item waits for its variant most of the time, so there are as many threads as calls in flight. Under
+    usual load a few threads suffice, and reusing these pays: their data is still in the processor's cache. A
+    queue that all threads wait on uses them in turn instead, which cost a tenth of the throughput at nine
+    clients. A thread is started when an item arrives and no thread is idle.
 
     Args:
-        work: what is done with an item; must not raise.
-        threads: how many items are worked on at a time.
-        max_in_flight: how many may be inside, waiting ones included.
+        work: processes an item; must not raise.
+        threads: the highest number of items that are worked on at a time.
+        max_in_flight: the highest number of items, including those that wait.
     """
 
     def __init__(self, work: Callable[[Item], None], threads: int, max_in_flight: int) -> None:
         self._work = work
-        self._most_threads = threads
+        self._max_threads = threads
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._draining = False
         self._waiting: deque[Item] = deque()
         self._workers: list[_Worker[Item]] = []
-        self._resting: list[_Worker[Item]] = []
+        self._idle: list[_Worker[Item]] = []
         self._lock = threading.Lock()
 
     @property
     def in_flight(self) -> int:
-        """How many items are inside."""
+        """Items that are worked on or wait."""
         return self._in_flight
 
     def submit(self, item: Item) -> None:
-        """Hand an item to a thread, or queue it while all are at work.
+        """Hand an item to a thread, or queue it while all are busy.
 
         Raises:
-            OverloadedError: the limit is reached; the item will not be worked on.
+            OverloadedError: the limit is reached, and the item is dropped.
         """
         with self._lock:
             if self._in_flight >= self._max_in_flight:
@@ -53,33 +53,33 @@ class WorkerPool(Generic[Item]):
                     f"or raise the router's parameter 'max_in_flight'"
                 )
             self._in_flight += 1
-            if self._resting:
-                worker = self._resting.pop()
-            elif len(self._workers) < self._most_threads:
-                worker = self._hire()
+            if self._idle:
+                worker = self._idle.pop()
+            elif len(self._workers) < self._max_threads:
+                worker = self._start_worker()
             else:
                 self._waiting.append(item)
                 return
         worker.wake(item)
 
     def drain(self) -> None:
-        """Finish every item that is inside, then end the threads."""
+        """Finish all items, then end the threads."""
         with self._lock:
             self._draining = True
-            resting, self._resting = self._resting, []
-        for worker in resting:
+            idle, self._idle = self._idle, []
+        for worker in idle:
             worker.wake(None)
         for worker in self._workers:
             worker.join()
 
-    def _hire(self) -> "_Worker[Item]":
+    def _start_worker(self) -> "_Worker[Item]":
         worker = _Worker(self._work, self._next, f"router-worker-{len(self._workers)}")
         self._workers.append(worker)
         worker.start()
         return worker
 
     def _next(self, worker: "_Worker[Item]") -> Item | None:
-        """What a worker that is done works on next; None: it rests, or ends if the pool is drained."""
+        """Return the next item of a worker that is done; `None` if it becomes idle, or ends."""
         with self._lock:
             self._in_flight -= 1
             if self._waiting:
@@ -87,7 +87,7 @@ class WorkerPool(Generic[Item]):
             if self._draining:
                 worker.ends = True
             else:
-                self._resting.append(worker)
+                self._idle.append(worker)
             return None
 
 
@@ -113,12 +113,12 @@ class _Worker(threading.Thread, Generic[Item]):
         self._woken.acquire()
 
     def wake(self, item: Item | None) -> None:
-        """Give a sleeping worker an item; None: it is to end."""
+        """Wake a sleeping worker with an item, or with `None` to end it."""
         self._item = item
         self._woken.release()
 
     def run(self) -> None:
-        """Sleep and work, until woken with nothing."""
+        """Sleep and work until woken with `None`."""
         while not self.ends:
             self._woken.acquire()
             item, self._item = self._item, None
@@ -126,5 +126,5 @@ class _Worker(threading.Thread, Generic[Item]):
                 return
             while item is not None:
                 self._work(item)
-                item = None  # its tensors would stay in shared memory until this thread has other work
+                item = None  # otherwise its tensors would stay in shared memory until the next item
                 item = self._next_item(self)

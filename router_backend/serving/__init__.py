@@ -1,1 +1,1 @@
-"""Triton's side: the only folder, executors apart, that imports triton_python_backend_utils."""
+"""Triton's API: the only folder except `executors` that imports triton_python_backend_utils."""

@@ -32,7 +32,7 @@ from router_backend.serving.warmup import Warmup
 
 
 class Arrival(NamedTuple):
-    """A request that waits for a thread, and the monotonic time at which it came."""
+    """A request that waits for a thread, and the monotonic time of its arrival."""
 
     request: pb_utils.InferenceRequest
     sender: pb_utils.InferenceResponseSender
@@ -42,14 +42,14 @@ class Arrival(NamedTuple):
 class TritonPythonModel:
     """A router model.
 
-    `execute` takes each request's response sender and returns at once; a thread of the pool answers. It
-    is the only shape in which a slow request does not hold up a fast one: a synchronous `execute` blocks
-    its instance, and coroutines share a small pool that the backend does not let us size.
+    `execute` takes each request's response sender and returns at once; a thread of the pool answers. This is
+    the only way to keep a slow request from blocking fast ones: a synchronous `execute` blocks its instance,
+    and coroutines share a small pool whose size cannot be configured.
     """
 
     @staticmethod
     def auto_complete_config(auto_complete_model_config: pb_utils.ModelConfig) -> pb_utils.ModelConfig:
-        """Fill in what config.pbtxt leaves out of inputs, outputs and batch size, from the variants."""
+        """Fill in, from the variants, the inputs, outputs and batch size that config.pbtxt omits."""
         repository = Path(pb_utils.get_model_dir()).parent.parent
         model = read_router_model(auto_complete_model_config.as_dict(), repository)
         complete(auto_complete_model_config, model.signature)
@@ -59,7 +59,7 @@ class TritonPythonModel:
         """Read the configuration and start the threads.
 
         Raises:
-            ConfigurationError: whatever is wrong with it; Triton shows the text as the model's reason.
+            ConfigurationError: it is invalid; Triton shows the text as the model's reason.
         """
         config: dict[str, Any] = json.loads(args["model_config"])
         model = read_router_model(config, Path(args["model_repository"]).parent)
@@ -79,7 +79,7 @@ class TritonPythonModel:
         self._name, self._router = model.name, router
         self._metrics = _metrics_writer(model, router, args["model_instance_name"])
         self._watcher = watch_config(model, router, pb_utils.Logger.log_info, pb_utils.Logger.log_warn)
-        gc.freeze()  # what lives for good need not be looked through while requests wait
+        gc.freeze()  # later garbage collections, while requests wait, need not scan these objects
         if self._metrics is not None:
             self._metrics.start()
         if self._watcher is not None:
@@ -87,7 +87,7 @@ class TritonPythonModel:
         self._own_request.start()
 
     def execute(self, requests: list[pb_utils.InferenceRequest]) -> None:
-        """Hand every request to a thread; its response is sent from there."""
+        """Hand every request to a thread, which sends its response."""
         for request in requests:
             if self._own_request.take(request):
                 continue
@@ -113,19 +113,20 @@ class TritonPythonModel:
     def _answer(self, arrival: Arrival) -> None:
         try:
             response = self._handler.answer(arrival.request, arrival.at_s)
-        except Exception as defect:  # noqa: BLE001 - whatever went wrong, a client waits for an answer
+        except Exception as defect:  # noqa: BLE001 - a client waits for an answer
             pb_utils.Logger.log_error(traceback.format_exc())
-            told = RouterError(f"defect in the router: {defect!r}; its log has the place")
-            response = error_response(told)
+            response = error_response(
+                RouterError(f"defect in the router: {defect!r}; Triton's log has the traceback")
+            )
         try:
             if self._readiness.due():
-                self._look_inside_of_request()
+                self._look_within_request()
         finally:
             send(arrival.sender, response)
 
-    def _look_inside_of_request(self) -> None:
-        """Call other models while a client's request is in flight, which is when it is safe."""
-        self._own_request.client_came()
+    def _look_within_request(self) -> None:
+        """Call other models while a client's request is in flight, which is the only safe time."""
+        self._own_request.client_arrived()
         self._look()
         if self._warmup.waiting:
             self._own_request.send()
@@ -140,7 +141,7 @@ class TritonPythonModel:
 
 
 def _metrics_writer(model: RouterModel, router: ModelRouter, instance: str) -> MetricsWriter | None:
-    """What shows the router's metrics; None: they are switched off."""
+    """Return the writer of the router's metrics; `None` if metrics are disabled."""
     if not model.parameters.metrics:
         return None
     return MetricsWriter(router, instance, model.parameters.metrics_interval_ms / 1e3)

@@ -9,11 +9,11 @@ from router_backend.config.signature import Signature
 
 
 def complete(config: pb_utils.ModelConfig, signature: Signature) -> None:
-    """Add to `config` what it leaves out: inputs, outputs, batch size and the decision's output.
+    """Add the inputs, outputs and batch size that `config` omits, and the output for decisions.
 
     Args:
         config: the router model's configuration, changed in place.
-        signature: what its variants share; what `config` declares already agrees with it.
+        signature: what its variants share; it agrees with what `config` declares.
     """
     declared = config.as_dict()
     outputs = {output["name"] for output in declared["output"]}

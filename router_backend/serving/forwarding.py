@@ -1,4 +1,4 @@
-"""Forwards a request to a variant by Business Logic Scripting, as it came."""
+"""Forwards a request to a variant, unchanged, by Business Logic Scripting."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
@@ -10,16 +10,10 @@ from router_backend.runtime.request_options import ParameterValue
 
 
 class Forwarder:
-    """One request on its way to whichever variant is chosen, more than one in turn if need be.
+    """One request, to be forwarded to the chosen variant, and to others after a failure.
 
-    The input tensors are handed on as they are, without a copy; identity, sequence, timeout and trace
-    travel along.
-
-    Args:
-        request: what the client sent.
-        inputs: its input tensors.
-        output_names: which outputs the variant is asked for.
-        parameters: the request parameters that are not the router's own.
+    The input tensors are passed on without a copy, with the request's ID, sequence, timeout and trace, and
+    with the parameters that are not the router's.
     """
 
     __slots__ = ("_inputs", "_output_names", "_parameters", "_request")
@@ -37,7 +31,7 @@ class Forwarder:
         self._parameters = parameters
 
     def call(self, variant: str) -> pb_utils.InferenceResponse:
-        """Call a variant and wait for its answer, which may be an error."""
+        """Call a variant and return its answer, which may be an error."""
         request = self._request
         return pb_utils.InferenceRequest(
             model_name=variant,

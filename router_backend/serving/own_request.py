@@ -1,4 +1,4 @@
-"""A request that the router sends to itself, so that it can call models of its own accord."""
+"""A request that the router sends to itself, so that it can call models without a client's request."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
@@ -18,20 +18,16 @@ REQUEST_ID = "the router's own request"
 class OwnRequest:
     """Does work while a request of the router to itself is in flight.
 
-    A background thread has no safe moment for a call (Triton 24.10, and still in 2026). Before a model is
-    finalized, the threads that carry its calls are ended; a call after that is never answered, and what is
-    left of it ends the whole server when it is cleared away. A model with a request in flight is not
-    finalized, so all calls are made inside of requests: those of clients, or this one.
+    A background thread can never call a model safely (Triton 24.10, and still in 2026). Triton ends the
+    threads that execute a model's calls before it finalizes the model; a later call is never answered, and
+    cleaning it up crashes the whole server. A model with a request in flight is not finalized, so all calls
+    are made during requests: those of clients, or this one.
 
-    This request is a call itself. It is sent when the model has just been loaded, or inside of a client's.
-
-    Args:
-        model: the router model.
-        work: what is done.
+    This request is a call itself. It is sent just after the model was loaded, or during a client's request.
     """
 
-    # A call before the server has made the threads that carry it would end the server, too. It makes them
-    # when `initialize` has returned; nothing tells that it has, but a client's request.
+    # A call before the server has started the threads that execute it would crash the server, too. It starts
+    # them after `initialize` has returned, and only a client's request proves that it has.
     CALLS_ARE_CARRIED_AFTER_S = 2.0
     RETRY_S = 0.5
     ARRIVAL_S = 0.2
@@ -41,30 +37,30 @@ class OwnRequest:
         self._inputs = synthetic_inputs(model.signature, batch_size=1)
         self._work = work
         self._arrived = threading.Event()
-        self._client_came = threading.Event()
+        self._client_arrived = threading.Event()
         self._starter = threading.Thread(target=self._send_first, name="router-start", daemon=True)
 
     def start(self) -> None:
-        """Send it as soon as the server takes requests, unless a client's request comes first."""
+        """Send it as soon as the server accepts requests, unless a client's request arrives first."""
         self._starter.start()
 
-    def client_came(self) -> None:
-        """A client's request has come: from now on, what there is to do is done inside of those."""
-        self._client_came.set()
+    def client_arrived(self) -> None:
+        """Stop sending it at the start: from now on, the work is done during clients' requests."""
+        self._client_arrived.set()
 
     def stop(self) -> None:
-        """No longer wait for the server."""
-        self._client_came.set()
+        """Stop waiting for the server."""
+        self._client_arrived.set()
         self._starter.join()
 
     def send(self) -> None:
-        """Send it; to be called inside of a client's request. Returns when the work begins."""
+        """Send it, during a client's request, and return when the work begins."""
         self._arrived.clear()
         threading.Thread(target=self._call, name="router-own-request", daemon=True).start()
         self._arrived.wait(self.ARRIVAL_S)
 
     def take(self, request: pb_utils.InferenceRequest) -> bool:
-        """Whether a request is the router's own; if so, it is answered when the work is done."""
+        """Return whether a request is the router's own; if so, do the work and then answer it."""
         if request.request_id() != REQUEST_ID:
             return False
         sender = request.get_response_sender()
@@ -74,12 +70,12 @@ class OwnRequest:
 
     def _send_first(self) -> None:
         pause_s = self.CALLS_ARE_CARRIED_AFTER_S
-        while not self._client_came.wait(pause_s) and not self._arrived.is_set():
+        while not self._client_arrived.wait(pause_s) and not self._arrived.is_set():
             self._call()
             pause_s = self.RETRY_S
 
     def _call(self) -> None:
-        """Returns when the work is done, or at once where the server takes no requests."""
+        """Call the router and return when the work is done, or at once if the server accepts no requests."""
         request = pb_utils.InferenceRequest(
             model_name=self._name, inputs=self._inputs, requested_output_names=[], request_id=REQUEST_ID
         )

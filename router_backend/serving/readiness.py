@@ -1,4 +1,4 @@
-"""Keeps the router's view of which variants Triton has loaded."""
+"""Tracks which variants Triton has loaded."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
@@ -17,35 +17,30 @@ from router_backend.runtime.error_classifier import ErrorClassifier
 class Readiness:
     """Learns from calls which variants Triton has loaded.
 
-    A variant is out from the first call that says so. At an interval, those that are out are called again,
-    without inputs: one that is loaded says that these are missing, and is in again.
+    A call that fails because its variant is not loaded marks the variant as missing. At an interval, missing
+    variants are called without inputs: one that is loaded reports that the inputs are missing.
 
-    `is_model_ready` would ask the same, but it raises while the server starts or ends, and then (Triton
-    24.10, and still in 2026) frees the error's text while this process reads it. That ends this process,
-    and the lock in shared memory that it takes along ends the whole server.
-
-    Args:
-        model: the router model.
-        router: is informed.
-        errors: classifies the errors of variants.
+    `is_model_ready` would give the same answer, but it raises while the server starts or shuts down, and then
+    (Triton 24.10, and still in 2026) frees the error's text while this process reads it. That crashes this
+    process while it holds a lock in shared memory, which takes down the whole server.
     """
 
     def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
         self._name = model.name
         self._router = router
         self._interval_s = model.parameters.readiness_interval_ms / 1e3
-        self._out = {variant.name for variant in model.variants}
+        self._missing = {variant.name for variant in model.variants}
         self._errors = errors
         self._next_look_s = 0.0
         self._lock = threading.Lock()
 
     def missing(self, variant: str) -> None:
-        """Look for a variant again at the interval: a call has said that it is not loaded."""
-        self._out.add(variant)
+        """Note that a call failed because the variant is not loaded."""
+        self._missing.add(variant)
 
     def due(self) -> bool:
-        """Whether it is time to look again; once only for each interval."""
-        if not self._out:
+        """Return whether it is time to call missing variants, at most once per interval."""
+        if not self._missing:
             return False
         now_s = time.monotonic()
         with self._lock:
@@ -55,11 +50,11 @@ class Readiness:
             return True
 
     def look(self) -> list[str]:
-        """Call the variants that are out; the names of those that are in now."""
+        """Call the missing variants and return the names of those that are loaded now."""
         found = []
-        for variant in sorted(self._out):
+        for variant in sorted(self._missing):
             if self._is_loaded(variant):
-                self._out.discard(variant)
+                self._missing.discard(variant)
                 self._router.model(self._name).set_ready(variant, None)
                 found.append(variant)
             else:

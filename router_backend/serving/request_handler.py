@@ -24,18 +24,10 @@ from router_backend.serving.tensors import check_can_be_explained, context_of_re
 
 
 class RequestHandler:
-    """Answers the requests of one router model, from any number of threads.
+    """Answers the requests of one router model. Thread-safe."""
 
-    Args:
-        model: the router model.
-        router: decides.
-        readiness: looks for variants that are not loaded.
-        errors: classifies the errors of variants.
-        trace: records what was answered; `None` if nothing does.
-    """
-
-    # Asking the server whether the client has gone costs as much as a tenth of a call: it is asked only
-    # for requests that have had the time to be cancelled.
+    # Asking the server whether the client has canceled costs up to a tenth of a call, so the router asks
+    # only for requests that were in its queue long enough to be canceled.
     CANCELLATION_WORTH_ASKING_MS = 10.0
 
     def __init__(
@@ -112,7 +104,7 @@ class RequestHandler:
             execution = attempt.succeeded(latency_ms)
             if self._trace is not None and execution is not None:
                 self._trace.observe(execution, arrived_s)
-        except Exception:  # noqa: BLE001 - a defect in a policy that a user wrote; the answer is there already
+        except Exception:  # noqa: BLE001 - a defect in a user's policy must not lose the answer
             pb_utils.Logger.log_error(traceback.format_exc())
 
     def _failed(self, attempt: Attempt, message: str) -> None:

@@ -1,4 +1,4 @@
-"""From the router's results to Triton's responses."""
+"""Converts the router's results to Triton's responses."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
@@ -28,7 +28,7 @@ CODES = {
 
 
 def error_response(error: RouterError) -> pb_utils.InferenceResponse:
-    """Return an error with the code that its kind has in Triton."""
+    """Return an error response with Triton's code for the kind of error."""
     if isinstance(error, RequestPolicyError):
         error = InvalidRequestError(f"request parameter 'router_policy': {error.reason}")
     code = getattr(pb_utils.TritonError, CODES.get(type(error), "INTERNAL"))
@@ -36,27 +36,27 @@ def error_response(error: RouterError) -> pb_utils.InferenceResponse:
 
 
 def empty_response() -> pb_utils.InferenceResponse:
-    """An answer without outputs."""
+    """Return an answer without outputs."""
     return pb_utils.InferenceResponse(output_tensors=[])
 
 
 def canceled_response() -> pb_utils.InferenceResponse:
-    """The answer to a request whose client no longer waits for one."""
+    """Return the answer to a request that its client has canceled."""
     error = pb_utils.TritonError("the client canceled the request", pb_utils.TritonError.CANCELLED)
     return pb_utils.InferenceResponse(error=error)
 
 
 def has_response_parameters() -> bool:
-    """Whether this Triton has parameters of responses: from 25.02 on."""
+    """Return whether this Triton supports response parameters (from 25.02 on)."""
     return hasattr(pb_utils.InferenceResponse, "parameters")
 
 
 def explained_response(
     output_tensors: Sequence[pb_utils.Tensor], explanation: dict[str, Any], batched: bool
 ) -> pb_utils.InferenceResponse:
-    """The variant's outputs and the explanation, as an output and as response parameters where there are.
+    """Return the variant's outputs with the explanation as an output and, if supported, response parameter.
 
-    The output has one element, shape [1] or [1, 1] in a batched model, whatever the request's batch.
+    The output has one element, of shape [1], or [1, 1] in a batched model, even for larger batches.
     """
     text = json.dumps(explanation)
     shape = (1, 1) if batched else (1,)
@@ -68,5 +68,5 @@ def explained_response(
 
 
 def send(sender: pb_utils.InferenceResponseSender, response: pb_utils.InferenceResponse) -> None:
-    """Send the one response that a request gets."""
+    """Send the only response of a request."""
     sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)

@@ -1,4 +1,4 @@
-"""From Triton's tensors to what the router needs to know of a request, and synthetic tensors."""
+"""Reads what the router needs to know about a request from its tensors, and creates synthetic tensors."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
@@ -18,12 +18,7 @@ from router_backend.serving.responses import has_response_parameters
 
 
 def context_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> RoutingContext:
-    """Return what is known of a request from the shapes of its inputs.
-
-    Args:
-        inputs: its input tensors.
-        batched: whether their first dimension is the batch.
-    """
+    """Return what the shapes of a request's inputs say about it."""
     elements = 0
     batch_size = 1
     for tensor in inputs:
@@ -41,15 +36,7 @@ def context_of_request(
     batched: bool,
     unit_matters: bool,
 ) -> RoutingContext:
-    """Return what is known of a client's request: its size, what it asks for, and its unit in experiments.
-
-    Args:
-        request: the client's request.
-        inputs: its input tensors.
-        options: the router's share of its parameters.
-        batched: whether the first dimension of the inputs is the batch.
-        unit_matters: whether there are experiments, which need the request's unit.
-    """
+    """Return what is known about a client's request: its size and options, and its unit for experiments."""
     context = context_of(inputs, batched)
     if unit_matters:
         context.unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
@@ -58,12 +45,7 @@ def context_of_request(
 
 
 def outputs_of_variant(request: pb_utils.InferenceRequest, output_names: Sequence[str]) -> list[str]:
-    """Return the outputs to request from the variant: the router's own is not among its outputs.
-
-    Args:
-        request: the client's request.
-        output_names: all outputs of the variants.
-    """
+    """Return the outputs to request from the variant: those of the client, without the router's own."""
     wanted = list(request.requested_output_names())
     if DECISION_OUTPUT.name in wanted:
         wanted.remove(DECISION_OUTPUT.name)
@@ -74,7 +56,7 @@ def check_can_be_explained(options: RequestOptions, request: pb_utils.InferenceR
     """Reject a request that asks for a decision but excludes the `routing_decision` output.
 
     Raises:
-        InvalidRequestError: it names its outputs without that one, and responses have no parameters.
+        InvalidRequestError: the output is excluded, and this Triton has no response parameters.
     """
     if options is NO_OPTIONS or options.explained_by is None or has_response_parameters():
         return

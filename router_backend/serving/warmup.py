@@ -1,4 +1,4 @@
-"""Times each variant when it becomes ready, so that the first clients need not be the experiment."""
+"""Measures each variant when it becomes ready, so that the router need not learn from clients' requests."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
@@ -21,13 +21,8 @@ from router_backend.serving.tensors import context_of, synthetic_inputs
 class Warmup:
     """Sends each variant a few batches of zeros, one variant after the other.
 
-    The first call is not recorded: it pays for what the variant does once. Synthetic strings and open
-    dimensions would say nothing, so a model that has them learns from its first requests instead.
-
-    Args:
-        model: the router model.
-        router: learns.
-        errors: classifies the errors of variants.
+    The first call is not recorded, since it includes the variant's initialization. Synthetic strings and
+    open dimensions would not be representative: a model that has them learns from its first requests instead.
     """
 
     def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
@@ -43,13 +38,13 @@ class Warmup:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are variants to be timed."""
+        """Whether there are variants to measure."""
         return bool(self._waiting)
 
     def add(self, variant: str) -> None:
-        """Have a variant timed by the next `run`, unless it is known or its inputs cannot be synthesized.
+        """Queue a variant for the next `run`, unless it is known or its inputs cannot be synthesized.
 
-        Fewer answers than a warm-up has may all have paid for what the variant does once.
+        Fewer answers than a warm-up has may all include the variant's initialization.
         """
         state = self._router.model(self._model.name).state(variant)
         known = state.answers >= len(self._batch_sizes)
@@ -57,18 +52,18 @@ class Warmup:
             self._waiting.append(variant)
 
     def run(self) -> None:
-        """Time the variants that wait for it."""
+        """Measure the queued variants."""
         with self._lock:
             while self._waiting:
-                self._time_or_warn(self._waiting.popleft())
+                self._measure_or_warn(self._waiting.popleft())
 
-    def _time_or_warn(self, name: str) -> None:
+    def _measure_or_warn(self, name: str) -> None:
         try:
-            self._time(self._variants[name])
+            self._measure(self._variants[name])
         except (NoVariantError, VariantsFailedError) as error:
             pb_utils.Logger.log_warn(f"router '{self._model.name}': warm-up of '{name}' ended: {error}")
 
-    def _time(self, variant: Variant) -> None:
+    def _measure(self, variant: Variant) -> None:
         for position, batch_size in enumerate(self._batch_sizes[:1] + self._batch_sizes):
             self._call(variant, min(batch_size, variant.max_batch_size or 1), recorded=position > 0)
 
@@ -77,10 +72,10 @@ class Warmup:
 
         Raises:
             NoVariantError: the variant cannot take requests now.
-            VariantsFailedError: it failed.
+            VariantsFailedError: the variant failed.
         """
         inputs = synthetic_inputs(self._model.signature, batch_size)
-        context = replace(  # without a deadline: a variant that is too slow must be timed to be known
+        context = replace(  # served even if late: a variant that is too slow must be measured, too
             context_of(inputs, self._batched),
             allowed_variants=frozenset({variant.name}),
             refuse_late=False,

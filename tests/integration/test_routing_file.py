@@ -137,7 +137,7 @@ def test_an_edit_is_taken_up_without_a_restart(client: Client, site: Site) -> No
     until(lambda: factor(client, "edited") == 3)
     until(lambda: site.reloads("edited", "accepted") == 1)
     assert site.reloads("edited", "refused") == 0
-    until(lambda: len(site.log_lines("model 'edited' has taken up the change of ")) == 1)
+    until(lambda: len(site.log_lines("model 'edited' has applied the change of ")) == 1)
 
 
 def test_an_experiment_is_started_and_stopped_by_an_edit(client: Client, site: Site) -> None:
@@ -160,7 +160,7 @@ def test_a_link_that_is_turned_to_another_file_is_an_edit(client: Client, site: 
 def test_a_bad_edit_is_told_once_and_changes_nothing_until_it_is_mended(client: Client, site: Site) -> None:
     site.write("broken.json", routing(rule("broken", "triple", max_latency_ms=-1)))
     reason = (
-        f"model 'broken' goes on with the settings that it had: {site.repository}/broken.json: "
+        f"model 'broken' keeps the settings that it had: {site.repository}/broken.json: "
         f"routing_rules[0].max_latency_ms: expected a number of milliseconds above 0, found -1; leave it out"
     )
     until(lambda: site.reloads("broken", "refused") == 1)

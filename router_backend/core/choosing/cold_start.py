@@ -1,4 +1,4 @@
-"""What a variant that was never measured is assumed to take."""
+"""The service time that is assumed for variants that were never measured."""
 
 import math
 
@@ -6,11 +6,11 @@ from router_backend.core.variants.state import VariantState
 
 
 class ColdStart:
-    """Guesses by a variant's prior, else so that small requests try the unknown variants, one at a time.
+    """Guesses by a variant's prior, or else so that small requests try the unknown variants, one at a time.
 
     Attributes:
-        typical_log_size: log2 of the geometric mean of the sizes that came while a variant was unknown;
-            `None` if none came yet.
+        typical_log_size: log2 of the geometric mean size of requests while a variant was unknown; `None`
+            before the first.
     """
 
     UNTRIED_SHARE_OF_BEST = 0.5
@@ -25,8 +25,7 @@ class ColdStart:
     def guess(self, states: list[VariantState], size: float) -> None:
         """Set service and wait of the unknown variants' candidates, for a request of `size`.
 
-        A large request, and one that comes while an unknown variant is being tried, assumes that variants
-        without a prior are slow.
+        Variants without a prior are assumed to be slow for a large request, and while one is being tried.
         """
         known = [state.candidate.service_ms for state in states if state.profile.latency.known]
         unknown = [state.candidate for state in states if not state.profile.latency.known]
@@ -40,9 +39,9 @@ class ColdStart:
             candidate.wait_ms = (prior_ms or best_ms) * candidate.in_flight
 
     def _is_small(self, size: float) -> bool:
-        """Return whether a request is no larger than is typical.
+        """Return whether a request is at most of typical size, or within √2 of it.
 
-        A mean that was once below a steady size never quite reaches it: within √2 counts as typical.
+        A mean that was once below a steady size never quite reaches it.
         """
         log_size = math.log2(size)
         if self.typical_log_size is None:

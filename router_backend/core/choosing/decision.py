@@ -1,4 +1,4 @@
-"""What was decided for one request, and how the attempt that follows ended."""
+"""The decision about one request, and how its attempt ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from router_backend.core.variants.load import Place
 from router_backend.core.variants.state import VariantState
 
 Choice = tuple[Candidate, float, bool]
-"""The picked candidate, the probability with which it was picked, and whether that was to learn."""
+"""The picked candidate, the probability of picking it, and whether it is a probe."""
 
 
 class Chooser(Protocol):
@@ -42,9 +42,7 @@ class ExperimentArm(Protocol):
 
 
 class RoutingDecision:
-    """The variant for one request. Holds the request's place in flight until it is recorded.
-
-    A decision that is dropped unrecorded gives its place back by itself.
+    """The variant for one request. Holds the request's place in flight until it is recorded or dropped.
 
     Args:
         model_name: the logical model.
@@ -59,7 +57,7 @@ class RoutingDecision:
         rejected: the others, each with the reason.
         chooser: the policy that picked.
         arm: the side of an experiment that the request counts for; `None` if it counts for none.
-        abandon: takes the decision's state and place back, from the thread that drops the decision.
+        abandon: called with state and place if the decision is dropped unrecorded, from any thread.
 
     Attributes:
         expected_latency_ms: predicted wait and service of the chosen variant.
@@ -174,7 +172,7 @@ class RoutingDecision:
 
     @property
     def confidence(self) -> float:
-        """Probability that the chosen variant is better than the best of the others."""
+        """Probability that the chosen variant is better than the best other."""
         return self._ranking.confidence
 
     @property
@@ -185,7 +183,7 @@ class RoutingDecision:
 
     @property
     def reason(self) -> str:
-        """Why this variant, in a sentence."""
+        """Why this variant was chosen, in a sentence."""
         expected = f"expected in {self.expected_latency_ms:.4g} ms"
         total = len(self._standings) + len(self._rejected)
         among = f"{len(self._standings)} of {total} variants could serve it"
@@ -194,7 +192,7 @@ class RoutingDecision:
         return f"best by '{self.policy}', {expected}; {among}"
 
     def take_place(self) -> Place | None:
-        """Hand over the place in flight, once; `None` if it was handed over already."""
+        """Give up the place in flight and return it; `None` if it was taken before."""
         place, self._place = self._place, None
         return place
 
@@ -207,11 +205,11 @@ class Execution(NamedTuple):
     """How one attempt ended. Counters, experiment arm, policy and trace observe it.
 
     Args:
-        decision: what was decided: request, variant, prediction, propensity.
+        decision: request, variant, prediction, propensity.
         outcome: how it ended.
-        finished_s: when that was known.
+        finished_s: when its end was reported.
         latency_ms: from sending to answer; `None` if it was not answered or the measurement is implausible.
-        service_ms: the part of it that is service; `None` as for `latency_ms`.
+        service_ms: the part of the latency that is service; `None` as for `latency_ms`.
         fault: how the variant failed; `None` if it did not.
     """
 

@@ -1,4 +1,4 @@
-"""Which variants may serve a request: an open list of filters, each with the reason for a rejection."""
+"""Which variants may serve a request: an extensible list of filters that give reasons for rejections."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ LATE = "would be late"
 
 
 class Filter(NamedTuple):
-    """One reason for which a variant may not serve a request.
+    """One reason to reject a variant.
 
     Args:
         reason_out: returns why the variant may not serve the request; `None` if it may.
@@ -43,28 +43,28 @@ class Filter(NamedTuple):
 
 
 def excluded(state: VariantState, request: Request) -> str | None:
-    """Reject what the request excludes, most often because it failed it already."""
+    """Reject variants that the request excludes, usually because they already failed it."""
     if state.variant.name not in request.context.excluded_variants:
         return None
     return state.not_ready_reason or "excluded from this request"
 
 
 def not_allowed(state: VariantState, request: Request) -> str | None:
-    """Reject variants that the request does not allow."""
+    """Reject variants that are not among the request's allowed ones."""
     allowed = request.context.allowed_variants
     return None if allowed is None or state.variant.name in allowed else "not among the allowed variants"
 
 
 def device_not_allowed(state: VariantState, request: Request) -> str | None:
-    """Reject devices that the request does not allow."""
+    """Reject variants that are not on one of the request's allowed devices."""
     allowed = request.context.allowed_devices
     return None if allowed is None or state.variant.device in allowed else "not on an allowed device"
 
 
 def unavailable(state: VariantState, request: Request) -> str | None:
-    """Reject what is not loaded, what cannot run the model or the batch, and what failed a moment ago.
+    """Reject variants that are not loaded, cannot run the model or the batch, or failed a moment ago.
 
-    One filter for what every request is checked for: four calls per variant would cost a tenth of a decision.
+    This is one filter because every request needs it: four calls per variant would add a tenth to a decision.
     """
     breaker, batch_size = state.breaker, request.context.batch_size
     if state.not_ready_reason is not None:
@@ -106,12 +106,7 @@ FILTERS: tuple[Filter, ...] = (
 
 
 class FilterPlan(NamedTuple):
-    """The filters that requests of one kind are checked by.
-
-    Args:
-        before: those that need no prediction.
-        after: those that need one.
-    """
+    """The filters for requests of one kind: those that need no prediction, and those that need one."""
 
     before: tuple[ReasonOut, ...]
     after: tuple[ReasonOut, ...]
@@ -130,12 +125,7 @@ class FilterPlan(NamedTuple):
 
 
 def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Filter:
-    """Return the filter that rejects devices without room for one more request.
-
-    Args:
-        capacity: what is in flight on each device.
-        limits: what each device may hold.
-    """
+    """Return the filter that rejects variants on devices without room for one more request."""
 
     def no_room(state: VariantState, request: Request) -> str | None:
         device = state.variant.device
@@ -161,9 +151,9 @@ def passing(
 
 
 def take_back_resting(rejected: Rejected) -> list[VariantState]:
-    """Take back those that were rejected only because their breaker is open, if all were rejected.
+    """Return the variants that only their open breaker keeps out, as a last resort if all were rejected.
 
-    Better a variant that failed a moment ago than no answer. A dead process never answers.
+    A variant that failed a moment ago is better than no answer, unless its process is dead.
     """
     resting = [state for state, reason in rejected if reason is BREAKER_OPEN]
     rejected[:] = [entry for entry in rejected if entry[0] not in resting]

@@ -1,4 +1,4 @@
-"""How the variants compared in one decision, for those who ask why."""
+"""How the variants compared in one decision, to explain it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CandidateReport:
     Args:
         variant: its name.
         device: the hardware it runs on.
-        score: from 0 to 1; 1 is the best, 0 was rejected.
+        score: from 0 to 1; 1 for the best, 0 if it was rejected.
         expected_latency_ms: predicted wait and service; `None` if it was rejected.
         reason_out: why it could not be chosen; `None` if it could.
     """
@@ -37,12 +37,7 @@ class CandidateReport:
 
 
 class Ranking:
-    """The candidates of one decision in comparison.
-
-    Args:
-        chosen: the name of the chosen one.
-        standings: the candidates, the chosen one included.
-    """
+    """Compares the candidates of one decision with the chosen one."""
 
     def __init__(self, chosen: str, standings: Sequence[Standing]) -> None:
         self._standings = standings
@@ -51,15 +46,15 @@ class Ranking:
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
-        """The others, the next best first."""
+        """The other candidates, the next best first."""
         return tuple(standing[0].name for standing in self._others)
 
     @property
     def confidence(self) -> float:
-        """Probability that the chosen one is better than the best of the others: Φ(Δ / √(v₁ + v₂)).
+        """Probability that the chosen candidate is better than the best other: Φ(Δ / √(v₁ + v₂)).
 
-        Δ is the lead in cost, v the variance of the predicted service time. 1 if there is no other; below
-        0.5 for a probe.
+        Δ is the lead in cost, v the variance of the predicted service time. 1 if there is no other candidate;
+        below 0.5 for a probe.
         """
         if not self._others:
             return 1.0
@@ -71,7 +66,7 @@ class Ranking:
         return 0.5 * (1.0 + math.erf(lead / math.sqrt(2.0 * variance)))
 
     def reports(self) -> Iterator[CandidateReport]:
-        """Report on every candidate."""
+        """Yield a report on every candidate."""
         lowest = min(map(_cost, self._standings))
         for variant, cost, wait_ms, service_ms, _ in self._standings:
             yield CandidateReport(
@@ -84,7 +79,7 @@ def _cost(standing: Standing) -> float:
 
 
 def _score(lowest_cost: float, cost: float) -> float:
-    """Return a cost as a score in [0, 1]; clamped here and nowhere else."""
+    """Return a cost as a score in [0, 1]."""
     if cost <= 0.0:
         return 1.0
     return min(1.0, max(0.0, lowest_cost / cost))

@@ -1,1 +1,1 @@
-"""A/B tests between policies: assignment, rollout, guardrails, and what they found, one idea a file."""
+"""A/B tests between policies: assignment, rollout, guardrails and reports."""

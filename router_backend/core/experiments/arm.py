@@ -13,7 +13,7 @@ TREATMENT = "treatment"
 
 
 class Arm:
-    """A policy on trial. Plain numbers, changed in place: every request of the experiment passes here.
+    """A policy in an experiment, with counts that are changed in place.
 
     Args:
         experiment_id: the experiment.

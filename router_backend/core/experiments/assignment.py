@@ -1,4 +1,4 @@
-"""Where a unit falls: a number from a hash that every process and every start of it gives alike."""
+"""Maps units to numbers by a hash that is the same in every process."""
 
 import hashlib
 
@@ -6,13 +6,10 @@ SCALE = 2.0**-64
 
 
 class UnitHash:
-    """Points in [0, 1) for units, spread evenly, and independent between salts.
+    """Points in [0, 1) for units, uniformly distributed and independent between salts.
 
-    BLAKE2b rather than a checksum: the CRC-32s of one unit under two salts differ by a constant, so that the
-    arms of two experiments would go together.
-
-    Args:
-        salt: what the points are for.
+    BLAKE2b rather than a checksum: the CRC-32s of a unit with two salts differ by a constant, so that the
+    arms of two experiments would be correlated.
 
     Examples:
         >>> arm = UnitHash("new_algorithm_v2")
@@ -23,12 +20,12 @@ class UnitHash:
     __slots__ = ("_salted",)
 
     def __init__(self, salt: str) -> None:
-        # The zero byte keeps the salt "a" with the unit "bc" apart from the salt "ab" with the unit "c".
+        # The zero byte distinguishes the salt "a" with the unit "bc" from the salt "ab" with the unit "c".
         self._salted = hashlib.blake2b(salt.encode() + b"\0", digest_size=8)
 
     def point(self, unit: str) -> float:
-        """The unit's point."""
+        """Return the unit's point."""
         salted = self._salted.copy()
         salted.update(unit.encode())
-        # Only 53 bits fit a float: the last ones are dropped, lest they be rounded up to 1.
+        # Only 53 bits fit a float: the others are dropped, since rounding up could give 1.
         return (int.from_bytes(salted.digest(), "big") >> 11 << 11) * SCALE

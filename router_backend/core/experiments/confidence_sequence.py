@@ -1,24 +1,24 @@
-"""The difference between two arms' means, with an interval that may be looked at all the time."""
+"""The difference between the means of two arms, with an interval that is valid at all times."""
 
 import math
 
 
 class DifferenceOfMeans:
-    """Treatment's mean less control's, from answers whose arms were drawn with known probabilities.
+    """The treatment's mean minus the control's, from answers whose arms were drawn with known probabilities.
 
     Each answer y of either arm gives an unbiased estimate of the difference,
 
         φ = (y - m) / f  in the treatment,   φ = -(y - m) / (1 - f)  in the control,
 
-    where f is the share that got the treatment when it was decided and m the mean of the answers before it.
-    Weighted so, neither a change of f nor a drift of all latencies biases the mean of the φ, as it biases the
-    difference of two plain means of a rollout. With t estimates of variance σ², the interval
+    where f is the treatment's share at its decision and m the mean of the answers before it. With these
+    weights, neither a change of f nor a drift of all latencies biases the mean of the φ; during a rollout,
+    both would bias the difference of two plain means. With t estimates of variance σ², the interval
 
         mean ± σ · √( 2(tρ² + 1) / (t²ρ²) · ln( √(tρ² + 1) / α ) )
 
-    holds the difference at all t at once with probability 1 - α, as t grows (asymptotic normal mixture);
-    ρ² = (-2 ln α + ln(1 - 2 ln α)) / t* makes it narrowest at t = t* answers. The φ are to be
-    independent given the past, which they are where every request is a unit of its own.
+    contains the difference at all t at once with probability 1 - α, as t grows (asymptotic normal mixture);
+    ρ² = (-2 ln α + ln(1 - 2 ln α)) / t* makes it narrowest at t = t* answers. The φ must be independent
+    given the past, which holds if every request is a unit of its own.
 
     References:
         Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and asymptotic
@@ -38,7 +38,7 @@ class DifferenceOfMeans:
     """
 
     NARROWEST_AT = 5_000
-    LEAST_OF_EACH = 50
+    MIN_ANSWERS_PER_ARM = 50
 
     __slots__ = (
         "_coverage",
@@ -56,13 +56,7 @@ class DifferenceOfMeans:
         self._mean = self._squares = 0.0
 
     def update(self, treated: bool, value: float, fraction: float) -> None:
-        """Learn one answer; nothing is to be compared while all get the same arm.
-
-        Args:
-            treated: whether it is the treatment's.
-            value: what is compared.
-            fraction: the share f that got the treatment.
-        """
+        """Learn one answer, unless all units get the same arm; `fraction` is the treatment's share f."""
         if not 0.0 < fraction < 1.0:
             return
         seen = self._of_treatment + self._of_control
@@ -80,11 +74,11 @@ class DifferenceOfMeans:
         self._squares += before * (estimate - self._mean)
 
     def get(self) -> float | None:
-        """The difference; None: an arm has too few answers."""
+        """Return the difference; `None` if an arm has too few answers."""
         return self._mean if self._is_enough() else None
 
     def interval(self) -> tuple[float, float] | None:
-        """Where the difference is, from and to; None: an arm has too few answers for the normal law."""
+        """Return the bounds of the difference; `None` if an arm has too few answers for the normal law."""
         if not self._is_enough():
             return None
         alpha = 1.0 - self._coverage
@@ -97,4 +91,4 @@ class DifferenceOfMeans:
         return self._mean - width, self._mean + width
 
     def _is_enough(self) -> bool:
-        return min(self._of_treatment, self._of_control) >= self.LEAST_OF_EACH
+        return min(self._of_treatment, self._of_control) >= self.MIN_ANSWERS_PER_ARM

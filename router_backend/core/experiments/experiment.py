@@ -1,4 +1,4 @@
-"""An experiment: two policies, and which requests are decided by which."""
+"""An experiment: two policies, and which of them decides which requests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,21 +25,20 @@ class Experiment:
     """A comparison of two policies on a share of the requests.
 
     Args:
-        experiment_id: its name; an arm depends on it, so a name used again assigns as it did before.
-        control: the policy that the treatment is compared with: its name, its class, or a function that makes
-            it.
-        treatment: the policy that is tried, told the same way.
-        fraction: the share, of the units that take part, that gets the treatment.
-        control_parameters: the control's own settings, as texts by name.
-        treatment_parameters: the treatment's own settings, as texts by name.
+        experiment_id: its name; the assignment depends on it, so that reusing a name repeats the assignment.
+        control: the policy to compare with: a name, a subclass of `Policy`, or a factory of policies.
+        treatment: the policy to try, given in the same way.
+        fraction: the share of the participating units that get the treatment.
+        control_parameters: the control's settings as strings, by name.
+        treatment_parameters: the treatment's settings as strings, by name.
         model_name_pattern: the models that it is for; `*` is any text, `?` any character.
         assign_by: REQUEST: by each request's unit; MODEL: by the model's name, so that all requests of a
-            model have one arm.
+            model have the same arm.
         unit_range: the units that take part, as shares from and to; experiments on one model must not
             overlap.
         rollout: larger fractions, each from some time after the start on.
-        guardrails: when to stop the treatment; None: never, which is what MODEL must say, since a model then
-            has no second arm to be compared with.
+        guardrails: when to stop the treatment; `None` for never, as required with MODEL, where a model has
+            no second arm to compare with.
     """
 
     experiment_id: str
@@ -55,11 +54,11 @@ class Experiment:
     guardrails: Guardrails | None = field(default_factory=Guardrails)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be tried.
+        """Reject invalid experiments.
 
         Raises:
-            ConfigurationError: no name, an unknown policy or parameter, a share out of its range, rollout
-                steps that do not rise, guardrails of an experiment by model.
+            ConfigurationError: no name, an unknown policy or parameter, a share out of range, rollout steps
+                that do not increase, or guardrails for an experiment by model.
         """
         if not self.experiment_id:
             raise ConfigurationError(path="experiment_id", expected="a name", found="nothing")
@@ -69,23 +68,23 @@ class Experiment:
             raise error.at(where=f"experiment '{self.experiment_id}'") from None
 
     def matches(self, model_name: str) -> bool:
-        """Whether it is for a model."""
+        """Return whether it is for a model."""
         return fnmatchcase(model_name, self.model_name_pattern)
 
     def overlaps(self, other: "Experiment") -> bool:
-        """Whether both want the same units, where both are for one model."""
+        """Return whether both would use the same units of a model."""
         return self.unit_range[0] < other.unit_range[1] and other.unit_range[0] < self.unit_range[1]
 
     def compares_as(self, other: "Experiment") -> bool:
-        """Whether what was counted for the other says as much of this one: both compare the same."""
+        """Return whether both compare the same, so that the other's counts are valid for this one."""
         return _compared(self) == _compared(other)
 
     def new_control(self) -> Policy:
-        """A new policy for the control, of one model."""
+        """Return a new policy for the control of one model."""
         return new_policy(self.control, self.control_parameters)
 
     def new_treatment(self) -> Policy:
-        """A new policy for the treatment, of one model."""
+        """Return a new policy for the treatment of one model."""
         return new_policy(self.treatment, self.treatment_parameters)
 
     def _check(self) -> None:
@@ -123,16 +122,16 @@ def _compared(experiment: Experiment) -> tuple[object, ...]:
 
 
 def check_experiments(model_name: str, experiments: Sequence[Experiment]) -> None:
-    """Refuse experiments that want the same requests of a model.
+    """Reject experiments that would use the same requests of a model.
 
-    They form one layer: all of them change the same thing, the policy of the model, so that no request can
-    be in two, and none may be left to another's leavings.
+    They form one layer: all of them change the same thing, the policy of the model, so no request can be in
+    two of them.
 
     References:
         Tang, Agarwal, O'Brien and Meyer, Overlapping experiment infrastructure, KDD 2010.
 
     Raises:
-        ConfigurationError: one stands twice, or two of them overlap.
+        ConfigurationError: two of them overlap.
     """
     ordered = sorted(experiments, key=_first_unit)
     for before, after in pairwise(ordered):

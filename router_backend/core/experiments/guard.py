@@ -1,4 +1,4 @@
-"""Watches one treatment, and says when it is to be stopped."""
+"""Decides when a treatment must be stopped."""
 
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.latency_histogram import LatencyHistogram
@@ -8,14 +8,10 @@ from router_backend.core.experiments.share_test import ShareTest
 class Guard:
     """Two share tests: of the failures, and of the answers slower than the control's p99.
 
-    What counts as slow is the p99 of the control's answers so far; it is looked up anew when their number
-    has grown by an eighth, and there is none before `SLOW_FROM` of them. Each test takes half of the rate of
-    false stops. The share that a test reckons with is the fraction, or the treatment's share of all
-    that were counted where that is more: a unit that sends many requests is no reason to stop.
-
-    Args:
-        guardrails: the bounds.
-        control: the latencies of the control's answers.
+    The limit for slow answers is the p99 of the control's answers so far, updated whenever their number has
+    grown by an eighth, from `SLOW_FROM` answers on. Each test gets half of the rate of false stops, and
+    assumes the fraction as the treatment's share, or its share of what was counted if that is higher, so that
+    a unit that sends many requests does not stop it.
     """
 
     SLOW_FROM = 100
@@ -32,13 +28,13 @@ class Guard:
         self._treated = self._untreated = 0
 
     def answered(self, treated: bool, latency_ms: float, fraction: float) -> str | None:
-        """Learn of an answer, not yet among the control's; why the treatment is to be stopped, or None."""
+        """Learn of an answer before it is counted; return why the treatment must be stopped, or `None`."""
         reason = self._slow_answer(treated, latency_ms, fraction)
         self._count(treated)
         return reason
 
     def failed(self, treated: bool, fraction: float) -> str | None:
-        """Learn of a failure; why the treatment is to be stopped, or None."""
+        """Learn of a failure; return why the treatment must be stopped, or `None`."""
         fired = self._errors is not None and self._errors.update(treated, self._share(fraction))
         self._count(treated)
         return f"too many failures: {self._errors} were the treatment's" if fired else None
@@ -54,7 +50,7 @@ class Guard:
         if not self._slow.update(treated, self._share(fraction)):
             return None
         return (
-            f"too many slow answers: {self._slow} above the control's p99, {self._slow_ms:.4g} ms at last, "
+            f"too many slow answers: {self._slow} above the control's p99, now {self._slow_ms:.4g} ms, "
             f"were the treatment's"
         )
 
@@ -65,7 +61,7 @@ class Guard:
             self._untreated += 1
 
     def _share(self, fraction: float) -> float:
-        """The share that gets the treatment, by chance or as was seen before this one."""
+        """Return the fraction, or the treatment's share of what was counted so far if that is higher."""
         counted = self._treated + self._untreated
         return max(fraction, self._treated / counted) if counted else fraction
 

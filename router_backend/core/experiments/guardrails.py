@@ -1,4 +1,4 @@
-"""What a treatment must not do, and how sure of it one must be to stop it."""
+"""The limits at which a treatment is stopped."""
 
 import math
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from router_backend.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Guardrails:
-    """Bounds on a treatment; it is stopped once it is beyond one of them with the stated certainty.
+    """Limits of a treatment; it is stopped once it exceeds one of them with the given certainty.
 
     Args:
-        error_ratio: requests of the treatment may fail so many times as often as those of the control;
-            None: as often as they like.
-        slow_ratio: answers of the treatment may be above the control's p99 so many times as often as the
-            control's own are; None: as often as they like.
-        false_stop_rate: the probability with which a treatment that keeps within both is stopped, ever,
-            however long it runs.
+        error_ratio: how many times as often as the control's the treatment's requests may fail; `None` for no
+            limit.
+        slow_ratio: how many times as often as the control's the treatment's answers may be above the
+            control's p99; `None` for no limit.
+        false_stop_rate: the probability that a treatment within both limits is ever stopped, no matter how
+            long it runs.
     """
 
     error_ratio: float | None = 1.5
@@ -24,7 +24,7 @@ class Guardrails:
     false_stop_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        """Refuse bounds that mean nothing.
+        """Reject invalid limits.
 
         Raises:
             ConfigurationError: a ratio below 1, a rate outside (0, 1).

@@ -4,9 +4,9 @@ import math
 
 
 class LatencyHistogram:
-    """Counts of latencies in buckets that each end 4 % above where they begin; quantiles are right to 2 %.
+    """Counts of latencies in buckets 4 % wide, so that quantiles are accurate to 2 %.
 
-    From 1 us to 16 minutes; what is beyond counts in the bucket at that end.
+    From 1 µs to 16 minutes; latencies outside count in the nearest bucket.
 
     References:
         Masson, Rim and Lee, DDSketch: a fast and fully-mergeable quantile sketch with relative-error
@@ -20,10 +20,10 @@ class LatencyHistogram:
         True
     """
 
-    LEAST_MS = 1e-3
-    MOST_MS = 1e6
+    MIN_MS = 1e-3
+    MAX_MS = 1e6
     LOG_GROWTH = math.log(1.04)
-    BUCKETS = math.ceil(math.log(MOST_MS / LEAST_MS) / LOG_GROWTH) + 1
+    BUCKETS = math.ceil(math.log(MAX_MS / MIN_MS) / LOG_GROWTH) + 1
 
     __slots__ = ("_counts", "count")
 
@@ -33,16 +33,16 @@ class LatencyHistogram:
 
     def update(self, latency_ms: float) -> None:
         """Count a latency, above 0."""
-        held_ms = min(max(latency_ms, self.LEAST_MS), self.MOST_MS)
-        self._counts[int(math.log(held_ms / self.LEAST_MS) / self.LOG_GROWTH)] += 1
+        clamped_ms = min(max(latency_ms, self.MIN_MS), self.MAX_MS)
+        self._counts[int(math.log(clamped_ms / self.MIN_MS) / self.LOG_GROWTH)] += 1
         self.count += 1
 
     def quantile(self, share: float) -> float | None:
-        """The latency in ms that a share of those counted was not above; None before the first."""
+        """Return the latency in ms that a share of those counted did not exceed; `None` before the first."""
         wanted = share * self.count
         below = 0
         for bucket, count in enumerate(self._counts):
             below += count
             if count and below >= wanted:
-                return self.LEAST_MS * math.exp((bucket + 0.5) * self.LOG_GROWTH)
+                return self.MIN_MS * math.exp((bucket + 0.5) * self.LOG_GROWTH)
         return None

@@ -11,13 +11,7 @@ from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
 class Change(NamedTuple):
-    """Experiments that were checked against every model, ready to be run.
-
-    Args:
-        experiments: by name.
-        running: what runs then, by model.
-        now_s: from when on.
-    """
+    """Experiments by name that were checked against every model, and what will run on each model."""
 
     experiments: dict[str, Experiment]
     running: Mapping[str, Running]
@@ -43,7 +37,7 @@ class ExperimentManager:
         return bool(self._experiments)
 
     def __iter__(self) -> Iterator[Experiment]:
-        """Iterate over the experiments that run, those stopped by their guardrails included."""
+        """Iterate over the running experiments, including those stopped by their guardrails."""
         return iter(self._experiments.values())
 
     def start(self, experiment: Experiment) -> None:
@@ -56,7 +50,7 @@ class ExperimentManager:
             self.apply(self.prepare((self._experiments | {experiment.experiment_id: experiment}).values()))
 
     def stop(self, experiment_id: str) -> None:
-        """Stop an experiment: the models' own policies decide again, and its counts are dropped.
+        """Stop an experiment and drop its counts: the models' own policies decide again.
 
         Raises:
             InvalidRequestError: no experiment has that name.
@@ -68,18 +62,18 @@ class ExperimentManager:
     def set(self, experiments: Iterable[Experiment]) -> None:
         """Run these experiments from now on, and no others.
 
-        One that compares what it compared before keeps its counts, with its new rollout and guardrails; one
-        that compares something else starts from the beginning.
+        One that compares the same as before keeps its counts, with its new rollout and guardrails; one that
+        compares something else starts from the beginning.
 
         Raises:
-            ConfigurationError: two have one name or want the same requests, or a policy is for a variant that
-                a model lacks; then nothing has changed.
+            ConfigurationError: two have the same name or would use the same requests, or a policy is for a
+                variant that a model lacks; then nothing has changed.
         """
         with self._lock:
             self.apply(self.prepare(experiments))
 
     def report(self, experiment_id: str) -> ExperimentReport:
-        """Report what an experiment has found so far; it may be read at any time.
+        """Return the results of an experiment so far, valid at any time.
 
         Raises:
             InvalidRequestError: no experiment has that name.
@@ -88,7 +82,7 @@ class ExperimentManager:
             return self._report_on(self._find(experiment_id))
 
     def reports(self) -> dict[str, ExperimentReport]:
-        """Report what all experiments have found so far, by name, at one moment."""
+        """Return the results of all experiments so far, by name."""
         with self._lock:
             return {name: self._report_on(each) for name, each in self._experiments.items()}
 

@@ -16,14 +16,10 @@ Running = Mapping[str, RunningExperiment]
 
 
 class ModelExperiments:
-    """A layer: a unit's place in it determines which experiment it takes part in, if any. Not thread-safe.
+    """A layer: a unit's point in it determines which experiment it takes part in, if any. Not thread-safe.
 
-    The place comes from another hash than the arm, and is the same for all experiments, so that the units of
-    an experiment that ends go to no other, and one that begins takes none from another.
-
-    Args:
-        model_name: the model.
-        variants: the names of its variants.
+    The point comes from another hash than the arm and is the same for all experiments, so that no unit moves
+    to another experiment when one starts or ends.
 
     Attributes:
         running: the experiments by name.
@@ -39,25 +35,24 @@ class ModelExperiments:
         self.running: Running = {}
 
     def arm_of(self, unit: str, now_s: float, rng: random.Random) -> Arm | None:
-        """Return the arm of a request; `None` if it takes no part."""
+        """Return the arm of a request; `None` if it takes part in no experiment."""
         if self._only is not None:
             return self._only.arm_of(unit, now_s, rng)
-        place = self._layer.point(unit) if unit else rng.random()
+        point = self._layer.point(unit) if unit else rng.random()
         for running in self.running.values():
             low, high = running.experiment.unit_range
-            if low <= place < high:
+            if low <= point < high:
                 return running.arm_of(unit, now_s, rng)
         return None
 
     def prepare(self, experiments: Sequence[Experiment], now_s: float) -> Running:
-        """Return what would run after a change; nothing changes yet, so a change of several models can fail.
+        """Return what would run after a change, without applying it, since it may fail for another model.
 
-        Args:
-            experiments: all that should run, of any model.
-            now_s: when new ones start; one that compares the same as before keeps its counts.
+        `experiments` are those of all models. One that compares the same as before keeps its counts.
 
         Raises:
-            ConfigurationError: two want the same requests, or a policy is for a variant that the model lacks.
+            ConfigurationError: two would use the same requests, or a policy is for a variant that the model
+                lacks.
         """
         own = [experiment for experiment in experiments if experiment.matches(self._model_name)]
         check_experiments(self._model_name, own)

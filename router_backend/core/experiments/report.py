@@ -1,4 +1,4 @@
-"""What an experiment has found so far."""
+"""The results of an experiment so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class ArmReport:
         policy: the policy that decides.
         answers: requests that were answered.
         failures: requests whose variant failed.
-        error_rate: failures' share of both; None before the first.
-        mean_latency_ms: of the answers; None before the first.
-        p99_latency_ms: what 99 % of the answers were not above, to 2 %; None before the first.
-        variant_shares: the share of each variant in both.
+        error_rate: share of failures in both; `None` before the first.
+        mean_latency_ms: mean latency of the answers; `None` before the first.
+        p99_latency_ms: 99th percentile of the answers' latency, accurate to 2 %; `None` before the first.
+        variant_shares: the share of each variant in answers and failures.
     """
 
     policy: str
@@ -36,14 +36,14 @@ class ModelReport:
     """An experiment on one model.
 
     Args:
-        fraction: the share of the units that gets the treatment now.
-        stopped_reason: why the guardrails have stopped the treatment; None: they have not.
-        control: what it is compared with.
-        treatment: what is tried.
-        difference_ms: the treatment's mean latency less the control's, each answer weighted by how likely its
-            arm was, so that it is not quite that of the two means above; None: an arm has fewer than 50
-            answers, or the arm is assigned by model.
-        interval_ms: where the difference is with 95 % certainty, from and to, however often one looks.
+        fraction: the current share of units that get the treatment.
+        stopped_reason: why the guardrails have stopped the treatment; `None` if they have not.
+        control: the arm that the treatment is compared with.
+        treatment: the arm that is tried.
+        difference_ms: the treatment's mean latency minus the control's, with answers weighted by the
+            probability of their arm, so that it differs slightly from that of the two means above; `None` if
+            an arm has fewer than 50 answers or is assigned by model.
+        interval_ms: the 95 % confidence interval of the difference, valid no matter how often it is read.
     """
 
     fraction: float
@@ -60,7 +60,7 @@ class ExperimentReport:
 
     Args:
         experiment: what is compared.
-        models: what was found, by the model's name.
+        models: the results by model name.
     """
 
     experiment: Experiment
@@ -68,7 +68,7 @@ class ExperimentReport:
 
 
 def report_on(running: RunningExperiment, now_s: float) -> ModelReport:
-    """What was found on one model."""
+    """Return the results on one model."""
     return ModelReport(
         running.fraction(now_s),
         running.stopped_reason,

@@ -1,4 +1,4 @@
-"""Gradual rollout: how many get the treatment, and from when on."""
+"""Gradual rollout: the share of units that get the treatment over time."""
 
 import math
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ class RolloutStep:
     """The share of units that get the treatment, from some time on.
 
     Args:
-        after_s: seconds since the experiment was started, above 0.
-        fraction: the share of the units that take part.
+        after_s: seconds since the start of the experiment, above 0.
+        fraction: the share of the participating units.
     """
 
     after_s: float
     fraction: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no time or no share.
+        """Reject an invalid time or share.
 
         Raises:
-            ConfigurationError: either is out of its range.
+            ConfigurationError: one of them is out of range.
         """
         if not 0.0 < self.after_s < math.inf:
             raise ConfigurationError(path="after_s", expected="a number above 0", found=f"{self.after_s}")
@@ -31,7 +31,7 @@ class RolloutStep:
 
 
 def check_fraction(fraction: float) -> None:
-    """Refuse what is no share.
+    """Reject an invalid share.
 
     Raises:
         ConfigurationError: it is not from 0 to 1.
@@ -46,7 +46,7 @@ def check_fraction(fraction: float) -> None:
 
 
 def check_rollout(fraction: float, rollout: Sequence[RolloutStep]) -> None:
-    """Refuse steps that take the treatment away from units again, or are out of order.
+    """Reject steps that take the treatment away from units, or are out of order.
 
     Raises:
         ConfigurationError: a step is not later than the one before it, or its fraction is not larger.
@@ -64,12 +64,7 @@ def check_rollout(fraction: float, rollout: Sequence[RolloutStep]) -> None:
 
 
 def fraction_after(fraction: float, rollout: Sequence[RolloutStep], elapsed_s: float) -> float:
-    """The share that gets the treatment.
-
-    Args:
-        fraction: the share at the start.
-        rollout: the steps, in order.
-        elapsed_s: seconds since the start.
+    """Return the share of units that get the treatment after some time; `fraction` is the share at the start.
 
     Examples:
         >>> fraction_after(0.1, [RolloutStep(3600.0, 0.5)], elapsed_s=60.0)

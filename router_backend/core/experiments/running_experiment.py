@@ -16,22 +16,15 @@ from router_backend.core.records.outcome import Outcome
 
 
 class RunningExperiment:
-    """Not thread-safe: the model's lock guards it.
+    """One experiment on one model. Not thread-safe: the model's lock guards it.
 
-    A unit gets the treatment if its point is below the fraction, so that it keeps it when the fraction
-    grows. A request without a unit is a unit of its own: its point is drawn.
+    A unit gets the treatment if its point is below the fraction, and so keeps it when the fraction grows. A
+    request without a unit is a unit of its own: its point is drawn.
 
-    A failure is one of the variant's own, and an answer one with a latency; other ends are not counted,
-    nor are further attempts of a request that failed.
-
-    Args:
-        experiment: what is compared.
-        model_name: the model.
-        variants: the names of its variants.
-        now_s: when it starts.
+    Failures by the variant's fault and answers with a latency are counted; other ends are not, nor are
+    retries.
 
     Attributes:
-        experiment: what is compared.
         stopped_reason: why the guardrails have stopped the treatment; `None` if they have not.
 
     Raises:
@@ -67,12 +60,7 @@ class RunningExperiment:
         self._guard = self._new_guard()
 
     def change(self, experiment: Experiment, now_s: float) -> None:
-        """Continue with another rollout or other guardrails; what was counted, and a stop, stay.
-
-        Args:
-            experiment: one that compares the same.
-            now_s: from when its rollout counts, if that is another one.
-        """
+        """Continue with another rollout or other guardrails; counts and a stop stay."""
         if (experiment.fraction, experiment.rollout) != (self.experiment.fraction, self.experiment.rollout):
             self._started_s = now_s
         watched = self.experiment.guardrails
@@ -81,7 +69,7 @@ class RunningExperiment:
             self._guard = self._new_guard()
 
     def fraction(self, now_s: float) -> float:
-        """Return the share of the units that gets the treatment; 0 once it is stopped."""
+        """Return the share of units that get the treatment; 0 once it is stopped."""
         if self.stopped_reason is not None:
             return 0.0
         experiment = self.experiment
@@ -97,7 +85,7 @@ class RunningExperiment:
         return self.treatment if point < self.fraction(now_s) else self.control
 
     def _ended(self, arm: Arm, execution: Execution) -> None:
-        """Count how an attempt ended; what ends after a stop is not counted any more."""
+        """Count how an attempt ended, unless the treatment was stopped."""
         if self.stopped_reason is not None:
             return
         fraction = self.fraction(execution.decision.now_s)

@@ -1,4 +1,4 @@
-"""Whether events fall on the treatment more often than its share allows, tested after each of them."""
+"""Tests, after each event, whether events occur in the treatment more often than its share allows."""
 
 import math
 
@@ -7,11 +7,11 @@ class ShareTest:
     """A sequential test of "an event is at most ρ times as likely in the treatment as in the control".
 
     If the treatment gets a share f of the requests, the next event is one of the treatment's with
-    probability at most q = fρ / (fρ + 1 - f), whatever makes events frequent or rare, since chance
-    assigned the request. Were events rρ times as likely, it would be q(r) = frρ / (frρ + 1 - f). The mean
-    of the likelihood ratios over the alternatives r is a supermartingale with mean at most 1 if the
-    hypothesis holds, so that the probability that it ever reaches 1/α is at most α: it may be looked
-    at after each event, for as long as the experiment runs.
+    probability at most q = fρ / (fρ + 1 - f), no matter what makes events frequent or rare, since requests
+    are assigned at random. If events were rρ times as likely, it would be q(r) = frρ / (frρ + 1 - f). The
+    mean of the likelihood ratios over the alternatives r is a supermartingale with mean at most 1 if the
+    hypothesis holds, so the probability that it ever reaches 1/α is at most α: it may be checked after each
+    event, for as long as the experiment runs.
 
     References:
         Ville's inequality and mixtures of likelihood ratios: Robbins, Statistical methods related to the law
@@ -20,7 +20,7 @@ class ShareTest:
 
     Args:
         ratio: ρ.
-        alpha: the probability with which the hypothesis is given up although it holds.
+        alpha: the probability of rejecting the hypothesis although it holds.
 
     Examples:
         >>> test = ShareTest(ratio=1.5, alpha=0.005)
@@ -42,12 +42,7 @@ class ShareTest:
         return f"{self.treated} of {self.treated + self.untreated}"
 
     def update(self, treated: bool, share: float) -> bool:
-        """Learn of one event; True when the hypothesis is given up.
-
-        Args:
-            treated: whether it fell on the treatment.
-            share: the share f of the requests that the treatment gets.
-        """
+        """Learn of one event and the treatment's share f; return whether the hypothesis is rejected."""
         weight = share * self._ratio
         of_null = weight + 1.0 - share
         for i, r in enumerate(self.ALTERNATIVES):
@@ -57,6 +52,6 @@ class ShareTest:
             self.treated += 1
         else:
             self.untreated += 1
-        most = max(self._log_ratios)
-        sum_of_ratios = sum(math.exp(log_ratio - most) for log_ratio in self._log_ratios)
-        return most + math.log(sum_of_ratios) >= self._needed
+        highest = max(self._log_ratios)
+        sum_of_ratios = sum(math.exp(log_ratio - highest) for log_ratio in self._log_ratios)
+        return highest + math.log(sum_of_ratios) >= self._needed

@@ -1,1 +1,1 @@
-"""One logical model: selects a variant for each request, records how it ended, counts both."""
+"""One logical model: selects a variant for each request and records how its attempts ended."""

@@ -13,9 +13,9 @@ class Environment(NamedTuple):
     """What the models of one router share.
 
     Args:
-        lock: guards all of them; never held over a call.
-        clock: returns seconds and never goes back; the only source of time.
-        rng: the only source of chance.
+        lock: guards all of them; not held while a variant is called.
+        clock: returns monotonic seconds; the only source of time.
+        rng: the only source of randomness.
         capacity: counts what is in flight on devices that have limits.
         filters: decide which variants may serve a request.
     """

@@ -1,4 +1,4 @@
-"""One logical model, as the router and its hosts use it."""
+"""One logical model: its settings, state and metrics under the router's lock."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -28,18 +28,17 @@ from router_backend.errors import (
 
 
 class LogicalModel:
-    """Selects variants and records ends under the router's lock. Thread-safe, but for what expects the lock.
+    """Selects variants and records executions. Thread-safe, except for methods that expect the lock.
 
     Args:
-        name: what clients call it.
+        name: its name for clients.
         variants: the models that can serve it, at least one, each once.
-        policy: the policy that chooses, for this model alone.
+        policy: its default policy, used for this model only.
         settings: how to decide.
         experiments: the experiments that its requests take part in.
         environment: what it shares with the router's other models.
 
     Attributes:
-        name: the same.
         states: its variants by name.
 
     Raises:
@@ -69,25 +68,25 @@ class LogicalModel:
 
     @property
     def policy(self) -> Policy:
-        """The policy that chooses where a request and experiments say nothing."""
+        """The policy for requests that name none and take part in no experiment."""
         return self._pickers.policy
 
     @property
     def device_limits(self) -> Mapping[Device, DeviceLimits]:
-        """What each device may hold, all models together."""
+        """The limits of each device, for all models together."""
         return self._settings.device_limits
 
     def now_s(self) -> float:
-        """Return the time, in seconds of the router's clock."""
+        """Return the time of the router's clock in seconds."""
         return self._clock()
 
     def route(self, context: RoutingContext) -> RoutingDecision:
         """Choose a variant and reserve a place in flight there.
 
         Raises:
-            InvalidRequestError: no variant could ever serve this request.
-            NoVariantError: every variant is rejected at the moment; the text says why each one is.
-            DeadlineError: none would answer in time, and such requests are refused.
+            InvalidRequestError: no variant can ever serve this request.
+            NoVariantError: every variant is rejected now; the text says why.
+            DeadlineError: none would answer in time, and late requests are refused.
         """
         asked_s = self._clock()
         with self._lock:
@@ -113,17 +112,10 @@ class LogicalModel:
         power_w: float | None = None,
         fault: Fault | None = None,
     ) -> Execution | None:
-        """Free the decision's place, and learn and count how the attempt ended.
-
-        Args:
-            decision: what `route` returned.
-            latency_ms: from sending to answer; `None` without a fault if the end says nothing (ignored).
-            memory_mb: memory that the request was seen to take; `None` if it was not measured.
-            power_w: power that was seen to be drawn for it; `None` if it was not measured.
-            fault: how the variant failed; `None` if it did not.
+        """Free the decision's place, and learn and count its end, as `ModelRouter.record_execution` does.
 
         Returns:
-            How it ended; `None` if that was recorded before.
+            How the attempt ended; `None` if that was recorded before.
         """
         with self._lock:
             place = decision.take_place()
@@ -143,12 +135,12 @@ class LogicalModel:
                 self._recorder.free(decision.state, place, self._clock())
 
     def conclude(self, decision: RoutingDecision, fault: Fault | None) -> Execution:
-        """Count how a released attempt ended: with a fault of the variant, or `None` if that says nothing."""
+        """Count how a released attempt ended: by a fault of the variant, or `None` if that says nothing."""
         with self._lock:
             return self._recorder.ended(decision, fault, self._clock())
 
     def retried(self, decision: RoutingDecision) -> None:
-        """Count that a request went on to another variant after this decision's had failed it."""
+        """Count that a request was sent to another variant after this decision's failed it."""
         if not decision.context.warmup:
             with self._lock:
                 self._recorder.variant_counts[decision.state].retries += 1
@@ -164,12 +156,12 @@ class LogicalModel:
             self._recorder.counts.configs_refused += 1
 
     def set_ready(self, variant: str, not_ready_reason: str | None) -> None:
-        """Set whether a variant can take requests: `None`, or the reason why it cannot."""
+        """Set the reason why a variant cannot take requests; `None` if it can."""
         with self._lock:
             self.state(variant).not_ready_reason = not_ready_reason
 
     def state(self, variant: str) -> VariantState:
-        """Return the state of a variant; to be read, not changed.
+        """Return the state of a variant, which must not be changed.
 
         Raises:
             InvalidRequestError: the model has no such variant.
@@ -181,11 +173,11 @@ class LogicalModel:
         return self.states[variant]
 
     def reasons_out(self, now_s: float) -> dict[str, str]:
-        """Return why variants can take no request of any kind now, by name. Expects the lock."""
+        """Return why variants can take no requests now, by name. Expects the lock."""
         return self._selector.reasons_out(now_s)
 
     def metrics(self) -> ModelMetrics:
-        """Return what was counted so far and the state of the variants. Expects the lock."""
+        """Return the counts so far and the state of the variants. Expects the lock."""
         now_s = self._clock()
         counts = self._recorder.counts.copy()
         running = self._experiments.running
@@ -199,7 +191,7 @@ class LogicalModel:
         )
 
     def configure(self, policy: Policy, settings: ModelSettings) -> None:
-        """Decide by other settings from now on; what was learned, and its coverage, stay. Expects the lock.
+        """Use other settings from now on; what was learned, and its coverage, stay. Expects the lock.
 
         Raises:
             ConfigurationError: the policy is for a variant that the model lacks; then nothing has changed.
@@ -210,7 +202,7 @@ class LogicalModel:
         self._recorder.counts.configs_accepted += 1
 
     def set_policy(self, policy: Policy) -> None:
-        """Choose by another policy from now on. Expects the lock.
+        """Use another policy from now on. Expects the lock.
 
         Raises:
             ConfigurationError: the policy is for a variant that the model lacks; then nothing has changed.
@@ -248,10 +240,10 @@ def _refusal(error: RouterError) -> Refusal:
 
 
 def check_variants(model_name: str, variants: Sequence[Variant]) -> None:
-    """Refuse no variants, and one that is listed twice.
+    """Check that there are variants, each listed once.
 
     Raises:
-        ConfigurationError: the model and the variants.
+        ConfigurationError: there is none, or one is listed twice.
     """
     names = [variant.name for variant in variants]
     if not names:

@@ -1,4 +1,4 @@
-"""The policies that decide about one model's requests: its own, named ones, and those of experiments."""
+"""The policies for one model's requests: its own, named ones, and those of experiments."""
 
 import random
 from collections.abc import Collection
@@ -15,13 +15,6 @@ from router_backend.errors import ConfigurationError, RequestPolicyError
 
 class Pickers:
     """Finds the picker for each request. Not thread-safe: the model's lock guards it.
-
-    Args:
-        model_name: the model, for messages.
-        variants: the names of its variants.
-        policy: the model's own policy.
-        experiments: the experiments that its requests take part in.
-        rng: assigns requests without a unit to arms.
 
     Raises:
         ConfigurationError: the policy is for a variant that the model lacks.
@@ -61,7 +54,7 @@ class Pickers:
     def of(self, context: RoutingContext, now_s: float) -> tuple[Picker, Arm | None]:
         """Return the picker that a request names, else its goal's, its experiment's, or the model's own.
 
-        A further attempt of a request with a unit is decided by the same arm, which counts the first alone.
+        A retry of a request with a unit is decided by the same arm, which only counts the first attempt.
 
         Returns:
             The picker, and the arm that the request counts for; `None` if it counts for none.
@@ -81,7 +74,7 @@ class Pickers:
         return arm.picker, None if context.excluded_variants else arm
 
     def _named(self, name: str) -> Picker:
-        """Return the model's own if it has that name, else one for all requests that ask for it."""
+        """Return the model's own picker if it has that name, else one shared by all requests that name it."""
         if name == self.policy.name:
             return self._own
         if name not in self._by_name:

@@ -18,11 +18,7 @@ NOT_LOADED = "not ready: Triton has not loaded it"
 
 
 class Recorder:
-    """Not thread-safe: the model's lock guards it.
-
-    Args:
-        states: the model's variants.
-        capacity: counts what is in flight on devices that have limits.
+    """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
     Attributes:
         profiling: whether answers are learned from.
@@ -68,10 +64,7 @@ class Recorder:
     def ended(self, decision: RoutingDecision, fault: Fault | None, now_s: float) -> Execution:
         """Count the end of an attempt that was not answered and whose place is free.
 
-        Args:
-            decision: what it followed from.
-            fault: how the variant failed; `None` if the end says nothing about it.
-            now_s: the time.
+        `fault` is how the variant failed; `None` if the end says nothing about it.
         """
         outcome = Outcome.IGNORED
         if fault is Fault.NOT_READY:
@@ -89,9 +82,9 @@ class Recorder:
         state.released(place, now_s)
 
     def _observe(self, execution: Execution) -> None:
-        """Show how an attempt ended to the counters, the experiment's arm and the policy, in this order.
+        """Report how an attempt ended to the counters, the experiment's arm and the policy.
 
-        The policy comes last: a defect in one that a user wrote leaves everything else in order.
+        The policy comes last, so that an exception in a user's policy does not affect the others.
         """
         decision = execution.decision
         if not decision.context.warmup:

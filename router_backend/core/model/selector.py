@@ -25,16 +25,7 @@ ANY_REQUEST = RoutingContext()
 
 
 class Selector:
-    """Makes the decisions of one model. Not thread-safe: the model's lock guards it.
-
-    Args:
-        model_name: the model.
-        states: its variants by name.
-        pickers: the policies.
-        settings: how to decide.
-        environment: what the model shares with the router's others.
-        abandon: takes back the place of a decision that is dropped unrecorded, from any thread.
-    """
+    """Makes the decisions of one model. Not thread-safe: the model's lock guards it."""
 
     def __init__(
         self,
@@ -56,7 +47,7 @@ class Selector:
         self.configure(settings)
 
     def configure(self, settings: ModelSettings) -> None:
-        """Decide by other settings from now on."""
+        """Use other settings from now on."""
         self._settings = settings
         self._limits = settings.device_limits
         filters = self._filters
@@ -71,9 +62,7 @@ class Selector:
         """Choose a variant and reserve a place in flight there.
 
         Raises:
-            InvalidRequestError: no variant could ever serve this request.
-            NoVariantError: every variant is rejected at the moment; the text says why each one is.
-            DeadlineError: none would answer in time, and such requests are refused.
+            InvalidRequestError, NoVariantError, DeadlineError: as `LogicalModel.route`.
         """
         deadline_ms = context.max_latency_ms
         if deadline_ms is None:
@@ -110,13 +99,13 @@ class Selector:
         )
 
     def reasons_out(self, now_s: float) -> dict[str, str]:
-        """Return why variants can take no request of any kind now, by name."""
+        """Return why variants can take no requests now, by name."""
         rejected: Rejected = []
         passing(self._plan.before, self._states.values(), Request(ANY_REQUEST, None, now_s), rejected)
         return {state.variant.name: reason for state, reason in rejected}
 
     def _size(self, context: RoutingContext) -> float:
-        """Return the request's size x: its elements relative to one item of the first request seen."""
+        """Return the request's size x: its elements relative to one item of the first request."""
         if not context.elements:
             return float(context.batch_size)
         if self._reference_elements == 0.0:
@@ -150,13 +139,13 @@ class Selector:
     def _in_time(
         self, candidates: list[Candidate], request: Request, deadline_ms: float, rejected: Rejected
     ) -> list[Candidate]:
-        """Return the candidates that would answer in time; all, if none would and such requests are served.
+        """Return the candidates that would answer in time; all if none would and late requests are served.
 
-        There is no margin: one of 10 % lost 7 % of what was answered in time under overload, since it keeps
-        requests from the slower variants that would just do.
+        There is no margin: a margin of 10 % lost 7 % of the timely answers under overload, since it keeps
+        requests from slower variants that would just be in time.
 
         Raises:
-            DeadlineError: none would, and such requests are refused.
+            DeadlineError: none would, and late requests are refused.
         """
         timely = [each for each in candidates if each.wait_ms + each.service_ms <= deadline_ms]
         if not timely:
@@ -170,7 +159,7 @@ class Selector:
         return timely
 
     def _perhaps_in_time(self, candidates: list[Candidate], deadline_ms: float) -> list[Candidate]:
-        """Return the candidates that might answer in time if they are better than predicted.
+        """Return the candidates that might answer in time because they are better than predicted.
 
         Raises:
             DeadlineError: none might.

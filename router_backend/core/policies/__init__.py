@@ -1,1 +1,1 @@
-"""How to choose: one file a policy, and a registry that names them."""
+"""Routing policies, one per file, and the registry of their names."""

@@ -15,35 +15,34 @@ from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import ConfigurationError, nearest
 
 STATIC_SHAPES = frozenset({Device.NEURAL_ENGINE})
-"""Devices that compile for fixed shapes, and do so again for each new one."""
+"""Devices that compile a model for fixed shapes, and again for each new shape."""
 
 
 class AdaptiveRoutingPolicy(Policy):
-    """Least weighted sum of amounts, each relative to what it is at the soonest candidates, times marks.
+    """Lowest weighted sum of amounts, each relative to its recent mean, times penalties.
 
     The cost is Σ w · t / t̄ · Π m^(w / Σ w), where t̄ is the mean of the amount t over recent requests at the
-    candidate that would have answered each one first. So a percent of the mean of one amount counts as much
-    as a percent of that of another, by weight: the sum is the gradient of Σ w · ln t̄, which is to say that
-    large requests, of which the means are made, decide where they go by what they cost, while for small
-    ones a difference of many times may not matter. The reference does not depend on what is chosen: energy
-    that is saved, or a queue at a thrifty device, does not make energy dearer still. The amounts t:
+    candidate that would have answered each of them first. So, by weight, a percent of one mean counts as much
+    as a percent of another: the sum is the gradient of Σ w · ln t̄. Large requests, which dominate the means,
+    go where their sum is lowest, while for small ones even a large ratio may not matter. The means do not
+    depend on the choice: saving energy, or queueing at an efficient device, does not raise the price of
+    energy further. The amounts t:
 
-    - `latency_weight`: W + S + price, in ms, as the latency policy has it;
+    - `latency_weight`: W + S + price in ms, as in the latency policy;
     - `resource_weight`: energy, power times S, in mJ;
-    - `complexity_weight`: prior of the service time, which is the model's work for the device, in ms; left
-      out where some candidate has none.
+    - `complexity_weight`: prior of the service time in ms, the model's work for the device; ignored if a
+      candidate has none.
 
-    The marks m, 1 for the best:
+    The penalties m, 1 if there is none:
 
-    - `quantization_weight`: 1 where the model's numbers are known to be reduced, which are cheaper to move,
-      else 2;
-    - `dynamic_shape_weight`: 2 on a device that compiles for fixed shapes if the model's are open, else 1;
+    - `quantization_weight`: 1 if the model is known to be quantized, which moves fewer bytes, else 2;
+    - `dynamic_shape_weight`: 2 for a model with dynamic shapes on a device that compiles for fixed ones;
     - `history_weight`: 1 + the share of failures + the relative standard deviation of the prediction.
 
-    The cost is told in ms, so that probes are paid from the same budget as the latency policy's.
+    The cost is in ms, as exploration requires.
 
     Args:
-        weights: by name; those that are left out keep their default.
+        weights: by name; the others keep their defaults.
 
     References:
         The specification's list of factors. Simple additive weighting: Hwang and Yoon, Multiple Attribute
@@ -69,13 +68,13 @@ class AdaptiveRoutingPolicy(Policy):
         by_name = {**self.DEFAULT_WEIGHTS, **(weights or {})}
         total = sum(by_name.values())
         self._share = {name: weight / total for name, weight in by_name.items()}
-        self._amounts = _Amounts(self._share, self.REFERENCE_STEP)
+        self._unit_costs = _UnitCosts(self._share, self.REFERENCE_STEP)
         self._history_share = self._share["history_weight"]
         self._fits: dict[str, float] = {}
 
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> AdaptiveRoutingPolicy:
-        """A new one with the weights of a configuration."""
+        """Return a new policy with the weights of a configuration."""
         if argument:
             raise ConfigurationError(
                 where=f"policy '{cls.name}'", expected=f"'{cls.name}' alone", found=f"'{cls.name}:{argument}'"
@@ -118,7 +117,7 @@ class AdaptiveRoutingPolicy(Policy):
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         """Set the weighted sum as cost, expressed as latency."""
         energies_mj = [energy_mj(candidate) for candidate in candidates]
-        per_ms, per_mj, per_prior_ms = self._amounts.factors(candidates, energies_mj)
+        per_ms, per_mj, per_prior_ms = self._unit_costs.update(candidates, energies_mj)
         history_share, fits = self._history_share, self._fits
         self.PRICE.set_costs(candidates, request.context.priority)
         for candidate, mj in zip(candidates, energies_mj, strict=True):
@@ -127,49 +126,42 @@ class AdaptiveRoutingPolicy(Policy):
             if per_prior_ms:
                 amounts += per_prior_ms * candidate.prior_ms
             fit = fits.get(candidate.variant.name) or self._fit_of(candidate.variant)
-            marks = fit * _history(candidate) ** history_share
-            candidate.cost = (amounts or 1.0) * marks / weight  # marks alone where no amount has a weight
+            penalty = fit * _history(candidate) ** history_share
+            candidate.cost = (amounts or 1.0) * penalty / weight  # penalty alone if no amount has a weight
 
     def _fit_of(self, variant: Variant) -> float:
-        """The product of the marks of model and device, which do not change."""
+        """Return the product of the penalties that only depend on model and device."""
         fit: float = _quantization(variant) ** self._share["quantization_weight"]
         fit *= _dynamic_shape(variant) ** self._share["dynamic_shape_weight"]
         self._fits[variant.name] = fit
         return fit
 
 
-class _Amounts:
-    """What a ms and a mJ are worth, in ms of the amount of the largest weight.
-
-    Args:
-        share: the weights by name.
-        step: of the means.
-    """
+class _UnitCosts:
+    """The cost of a ms of latency, a mJ of energy and a ms of prior, by weight and recent mean."""
 
     __slots__ = ("_energy", "_latency", "_mean_mj", "_mean_ms", "_mean_prior_ms", "_step", "_work")
 
     def __init__(self, share: Mapping[str, float], step: float) -> None:
         weights = [share[f"{name}_weight"] for name in ("latency", "resource", "complexity")]
-        most = max(weights)
-        self._latency, self._energy, self._work = (weight / most if most else 0.0 for weight in weights)
+        highest = max(weights)
+        self._latency, self._energy, self._work = (w / highest if highest else 0.0 for w in weights)
         self._step = step
         self._mean_ms = self._mean_mj = self._mean_prior_ms = 0.0
 
-    def factors(
-        self, candidates: Sequence[Candidate], energies_mj: list[float]
-    ) -> tuple[float, float, float]:
-        """Of latency, energy and prior; the request being routed counts for the means."""
+    def update(self, candidates: Sequence[Candidate], energies_mj: list[float]) -> tuple[float, float, float]:
+        """Return the unit costs of latency, energy and prior, with the request being routed in the means."""
         latencies_ms = [candidate.wait_ms + candidate.service_ms for candidate in candidates]
-        least_ms = min(latencies_ms)
-        soonest = latencies_ms.index(least_ms)
+        lowest_ms = min(latencies_ms)
+        soonest = latencies_ms.index(lowest_ms)
         step = self._step if self._mean_ms else 1.0
-        self._mean_ms += step * (least_ms - self._mean_ms)
+        self._mean_ms += step * (lowest_ms - self._mean_ms)
         self._mean_mj += step * (energies_mj[soonest] - self._mean_mj)
         per_mj = self._energy * self._mean_ms / self._mean_mj
-        return self._latency, per_mj, self._work and self._work_factor(candidates, soonest)
+        return self._latency, per_mj, self._work and self._cost_of_prior(candidates, soonest)
 
-    def _work_factor(self, candidates: Sequence[Candidate], soonest: int) -> float:
-        """Of the prior; 0 where some candidate has none."""
+    def _cost_of_prior(self, candidates: Sequence[Candidate], soonest: int) -> float:
+        """Return the unit cost of the prior; 0 if a candidate has none."""
         if not all(candidate.prior_ms for candidate in candidates):
             return 0.0
         step = self._step if self._mean_prior_ms else 1.0

@@ -1,4 +1,4 @@
-"""What every policy is: a scorer of candidates."""
+"""The base class of policies: scorers of candidates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from router_backend.errors import ConfigurationError
 class Policy(ABC):
     """Scores the candidates of one logical model. The `Picker` picks by the scores, and explores.
 
-    One object serves one model, so it may keep state of its own. The router calls it under its lock, never
+    Each model has its own policy object, which may keep state. The router calls it under its lock, never
     from two threads at once.
 
     Attributes:
-        name: what configurations and requests call it.
-        explores: whether the picker may now and then pick a candidate that is worth learning about instead
-            of the one of lowest cost. Costs must then be in ms.
+        name: its name in configurations and requests.
+        explores: whether the picker may occasionally pick a candidate to learn about it instead of the one
+            of lowest cost. Costs must then be in ms.
         draws: whether it defines `probabilities`; set for every subclass.
         learns: whether it defines `observe`; set for every subclass.
     """
@@ -32,20 +32,20 @@ class Policy(ABC):
     learns: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        """Note what the subclass defines: most policies need neither call, which every request would pay."""
+        """Note which methods the subclass defines, so that requests need not call the empty ones."""
         cls.draws = cls.probabilities is not Policy.probabilities
         cls.learns = cls.observe is not Policy.observe
 
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> Policy:
-        """Return a new policy for a configuration; most take nothing.
+        """Return a new policy for a configuration; most policies take neither argument nor parameters.
 
         Args:
-            argument: what follows the colon of its name.
-            parameters: its own settings, as texts by name.
+            argument: what follows the colon after its name.
+            parameters: its settings as strings, by name.
 
         Raises:
-            ConfigurationError: it does not take the argument or a parameter.
+            ConfigurationError: it does not accept the argument or a parameter.
         """
         if argument:
             raise ConfigurationError(
@@ -56,7 +56,7 @@ class Policy(ABC):
 
     @classmethod
     def refuse_parameters(cls, parameters: Mapping[str, str]) -> None:
-        """Refuse parameters; for policies that take none.
+        """Reject parameters, for policies that take none.
 
         Raises:
             ConfigurationError: there is one.
@@ -71,10 +71,10 @@ class Policy(ABC):
             )
 
     def check(self, variants: Collection[str]) -> None:  # noqa: B027 - most policies name no variant
-        """Refuse to serve a model with these variants.
+        """Check that the policy can serve a model with these variants.
 
         Raises:
-            ConfigurationError: the policy was made for a variant that is not among them.
+            ConfigurationError: the policy is for a variant that is not among them.
         """
 
     @abstractmethod
@@ -87,20 +87,13 @@ class Policy(ABC):
         """
 
     def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
-        """Return the probability of each candidate; of policies that do not draw, 1 for the lowest cost.
-
-        Args:
-            candidates: those that were just scored.
-        """
+        """Return the probability of each scored candidate; 1 for the lowest cost unless the policy draws."""
         costs = [candidate.cost for candidate in candidates]
         lowest = costs.index(min(costs))
         return [float(index == lowest) for index in range(len(costs))]
 
     def observe(self, execution: Execution) -> None:  # noqa: B027 - most policies learn nothing themselves
-        """Learn from how an attempt ended that this policy decided, beyond what the router learns.
+        """Learn how an attempt ended that this policy chose, beyond what the router learns.
 
-        It is called for every end: `execution.latency_ms` is `None` unless the variant answered.
-
-        Args:
-            execution: how it ended, with the decision that it followed from.
+        Called for every end: `execution.latency_ms` is `None` unless the variant answered.
         """

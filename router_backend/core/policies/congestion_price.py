@@ -1,4 +1,4 @@
-"""The latency that a request is expected to meet, with a price on congestion."""
+"""The expected latency of a request, with a price on congestion."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,26 @@ LOW_PRIORITY_FACTOR = 2.0
 
 
 class CongestionPrice:
-    """W + E + price, where E is the expected service time and the price what later requests pay for it.
+    """W + E + price: the wait, the expected service time, and the delay that it causes to later requests.
 
-    A prediction S that was learned from little is penalized for its low confidence: its error is about
-    log-normal with relative variance v, and the mean of such a quantity is E = S·(1 + v/2), not its median S.
+    A prediction S from few measurements is penalized for its low confidence: its error is about log-normal
+    with relative variance v, and the mean of such a quantity is E = S·(1 + v/2), not its median S.
 
-    Serving E makes everyone wait E longer who comes to the variant before its queue is empty again. The price
-    is E times the requests that this is expected to hold up. With utilization u, c instances, the variant's
-    mean service S̄, the candidates' mean utilization ū and its pressure r = ū / (1 - ū):
+    Every request that arrives before the queue is empty again waits E longer. The price is E times the
+    expected number of these requests. With utilization u, c instances, the variant's mean service S̄, the
+    candidates' mean utilization ū and the pressure r = ū / (1 - ū):
 
         price = E · (η · u / ((1 - u) · c)  +  r · σ · W / (W + 2·S̄)  +  r · ω · u · (W + E/2) / S̄).
 
-    - η: those that come while the variant would have been idle, and could still go elsewhere.
-    - σ: those that come while others wait. It grows with the queue, but not beyond a few services of it:
-      requests that find it long go elsewhere, and the queues level out before they are empty.
-    - ω: what is held up where they cannot go elsewhere, the whole backlog; the price that first policy
-      iteration gives for a first-come queue.
+    - η: those that arrive while the variant would have been idle, and could still go elsewhere.
+    - σ: those that arrive while others wait. The term grows with the queue up to a few service times:
+      requests that find a long queue go elsewhere, and the queues level out before they are empty.
+    - ω: those that cannot go elsewhere and wait for the whole backlog; the price that first policy iteration
+      gives for a first-come-first-served queue.
 
-    So the long queue is kept at the fastest variant, for the large requests, and short ones at the others.
+    So the long queue builds up at the fastest variant, for the large requests, and short ones at the others.
 
-    A request of priority above 0 does not pay the price, one below 0 pays it twice.
+    A request of priority above 0 does not pay the price; one below 0 pays it twice.
 
     Args:
         idle: η.
@@ -38,7 +38,7 @@ class CongestionPrice:
     References:
         First policy iteration for dispatching with known sizes: Hyytiä, Penttinen and Aalto, European Journal
         of Operational Research 218 (2012). The second term and the numbers were found in the simulator: a
-        form of few parameters that comes near to a policy which simulates the future of every choice.
+        form with few parameters that comes close to a policy which simulates the future of every choice.
     """
 
     __slots__ = ("_idle", "_own", "_shared")
@@ -49,12 +49,7 @@ class CongestionPrice:
         self._own = own
 
     def set_costs(self, candidates: Sequence[Candidate], priority: int) -> None:
-        """Set each candidate's cost to (W + E + price) / weight, in ms.
-
-        Args:
-            candidates: at least one.
-            priority: of the request.
-        """
+        """Set each candidate's cost to (W + E + price) / weight, in ms."""
         busy = 0.0
         for candidate in candidates:
             busy += candidate.utilization

@@ -1,4 +1,4 @@
-"""What a request is expected to take of the battery or the bill."""
+"""The energy that a request is expected to consume."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,11 +9,11 @@ from router_backend.core.variants.candidate import Candidate
 NOMINAL_POWER_W: Mapping[Device, float] = MappingProxyType(
     {Device.CPU: 65.0, Device.GPU: 70.0, Device.NEURAL_ENGINE: 8.0, Device.MPS: 20.0}
 )
-"""Assumed where nothing was measured or stated: a desktop processor's and an NVIDIA T4's design power, and
-the order of what powermetrics shows for Apple's Neural Engine and GPU."""
+"""Assumed if nothing was measured or stated: the design power of a desktop processor and of an NVIDIA T4, and
+the magnitude that powermetrics shows for Apple's Neural Engine and GPU."""
 
 
 def energy_mj(candidate: Candidate) -> float:
-    """Energy of the request being routed, power times service time, in mJ."""
+    """Return the energy of the request being routed, power times service time, in mJ."""
     power_w = candidate.power_w or NOMINAL_POWER_W[candidate.variant.device]
     return power_w * candidate.service_ms

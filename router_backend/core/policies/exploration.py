@@ -11,14 +11,14 @@ DEVIATIONS = 2.0
 
 
 class ExplorationBudget:
-    """Tokens of milliseconds that requests may lose to learning.
+    """A budget, in ms of latency, that requests may lose to exploration.
 
-    Every request adds 0.3 % of its predicted latency, up to 5 latencies in all, or to what the dearest
-    candidate costs more: one that looked hopeless when it was first measured is tried again in the end,
-    however hopeless it looked. A candidate is worth a
-    probe when it would be best if it were two standard deviations faster than predicted, and affordable
-    when its predicted excess fits the tokens; the probe is charged as if it were two slower. The excess
-    is one of cost, so that what a policy adds to the latency (a price on congestion) holds for probes.
+    Every request adds 0.3 % of its predicted latency. The budget is capped at 5 latencies, or at the highest
+    excess cost of a candidate if that is more: even a candidate that looked hopeless when it was first
+    measured is eventually tried again. A candidate is worth a probe if it would be the best were it two
+    standard deviations faster than predicted, and affordable if its predicted excess fits the budget; the
+    probe is charged as if it were two standard deviations slower. The excess is one of cost, so that what a
+    policy adds to the latency (a price on congestion) applies to probes as well.
     """
 
     __slots__ = ("_tokens_ms",)
@@ -27,7 +27,7 @@ class ExplorationBudget:
         self._tokens_ms = 0.0
 
     def probe(self, candidates: Sequence[Candidate], best: Candidate) -> Candidate | None:
-        """The candidate to try instead of the best one, costs in ms; None: there is none worth it."""
+        """Return the candidate to try instead of the best one, by costs in ms; `None` if none is worth it."""
         best_ms = best.wait_ms + best.service_ms
         tokens_ms = self._tokens_ms + SHARE * best_ms
         cap_ms = CAP_LATENCIES * best_ms

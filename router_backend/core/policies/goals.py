@@ -1,4 +1,4 @@
-"""Which policy serves which goal."""
+"""The policy of each optimization goal."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

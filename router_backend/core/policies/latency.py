@@ -10,12 +10,10 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class LatencyOptimizedPolicy(Policy):
-    """Lowest W + E + price, divided by the candidate's weight; now and then a probe.
-
-    E is the predicted service time with a penalty for low confidence, the price one for utilization.
+    """Lowest (W + E + price) / weight, as `CongestionPrice` computes it; occasionally a probe.
 
     References:
-        Shortest expected delay: arXiv 1509.03535. The price: `CongestionPrice`.
+        Shortest expected delay: arXiv 1509.03535.
     """
 
     name: ClassVar[str] = "latency"

@@ -1,19 +1,19 @@
-"""What a device's time is worth in energy."""
+"""The value of a device's time in energy."""
 
 from router_backend.core.variants.candidate import Candidate
 
 
 class OpportunityPrice:
-    """λ, in mJ for a ms of a variant's time: what that time saves when it goes to the requests to come.
+    """λ, in mJ per ms of a variant's time: the energy that later requests would save by using it.
 
-    A request that is served here rather than by the thriftiest other variant saves the difference of their
-    energies. With r, the mean of what a ms of service here saved lately, the price is
+    A request that is served here rather than by the most efficient other variant saves the difference of
+    their energies. With r, the recent mean of the energy saved per ms of service here, the price is
 
         λ = r · min(1, u)²,
 
-    since a ms that is taken now displaces a later request only if the variant is busy then. A variant that
-    turns away who finds it busy is busy with probability u, and λ = r · u makes it take exactly the requests
-    whose saving for a ms is above its average gain per unit of time, which is optimal (a semi-Markov decision
+    since time taken now displaces a later request only if the variant is busy then. A variant that rejects
+    requests while it is busy is busy with probability u, and λ = r · u makes it accept exactly the requests
+    that save more per ms than its average gain per unit of time, which is optimal (a semi-Markov decision
     process with two states). Here a request may wait behind one other: two are there with probability u².
 
     References:
@@ -22,7 +22,7 @@ class OpportunityPrice:
     """
 
     KEPT = 0.97
-    """The weight of the past after each request: r is a mean over about the last 30 here."""
+    """The weight of the past after each request: r is a mean over about 30 requests."""
 
     __slots__ = ("_saved",)
 
@@ -30,7 +30,7 @@ class OpportunityPrice:
         self._saved: dict[str, tuple[float, float]] = {}
 
     def mj_per_ms(self, candidate: Candidate) -> float:
-        """λ of a candidate; 0 until it has served something."""
+        """Return λ of a candidate; 0 before its first request."""
         saved = self._saved.get(candidate.variant.name)
         if saved is None:
             return 0.0
@@ -39,7 +39,7 @@ class OpportunityPrice:
         return saved_mj / service_ms * (u * u if u < 1.0 else 1.0)
 
     def served(self, candidate: Candidate, saved_mj: float) -> None:
-        """The request being routed goes to a candidate and saves so much; less than nothing is nothing."""
+        """Learn that the request being routed saves energy at a candidate; a negative saving counts as 0."""
         past_mj, past_ms = self._saved.get(candidate.variant.name, (0.0, 0.0))
         saved_mj = max(saved_mj, 0.0)
         self._saved[candidate.variant.name] = (

@@ -1,4 +1,4 @@
-"""Picks a candidate by the costs that a policy sets; the one place that draws and explores."""
+"""Picks a candidate by the costs that a policy sets: the only place that draws and explores."""
 
 import random
 from collections.abc import Sequence
@@ -11,14 +11,7 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class Picker:
-    """A policy with the state of its exploration.
-
-    Args:
-        policy: scores the candidates.
-
-    Attributes:
-        policy: the same.
-    """
+    """A policy with the state of its exploration."""
 
     __slots__ = ("_budget", "policy")
 
@@ -27,13 +20,7 @@ class Picker:
         self._budget = ExplorationBudget() if policy.explores else None
 
     def pick(self, candidates: Sequence[Candidate], request: Request, rng: random.Random) -> Choice:
-        """Return the choice among the candidates, at least one.
-
-        Args:
-            candidates: the variants that may serve the request.
-            request: the request.
-            rng: the only source of chance.
-        """
+        """Return the choice among the candidates, at least one."""
         policy = self.policy
         policy.score(candidates, request)
         if policy.draws:
@@ -48,7 +35,7 @@ class Picker:
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate of lowest cost; of equal ones the first."""
+    """Return the candidate of lowest cost, the first one if several are equal."""
     best = candidates[0]
     for candidate in candidates:
         if candidate.cost < best.cost:

@@ -1,4 +1,4 @@
-"""Policies that other packages bring, found by their entry points."""
+"""Policies that other packages provide, found by their entry points."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ GROUP = "triton_model_router.policies"
 
 @cache
 def find_plugins() -> Mapping[str, EntryPoint]:
-    """The entry points of the group by name; installed packages are looked through once.
+    """Return the entry points of the group by name; installed packages are searched once.
 
     Raises:
-        ConfigurationError: two packages bring a policy of one name.
+        ConfigurationError: two packages provide a policy of the same name.
     """
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
@@ -35,10 +35,10 @@ def find_plugins() -> Mapping[str, EntryPoint]:
 
 
 def load_plugin(point: EntryPoint) -> type[Policy]:
-    """The policy's class.
+    """Return the policy's class.
 
     Raises:
-        ConfigurationError: it cannot be imported, or is no policy of that name.
+        ConfigurationError: it cannot be imported, or is not a policy of that name.
     """
     try:
         loaded = point.load()
@@ -60,7 +60,7 @@ def load_plugin(point: EntryPoint) -> type[Policy]:
 
 
 def _is_policy(loaded: object, name: str) -> TypeGuard[type[Policy]]:
-    """Whether it is a policy that can be made, with this name of its own."""
+    """Return whether it is a concrete policy of this name."""
     return (
         isinstance(loaded, type)
         and issubclass(loaded, Policy)

@@ -1,4 +1,4 @@
-"""The power-efficient policy: least energy in time, with a price on the time of thrifty devices."""
+"""The power-efficient policy: lowest energy in time, with a price on the time of efficient devices."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -12,20 +12,20 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class PowerEfficientPolicy(Policy):
-    """Least (P · S + λ · S) · max(1, (W + S) / bound), where P is the power drawn while it serves.
+    """Lowest (P · S + λ · S) · max(1, (W + S) / bound), where P is the power drawn during service.
 
-    P · S is the energy of the request. λ is what the variant's time is worth to the requests to come
-    (`OpportunityPrice`): without it, requests that save little keep a thrifty device from those that would
-    save much, and these go to a hungry one or are late.
+    P · S is the energy of the request. λ is the value of the variant's time to later requests
+    (`OpportunityPrice`): without it, requests that save little occupy an efficient device, and those that
+    would save much are late or go to an inefficient one.
 
-    If the request has a deadline and some candidates are in time, so that 1.05 · (W + S) is within it, only
-    these count, and the last factor is 1. Else the bound is twice the least latency of all. Up to there only
-    energy counts; beyond, it must be worth the delay, percent for percent (least energy-delay product). So
-    nobody queues for the thriftiest device without an end, a hungry device is not taken for a little less of
-    a wait, and a request that is late anyway does not spend energy on being less so.
+    If the request has a deadline and some candidates meet it with a margin, 1.05 · (W + S), only these count,
+    and the last factor is 1. Otherwise the bound is twice the lowest latency of all. Up to the bound only
+    energy counts; beyond it, savings must be worth the delay, percent for percent (lowest energy-delay
+    product). So queues at efficient devices stay short, an inefficient one is not used to save a little
+    waiting, and a request that is late anyway does not spend energy on being less late.
 
-    The cost is told as latency, so that candidates that do not fit rank behind those that do, and probes
-    are paid from the same budget: the least latency times the cost relative to the least.
+    The cost is in ms, as exploration requires: the lowest latency times the cost relative to the lowest.
+    Candidates that miss the deadline rank behind those that meet it.
 
     References:
         The rule: energy-aware dispatching under a latency bound, e.g. Gandhi et al., SIGMETRICS 2009. The
@@ -57,12 +57,12 @@ class PowerEfficientPolicy(Policy):
         for candidate in candidates:
             candidate.cost *= ms_per_cost
         if len(fitting) < len(candidates):
-            _put_behind([candidate for candidate in candidates if candidate not in fitting], fitting)
+            _rank_behind([candidate for candidate in candidates if candidate not in fitting], fitting)
 
     def _fitting(
         self, candidates: Sequence[Candidate], deadline_ms: float | None, soonest_ms: float
     ) -> tuple[Sequence[Candidate], float]:
-        """Those that count, and the bound up to which only energy does."""
+        """Return the candidates that count, and the latency up to which only energy counts."""
         if deadline_ms is None or self.MARGIN * soonest_ms > deadline_ms:
             return candidates, self.PATIENCE * soonest_ms
         fitting = [c for c in candidates if self.MARGIN * (c.wait_ms + c.service_ms) <= deadline_ms]
@@ -75,7 +75,7 @@ class PowerEfficientPolicy(Policy):
         fitting: Sequence[Candidate],
         best: Candidate,
     ) -> None:
-        """Tell the price what the best saves to the thriftiest other that fits; if none does, of all."""
+        """Learn what the best saves compared with the most efficient other that fits, or else of all."""
         others = fitting if len(fitting) > 1 else candidates
         own_mj = other_mj = 0.0
         for candidate, mj in zip(candidates, energies_mj, strict=True):
@@ -87,8 +87,8 @@ class PowerEfficientPolicy(Policy):
             self._price.served(best, other_mj - own_mj)
 
 
-def _put_behind(late: Sequence[Candidate], fitting: Sequence[Candidate]) -> None:
-    """Those that do not fit cost more than any that does."""
-    dearest = max(candidate.cost for candidate in fitting)
+def _rank_behind(late: Sequence[Candidate], fitting: Sequence[Candidate]) -> None:
+    """Make candidates that do not fit cost more than any that does."""
+    highest = max(candidate.cost for candidate in fitting)
     for candidate in late:
-        candidate.cost += dearest
+        candidate.cost += highest

@@ -26,7 +26,7 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(_POLICIES)
 
 
 def register_policies(*policies: type[Policy]) -> None:
-    """Make policies from outside of `core` available by their names; a name registered again is replaced."""
+    """Make policies from outside `core` available by name; a name that is registered again is replaced."""
     _POLICIES.update({policy.name: policy for policy in policies})
 
 
@@ -34,19 +34,19 @@ NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
 PolicySource = str | Callable[[], Policy]
-"""What policies are made from: a name, a class of `Policy`, or a function that makes one."""
+"""What policies are created from: a name, a subclass of `Policy`, or a factory of policies."""
 
 
 def new_policy(source: PolicySource, parameters: Mapping[str, str] = NO_PARAMETERS) -> Policy:
-    """A new policy, for one model.
+    """Return a new policy, for one model.
 
     Args:
-        source: a name as `create_policy` takes it, a class, or a function that makes one.
-        parameters: the policy's own settings, as texts by name; a function has its own.
+        source: a name as `create_policy` takes it, a subclass of `Policy`, or a factory of policies.
+        parameters: the policy's settings as strings, by name; none for a factory.
 
     Raises:
-        ConfigurationError: as `create_policy`; a policy itself, of which all models would share the state, or
-            something that makes none.
+        ConfigurationError: as `create_policy`; or the source is a policy object, whose state all models would
+            share, or creates no policy.
     """
     if isinstance(source, str):
         return create_policy(source, parameters)
@@ -72,15 +72,15 @@ def new_policy(source: PolicySource, parameters: Mapping[str, str] = NO_PARAMETE
 
 
 def create_policy(name: str, parameters: Mapping[str, str] = NO_PARAMETERS) -> Policy:
-    """A new policy of that name, for one model.
+    """Return a new policy of that name, for one model.
 
     Args:
-        name: a name of the registry, or of a policy that another package brings; what follows a colon is
-            handed to the policy, as in `static:gpu`.
-        parameters: the policy's own settings, as texts by name.
+        name: a name of the registry, or of a policy that another package provides; what follows a colon is
+            the policy's argument, as in `static:gpu`.
+        parameters: the policy's settings as strings, by name.
 
     Raises:
-        ConfigurationError: no policy has that name, it cannot be loaded, or it does not take the argument
+        ConfigurationError: no policy has that name, it cannot be loaded, or it does not accept the argument
             or a parameter.
     """
     kind, _, argument = name.partition(":")

@@ -11,17 +11,16 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
-    """Least W + E + price, the price with η = 2 alone; where all are saturated, least priced work.
+    """Lowest W + E + price, with η = 2 as the only term of the price; lowest priced work at saturation.
 
-    A device's time is what throughput is made of. The higher price keeps the fast devices free for the
-    requests that gain most there. When every candidate's utilization is above 0.9, each request goes to
-    where the time that it takes is cheapest,
+    The higher price keeps the fast devices free for the requests that gain most there. If every candidate's
+    utilization is above 0.9, each request goes where the time that it takes is cheapest,
 
-        S / c · e^(0.3 · (W - least W) / S̄),
+        S / c · e^(0.3 · (W - lowest W) / S̄),
 
-    where S̄ is the candidates' mean service per instance. The exponent is a shadow price of the device's time:
-    a device whose backlog grows beyond that of the others becomes dear until it does not, so that all of them
-    are done at the same time, each with the requests that it is relatively best at.
+    where S̄ is the candidates' mean service per instance. The exponential is a shadow price of the device's
+    time: it rises while a device's backlog grows beyond that of the others, so that all of them finish at the
+    same time, each with the requests that it is relatively best at.
 
     References:
         Backlogs as prices: Tassiulas and Ephremides, IEEE Transactions on Automatic Control 37 (1992);

@@ -1,1 +1,1 @@
-"""What is known of a request, a variant and a model: plain records."""
+"""Plain records about requests, variants and models."""

@@ -1,4 +1,4 @@
-"""What a model is made of, as far as it matters to where it should run."""
+"""The properties of a model that determine where it should run."""
 
 import math
 from collections.abc import Mapping
@@ -27,17 +27,17 @@ class ModelCharacteristics:
 
     Args:
         model_name: the model.
-        parameter_count: learned numbers.
-        parameter_bytes: what these take in the file.
-        macs: multiply-accumulates per item of convolutions, matrix products and recurrent cells;
-            None: not known, because a shape is not.
-        activation_bytes: all intermediate tensors of one item; None: not known.
-        operators: how often each operator stands in the graph and its subgraphs.
-        dynamic_dimensions: those beside the batch that are open, as `input[2]`.
+        parameter_count: number of weights.
+        parameter_bytes: size of the weights in the file.
+        macs: multiply-accumulates per item of convolutions, matrix products and recurrent cells; `None` if a
+            shape is unknown.
+        activation_bytes: size of all intermediate tensors of one item; `None` if unknown.
+        operators: number of occurrences of each operator in the graph and its subgraphs.
+        dynamic_dimensions: dynamic dimensions other than the batch, such as `input[2]`.
         control_flow: the operators among If, Loop and Scan that it uses.
-        quantization: how its numbers are reduced; empty: 32-bit floating point.
-        opset: version of the standard operators; 0: not known.
-        supports_gpu: stated by whoever knows better than the analysis; None: not stated.
+        quantization: formats of reduced precision; empty for 32-bit floating point.
+        opset: version of the standard operators; 0 if unknown.
+        supports_gpu: overrides the analysis; `None` if not stated.
         supports_neural_engine: the same.
         supports_mps: the same.
     """
@@ -57,10 +57,10 @@ class ModelCharacteristics:
     supports_mps: bool | None = None
 
     def __post_init__(self) -> None:
-        """Refuse counts that cannot be.
+        """Reject invalid counts.
 
         Raises:
-            ConfigurationError: one that is negative, or no number.
+            ConfigurationError: one is negative or not a number.
         """
         for name in ("parameter_count", "parameter_bytes", "macs", "activation_bytes"):
             value = getattr(self, name)
@@ -80,7 +80,7 @@ class ModelCharacteristics:
 
     @property
     def arithmetic_intensity(self) -> float | None:
-        """Operations per byte moved, for one item: weights and activations, each once."""
+        """Operations per byte of weights and activations, for one item."""
         if self.flops is None or self.activation_bytes is None:
             return None
         moved_bytes = self.parameter_bytes + self.activation_bytes

@@ -1,6 +1,6 @@
-"""How requests end: at a variant, and without an answer.
+"""How requests end.
 
-The enumerations are strings, too, because these have a fast hash, and every request is counted by them.
+The enumerations are also strings, since these hash fast and every request is counted by them.
 """
 
 from enum import Enum
@@ -9,9 +9,9 @@ from enum import Enum
 class Fault(str, Enum):
     """How a variant failed a request.
 
-    ERROR: it answered with an error, which may be the request's own fault.
-    DEAD: its process has ended; no request is to blame for that.
-    NOT_READY: Triton has not loaded it; no request ever reached it.
+    ERROR: it answered with an error, which may be the request's fault.
+    DEAD: its process has ended, which is not the request's fault.
+    NOT_READY: Triton has not loaded it, and the request did not reach it.
     """
 
     ERROR = "error"

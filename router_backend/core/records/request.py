@@ -1,4 +1,4 @@
-"""What the router knows of a request before it is served."""
+"""What the router knows about a request before it is served."""
 
 import math
 from dataclasses import dataclass
@@ -19,27 +19,27 @@ class OptimizationGoal(str, Enum):
 
 @dataclass(slots=True)
 class RoutingContext:
-    """One request, as the router sees it. Not to be changed once it is routed.
+    """One request, as the router sees it. Do not change it once it is routed.
 
-    (A frozen record takes twice as long to make, and one is made for every request.)
+    (Not frozen, since creating a frozen object, one per request, takes twice as long.)
 
     Args:
-        batch_size: how many items it holds.
-        elements: how many tensor elements its inputs hold in total; `None` if the batch size says enough.
-        max_latency_ms: the deadline, from its arrival on; `None` for the model's own, if it has one.
+        batch_size: number of items.
+        elements: total number of elements of its input tensors; `None` if the batch size is enough.
+        max_latency_ms: the deadline, from its arrival on; `None` for the model's setting.
         spent_ms: how long ago it arrived.
         refuse_late: whether it is refused at once if no variant would be in time; `None` for the model's
             setting.
         optimization_goal: the objective to optimize for; `None` for the model's policy.
-        policy: the name of the policy that chooses, before any goal; `None` for the model's own.
-        allowed_devices: only variants on these may serve it; `None` if any may.
-        allowed_variants: only these may serve it; `None` if any may.
+        policy: the name of its policy, which overrides the goal; `None` for the model's policy.
+        allowed_devices: only variants on these may serve it; `None` for no restriction.
+        allowed_variants: only these may serve it; `None` for no restriction.
         excluded_variants: these may not serve it.
-        max_memory_mb: variants that are expected to take more may not serve it; `None` if any may.
-        max_power_w: variants that are expected to draw more may not serve it; `None` if any may.
-        priority: above 0 it need not spare requests that come after it, below 0 it spares them more.
-        unit: what experiments assign an arm by, most often a user or a session; empty if there is none.
-        warmup: whether the router itself sends it, to learn: metrics and experiments do not count it.
+        max_memory_mb: variants that are expected to take more may not serve it; `None` for no limit.
+        max_power_w: variants that are expected to draw more may not serve it; `None` for no limit.
+        priority: above 0, delays that it causes to later requests are ignored; below 0, they count twice.
+        unit: what experiments assign arms by, usually a user or a session; empty if there is none.
+        warmup: whether the router sent it to learn; metrics and experiments do not count it.
     """
 
     batch_size: int = 1
@@ -59,7 +59,7 @@ class RoutingContext:
     warmup: bool = False
 
     def is_constrained(self) -> bool:
-        """Return whether it states which variants may serve it, or what they may take."""
+        """Return whether it restricts which variants may serve it."""
         return bool(
             self.excluded_variants
             or self.allowed_variants is not None
@@ -72,8 +72,8 @@ class RoutingContext:
         """Reject invalid numbers.
 
         Raises:
-            InvalidRequestError: a batch below 1, a negative number of elements, a deadline that is not
-                finite, a negative time, a limit that is not above 0.
+            InvalidRequestError: a batch size below 1, a negative number of elements, a deadline that is not
+                finite, a negative time, or a limit that is not above 0.
         """
         if not 1 <= self.batch_size < math.inf:
             raise InvalidRequestError(f"batch_size must be at least 1, found {self.batch_size}")
@@ -92,11 +92,11 @@ class RoutingContext:
 class Request:
     """The request being routed, as filters and policies see it.
 
-    There is one object per model, set again for every decision, as a `Candidate` is: read it, do not keep it.
+    There is one object per model, overwritten by each decision like a `Candidate`: do not keep it.
 
     Args:
-        context: what is known of the request.
-        deadline_ms: what is left of its deadline, the model's own included; `None` if it has none.
+        context: what is known about the request.
+        deadline_ms: what is left of its own or the model's deadline; `None` if it has none.
         now_s: the time, in seconds of the router's clock.
     """
 

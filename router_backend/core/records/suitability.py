@@ -1,18 +1,18 @@
-"""What can be said of a variant before it has served anything."""
+"""What is known about a variant before it has served a request."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Suitability:
-    """Whether a device can run a model, and what is to be expected of it there.
+    """Whether a device can run a model, and priors of what a request takes there.
 
     Args:
-        reason_out: why the device cannot run the model; None: nothing speaks against it.
-        fixed_ms: prior of the service time, the part that every request takes; None: there is no prior.
-        per_item_ms: prior of the service time, the part that each item of the batch adds.
-        memory_mb: prior of the memory that it takes; None: not known.
-        power_w: prior of the power drawn while it serves; None: not known.
+        reason_out: why the device cannot run the model; `None` if it presumably can.
+        fixed_ms: prior of the service time, the part per request; `None` if there is no prior.
+        per_item_ms: prior of the service time, the part per item of the batch; `None` if there is no prior.
+        memory_mb: prior of the memory; `None` if unknown.
+        power_w: prior of the power drawn during service; `None` if unknown.
     """
 
     reason_out: str | None = None

@@ -25,9 +25,9 @@ class Variant:
         name: the Triton model that requests are forwarded to.
         device: the hardware it runs on.
         concurrency: how many requests it serves at once (its instances).
-        max_batch_size: the largest batch it takes; 0 where its first dimension is no batch.
-        characteristics: what its model is made of; None: not known, or the same as the logical model's.
-        suitability: what is known of it before it has served anything.
+        max_batch_size: the largest batch it takes; 0 if its first dimension is not a batch.
+        characteristics: properties of its model; `None` if unknown or the same as the logical model's.
+        suitability: what is known about it before it has served a request.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Variant:
     suitability: Suitability = UNKNOWN
 
     def __post_init__(self) -> None:
-        """Refuse counts that cannot be.
+        """Reject invalid counts.
 
         Raises:
             ConfigurationError: concurrency below 1 or a negative batch size.

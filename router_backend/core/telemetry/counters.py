@@ -1,4 +1,4 @@
-"""What the router counts while it serves: plain numbers, changed in place; every request passes here."""
+"""What the router counts while it serves: plain numbers, changed in place, since every request is counted."""
 
 from bisect import bisect_left
 from copy import deepcopy
@@ -8,13 +8,13 @@ from router_backend.core.choosing.decision import Execution
 from router_backend.core.records.outcome import Fault, Outcome, Refusal
 
 LATENCY_BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0)
-"""Upper bounds of the latency histogram; answers above the last one are in a bucket of their own."""
+"""Upper bounds of the latency histogram's buckets; one more bucket is for answers above the last."""
 
-Ends = dict[Outcome, int]
+OutcomeCounts = dict[Outcome, int]
 """How many attempts ended in each way."""
 
 
-def no_ends() -> Ends:
+def no_outcomes() -> OutcomeCounts:
     """Return counts of zero."""
     return dict.fromkeys(Outcome, 0)
 
@@ -27,13 +27,13 @@ class VariantCounts:
         ends: attempts by the policy that chose, and by how they ended.
         answers_within: answers by the first of LATENCY_BOUNDS_MS that their latency did not exceed.
         latency_ms: sum of the latencies of these answers.
-        prediction_error_ms: sum of the distances between their predicted and observed latency.
+        prediction_error_ms: sum of the absolute errors of their predicted latency.
         deadline_misses: answers after their deadline.
         faults: failed calls by kind.
-        retries: requests that went on to another variant.
+        retries: requests that were sent to another variant after this one failed.
     """
 
-    ends: dict[str, Ends] = field(default_factory=dict)
+    ends: dict[str, OutcomeCounts] = field(default_factory=dict)
     answers_within: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_MS) + 1))
     latency_ms: float = 0.0
     prediction_error_ms: float = 0.0
@@ -47,7 +47,7 @@ class VariantCounts:
         policy = decision.chooser.name
         ends = self.ends.get(policy)
         if ends is None:
-            ends = self.ends[policy] = no_ends()
+            ends = self.ends[policy] = no_outcomes()
         ends[outcome] += 1
         if fault is not None:
             self.faults[fault] += 1
@@ -71,11 +71,11 @@ class ModelCounts:
 
     Args:
         decisions: decisions that were made or refused.
-        decision_s: how long these took in total, waiting for the lock included.
+        decision_s: their total duration, including the wait for the lock.
         refusals: requests without an answer, by reason.
         configs_accepted: changes of the settings that were applied.
-        configs_refused: changes that were not.
-        configured_s: when the present settings were applied.
+        configs_refused: changes of the settings that were refused.
+        configured_s: when the current settings were applied.
         arms: first attempts of requests in experiments, by experiment and arm, and by how they ended.
     """
 
@@ -85,13 +85,13 @@ class ModelCounts:
     configs_accepted: int = 0
     configs_refused: int = 0
     configured_s: float = 0.0
-    arms: dict[tuple[str, str], Ends] = field(default_factory=dict)
+    arms: dict[tuple[str, str], OutcomeCounts] = field(default_factory=dict)
 
     def observe(self, execution: Execution) -> None:
         """Count how the first attempt of a request in an experiment ended."""
         arm = execution.decision.arm
         if arm is not None:
-            self.arms.setdefault((arm.experiment_id, arm.name), no_ends())[execution.outcome] += 1
+            self.arms.setdefault((arm.experiment_id, arm.name), no_outcomes())[execution.outcome] += 1
 
     def copy(self) -> "ModelCounts":
         """Return the counts as they are now."""

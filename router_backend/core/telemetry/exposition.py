@@ -13,21 +13,17 @@ from router_backend.core.telemetry.metrics import METRICS, Kind, Metric, samples
 from router_backend.core.telemetry.snapshot import RoutingMetrics
 
 IN_PROCESS = "in_process"
-"""What the gauges of a router in the caller's own process are labelled with."""
+"""The label of the gauges of a router in the caller's own process."""
 
 
 class RoutingCollector(Collector):
-    """Hands what was counted to prometheus-client.
-
-    Args:
-        metrics: what was counted.
-    """
+    """Passes the metrics to prometheus-client."""
 
     def __init__(self, metrics: RoutingMetrics) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[Family]:
-        """A family for each metric, those without a value left out."""
+        """Return a family for each metric that has a value."""
         families: dict[Metric[Any], CounterMetricFamily | GaugeMetricFamily] = {}
         for metric, labels, value in samples(self._metrics, IN_PROCESS):
             if metric not in families:
@@ -37,7 +33,7 @@ class RoutingCollector(Collector):
 
 
 def exposition(metrics: RoutingMetrics) -> str:
-    """The text."""
+    """Return the metrics as OpenMetrics text."""
     registry = CollectorRegistry()
     registry.register(RoutingCollector(metrics))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]

@@ -1,9 +1,9 @@
 """Every metric of the router: its name, help, unit, kind and labels, and how its values are read.
 
 The names are the same in `ModelRouter.export_prometheus_metrics()` and in Triton's metrics endpoint. That
-endpoint cannot show a histogram that is added to in bulk, and `promtool` rejects the label `le` on a counter:
-the latencies are cumulative counters with the label `le_seconds`. Quantiles can be computed all the same, by
-`histogram_quantile` of a `label_replace` (docs/operate/metrics.md has the query).
+endpoint cannot add to a histogram in bulk, and `promtool` rejects the label `le` on a counter, so latencies
+are cumulative counters with the label `le_seconds`. `histogram_quantile` of a `label_replace` computes their
+quantiles (docs/operate/metrics.md has the query).
 
 References:
     Prometheus, Metric and label naming, https://prometheus.io/docs/practices/naming/
@@ -23,7 +23,7 @@ LE_SECONDS = (*(f"{bound_ms / 1e3:g}" for bound_ms in LATENCY_BOUNDS_MS), "+Inf"
 
 
 class Kind(Enum):
-    """What a metric's value may do: a counter only grows."""
+    """Whether a metric only grows (counter) or is set (gauge)."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -61,27 +61,21 @@ class Metric(Generic[Source]):
     def labels(self) -> tuple[str, ...]:
         """The names of all its labels.
 
-        Routers that serve the same model share counters, which add up; their gauges are kept apart.
-        Prometheus itself adds a label `instance`: a second label of that name would be renamed.
+        Routers that serve the same model share counters, which add up, but have separate gauges. Their label
+        is not called `instance`, since Prometheus adds a label of that name.
         """
         if self.kind is Kind.GAUGE:
             return (*self.source_labels, "router_instance", *self.own_labels)
         return (*self.source_labels, *self.own_labels)
 
     def values(self, source: Source) -> Values:
-        """Read its values, by its own labels."""
+        """Return its values, by its own labels."""
         found = self.read(source)
         return found if isinstance(found, Mapping) else {(): found}
 
 
 class Sample(NamedTuple):
-    """The value of one metric for one set of labels.
-
-    Args:
-        metric: the metric.
-        labels: the values of its labels, in their order.
-        value: in the metric's unit.
-    """
+    """The value of one metric, in its unit, for one set of labels."""
 
     metric: "Metric[Any]"
     labels: tuple[str, ...]
@@ -277,15 +271,13 @@ MODEL_METRICS: tuple[Metric[ModelMetrics], ...] = (
 """One series per logical model, or more."""
 
 METRICS: tuple[Metric[Any], ...] = (*VARIANT_METRICS, *MODEL_METRICS)
-"""In the order in which they are shown."""
+"""In the order of the exposition."""
 
 
 def samples(metrics: RoutingMetrics, router_instance: str) -> Iterator[Sample]:
-    """Read all values.
+    """Yield the values of all metrics.
 
-    Args:
-        metrics: what was counted.
-        router_instance: distinguishes this router's gauges from those of others that serve the same model.
+    `router_instance` distinguishes this router's gauges from those of others that serve the same model.
     """
     for model in metrics.models.values():
         for of_model in MODEL_METRICS:

@@ -1,4 +1,4 @@
-"""`RoutingMetrics`: what the router has counted, and the state of its variants, at one moment."""
+"""`RoutingMetrics`: the router's counts and the state of its variants at one moment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class VariantMetrics:
     Args:
         variant: its name.
         device: the hardware it runs on.
-        counts: what was counted, since it was registered.
-        measurements_rejected: implausible latencies, memory and power: nothing was learned from them.
-        drift_alarms: how often a lasting change of its service time was detected.
+        counts: what was counted since it was registered.
+        measurements_rejected: implausible measurements of latency, memory and power, which were not learned.
+        drift_alarms: how often a permanent change of its service time was detected.
         in_flight: requests routed to it and not finished.
         utilization: service time sent to it in the last seconds, per second and instance.
         breaker: the state of its breaker.
-        ready: whether Triton has it loaded, as far as is known.
-        confidence: 1 less the relative standard deviation of the predicted service time.
+        ready: whether Triton has loaded it, as far as is known.
+        confidence: 1 minus the relative standard deviation of the predicted service time.
     """
 
     variant: str
@@ -40,7 +40,7 @@ class VariantMetrics:
 
     @property
     def total_requests(self) -> int:
-        """Requests that it was chosen for and that have ended."""
+        """Requests that were routed to it and have ended."""
         return sum(sum(ends.values()) for ends in self.counts.ends.values())
 
     @property
@@ -66,9 +66,9 @@ class ModelMetrics:
         model_name: what clients call it.
         variants: its variants by name.
         counts: what was counted apart from the variants.
-        config_age_s: time since the present settings were applied.
-        treatment_fractions: the share of the units that gets the treatment now, by experiment; 0 for those
-            that the guardrails have stopped, or that have ended.
+        config_age_s: time since the current settings were applied.
+        treatment_fractions: the current share of units that get the treatment, by experiment; 0 if guardrails
+            stopped the treatment or the experiment has ended.
     """
 
     model_name: str
@@ -79,12 +79,12 @@ class ModelMetrics:
 
     @property
     def total_requests(self) -> int:
-        """Requests that a variant was chosen for and that have ended; a retry counts again."""
+        """Requests that were routed and have ended; a retry counts again."""
         return sum(variant.total_requests for variant in self.variants.values())
 
     @property
     def backend_counts(self) -> dict[Device, int]:
-        """The same for each device; 0 if the model has no variant there."""
+        """The same by device; 0 if the model has no variant there."""
         counts = dict.fromkeys(Device, 0)
         for variant in self.variants.values():
             counts[variant.device] += variant.total_requests

@@ -1,1 +1,1 @@
-"""The state of one variant: what it learned, what is in flight, its health, its counts."""
+"""The state of one variant: what was learned, what is in flight, its health."""

@@ -1,4 +1,4 @@
-"""The devices as the router sees them: what they can do, and their state now."""
+"""The devices as the router sees them: capabilities and current state."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class BackendCapabilities:
         variants: all of its variants, by name.
         unavailable: those that can take none, each with the reason.
         concurrency: how many requests its variants serve at once, in total.
-        in_flight: how many requests this router has in flight there.
-        taken: the same with what other router processes have there, where the device has a limit.
-        limits: what it may hold, the strictest of the models'.
-        taken_memory_mb: how much memory those are expected to take, where the device has a limit.
-        utilization: how busy its variants were over the last seconds, per place; above 1 in overload.
+        in_flight: requests that this router has in flight there.
+        taken: the same, including other router processes if the device has a limit.
+        limits: the strictest limits of all models.
+        taken_memory_mb: memory that these requests are expected to take, if the device has a limit.
+        utilization: how busy its variants were over the last seconds, per instance; above 1 in overload.
     """
 
     device: Device
@@ -48,8 +48,8 @@ def backends_of(
 
     Args:
         states: all variants of the router.
-        reasons_out: why a variant can take no request now, by its name, if so.
-        limits: what the models allow each device to hold.
+        reasons_out: why variants can take no request now, by name.
+        limits: the limits of each device, of all models.
         capacity: what is in flight.
         now_s: the time.
     """

@@ -9,18 +9,18 @@ NOTHING_LEARNED = ResourceModel()
 class Candidate:
     """What is predicted for the request being routed at one variant.
 
-    There is one object per variant. Its figures are set again for every decision, under the router's lock:
-    an object per candidate and decision would cost as much as the choice itself. So a policy reads them while
-    it scores, and keeps numbers, never candidates.
+    There is one object per variant, and each decision overwrites its figures, under the router's lock: an
+    object per candidate and decision would cost as much as the choice itself. So a policy may keep numbers,
+    but not candidates.
 
     Args:
         variant: name, device, characteristics.
         service_ms: predicted service time S.
-        wait_ms: predicted wait W before that.
+        wait_ms: predicted wait W before service.
         variance: squared relative standard deviation of the predicted service time; 1 if it is a guess.
         utilization: how busy the variant was over the last seconds, per instance.
         in_flight: requests routed to it and not finished.
-        concurrency: how many it serves at once.
+        concurrency: how many requests it serves at once.
         weight: how much it is preferred; a policy divides its cost by it. 1 is neutral.
         size: the request's size x.
         power: predicts `power_w`.
@@ -30,7 +30,7 @@ class Candidate:
         mean_service_ms: mean predicted service time of what was sent there recently; 0 before the first.
         failure_share: share of its requests that failed.
         prior_ms: service time that the model's analysis suggests; 0 if there is none.
-        cost: what the policy makes of it, in the policy's unit; the lowest is best.
+        cost: set by the policy, in its own unit; the lowest is best.
     """
 
     __slots__ = (

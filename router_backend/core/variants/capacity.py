@@ -1,4 +1,4 @@
-"""What a device may hold at a time, over all that is routed to it, and what it holds now."""
+"""Limits on what is in flight on a device, and what is in flight there now."""
 
 import math
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from router_backend.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class DeviceLimits:
-    """The most that may be in flight on a device, whichever model and variant it is for.
+    """Limits on what is in flight on a device, for all models and variants together.
 
     Args:
-        max_in_flight: how many requests at a time; None: any number.
-        max_memory_mb: how much memory the requests in flight may be expected to take together; None: any.
+        max_in_flight: the highest number of requests; `None` for no limit.
+        max_memory_mb: the highest total memory that they are expected to take; `None` for no limit.
     """
 
     max_in_flight: int | None = None
     max_memory_mb: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse limits that nothing could pass.
+        """Reject limits that no request could meet.
 
         Raises:
             ConfigurationError: fewer than one request, or memory that is not above 0.
@@ -52,40 +52,39 @@ class Taken:
 
     Args:
         requests: how many.
-        memory_mb: how much memory they are expected to take together, as far as that is known.
+        memory_mb: memory that they are expected to take in total, as far as that is known.
     """
 
     requests: int = 0
     memory_mb: float = 0.0
 
 
-NOTHING = Taken()
+NONE_TAKEN = Taken()
 
 
 class SharedCounts(Protocol):
     """What the routers of other processes have in flight on the same devices."""
 
     def publish(self, device: Device, taken: Taken) -> None:
-        """Tell the others what this process has in flight on a device."""
+        """Publish what this process has in flight on a device."""
 
     def others(self, device: Device) -> Taken:
-        """What the others have in flight on a device."""
+        """Return what the other processes have in flight on a device."""
 
     def forget_dead(self) -> bool:
-        """Leave out what processes had in flight that have ended; whether there were any."""
+        """Void the counts of processes that have ended; return whether there were any."""
 
 
 class Capacity:
     """Counts what is in flight on the devices that have limits, for all models of a router.
 
-    A place counts from the decision to its record, and so does the memory that its request was expected to
-    take when it was decided; what is not known counts as none. A decision that is dropped unrecorded counts
-    until the next one for its model. The router's lock makes look and take one
-    step. Processes that share their counts have no common lock: where several decide in the same instant,
-    each of them may be one request above the limit, no more.
+    A request counts from its decision until it is recorded, with the memory that it was expected to take
+    when it was decided, 0 if unknown. A decision that is dropped unrecorded counts until the next one for its
+    model. The router's lock makes checking and taking one step. Processes that share their counts have no
+    common lock: if several decide at the same moment, each may exceed the limit by one request, no more.
 
     Args:
-        shared: the counts of other processes; None: there are none.
+        shared: the counts of other processes; `None` if there are none.
 
     Examples:
         >>> capacity = Capacity()
@@ -104,57 +103,51 @@ class Capacity:
         self.held: dict[Place, tuple[Device, float]] = {}
 
     def reason_out(self, device: Device, limits: DeviceLimits, memory_mb: float | None) -> str | None:
-        """Why a device has no room for one more request; None: it has.
-
-        Args:
-            device: the device.
-            limits: what it may hold.
-            memory_mb: what the request is expected to take; None: not known.
-        """
+        """Return why a device has no room for a request of `memory_mb` (if known); `None` if it has."""
         reason = _reason(device, limits, self.taken(device), memory_mb)
         if reason is not None and self._shared is not None and self._shared.forget_dead():
             reason = _reason(device, limits, self.taken(device), memory_mb)
         return reason
 
     def taken(self, device: Device) -> Taken:
-        """What is in flight on a device, in this process and in those that share with it."""
-        own = self._own.get(device, NOTHING)
+        """Return what is in flight on a device, in all processes that share counts."""
+        own = self._own.get(device, NONE_TAKEN)
         if self._shared is None:
             return own
         others = self._shared.others(device)
         return Taken(own.requests + others.requests, own.memory_mb + others.memory_mb)
 
     def take(self, place: Place, device: Device, memory_mb: float | None) -> None:
-        """A request is sent to a device."""
+        """Count a request that is sent to a device."""
         held_mb = memory_mb or 0.0
         self.held[place] = (device, held_mb)
         self._add(device, 1, held_mb)
 
     def free(self, place: Place) -> None:
-        """A request has ended; one that was sent while its device had no limit was not counted."""
+        """Remove a request that has ended, unless its device had no limit when it was sent."""
         held = self.held.pop(place, None)
         if held is not None:
             device, held_mb = held
             self._add(device, -1, -held_mb)
 
     def _add(self, device: Device, requests: int, memory_mb: float) -> None:
-        own = self._own.get(device, NOTHING)
+        own = self._own.get(device, NONE_TAKEN)
         left = own.requests + requests
-        # Nothing in flight takes nothing: what rounding leaves of sums and differences must not stay.
-        taken = Taken(left, own.memory_mb + memory_mb) if left else NOTHING
+        # The sum of memory must not keep a rounding error when nothing is in flight.
+        taken = Taken(left, own.memory_mb + memory_mb) if left else NONE_TAKEN
         self._own[device] = taken
         if self._shared is not None:
             self._shared.publish(device, taken)
 
 
 def _reason(device: Device, limits: DeviceLimits, taken: Taken, memory_mb: float | None) -> str | None:
-    most = limits.max_in_flight
-    if most is not None and taken.requests >= most:
-        return f"{device.value}: {taken.requests} of {most} places are taken"
-    most_mb = limits.max_memory_mb
-    if most_mb is not None and memory_mb is not None and taken.memory_mb + memory_mb > most_mb:
+    limit = limits.max_in_flight
+    if limit is not None and taken.requests >= limit:
+        return f"{device.value}: {taken.requests} of {limit} places are taken"
+    limit_mb = limits.max_memory_mb
+    if limit_mb is not None and memory_mb is not None and taken.memory_mb + memory_mb > limit_mb:
         return (
             f"{device.value}: {memory_mb:.4g} MB more would not fit, "
-            f"{taken.memory_mb:.4g} of {most_mb:g} MB are taken"
+            f"{taken.memory_mb:.4g} of {limit_mb:g} MB are taken"
         )
     return None

@@ -1,4 +1,4 @@
-"""Whether a variant may be sent requests: readiness from outside, a breaker from what is observed."""
+"""The circuit breaker of a variant."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -14,30 +14,30 @@ class BreakerState(Enum):
     HALF_OPEN = "half-open"
 
 
-class Rest(NamedTuple):
-    """How long a breaker stays open: at first, by what factor longer each time, and at most."""
+class OpenTime(NamedTuple):
+    """How long a breaker stays open: the first time, the growth factor, and at most."""
 
     first_s: float
     growth: float
     longest_s: float
 
 
-ERROR_REST = Rest(first_s=0.25, growth=1.5, longest_s=1.0)
-DEAD_REST = Rest(first_s=5.0, growth=2.0, longest_s=60.0)
+OPEN_AFTER_ERRORS = OpenTime(first_s=0.25, growth=1.5, longest_s=1.0)
+OPEN_AFTER_DEATH = OpenTime(first_s=5.0, growth=2.0, longest_s=60.0)
 
 
 class Breaker:
     """Keeps requests away from a variant that fails.
 
-    Closed: requests pass. Two failures in a row open it for 250 ms; each further failure makes that
-    1.5 times longer, up to 1 s. A variant whose process is dead costs a second per call and does not
-    recover by itself: it is kept out at once, for 5 s, doubling up to 60 s. When the time is over the
-    breaker is half-open: one request passes as a probe, and its outcome closes or opens it.
+    Closed: requests pass. Two failures in a row open it for 250 ms; each further failure makes that 1.5
+    times longer, up to 1 s. A variant whose process is dead takes a second per call and does not recover by
+    itself: the first such failure opens the breaker for 5 s, doubling up to 60 s. After that time the breaker
+    is half-open: one request passes as a probe, and its outcome closes the breaker or opens it again.
 
     Attributes:
-        state: where it stands.
-        closed: whether it is closed; beside the state, since every request asks and an enumeration's member
-            takes as long to look up as all else that is asked of a variant.
+        state: its state.
+        closed: whether it is closed. Every request checks this, and looking up an enumeration's member would
+            take as long as all other checks of a variant.
         fault: what opened it last.
         open_until_s: when it becomes half-open.
 
@@ -58,18 +58,18 @@ class Breaker:
         self._probing = False
 
     def allows(self, now_s: float) -> bool:
-        """Whether a request may be sent now."""
+        """Return whether a request may be sent now."""
         if self.closed:
             return True
         return now_s >= self.open_until_s and not self._probing
 
     def dispatched(self) -> None:
-        """A request is sent although the breaker is not closed: it is the probe."""
+        """Note that a request is sent as the probe, although the breaker is not closed."""
         self._enter(BreakerState.HALF_OPEN)
         self._probing = True
 
     def succeeded(self) -> None:
-        """A request was answered."""
+        """Note that a request was answered."""
         if self._failures or not self.closed:
             self._failures = 0
             self._open_s = 0.0
@@ -77,20 +77,20 @@ class Breaker:
             self._enter(BreakerState.CLOSED)
 
     def ignored(self) -> None:
-        """A request ended in a way that says nothing about the variant."""
+        """Note that a request ended in a way that says nothing about the variant."""
         self._probing = False
 
     def failed(self, fault: Fault, now_s: float) -> None:
-        """A request failed by the variant's fault."""
+        """Note that a request failed by the variant's fault."""
         if self.state is BreakerState.OPEN and fault in (self.fault, Fault.ERROR):
-            return  # sent before it opened: no news
+            return  # sent before it opened
         self._probing = False
         self._failures += 1
         if fault is Fault.ERROR and self._failures < self.FAILURES_TO_OPEN:
             return
-        rest = DEAD_REST if fault is Fault.DEAD else ERROR_REST
-        longer_s = self._open_s * rest.growth if self.fault is fault else 0.0
-        self._open_s = min(max(longer_s, rest.first_s), rest.longest_s)
+        times = OPEN_AFTER_DEATH if fault is Fault.DEAD else OPEN_AFTER_ERRORS
+        longer_s = self._open_s * times.growth if self.fault is fault else 0.0
+        self._open_s = min(max(longer_s, times.first_s), times.longest_s)
         self.fault = fault
         self.open_until_s = now_s + self._open_s
         self._enter(BreakerState.OPEN)

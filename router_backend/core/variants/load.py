@@ -1,4 +1,4 @@
-"""What is in flight at one variant, the wait that it means, and how busy the variant is."""
+"""What is in flight at one variant, the wait that this causes, and the variant's utilization."""
 
 import math
 from collections import deque
@@ -10,12 +10,12 @@ class Place:
     """One request's place in flight at a variant.
 
     Args:
-        predicted_ms: the service time expected of it.
+        predicted_ms: its predicted service time.
         dispatched_s: when it was sent to the variant.
 
     Attributes:
-        queued: whether others were served when it was sent, so that it had to wait.
-        started_s: when the variant began to serve it, as far as can be told; None: it has not.
+        queued: whether the variant was busy when it was sent, so that it had to wait.
+        started_s: when the variant began to serve it, as far as is known; `None` if it has not.
     """
 
     __slots__ = ("dispatched_s", "predicted_ms", "queued", "started_s")
@@ -28,32 +28,32 @@ class Place:
 
 
 WINDOW_S = 2.0
-LEAST_REST = 0.1
+MIN_REMAINING_SHARE = 0.1
 MEAN_STEP = 0.03
 
 
 class Load:
     """The queue of a variant that serves `concurrency` requests at once, first come first served.
 
-    Every request passes through the router, so it knows when each one starts: at once while fewer than
-    `concurrency` run, else when one before it leaves. That start is what separates service from waiting.
+    The router sees every request, so it knows when each one starts, which separates service from waiting: at
+    once while fewer than `concurrency` run, otherwise when one before it leaves.
 
-    The wait of a new request is 0 while there is room; else the work in flight divided by the
-    concurrency, less what the other instances will still be busy with when the first becomes free
-    (half a service each). The rest of a running request is its prediction less the time it ran; one that
-    is overdue counts as being as late again; and at least a tenth of the prediction is always left.
+    The wait of a new request is 0 while an instance is free; otherwise the work in flight divided by the
+    concurrency, minus the work that the other instances still have when the first becomes free (half a
+    service each). The remaining time of a running request is its prediction minus its running time; one that
+    is overdue is expected to take that long again; at least a tenth of the prediction always remains.
 
     Utilization is the service time dispatched in the last 2 s (exponentially faded) per instance.
 
     Args:
-        concurrency: how many it is said to serve at once.
+        concurrency: how many requests it is configured to serve at once.
 
     Attributes:
         concurrency: how many it serves at once; grows when requests overtake each other.
-        in_flight: how many requests are routed to the variant and not finished.
-        running: the requests that are being served, as far as can be told from here.
+        in_flight: requests that are routed to the variant and not finished.
+        running: the requests that are being served, as far as the router knows.
         waiting: those that wait, in the order in which they were sent.
-        mean_service_ms: mean predicted service time of what was sent here, recent ones most.
+        mean_service_ms: exponentially weighted mean of the predicted service times of what was sent here.
     """
 
     __slots__ = (
@@ -80,16 +80,16 @@ class Load:
         self.mean_service_ms = 0.0
 
     def wait_ms(self, now_s: float) -> float:
-        """Predicted wait before a request that is sent now would be served."""
+        """Return the predicted wait of a request that is sent now."""
         running = self.running
         if len(running) < self.concurrency:
             return 0.0
         total_ms = 0.0
         soonest_ms = math.inf
         for place in running:
-            rest_ms = self._rest_ms(place, now_s)
-            total_ms += rest_ms
-            soonest_ms = min(soonest_ms, rest_ms)
+            remaining_ms = self._remaining_ms(place, now_s)
+            total_ms += remaining_ms
+            soonest_ms = min(soonest_ms, remaining_ms)
         if not self.waiting:
             return soonest_ms
         total_ms += self._waiting_ms
@@ -97,7 +97,7 @@ class Load:
         return max(soonest_ms, (total_ms - others_busy_ms) / self.concurrency)
 
     def utilization(self, now_s: float) -> float:
-        """Dispatched service time over the last seconds per instance; may exceed 1 in overload."""
+        """Return the service time dispatched in the last seconds per instance; above 1 in overload."""
         elapsed_s = now_s - self._updated_s
         if elapsed_s <= 0.0:
             return self._utilization
@@ -122,13 +122,7 @@ class Load:
         return place
 
     def leave(self, place: Place, now_s: float, *, answered: bool) -> None:
-        """Free a place; the first of the waiting requests starts in its stead.
-
-        Args:
-            place: what `enter` returned.
-            now_s: the time.
-            answered: whether the variant served the request to its end.
-        """
+        """Free a place, so that the first waiting request starts; `answered` if the variant finished."""
         self.in_flight -= 1
         if place.started_s is None:
             self.waiting.remove(place)
@@ -147,12 +141,12 @@ class Load:
     def _start_next(self, now_s: float) -> None:
         place = self.waiting.popleft()
         self._waiting_ms = self._waiting_ms - place.predicted_ms if self.waiting else 0.0
-        # A departure may be recorded late, after this one was sent; none starts before it is sent.
+        # The departure may be recorded late: this request may have been sent after it.
         place.started_s = max(place.dispatched_s, now_s)
         self.running.append(place)
 
-    def _rest_ms(self, place: Place, now_s: float) -> float:
+    def _remaining_ms(self, place: Place, now_s: float) -> float:
         predicted_ms = place.predicted_ms
         started_s = place.started_s if place.started_s is not None else now_s
-        rest_ms = predicted_ms - (now_s - started_s) * 1e3
-        return max(abs(rest_ms), LEAST_REST * predicted_ms)
+        remaining_ms = predicted_ms - (now_s - started_s) * 1e3
+        return max(abs(remaining_ms), MIN_REMAINING_SHARE * predicted_ms)

@@ -13,7 +13,7 @@ class ModelProfile:
     """The estimators of one variant, and what they learn from an answer.
 
     Args:
-        suitability: priors for what was not measured yet.
+        suitability: priors until something is measured.
         coverage: share of latencies that the prediction interval should contain.
 
     Attributes:
@@ -34,27 +34,19 @@ class ModelProfile:
 
     @property
     def measurements_rejected(self) -> int:
-        """Measurements that are implausible, or that the clock contradicts."""
+        """Measurements that are implausible or contradict the clock."""
         return self.latency.rejected + self.memory.rejected + self.power.rejected
 
     def confidence(self, now_s: float) -> float:
-        """How far the predicted service time can be trusted: 1 - relative standard deviation, 0 to 1."""
+        """Return the confidence in the predicted service time: 1 - relative standard deviation, 0 to 1."""
         return 1.0 - math.sqrt(self.latency.relative_variance(now_s))
 
     def learn(
         self, size: float, service_ms: float, expected_ms: float, latency_ms: float, now_s: float
     ) -> bool:
-        """Learn from an answer, unless so many come that not all of them are needed.
+        """Learn from an answer, unless the rate of answers is so high that not all are needed.
 
-        Args:
-            size: the request's size x.
-            service_ms: how long it was served.
-            expected_ms: the latency that was predicted for it; 0 if none was.
-            latency_ms: from sending to answer.
-            now_s: the time.
-
-        Returns:
-            Whether the measurement was plausible.
+        Return whether the answer is plausible. `expected_ms` is its predicted latency, 0 if there is none.
         """
         if not self._pace.takes(now_s):
             return True
@@ -66,7 +58,7 @@ class ModelProfile:
     def learn_resources(
         self, size: float, memory_mb: float | None, power_w: float | None, now_s: float
     ) -> None:
-        """Learn what a request of `size` took; `None` if it was not measured."""
+        """Learn the memory and power of a request of `size`; `None` if not measured."""
         if memory_mb is not None:
             self.memory.update(size, memory_mb, now_s)
         if power_w is not None:

@@ -1,4 +1,4 @@
-"""The state of one variant: what it learned, what is in flight, whether it is healthy."""
+"""The state of one variant: what was learned, what is in flight, whether it is healthy."""
 
 import math
 
@@ -16,10 +16,6 @@ CLOCKS_AGREE_WITHIN = 1.1
 class VariantState:
     """One variant as the router knows it. Not thread-safe: the model's lock guards it.
 
-    Args:
-        variant: the variant.
-        coverage: share of latencies that the prediction interval should contain.
-
     Attributes:
         profile: what was learned.
         load: what is in flight.
@@ -27,7 +23,7 @@ class VariantState:
         candidate: what policies see of it.
         not_ready_reason: why it cannot take requests; `None` if it can.
         unsuitable_reason: why its device cannot run the model; `None` if it can.
-        refused_since_sent: requests refused as late everywhere since it was last sent one.
+        refused_since_sent: requests refused since it was last sent one, as late at every variant.
         answers: requests that it answered.
         failures: requests that it failed.
     """
@@ -63,7 +59,7 @@ class VariantState:
         self.failures = 0
 
     def predict(self, size: float, now_s: float) -> Candidate:
-        """Return the candidate with what a request of `size` would meet here now."""
+        """Return the candidate, updated for a request of `size` now."""
         load, latency, candidate = self.load, self.profile.latency, self.candidate
         candidate.size = size
         candidate.service_ms = latency.predict(size)
@@ -74,11 +70,11 @@ class VariantState:
 
     @property
     def optimistic_latency_ms(self) -> float:
-        """Latency of the request being routed, with the benefit of the doubt that idle variants have.
+        """Latency of the request being routed, with the benefit of the doubt if the variant is idle.
 
-        That is one standard deviation less, at most half; 0 if the variant was never measured, or if a
-        hundred requests were refused since it was last sent one. Without it, a variant predicted too slow
-        for its deadlines would be refused every request, and the prediction could never be corrected.
+        That is one standard deviation less, at most half; 0 if the variant was never measured, or after a
+        hundred refused requests. Otherwise a variant that is predicted to be too slow would never be sent a
+        request again, and the prediction could not be corrected.
         """
         candidate = self.candidate
         if candidate.in_flight:
@@ -88,7 +84,7 @@ class VariantState:
         return candidate.service_ms * (1.0 - min(math.sqrt(candidate.variance), self.MAX_DOUBT))
 
     def dispatch(self, now_s: float) -> Place:
-        """Reserve a place for the request being routed, which is sent here now."""
+        """Reserve a place for the request being routed, which is now sent here."""
         if not self.breaker.closed:
             self.breaker.dispatched()
         self.refused_since_sent = 0
@@ -102,7 +98,7 @@ class VariantState:
         """Free the place of a request that was answered after `latency_ms`.
 
         Returns:
-            How long it was served, in ms; `None` if the latency is implausible or the clock did not advance.
+            Its service time in ms; `None` if the latency is implausible or the clock did not advance.
         """
         self.breaker.succeeded()
         self.answers += 1
@@ -119,7 +115,7 @@ class VariantState:
         candidate.in_flight = load.in_flight
         candidate.concurrency = load.concurrency
         if started_s is None or finished_s <= started_s:
-            started_s = place.dispatched_s  # it overtook the queue, so it cannot have waited there
+            started_s = place.dispatched_s  # it overtook the queue, so it did not wait
         return (finished_s - started_s) * 1e3
 
     def released(self, place: Place, now_s: float) -> None:
@@ -128,7 +124,7 @@ class VariantState:
         self.breaker.ignored()
 
     def failed(self, fault: Fault, now_s: float) -> None:
-        """Count a failure of the variant's own; the request's place is free already."""
+        """Count a failure by the variant's fault; the request's place is already free."""
         self.breaker.failed(fault, now_s)
         self.failures += 1
         self.candidate.failure_share = self.failures / (self.answers + self.failures)
@@ -141,11 +137,10 @@ class VariantState:
 
 
 def _is_plausible(place: Place, latency_ms: float, now_s: float) -> bool:
-    """Return whether the clock allows that a request took so long.
+    """Return whether a latency is plausible and agrees with the router's clock.
 
-    For a request that was alone, the clock only has to advance. The service time of one that waited is
-    computed from the departure before it, which the router's clock has timed, so that clock must have seen
-    the whole latency pass.
+    For a request that did not wait, the clock only has to advance. The service time of one that waited is
+    computed from the departure before it, by the router's clock, so the whole latency must agree with it.
     """
     elapsed_ms = (now_s - place.dispatched_s) * 1e3
     if not (MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE and elapsed_ms > 0.0):
@@ -154,7 +149,7 @@ def _is_plausible(place: Place, latency_ms: float, now_s: float) -> bool:
 
 
 def _stated_unsuitable(variant: Variant) -> str | None:
-    """Return why the model is stated not to run on the variant's device; `None` if it is not."""
+    """Return the reason if the model is stated not to run on the variant's device, else `None`."""
     characteristics = variant.characteristics
     if characteristics is None:
         return None

@@ -72,7 +72,7 @@ def test_a_change_counts_when_two_looks_have_found_the_same(site: Site):
     assert (site.served_by, site.reloads) == ("gpu", (0, 0))
     site.look(1)
     assert (site.served_by, site.reloads) == ("cpu", (1, 0))
-    assert site.informed == [f"model 'm' has taken up the change of {site.path}"]
+    assert site.informed == [f"model 'm' has applied the change of {site.path}"]
 
 
 def test_a_file_that_is_being_written_is_not_judged(site: Site):
@@ -140,7 +140,7 @@ def test_a_wrong_change_is_told_once_and_changes_nothing(site: Site, text: str, 
     site.look(5)
     assert (site.served_by, site.reloads) == ("gpu", (0, 1))
     (warning,) = site.warned
-    assert warning.startswith("model 'm' goes on with the settings that it had: ")
+    assert warning.startswith("model 'm' keeps the settings that it had: ")
     assert reason.format(path=site.path) in warning
 
 
@@ -164,7 +164,7 @@ def test_a_file_that_is_gone_is_told_once_and_changes_nothing(site: Site):
     site.look(5)
     assert (site.served_by, site.reloads) == ("gpu", (0, 1))
     assert site.warned == [
-        "model 'm' goes on with the settings that it had: "
+        "model 'm' keeps the settings that it had: "
         f"{site.path}: expected a routing configuration, found no such file"
     ]
 

@@ -1,4 +1,4 @@
-"""The clairvoyant: knows the true state and future of every variant, and takes the earliest answer."""
+"""A clairvoyant policy: knows the true state and future of every variant, and picks the earliest answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -12,14 +12,14 @@ from router_tools.simulator.stations.base import Station
 
 
 class Oracle(Policy):
-    """Greedy: picks the variant at which this request would be answered first, were it the last one.
+    """Greedy: picks the variant that would answer this request first if no other request followed.
 
-    It knows the request's true service time on each variant, the true queues, drift and outages to come,
-    and hidden requests that are there; not the requests that will come. So it is no lower bound: a policy
-    that leaves room for the requests to come can beat it under load.
+    It knows the request's true service time on each variant, the true queues, future drift and outages, and
+    hidden requests that are already there, but not future requests. So it is no lower bound: a policy that
+    leaves room for later requests can beat it under load.
 
     Args:
-        stations: the variants at work, by name.
+        stations: the simulated variants, by name.
     """
 
     name: ClassVar[str] = "oracle"
@@ -29,26 +29,26 @@ class Oracle(Policy):
         self._job: RoutedJob | None = None
 
     def announce(self, job: RoutedJob) -> None:
-        """The request that is asked about next."""
+        """Set the request that is routed next."""
         self._job = job
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the time of the true answer as cost."""
+        """Set the true time of the answer as cost."""
         assert self._job is not None
         for candidate in candidates:
             candidate.cost = self._stations[candidate.variant.name].completion_s(self._job)
 
 
 class RefusingOracle(Oracle):
-    """The same, but it refuses at once what no variant can answer within the deadline."""
+    """The same, but refuses requests at once that no variant can answer within the deadline."""
 
     name: ClassVar[str] = "oracle_refusing"
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the time of the true answer as cost.
+        """Set the true time of the answer as cost.
 
         Raises:
-            DeadlineError: even the earliest would be late.
+            DeadlineError: even the earliest answer would be late.
         """
         super().score(candidates, request)
         assert self._job is not None

@@ -1,4 +1,4 @@
-"""The policies that can be compared, and how each is made for a run."""
+"""The policies that can be compared, and how to create them for a run."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -19,23 +19,23 @@ ORACLES: dict[str, type[Oracle]] = {oracle.name: oracle for oracle in (Oracle, R
 
 
 def all_policies(world: World, workload: Workload) -> list[str]:
-    """Every policy of the router's registry; of `static`, the variant that can serve most."""
+    """Return every policy of the router's registry, with the variant of highest capacity for `static`."""
     largest = max(world.variants, key=lambda variant: variant_capacity_per_s(variant, workload))
     return [f"{name}:{largest.name}" if name == StaticPolicy.name else name for name in POLICIES]
 
 
-def resolve_static(name: str, everyone: Iterable[str]) -> str:
-    """`static` without a variant means the one of `all_policies`; another name is left as it is."""
+def resolve_static(name: str, policies: Iterable[str]) -> str:
+    """Return the name from `all_policies` for `static` without a variant, and other names unchanged."""
     return (
-        next(each for each in everyone if each.startswith(f"{name}:")) if name == StaticPolicy.name else name
+        next(each for each in policies if each.startswith(f"{name}:")) if name == StaticPolicy.name else name
     )
 
 
 def check_policies(names: Iterable[str], world: World) -> None:
-    """Refuse a policy that cannot be made for a world.
+    """Check that policies can be created for a world.
 
     Raises:
-        ToolError: the registry does not have it, or it names a variant that the world does not have.
+        ToolError: the registry does not have one, or it names a variant that the world does not have.
     """
     variants = [variant.name for variant in world.variants]
     for name in names:
@@ -55,14 +55,14 @@ def check_policies(names: Iterable[str], world: World) -> None:
 def policy_maker(
     name: str, world: World, workload: Workload, reference_length: int, stations: Mapping[str, Station]
 ) -> Callable[[], Policy]:
-    """What `set_routing_policy` takes.
+    """Return a factory for `set_routing_policy`.
 
     Args:
         name: a name of the router's registry, or of ORACLES.
-        world: for the profile of `offline_profile`, which here is exact: the true mean by size.
-        workload: the sizes that the profile has.
-        reference_length: the sequence length of the first request, which is what sizes are relative to.
-        stations: what the clairvoyant sees.
+        world: gives `offline_profile` its profile, which is exact here: the true mean by size.
+        workload: the sizes in the profile.
+        reference_length: the sequence length of the first request, to which sizes are relative.
+        stations: what the oracles see.
     """
     if name in ORACLES:
         return lambda: ORACLES[name](stations)

@@ -24,14 +24,14 @@ from router_tools.simulator.world import World
 
 
 def run(world: World, workload: Workload, policy: str, seed: int, coverage: float = 0.9) -> RunRecord:
-    """Let a policy serve a workload.
+    """Simulate a workload with a policy.
 
     Args:
-        world: where.
-        workload: what.
+        world: the variants.
+        workload: the requests.
         policy: a name of the router's registry, or of ORACLES.
-        seed: what chance depends on; the same for two policies: the same requests and service times.
-        coverage: the share of latencies that the router's intervals are to hold.
+        seed: the random seed; policies with the same seed get the same requests and service times.
+        coverage: share of latencies that the router's intervals should contain.
     """
     drawn = draw(world, workload, seed)
     agenda = Agenda()
@@ -39,7 +39,7 @@ def run(world: World, workload: Workload, policy: str, seed: int, coverage: floa
     first_length = reference_length(workload, drawn.requests)
     chosen = policy_maker(policy, world, workload, first_length, stations)()
     announce = chosen.announce if isinstance(chosen, Oracle) else None
-    if announce is not None:  # what the router predicts must not narrow what the clairvoyant may choose
+    if announce is not None:  # the router's predictions must not restrict the oracle
         workload = replace(workload, told_deadline=False, refuse_late=False)
     router = _router(world, workload, agenda, seed, coverage, chosen)
     recorder = Recorder(len(drawn.requests.arrival_s))

@@ -1,4 +1,4 @@
-"""Sends requests through the router into the world, by the same `Dispatch` as the server."""
+"""Routes simulated requests through the same `Dispatch` as the server."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ class RoutedJob(Job):
     """A request that goes through the router.
 
     Args:
-        simulation: where it is sent, and told how it ended.
-        index: its place among the requests of the run; WARM_UP: it is before them.
-        context: what the router is told of it.
-        deadline_ms: how long its answer may take, whether the router is told or not.
-        batch_size: how many items it holds.
-        sequence_length: how long they are.
+        simulation: sends it, and records how it ended.
+        index: its position among the requests of the run; WARM_UP if it is part of the warm-up.
+        context: what the router knows about it.
+        deadline_ms: its deadline, which the router may not know.
+        batch_size: number of items.
+        sequence_length: length of the items.
         work_s: by variant, its true service time when served alone and undisturbed.
     """
 
@@ -64,11 +64,11 @@ class RoutedJob(Job):
         self.attempt: Attempt | None = None
 
     def answered(self) -> None:
-        """The router and the recorder are told."""
+        """Report the answer."""
         self.simulation.answered(self)
 
     def failed(self, fault: Fault) -> None:
-        """Another variant is tried."""
+        """Report the failure, and try another variant."""
         self.simulation.failed(self, fault)
 
 
@@ -77,12 +77,12 @@ class Simulation:
 
     Args:
         model_name: the logical model, registered with the router.
-        router: what decides.
+        router: decides.
         agenda: simulated time; the router's clock.
-        stations: the variants at work, by name.
-        power_w: by variant, what is measured of its power; None: nothing is.
-        recorder: where it is written what happened.
-        announce: told of each job before the router is asked about it; None: nobody is.
+        stations: the simulated variants, by name.
+        power_w: measured power by variant; `None` if not measured.
+        recorder: records what happened.
+        announce: called with each job before it is routed; `None` for no call.
     """
 
     def __init__(
@@ -105,19 +105,19 @@ class Simulation:
         self._announce = announce
 
     def arrive(self, job: RoutedJob) -> None:
-        """A request comes, now."""
+        """Send a request that arrives now."""
         job.arrived_s = self._agenda.now_s
         job.dispatch = self._router.dispatch(self._model_name, job.context)
         self._send(job)
 
     def answered(self, job: RoutedJob) -> None:
-        """A variant answered."""
+        """Report a variant's answer to the router, and record it."""
         attempt = job.attempt
         assert attempt is not None
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
         attempt.succeeded(latency_ms, power_w=self._power_w[attempt.variant])
-        job.dispatch = job.attempt = None  # they are large, and the job stays
+        job.dispatch = job.attempt = None  # free their memory, since jobs are kept
         if job.index != job.WARM_UP:
             self._recorder.latency_ms[job.index] = (now_s - job.arrived_s) * 1e3
             self._recorder.executions.append(
@@ -134,7 +134,7 @@ class Simulation:
             )
 
     def failed(self, job: RoutedJob, fault: Fault) -> None:
-        """A variant failed: another one is tried."""
+        """Report a variant's failure to the router, and try another variant."""
         assert job.attempt is not None
         job.attempt.failed(fault)
         self._send(job)

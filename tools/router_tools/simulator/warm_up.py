@@ -1,4 +1,4 @@
-"""Times each variant before the run, through the router with the others left out, as the server does."""
+"""Warms up each variant before the run, through the router with the others excluded, as the server does."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from router_tools.simulator.world import World, WorldVariant
 
 
 def warm_up(world: World, workload: Workload, seed: int, simulation: Simulation, agenda: Agenda) -> None:
-    """Send the workload's warm-up batches, one after the other, to one variant after the other."""
+    """Send the workload's warm-up batches to each variant, one request at a time."""
     for variant in world.variants:
         requests = _requests(variant, workload, seed)
         for job in routed_jobs(replace(world, variants=(variant,)), workload, requests, simulation):
@@ -27,14 +27,14 @@ def warm_up(world: World, workload: Workload, seed: int, simulation: Simulation,
 
 
 def reference_length(workload: Workload, requests: Requests) -> int:
-    """The sequence length of the first request that the router sees."""
+    """Return the sequence length of the first request that the router sees."""
     if workload.warm_up_batch_sizes:
         return workload.usual_length
     return int(requests.sequence_length[0])
 
 
 def _requests(variant: WorldVariant, workload: Workload, seed: int) -> Requests:
-    """The batches, none larger than the variant takes."""
+    """Return the batches, none above the variant's maximum."""
     batch_sizes = np.array(workload.warm_up_batch_sizes, dtype=int)
     count = len(batch_sizes)
     return Requests(
