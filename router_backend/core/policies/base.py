@@ -92,6 +92,10 @@ class Policy(ABC):
         lowest = costs.index(min(costs))
         return [float(index == lowest) for index in range(len(costs))]
 
+    def explorable(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return those of the candidates just scored that may be picked to learn about them."""
+        return candidates
+
     def observe(self, execution: Execution) -> None:  # noqa: B027 - most policies learn nothing themselves
         """Learn how an attempt ended that this policy chose, beyond what the router learns.
 

@@ -36,7 +36,8 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         """Set the priced latency as cost; if all are saturated, the priced work."""
-        if any(candidate.utilization <= self.SATURATED for candidate in candidates):
+        self._saturated = all(candidate.utilization > self.SATURATED for candidate in candidates)
+        if not self._saturated:
             super().score(candidates, request)
             return
         mean_ms = sum(c.mean_service_ms / c.concurrency for c in candidates) / len(candidates) or 1.0
@@ -45,3 +46,7 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
             ahead = (candidate.wait_ms - shortest_ms) / mean_ms
             price = math.exp(min(self.PRICE_PER_WORK * ahead, self.MAX_EXPONENT))
             candidate.cost = candidate.service_ms / candidate.concurrency * price / candidate.weight
+
+    def explorable(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the candidates; none if all are saturated, since costs are work then, not latency."""
+        return () if self._saturated else candidates

@@ -1,4 +1,4 @@
-from router_backend.core.policies.exploration import ExplorationBudget
+from router_backend.core.policies.picker import ExplorationBudget
 from router_backend.core.variants.candidate import Candidate
 from tests.unit.core.candidates import candidate_of
 
