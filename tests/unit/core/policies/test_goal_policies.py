@@ -188,16 +188,33 @@ def test_power_costs_the_soonest_latency_times_the_energy_relative_to_the_lowest
     assert score(PowerEfficientPolicy(), engine, gpu) == pytest.approx([4.0, 4.0 * 128.0 / 64.0])
 
 
-@pytest.mark.parametrize(
-    ("policy", "utilization"), [("latency", 0.0), ("throughput", 1.0), ("power", 0.0), ("adaptive", 0.0)]
-)
-def test_each_of_them_explores(policy: str, utilization: float) -> None:
+def probed(policy: str, *candidates: Candidate, deadline_ms: float | None = None) -> set[str]:
+    """The candidates that 300 requests of this kind probe."""
+    picker, rng = Picker(create_policy(policy)), random.Random(0)
+    request = core_candidates.request_of(RoutingContext(max_latency_ms=deadline_ms))
+    picks = [picker.pick(candidates, request, rng) for _ in range(300)]
+    return {candidate.variant.name for candidate, _, probe in picks if probe}
+
+
+def uncertain_beside_best(utilization: float = 0.0) -> tuple[Candidate, Candidate]:
+    """One that is best, and one that might be better."""
     best = candidate("best", Device.GPU, 10.0, utilization=utilization, power_w=50.0)
     other = candidate("other", Device.GPU, 10.4, utilization=utilization, power_w=50.0, relative_sd=0.3)
-    picker, rng = Picker(create_policy(policy)), random.Random(0)
-    picks = [picker.pick([best, other], core_candidates.request_of(), rng) for _ in range(300)]
-    probed = {candidate.variant.name for candidate, _, probe in picks if probe}
-    assert probed == {"other"}
+    return best, other
+
+
+@pytest.mark.parametrize("policy", ["latency", "throughput", "power", "adaptive"])
+def test_each_of_them_explores(policy: str) -> None:
+    assert probed(policy, *uncertain_beside_best()) == {"other"}
+
+
+def test_throughput_does_not_explore_while_all_are_saturated() -> None:
+    assert probed("throughput", *uncertain_beside_best(utilization=1.0)) == set()
+
+
+def test_power_does_not_explore_where_the_request_would_be_late() -> None:
+    assert probed("power", *uncertain_beside_best(), deadline_ms=10.6) == set()
+    assert probed("power", *uncertain_beside_best(), deadline_ms=11.0) == {"other"}
 
 
 def weights(**named: str) -> Policy:
