@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from functools import partial
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
-from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
 from router_backend.core.variants.capacity import Capacity
 from router_backend.core.variants.load import Place
-from router_backend.core.variants.state import VariantState
+from router_backend.core.variants.state import VariantState, is_plausible_ms
 
 SUCCESS = Outcome.SUCCESS  # looking up a member of an enumeration is slow
 new_execution = partial(tuple.__new__, Execution)
@@ -56,7 +55,7 @@ class Recorder:
                 service_ms = None
             if memory_mb is not None or power_w is not None:
                 profile.learn_resources(size, memory_mb, power_w, now_s)
-        plausible_ms = latency_ms if MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE else None
+        plausible_ms = latency_ms if service_ms is not None or is_plausible_ms(latency_ms) else None
         execution = new_execution((decision, SUCCESS, now_s, plausible_ms, service_ms, None))
         self._observe(execution)
         return execution

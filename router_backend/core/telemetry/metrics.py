@@ -23,7 +23,7 @@ LE_SECONDS = (*(f"{bound_ms / 1e3:g}" for bound_ms in LATENCY_BOUNDS_MS), "+Inf"
 
 
 class Kind(Enum):
-    """Whether a metric only grows (counter) or is set (gauge)."""
+    """What a metric's value may do: a counter only grows."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -34,64 +34,67 @@ Source = TypeVar("Source", ModelMetrics, VariantMetrics)
 Values = Mapping[tuple[str, ...], float]
 """Values by the metric's own labels."""
 
+UNITS = ("seconds", "ratio")
+
 
 @dataclass(frozen=True, slots=True)
 class Metric(Generic[Source]):
     """One metric.
 
     Args:
-        name: as Prometheus stores it; a counter's ends with `_total`.
+        name: as Prometheus stores it; a counter's ends with `_total`, and the unit comes before that.
         help: its description, in a sentence.
-        kind: counter or gauge.
-        source_labels: the names of the labels that every metric of the same source has.
         read: returns its value, or its values by its own labels.
-        own_labels: the names of its own labels.
-        unit: the unit of its value, which its name contains too; empty if it counts.
+        own_labels: the names of the labels that only it has.
+        source_labels: the names of the labels that every metric of the same source has.
     """
 
     name: str
     help: str
-    kind: Kind
-    source_labels: tuple[str, ...]
     read: Callable[[Source], float | Values]
     own_labels: tuple[str, ...] = ()
-    unit: str = ""
+    source_labels: tuple[str, ...] = ("model", "variant", "device")
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a counter or a gauge."""
+        return Kind.COUNTER if self.name.endswith("_total") else Kind.GAUGE
+
+    @property
+    def unit(self) -> str:
+        """The unit of its value; empty if it counts."""
+        name = self.name.removesuffix("_total")
+        return next((unit for unit in UNITS if name.endswith(f"_{unit}")), "")
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of all its labels.
 
-        Routers that serve the same model share counters, which add up, but have separate gauges. Their label
-        is not called `instance`, since Prometheus adds a label of that name.
+        Routers that serve the same model share counters, which add up; their gauges are kept apart.
+        Prometheus itself adds a label `instance`: a second label of that name would be renamed.
         """
         if self.kind is Kind.GAUGE:
             return (*self.source_labels, "router_instance", *self.own_labels)
         return (*self.source_labels, *self.own_labels)
 
     def values(self, source: Source) -> Values:
-        """Return its values, by its own labels."""
+        """Read its values, by its own labels."""
         found = self.read(source)
         return found if isinstance(found, Mapping) else {(): found}
 
 
 class Sample(NamedTuple):
-    """The value of one metric, in its unit, for one set of labels."""
+    """The value of one metric, in its unit, for one set of labels, in their order."""
 
-    metric: "Metric[Any]"
+    metric: Metric[Any]
     labels: tuple[str, ...]
     value: float
 
-
-_VARIANT = ("model", "variant", "device")
-_MODEL = ("model",)
-_COUNTER, _GAUGE = Kind.COUNTER, Kind.GAUGE
 
 VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
     Metric(
         "model_router_requests_total",
         "Requests that a variant was chosen for, by how they ended: success, failure or ignored.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: {
             (policy, outcome.value): count
             for policy, ends in variant.counts.ends.items()
@@ -102,8 +105,6 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
     Metric(
         "model_router_requests_within_total",
         "Answered requests whose latency was at most le_seconds, waiting at the variant included.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: {
             (le_seconds,): count
             for le_seconds, count in zip(LE_SECONDS, accumulate(variant.counts.answers_within), strict=True)
@@ -113,159 +114,123 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
     Metric(
         "model_router_request_duration_seconds_total",
         "Sum of the latencies of answered requests, waiting at the variant included.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: variant.counts.latency_ms / 1e3,
-        unit="seconds",
     ),
     Metric(
         "model_router_prediction_error_seconds_total",
         "Sum of the distances between the predicted and the observed latency of answered requests.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: variant.counts.prediction_error_ms / 1e3,
-        unit="seconds",
     ),
     Metric(
         "model_router_deadline_misses_total",
         "Answered requests whose latency exceeded their deadline.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: variant.counts.deadline_misses,
     ),
     Metric(
         "model_router_faults_total",
         "Calls that the variant failed: error, dead (its process has ended) or not_ready (it is not loaded).",
-        _COUNTER,
-        _VARIANT,
         lambda variant: {(fault.value,): count for fault, count in variant.counts.faults.items()},
         ("fault",),
     ),
     Metric(
         "model_router_measurements_rejected_total",
         "Measurements of latency, memory or power that were rejected as implausible and not learned from.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: variant.measurements_rejected,
     ),
     Metric(
         "model_router_drift_alarms_total",
         "Times that a permanent change of a variant's service time was detected.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: variant.drift_alarms,
     ),
     Metric(
         "model_router_retries_total",
         "Requests that were sent to another variant after this one had failed them.",
-        _COUNTER,
-        _VARIANT,
         lambda variant: variant.counts.retries,
     ),
     Metric(
         "model_router_in_flight_requests",
         "Requests that are routed to the variant and not finished.",
-        _GAUGE,
-        _VARIANT,
         lambda variant: variant.in_flight,
     ),
     Metric(
         "model_router_utilization_ratio",
         "Service time sent to the variant in the last seconds, per second and instance; above 1 is overload.",
-        _GAUGE,
-        _VARIANT,
         lambda variant: variant.utilization,
-        unit="ratio",
     ),
     Metric(
         "model_router_breaker_state",
         "1 for the state of the variant's circuit breaker: closed, open or half-open.",
-        _GAUGE,
-        _VARIANT,
         lambda variant: {(state.value,): float(variant.breaker is state) for state in BreakerState},
         ("state",),
     ),
     Metric(
         "model_router_variant_ready",
         "1 if the variant can take requests, 0 if it is not loaded.",
-        _GAUGE,
-        _VARIANT,
         lambda variant: float(variant.ready),
     ),
     Metric(
         "model_router_prediction_confidence_ratio",
         "1 less the relative standard deviation of the predicted service time; 0 before anything is learned.",
-        _GAUGE,
-        _VARIANT,
         lambda variant: variant.confidence,
-        unit="ratio",
     ),
 )
 """One series per variant, or more."""
+
+MODEL = ("model",)
 
 MODEL_METRICS: tuple[Metric[ModelMetrics], ...] = (
     Metric(
         "model_router_refusals_total",
         "Requests without an answer, by reason: invalid_request, no_variant, deadline or overloaded.",
-        _COUNTER,
-        _MODEL,
         lambda model: {(refusal.value,): count for refusal, count in model.counts.refusals.items()},
         ("reason",),
+        source_labels=MODEL,
     ),
     Metric(
         "model_router_experiment_requests_total",
         "Requests that took part in an experiment, by arm and by how they ended.",
-        _COUNTER,
-        _MODEL,
         lambda model: {
             (experiment_id, arm, outcome.value): count
             for (experiment_id, arm), ends in model.counts.arms.items()
             for outcome, count in ends.items()
         },
         ("experiment", "arm", "outcome"),
+        source_labels=MODEL,
     ),
     Metric(
         "model_router_experiment_treatment_ratio",
         "Share of the units that gets the treatment now; 0 if guardrails stopped it or it has ended.",
-        _GAUGE,
-        _MODEL,
         lambda model: {(name,): fraction for name, fraction in model.treatment_fractions.items()},
         ("experiment",),
-        "ratio",
+        source_labels=MODEL,
     ),
     Metric(
         "model_router_decisions_total",
         "Times that a variant was chosen or none was found, retries and warm-ups included.",
-        _COUNTER,
-        _MODEL,
         lambda model: model.counts.decisions,
+        source_labels=MODEL,
     ),
     Metric(
         "model_router_decision_duration_seconds_total",
         "Sum of the time that decisions took, waiting for the lock included.",
-        _COUNTER,
-        _MODEL,
         lambda model: model.counts.decision_s,
-        unit="seconds",
+        source_labels=MODEL,
     ),
     Metric(
         "model_router_config_reloads_total",
         "Changes of the routing configuration while serving: accepted or refused.",
-        _COUNTER,
-        _MODEL,
         lambda model: {
             ("accepted",): model.counts.configs_accepted,
             ("refused",): model.counts.configs_refused,
         },
         ("outcome",),
+        source_labels=MODEL,
     ),
     Metric(
         "model_router_config_age_seconds",
         "Time since the current routing configuration was applied.",
-        _GAUGE,
-        _MODEL,
         lambda model: model.config_age_s,
-        unit="seconds",
+        source_labels=MODEL,
     ),
 )
 """One series per logical model, or more."""

@@ -136,6 +136,11 @@ class VariantState:
         candidate.concurrency = load.concurrency
 
 
+def is_plausible_ms(latency_ms: float) -> bool:
+    """Return whether a clock can show this latency."""
+    return MIN_PLAUSIBLE <= latency_ms <= MAX_PLAUSIBLE
+
+
 def _is_plausible(place: Place, latency_ms: float, now_s: float) -> bool:
     """Return whether a latency is plausible and agrees with the router's clock.
 
