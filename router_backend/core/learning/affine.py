@@ -48,7 +48,23 @@ class AffineLaw:
         self.wy = wy = self.wy * DECAY + weight_y
         self.wxy = wxy = self.wxy * DECAY + weight_x * y
         self.wyy = self.wyy * DECAY + weight_y * y
-        self.a, self.c = _solve(n, w, wx, wxx, wy, wxy)
+        # The 2×2 normal equations with the prior, the solution clipped to a, c >= 0.
+        prior = PRIOR_WEIGHT * w / n
+        mean_x = wx / w
+        half_mean_y = 0.5 * wy / w
+        m11 = w + prior
+        m22 = wxx + prior * mean_x * mean_x
+        r1 = wy + prior * half_mean_y
+        r2 = wxy + prior * mean_x * half_mean_y
+        determinant = m11 * m22 - wx * wx
+        a = (r1 * m22 - r2 * wx) / determinant
+        c = (m11 * r2 - wx * r1) / determinant
+        if a < 0.0:
+            a, c = 0.0, r2 / m22
+        elif c < 0.0:
+            a, c = r1 / m11, 0.0
+        self.a = a
+        self.c = c
 
     def predict(self, x: float) -> float:
         """Return a + c·x; 0 before the first observation."""
@@ -81,22 +97,3 @@ class AffineLaw:
         self.wy *= remaining
         self.wxy *= remaining
         self.wyy *= remaining
-
-
-def _solve(n: float, w: float, wx: float, wxx: float, wy: float, wxy: float) -> tuple[float, float]:
-    """Solve the 2×2 normal equations with the prior and clip the result to a, c >= 0."""
-    prior = PRIOR_WEIGHT * w / n
-    mean_x = wx / w
-    half_mean_y = 0.5 * wy / w
-    m11 = w + prior
-    m22 = wxx + prior * mean_x * mean_x
-    r1 = wy + prior * half_mean_y
-    r2 = wxy + prior * mean_x * half_mean_y
-    determinant = m11 * m22 - wx * wx
-    a = (r1 * m22 - r2 * wx) / determinant
-    if a < 0.0:
-        return 0.0, r2 / m22
-    c = (m11 * r2 - wx * r1) / determinant
-    if c < 0.0:
-        return r1 / m11, 0.0
-    return a, c

@@ -1,6 +1,6 @@
 """Cliffs in the service time: what an affine law gets wrong at batch sizes of one power of two."""
 
-import math
+from math import frexp
 
 EMPTY_BUCKET = (0.0, 0.0)
 """Sum of ratios and sum of weights of a bucket without observations."""
@@ -39,7 +39,7 @@ class BucketResidual:
         Returns:
             The updated factor at this size.
         """
-        bucket = math.frexp(x)[1]
+        bucket = frexp(x)[1]
         total, weight = self._sums.get(bucket, EMPTY_BUCKET)
         total = total * DECAY + ratio
         weight = weight * DECAY + 1.0
@@ -49,7 +49,7 @@ class BucketResidual:
 
     def get(self, x: float) -> float:
         """Return the factor at size x; 1 if its bucket has no observations."""
-        return self.factors.get(math.frexp(x)[1], 1.0)
+        return self.factors.get(frexp(x)[1], 1.0)
 
     def reset(self) -> None:
         """Set every factor back to 1."""

@@ -40,6 +40,7 @@ class Breaker:
             take as long as all other checks of a variant.
         fault: what opened it last.
         open_until_s: when it becomes half-open.
+        failures_in_a_row: failures since the last answer.
 
     References:
         Nygard, Release It!, circuit breaker; outlier ejection as in Envoy.
@@ -47,13 +48,13 @@ class Breaker:
 
     FAILURES_TO_OPEN = 2
 
-    __slots__ = ("_failures", "_open_s", "_probing", "closed", "fault", "open_until_s", "state")
+    __slots__ = ("_open_s", "_probing", "closed", "failures_in_a_row", "fault", "open_until_s", "state")
 
     def __init__(self) -> None:
         self._enter(BreakerState.CLOSED)
         self.fault = Fault.ERROR
         self.open_until_s = 0.0
-        self._failures = 0
+        self.failures_in_a_row = 0
         self._open_s = 0.0
         self._probing = False
 
@@ -69,12 +70,11 @@ class Breaker:
         self._probing = True
 
     def succeeded(self) -> None:
-        """Note that a request was answered."""
-        if self._failures or not self.closed:
-            self._failures = 0
-            self._open_s = 0.0
-            self._probing = False
-            self._enter(BreakerState.CLOSED)
+        """Note that a request was answered; needed only after failures."""
+        self.failures_in_a_row = 0
+        self._open_s = 0.0
+        self._probing = False
+        self._enter(BreakerState.CLOSED)
 
     def ignored(self) -> None:
         """Note that a request ended in a way that says nothing about the variant."""
@@ -85,8 +85,8 @@ class Breaker:
         if self.state is BreakerState.OPEN and fault in (self.fault, Fault.ERROR):
             return  # sent before it opened
         self._probing = False
-        self._failures += 1
-        if fault is Fault.ERROR and self._failures < self.FAILURES_TO_OPEN:
+        self.failures_in_a_row += 1
+        if fault is Fault.ERROR and self.failures_in_a_row < self.FAILURES_TO_OPEN:
             return
         times = OPEN_AFTER_DEATH if fault is Fault.DEAD else OPEN_AFTER_ERRORS
         longer_s = self._open_s * times.growth if self.fault is fault else 0.0

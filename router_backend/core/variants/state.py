@@ -100,7 +100,9 @@ class VariantState:
         Returns:
             Its service time in ms; `None` if the latency is implausible or the clock did not advance.
         """
-        self.breaker.succeeded()
+        breaker = self.breaker
+        if breaker.failures_in_a_row or not breaker.closed:
+            breaker.succeeded()
         self.answers += 1
         if self.failures:
             self.candidate.failure_share = self.failures / (self.answers + self.failures)
