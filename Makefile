@@ -11,7 +11,7 @@ SHORT  := tests/package tests/unit tests/contract $(addprefix tests/integration/
           router_answers.py policy_from_outside.py onnx_executor.py serve.py demo.py)
 
 # What the checks of spelling and wording read.
-PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml model_repository monitoring tools/router_tools/simulator/README.md
+PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml model_repository monitoring router_backend tools
 
 .NOTPARALLEL:
 .PHONY: install demo serve test wheel test-wheel interpreters lint unit integration mutants bench lock clean

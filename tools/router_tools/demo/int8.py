@@ -41,7 +41,7 @@ def quantise(fp32: Path, int8: Path, images: Array) -> None:
         images: float32 [n, 3, 224, 224], from which the ranges of the activations are taken.
     """
     folded = int8.with_suffix(".folded.onnx")
-    quant_pre_process(fp32, folded, skip_symbolic_shape=True)  # folds normalisations into convolutions
+    quant_pre_process(fp32, folded, skip_symbolic_shape=True)  # folds normalizations into convolutions
     softmax = [node.name for node in onnx.load(folded).graph.node if node.op_type == "Softmax"]
     quantize_static(
         folded,

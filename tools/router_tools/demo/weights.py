@@ -22,7 +22,7 @@ def fill_with_random_weights(model: Any, seed: int) -> None:
     """Replace every constant weight of a network, in place.
 
     Convolutions and matrices get He's initialization (normal, deviation sqrt(2 / fan-in), for ReLU; He et al.
-    2015, https://arxiv.org/abs/1502.01852), biases 0, normalisations scale 1, mean 0 and variance 1.
+    2015, https://arxiv.org/abs/1502.01852), biases 0, normalizations scale 1, mean 0 and variance 1.
 
     Args:
         model: ModelProto whose weights are ConstantOfShape nodes or float initializers.
