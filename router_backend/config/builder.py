@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from router_backend.config.load import load
+from router_backend.typed_load import load
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import PolicyChoice, RoutingDocument, RoutingRule
 from router_backend.core.experiments.experiment import Experiment

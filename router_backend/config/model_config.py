@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from router_backend.config.load import decode_text, read_bytes
+from router_backend.path_kind import decode_text, read_bytes
 from router_backend.errors import ConfigurationError
 
 CONFIG_FILE = "config.pbtxt"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from router_backend.config.load import load_texts
+from router_backend.typed_load import load_texts
 from router_backend.config.resolve import RoutingConfig, check_fit
 from router_backend.config.routing_file import RoutingFile, read_routing_file
 from router_backend.config.schema import RouterParameters
@@ -21,7 +21,7 @@ DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
 
 
 @dataclass(frozen=True, slots=True)
-class RouterModel:
+class RouterSetup:
     """All that a router model needs to know before it serves.
 
     Args:
@@ -65,7 +65,7 @@ class RouterModel:
         check_fit(self.name, names, self.parameters, routing, source)
 
 
-def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterModel:
+def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetup:
     """Validate a router model's configuration against its parameters and its variants.
 
     Args:
@@ -87,7 +87,7 @@ def read_router_model(config: Mapping[str, Any], repository: Path) -> RouterMode
         own = Signature.of(config).without_output(DECISION_OUTPUT.name)
         _check_own(name, own, found[0].variant, signature)
     problems.raise_if_any()
-    model = RouterModel(
+    model = RouterSetup(
         name, repository, parameters, tuple(each.variant for each in found), signature, routing_file
     )
     model.check_fit(model.routing)
@@ -103,7 +103,7 @@ def read_parameters(model_name: str, texts: Mapping[str, str]) -> RouterParamete
     return load_texts(RouterParameters, texts, f"model '{model_name}', config.pbtxt")
 
 
-def check_completed(config: Mapping[str, Any], model: RouterModel) -> None:
+def check_completed(config: Mapping[str, Any], model: RouterSetup) -> None:
     """Reject a configuration that was not completed, with which Triton would accept no request.
 
     Raises:

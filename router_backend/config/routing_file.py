@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from router_backend.config.load import decode_json, decode_text, given, load, read_bytes
+from router_backend.path_kind import decode_text, read_bytes
+from router_backend.typed_load import decode_json, given, load
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import (
     ExperimentSection,

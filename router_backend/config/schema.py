@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType, field
 from msgspec.structs import asdict
 
 from router_backend.core.experiments.experiment import AssignBy, Experiment
@@ -29,6 +29,7 @@ from router_backend.core.records.request import OptimizationGoal
 from router_backend.core.records.variant import Device
 from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
+from router_backend.typed_load import Section
 
 DAY_MS = 24 * 60 * 60 * 1000
 DEVICES = ", ".join(device.value for device in Device)
@@ -65,7 +66,7 @@ BatchSizes = Annotated[
 Devices = Annotated[frozenset[Device], Meta(min_length=1)]
 
 
-class PolicyChoice(Struct, frozen=True, omit_defaults=True):
+class PolicyChoice(Section, frozen=True):
     """A policy with its own settings.
 
     Args:
@@ -88,7 +89,7 @@ class PolicyChoice(Struct, frozen=True, omit_defaults=True):
         return create_policy(self.name, self.parameters)
 
 
-class SharedSettings(Struct, frozen=True, kw_only=True):
+class SharedSettings(Section, frozen=True, kw_only=True):
     """What both a router's config.pbtxt and a rule of `routing.json` can set.
 
     Args:
@@ -104,7 +105,7 @@ class SharedSettings(Struct, frozen=True, kw_only=True):
     refuse_late: bool | UnsetType = UNSET
 
 
-class RoutingRule(SharedSettings, frozen=True, kw_only=True, omit_defaults=True):
+class RoutingRule(SharedSettings, frozen=True, kw_only=True):
     """Settings for the models whose names match.
 
     Args:
@@ -133,7 +134,7 @@ class RoutingRule(SharedSettings, frozen=True, kw_only=True, omit_defaults=True)
         return fnmatchcase(model_name, self.model_name_pattern)
 
 
-class LimitsSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LimitsSection(Section, frozen=True, kw_only=True):
     """What may be in flight on a device.
 
     Args:
@@ -145,7 +146,7 @@ class LimitsSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_memory_mb: Megabytes | UnsetType = UNSET
 
 
-class StepSection(Struct, frozen=True, kw_only=True):
+class StepSection(Section, frozen=True, kw_only=True):
     """A step of a rollout.
 
     Args:
@@ -157,7 +158,7 @@ class StepSection(Struct, frozen=True, kw_only=True):
     fraction: Share
 
 
-class GuardrailsSection(Struct, frozen=True, kw_only=True):
+class GuardrailsSection(Section, frozen=True, kw_only=True):
     """When an experiment is stopped.
 
     Args:
@@ -171,7 +172,7 @@ class GuardrailsSection(Struct, frozen=True, kw_only=True):
     false_stop_rate: Probability = 0.01
 
 
-class ExperimentSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ExperimentSection(Section, frozen=True, kw_only=True):
     """A comparison of two policies.
 
     Args:
@@ -234,7 +235,7 @@ ComparableExperiment = Annotated[
 ]
 
 
-class RoutingDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RoutingDocument(Section, frozen=True, kw_only=True):
     """How routers choose: default, rules by model name, weights and limits of the devices.
 
     Args:
@@ -257,11 +258,11 @@ class RoutingDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: Address | UnsetType = field(name="$schema", default=UNSET)
 
 
-class VariantEntry(Struct, frozen=True):
+class VariantEntry(Section, frozen=True):
     """One entry of the parameter `variants`: `name`, or `name=device` where nothing else tells the device."""
 
     name: ModelName
-    device: Device | None = None
+    device: Device | UnsetType = UNSET
 
 
 Entries = Annotated[
@@ -340,7 +341,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
             raise ConfigurationError(replace(problem, path=path)) from None
 
 
-class StatedCharacteristics(Struct, frozen=True, kw_only=True):
+class StatedCharacteristics(Section, frozen=True, kw_only=True):
     """What a variant's config.pbtxt may state about its model.
 
     Args:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import json_format
-from msgspec import Struct
+from msgspec import UNSET
 
-from router_backend.config.load import fields_of, given, load_texts
+from router_backend.typed_load import Section, fields_of, given, load_texts
 from router_backend.config.model_config import CONFIG_FILE, read_model_config
 from router_backend.config.schema import StatedCharacteristics, VariantEntry
 from router_backend.config.signature import Signature
@@ -17,11 +17,11 @@ from router_backend.errors import ConfigurationError, Problems, nearest
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
 DEVICE_OF_KIND = {"KIND_CPU": Device.CPU, "KIND_GPU": Device.GPU}
-STATED = frozenset(each.encode_name for each in fields_of(StatedCharacteristics))
+STATED = frozenset(fields_of(StatedCharacteristics))
 """The parameters of a variant that the router reads; the others are the variant's own."""
 
 
-class _Place(Struct, frozen=True):
+class _Place(Section, frozen=True):
     """The parameter of a variant that says where it runs."""
 
     device: Device
@@ -172,7 +172,7 @@ def _device(where: str, entry: VariantEntry, config: Mapping[str, Any]) -> Devic
     for group in config.get("instance_group", ()):
         if group.get("kind") in DEVICE_OF_KIND:
             return DEVICE_OF_KIND[group["kind"]]
-    if entry.device is not None:
+    if entry.device is not UNSET:
         return entry.device
     raise ConfigurationError(
         where=where,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-from msgspec import Struct
-
-from router_backend.config.load import load
+from router_backend.typed_load import Section, load
 from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
 from router_backend.executors.emulated_settings import Ms
 
@@ -14,7 +12,7 @@ REQUEST_PARAMETER = "emulated_service_ms"
 """Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""
 
 
-class _Time(Struct, frozen=True):
+class _Time(Section, frozen=True):
     """What a request says of one variant."""
 
     ms: Ms | None
@@ -45,7 +43,7 @@ def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
     text = parameters[REQUEST_PARAMETER]
     try:
         service_ms = load(_Time, {"ms": json.loads(text)[model_name]}).ms
-    except (ValueError, TypeError, KeyError, ConfigurationError):
+    except (ValueError, TypeError, KeyError):
         raise InvalidRequestError(
             f"request parameters: {REQUEST_PARAMETER}: expected text, a JSON object from variant to a "
             f"number of ms of at least 0, or to null for a failure, with '{model_name}' among them, "

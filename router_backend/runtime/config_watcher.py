@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from router_backend.config.model_config import CONFIG_FILE
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import RouterModel
+from router_backend.config.router_model import RouterSetup
 from router_backend.config.routing_file import RoutingFile, parse_routing, read_content
 from router_backend.core.router import ModelRouter
 from router_backend.errors import ConfigurationError
@@ -35,7 +35,7 @@ class ConfigWatcher:
     INTERVAL_S = 0.5
 
     def __init__(
-        self, model: RouterModel, file: RoutingFile, router: ModelRouter, inform: Tell, warn: Tell
+        self, model: RouterSetup, file: RoutingFile, router: ModelRouter, inform: Tell, warn: Tell
     ) -> None:
         self._model = model
         self._file = file
@@ -115,7 +115,7 @@ class ConfigWatcher:
             )
 
 
-def watch_config(model: RouterModel, router: ModelRouter, inform: Tell, warn: Tell) -> ConfigWatcher | None:
+def watch_config(model: RouterSetup, router: ModelRouter, inform: Tell, warn: Tell) -> ConfigWatcher | None:
     """What takes up changes of a router model's routing configuration; None: it has none."""
     if model.routing_file is None:
         return None

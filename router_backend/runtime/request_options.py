@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from msgspec import field as named
 
-from router_backend.config.load import given, load_texts
+from router_backend.typed_load import Section, given, load_texts
 from router_backend.config.schema import Devices, Megabytes, Milliseconds, PolicyName, Text
 from router_backend.core.records.request import OptimizationGoal
 from router_backend.errors import ConfigurationError, InvalidRequestError, Problem, nearest
@@ -23,7 +23,7 @@ ParameterValue = str | int | float | bool
 Watts = Annotated[float, Meta(gt=0, extra={"unit": "watts"})]
 
 
-class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f"router_{name}"):
+class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: f"router_{name}"):
     """The parameters of a request that are for the router.
 
     Args:

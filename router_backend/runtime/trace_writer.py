@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from router_backend.config.router_model import RouterModel
+from router_backend.config.router_model import RouterSetup
 from router_backend.core.choosing.decision import Execution
 from router_backend.errors import ConfigurationError
 
@@ -116,7 +116,7 @@ class TraceWriter:
             self._left_out += requests
 
 
-def open_trace(model: RouterModel, warn: Callable[[str], None]) -> TraceWriter | None:
+def open_trace(model: RouterSetup, warn: Callable[[str], None]) -> TraceWriter | None:
     """What records the answers of a router model; None: it is not told to.
 
     Raises:

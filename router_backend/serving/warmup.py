@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterModel
+from router_backend.config.router_model import RouterSetup
 from router_backend.config.signature import TensorSpec
 from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
@@ -30,7 +30,7 @@ class Warmup:
         errors: classifies the errors of variants.
     """
 
-    def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
+    def __init__(self, model: RouterSetup, router: ModelRouter, errors: ErrorClassifier) -> None:
         self._model = model
         self._router = router
         self._batched = model.signature.max_batch_size > 0

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from router_backend.config.load import fields_of
+from router_backend.typed_load import fields_of
 from router_backend.config.model_config import CONFIG_FILE, read_model_config
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import RouterModel, read_router_model
+from router_backend.config.router_model import RouterSetup, read_router_setup
 from router_backend.config.routing_file import read_routing_file
 from router_backend.config.schema import RoutingDocument, RoutingRule
 from router_backend.core.settings import ModelSettings
@@ -26,7 +26,9 @@ from router_backend.errors import ConfigurationError, Problems
 from router_backend.path_kind import FOLDER, path_kind
 from router_tools.errors import ToolError
 
-NAMES = {each.name: each.encode_name for kind in (RoutingDocument, RoutingRule) for each in fields_of(kind)}
+NAMES = {
+    each.name: key for kind in (RoutingDocument, RoutingRule) for key, each in fields_of(kind).items()
+}
 """What the files call the settings, by their names in the core."""
 ANY_OTHER = "any other model"
 
@@ -75,7 +77,7 @@ def _check_file(path: Path) -> Checked:
 
 def _check_repository(repository: Path) -> Checked:
     problems = Problems()
-    routers: list[RouterModel] = []
+    routers: list[RouterSetup] = []
     for config_file in sorted(repository.glob(f"*/{CONFIG_FILE}")):
         with problems.collect():
             routers += _read_router(config_file)
@@ -86,17 +88,17 @@ def _check_repository(repository: Path) -> Checked:
     return Checked({router.name: router.settings for router in routers}, tuple(_warnings(routers)))
 
 
-def _read_router(config_file: Path) -> list[RouterModel]:
+def _read_router(config_file: Path) -> list[RouterSetup]:
     """The router model of a folder; empty if it is another model."""
     folder = config_file.parent
     message = read_model_config(folder)
     if message.backend != "router_backend" and "variants" not in message.parameters:
         return []
     config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return [read_router_model({**config, "name": folder.name}, folder.parent)]
+    return [read_router_setup({**config, "name": folder.name}, folder.parent)]
 
 
-def _warnings(routers: list[RouterModel]) -> list[str]:
+def _warnings(routers: list[RouterSetup]) -> list[str]:
     """Rules for none of the routers that follow their file, and what other models could not take."""
     names: dict[Path, list[str]] = {}
     configs: dict[Path, RoutingConfig] = {}

@@ -19,9 +19,8 @@ from msgspec import NODEFAULT, UNSET, inspect
 
 from router_backend import errors
 from router_backend.config import schema
-from router_backend.config.load import fields_of
+from router_backend.typed_load import fields_of, names_of
 from router_backend.config.routing_file import SCHEMA
-from router_backend.config.words import names_of
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
@@ -115,7 +114,7 @@ def settings_table(header: str, kind: type) -> str:
     """Return a table of the settings of a structure, the required ones first."""
     words = meanings(kind)
     own = set(kind.__annotations__)
-    ordered = sorted(fields_of(kind), key=lambda each: (not each.required, each.name not in own))
+    ordered = sorted(fields_of(kind).values(), key=lambda each: (not each.required, each.name not in own))
     rows = [[f"`{each.encode_name}`", _default(each), words[each.name] + _names(each)] for each in ordered]
     if all(default == NO_DEFAULT for _, default, _ in rows):
         return _table([header, "meaning"], [[name, meaning] for name, _, meaning in rows])
@@ -156,7 +155,6 @@ def _structures(kind: inspect.Type) -> Iterator[inspect.StructType]:
 
 def _complete(component: dict[str, Any], kind: inspect.StructType) -> None:
     """Add to the schema of a structure what msgspec does not know: meanings, and which names there are."""
-    component["additionalProperties"] = False
     component["description"] = python.cleandoc(kind.cls.__doc__ or "").partition("\n")[0]
     if issubclass(kind.cls, files.OneOf):
         component |= {"minProperties": 1, "maxProperties": 1}

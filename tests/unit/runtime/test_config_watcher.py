@@ -6,7 +6,7 @@ import pytest
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.baselines.static import StaticPolicy
-from router_backend.config.router_model import RouterModel
+from router_backend.config.router_model import RouterSetup
 from router_backend.config.routing_file import read_routing_file
 from router_backend.config.schema import RouterParameters
 from router_backend.config.signature import Signature
@@ -32,7 +32,7 @@ class Site:
         self.path.write_text(routing("gpu"))
         file = read_routing_file(self.path)
         parameters = RouterParameters(variants=())
-        self.model = RouterModel("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
+        self.model = RouterSetup("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
         self.router = ModelRouter(self.model.settings, clock=lambda: 0.0)
         self.router.register_model("m", variants=VARIANTS)
         self.informed: list[str] = []
@@ -229,7 +229,7 @@ class TestExperiments:
 def test_what_the_model_says_itself_comes_before_a_change(tmp_path: Path):
     site = Site(tmp_path)
     parameters = RouterParameters(variants=(), policy="static:gpu")
-    model = RouterModel("m", tmp_path, parameters, VARIANTS, Signature((), (), 0), site.model.routing_file)
+    model = RouterSetup("m", tmp_path, parameters, VARIANTS, Signature((), (), 0), site.model.routing_file)
     watcher = watch_config(model, site.router, site.informed.append, site.warned.append)
     assert watcher is not None
     site.path.write_text(routing("cpu"))
@@ -251,5 +251,5 @@ def test_a_pattern_that_matches_no_model_is_told_at_the_start_and_after_a_change
 
 
 def test_a_model_without_a_file_has_no_watcher(site: Site):
-    model = RouterModel("m", Path(), RouterParameters(variants=()), VARIANTS, Signature((), (), 0), None)
+    model = RouterSetup("m", Path(), RouterParameters(variants=()), VARIANTS, Signature((), (), 0), None)
     assert watch_config(model, site.router, site.informed.append, site.warned.append) is None

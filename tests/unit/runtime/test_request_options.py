@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.words import shown
 from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_backend.core.records.variant import Device
 from router_backend.errors import InvalidRequestError
 from router_backend.runtime.request_options import read_options
+from router_backend.typed_load import shown
 
 VARIANTS = ["m_cpu", "m_gpu"]
 
@@ -58,10 +58,11 @@ def test_a_fraction_which_triton_cannot_hand_on_is_refused():
 
 def test_an_unknown_router_parameter_is_refused_with_the_nearest_and_the_known_ones():
     message = refusal(router_explian=True)
-    assert message.startswith("request parameters: expected only router_max_latency_ms, ")
-    assert message.endswith(
-        "router_report, found unknown key 'router_explian' (did you mean 'router_explain'?)"
+    assert message.startswith(
+        "request parameters: expected a known key, found 'router_explian' (did you mean 'router_explain'?); "
+        "use one of router_max_latency_ms, "
     )
+    assert message.endswith(", router_report")
 
 
 @pytest.mark.parametrize("value", [50, 50.0, "50"])
@@ -127,5 +128,5 @@ def test_a_priority_that_is_no_whole_number_is_refused(value):
 
 @pytest.mark.parametrize("key", ["router_explain", "router_dry_run", "router_report"])
 def test_it_is_known_by_which_parameter_a_request_asks_to_be_told(key):
-    assert read_options(json.dumps({key: True}), VARIANTS).told_by == key
-    assert read_options(json.dumps({key: False}), VARIANTS).told_by is None
+    assert read_options(json.dumps({key: True}), VARIANTS).explained_by == key
+    assert read_options(json.dumps({key: False}), VARIANTS).explained_by is None
