@@ -92,7 +92,9 @@ def load_texts(kind: type[Loaded], texts: Mapping[str, object], where: str = "")
     """
     known = fields_of(kind)
     own = {key: text for key, text in texts.items() if key not in KEYS_OF_TRITON}
-    return load(kind, {key: parse_text(known[key].type, own[key]) if key in known else "" for key in own}, where)
+    return load(
+        kind, {key: parse_text(known[key].type, own[key]) if key in known else "" for key in own}, where
+    )
 
 
 def given(structure: Struct) -> dict[str, Any]:
@@ -206,7 +208,9 @@ def _members(kind: Any, value: Any, path: str) -> Iterator[tuple[Any, Any, str]]
             yield arguments[0], parse_text(inspect.type_info(arguments[0]), key), place
             yield arguments[1], member, place
     elif isinstance(value, list) and get_origin(plain) in (tuple, frozenset):
-        kinds = arguments if len(arguments) == len(value) and ... not in arguments else arguments[:1] * len(value)
+        kinds = (
+            arguments if len(arguments) == len(value) and ... not in arguments else arguments[:1] * len(value)
+        )
         for index, (item, member) in enumerate(zip(kinds, value, strict=True)):
             yield item, member, f"{path}[{index}]"
 

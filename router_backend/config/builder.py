@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from router_backend.typed_load import load
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import PolicyChoice, RoutingDocument, RoutingRule
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.policies.registry import NO_PARAMETERS
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.capacity import DeviceLimits
+from router_backend.typed_load import load
 
 
 class ModelRouterConfigBuilder:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from router_backend.typed_load import Section, load
-from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
+from router_backend.errors import InvalidRequestError, RouterError
 from router_backend.executors.emulated_settings import Ms
+from router_backend.typed_load import Section, load
 
 REQUEST_PARAMETER = "emulated_service_ms"
 """Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from router_backend.typed_load import Section, load_texts
 from router_backend.config.schema import Count
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.typed_load import Section, load_texts
 
 Ms = Annotated[float, Meta(ge=0, extra={"unit": "ms"})]
 Sigma = Annotated[float, Meta(ge=0)]

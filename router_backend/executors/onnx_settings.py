@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from router_backend.typed_load import Section, load_texts
+from router_backend.config.repository import STATED
 from router_backend.config.schema import Count, Text
-from router_backend.config.variants import STATED
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError, Problems, nearest
 from router_backend.executors.providers import CPU, FOREIGN_COMPUTE_UNITS, PROVIDERS, Provider
+from router_backend.typed_load import Section, load_texts
 
 OPTION_PREFIX = "provider_option."
 WHERE = "config.pbtxt"

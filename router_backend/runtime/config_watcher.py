@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from router_backend.config.model_config import CONFIG_FILE
+from router_backend.config.load import RouterSetup, RoutingFile, parse_routing, read_content
+from router_backend.config.repository import CONFIG_FILE
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import RouterSetup
-from router_backend.config.routing_file import RoutingFile, parse_routing, read_content
 from router_backend.core.router import ModelRouter
 from router_backend.errors import ConfigurationError
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 from msgspec import field as named
 
-from router_backend.typed_load import Section, given, load_texts
 from router_backend.config.schema import Devices, Megabytes, Milliseconds, PolicyName, Text
 from router_backend.core.records.request import OptimizationGoal
 from router_backend.errors import ConfigurationError, InvalidRequestError, Problem, nearest
+from router_backend.typed_load import Section, given, load_texts
 
 PREFIX = "router_"
 WHERE = "request parameters"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from router_backend.config.router_model import RouterSetup
+from router_backend.config.load import RouterSetup
 from router_backend.core.choosing.decision import Execution
 from router_backend.errors import ConfigurationError
 

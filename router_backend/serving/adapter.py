@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterSetup, check_completed, read_router_setup
+from router_backend.config.load import RouterSetup, check_completed, read_router_setup
 from router_backend.core.records.outcome import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.core.variants.capacity import Capacity

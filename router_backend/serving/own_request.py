@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterSetup
+from router_backend.config.load import RouterSetup
 from router_backend.serving.responses import empty_response, send
 from router_backend.serving.tensors import synthetic_inputs
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import DECISION_OUTPUT
+from router_backend.config.load import DECISION_OUTPUT
 from router_backend.errors import (
     DeadlineError,
     InvalidRequestError,

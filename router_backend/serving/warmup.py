@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterSetup
-from router_backend.config.signature import TensorSpec
+from router_backend.config.load import RouterSetup
+from router_backend.config.repository import TensorSpec
 from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, VariantsFailedError

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import pytest
 from msgspec import UNSET, Meta, UnsetType, field
 
-from router_backend.typed_load import Section, decode_json, load, load_texts
 from router_backend.errors import ConfigurationError, nearest
+from router_backend.typed_load import Section, decode_json, load, load_texts
 
 
 class Color(Enum):
@@ -89,8 +89,9 @@ class TestHalvesOfCharacters:
         assert message.startswith(r"tea.json: expected a known key, found 'a\udfff'; use one of name, ")
 
     def test_are_not_repeated_keys(self):
-        assert r"tea.json: byColor.a\udfff: expected every key once, found 'a\udfff' twice; remove one" in refusal(
-            r'{"name": "a", "byColor": {"a\udfff": 1, "a\udfff": 2}}'
+        assert (
+            r"tea.json: byColor.a\udfff: expected every key once, found 'a\udfff' twice; remove one"
+            in refusal(r'{"name": "a", "byColor": {"a\udfff": 1, "a\udfff": 2}}')
         )
 
     def test_are_not_names_of_a_mapping(self):

@@ -14,21 +14,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from router_backend.typed_load import fields_of
-from router_backend.config.model_config import CONFIG_FILE, read_model_config
+from router_backend.config.load import RouterSetup, read_router_setup, read_routing_file
+from router_backend.config.repository import CONFIG_FILE, read_model_config
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import RouterSetup, read_router_setup
-from router_backend.config.routing_file import read_routing_file
 from router_backend.config.schema import RoutingDocument, RoutingRule
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError, Problems
 from router_backend.path_kind import FOLDER, path_kind
+from router_backend.typed_load import fields_of
 from router_tools.errors import ToolError
 
-NAMES = {
-    each.name: key for kind in (RoutingDocument, RoutingRule) for key, each in fields_of(kind).items()
-}
+NAMES = {each.name: key for kind in (RoutingDocument, RoutingRule) for key, each in fields_of(kind).items()}
 """What the files call the settings, by their names in the core."""
 ANY_OTHER = "any other model"
 

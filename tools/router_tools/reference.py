@@ -19,12 +19,12 @@ from msgspec import NODEFAULT, UNSET, inspect
 
 from router_backend import errors
 from router_backend.config import schema
-from router_backend.typed_load import fields_of, names_of
-from router_backend.config.routing_file import SCHEMA
+from router_backend.config.load import SCHEMA
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
 from router_backend.runtime.request_options import RequestParameters
+from router_backend.typed_load import fields_of, names_of
 from router_tools.simulator import schema as files
 
 CHECKOUT = Path(__file__).parents[2]

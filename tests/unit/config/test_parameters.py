@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from router_backend.config.load import read_parameters
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import read_parameters
 from router_backend.config.schema import PolicyChoice, RoutingRule, VariantEntry
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.records.variant import Device

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.router_model import read_router_setup
+from router_backend.config.load import read_router_setup
 from router_backend.core.records.variant import Device
 from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError

@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
-from router_backend.config.signature import Signature, TensorSpec, check_agreement, common_signature
+from router_backend.config.repository import Signature, TensorSpec, check_agreement, common_signature
 from router_backend.errors import ConfigurationError
 
 IMAGE = TensorSpec("image", "TYPE_FP32", (3, 224, 224))

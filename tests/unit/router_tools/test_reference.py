@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from router_backend.typed_load import fields_of
 from router_backend.config.schema import RouterParameters
+from router_backend.typed_load import fields_of
 from router_tools.reference import CHECKOUT, TABLES, generate, meanings, settings_table
 
 GENERATED = generate()

@@ -6,10 +6,9 @@ import pytest
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.baselines.static import StaticPolicy
-from router_backend.config.router_model import RouterSetup
-from router_backend.config.routing_file import read_routing_file
+from router_backend.config.load import RouterSetup, read_routing_file
+from router_backend.config.repository import Signature
 from router_backend.config.schema import RouterParameters
-from router_backend.config.signature import Signature
 from router_backend.runtime.config_watcher import ConfigWatcher, watch_config
 
 VARIANTS = (Variant("gpu", Device.GPU), Variant("cpu", Device.CPU))

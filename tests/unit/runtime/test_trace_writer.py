@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.router_model import RouterSetup
+from router_backend.config.load import RouterSetup
+from router_backend.config.repository import Signature
 from router_backend.config.schema import RouterParameters
-from router_backend.config.signature import Signature
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from router_backend.typed_load import Section, given
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.typed_load import Section, given
 
 Name = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[float, Meta(gt=0)]

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from router_backend.config.model_config import read_model_config
-from router_backend.config.router_model import RouterSetup, read_router_setup
+from router_backend.config.load import RouterSetup, read_router_setup
+from router_backend.config.repository import read_model_config
 from router_backend.core.records.variant import Device, Variant
 from router_tools.emulation.repository import write_repository
 from router_tools.errors import ToolError

@@ -1,0 +1,241 @@
+"""Load a router's configuration: `routing.json`, and all that a router model's config.pbtxt refers to."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from router_backend.config.repository import (
+    CONFIG_FILE,
+    Signature,
+    TensorSpec,
+    check_agreement,
+    common_signature,
+    find_variants,
+)
+from router_backend.config.resolve import RoutingConfig, check_fit
+from router_backend.config.schema import RouterParameters, RoutingDocument
+from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.policies.registry import PolicySource
+from router_backend.core.records.variant import Variant
+from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.capacity import DeviceLimits
+from router_backend.errors import ConfigurationError, Problems
+from router_backend.path_kind import decode_text, read_bytes
+from router_backend.typed_load import decode_json, given, load, load_texts
+
+SCHEMA = Path(__file__).parent / "routing.schema.json"
+DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
+"""The output that holds the decision; only requests that ask for it get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingFile:
+    """A routing configuration, and the file that it is from.
+
+    Args:
+        path: where the file is.
+        content: its bytes.
+        config: what these say.
+    """
+
+    path: Path
+    content: bytes
+    config: RoutingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSetup:
+    """Everything that a router model needs to know before it serves.
+
+    Args:
+        name: the logical model.
+        repository: the folder that holds the router model and its variants.
+        parameters: its own settings.
+        variants: the models that can serve it.
+        signature: the tensors that all of them take and give.
+        routing_file: the routing configuration that it follows, if it has one.
+    """
+
+    name: str
+    repository: Path
+    parameters: RouterParameters
+    variants: tuple[Variant, ...]
+    signature: Signature
+    routing_file: RoutingFile | None
+
+    @property
+    def routing(self) -> RoutingConfig:
+        """The routing configuration that applies where its own settings say nothing."""
+        return RoutingConfig() if self.routing_file is None else self.routing_file.config
+
+    @property
+    def settings(self) -> ModelSettings:
+        """The settings that apply."""
+        return self.routing.settings_for(self.name, self.parameters)
+
+    def check_fit(self, routing: RoutingConfig) -> None:
+        """Check the policies that its settings or a routing configuration name against its variants.
+
+        Args:
+            routing: the content of its routing file, applied or not yet.
+
+        Raises:
+            ConfigurationError: a policy is for a variant that it does not have, or two experiments compete
+                for the same requests.
+        """
+        source = "" if self.routing_file is None else str(self.routing_file.path)
+        check_fit(self.name, [each.name for each in self.variants], self.parameters, routing, source)
+
+
+def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetup:
+    """Validate a router model's configuration against its parameters and its variants.
+
+    Args:
+        config: the model configuration in its JSON form, complete or not.
+        repository: the folder that holds the router model and its variants.
+
+    Raises:
+        ConfigurationError: everything that is wrong with it.
+    """
+    name = config["name"]
+    texts = {key: value.get("string_value", "") for key, value in config.get("parameters", {}).items()}
+    parameters = read_parameters(name, texts)
+    problems = Problems()
+    with problems.collect():
+        path = parameters.routing_config
+        file = None if path is None else read_routing_file(Path(os.path.normpath(repository / name / path)))
+    with problems.collect():
+        found = find_variants(name, parameters.variants, repository)
+        signature = common_signature({each.variant.name: each.signature for each in found})
+        own = Signature.of(config).without_output(DECISION_OUTPUT.name)
+        _check_own(name, own, found[0].variant, signature)
+    problems.raise_if_any()
+    variants = tuple(each.variant for each in found)
+    setup = RouterSetup(name, repository, parameters, variants, signature, file)
+    setup.check_fit(setup.routing)
+    return setup
+
+
+def read_parameters(model_name: str, texts: Mapping[str, str]) -> RouterParameters:
+    """Return the parameters of a router model.
+
+    Raises:
+        ConfigurationError: everything that is wrong with them.
+    """
+    return load_texts(RouterParameters, texts, f"model '{model_name}', {CONFIG_FILE}")
+
+
+def check_completed(config: Mapping[str, Any], setup: RouterSetup) -> None:
+    """Reject a configuration that was not completed, with which Triton would accept no request.
+
+    Raises:
+        ConfigurationError: it declares no inputs or no outputs.
+    """
+    if not config.get("input") or not config.get("output"):
+        raise ConfigurationError(
+            where=f"model '{setup.name}', {CONFIG_FILE}",
+            expected="input and output, since this Triton does not complete configurations",
+            found="none",
+            fix=f"declare them as '{setup.variants[0].name}' does, or start Triton without "
+            f"--disable-auto-complete-config",
+        )
+
+
+def read_routing_file(path: Path) -> RoutingFile:
+    """Read the routing configuration in a file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or everything that is wrong in it.
+    """
+    content = read_content(path)
+    return RoutingFile(path, content, parse_routing(str(path), content))
+
+
+def read_content(path: Path) -> bytes:
+    """Return the content of a routing configuration.
+
+    Raises:
+        ConfigurationError: there is no such file, or it cannot be read.
+    """
+    return read_bytes(path, "a routing configuration")
+
+
+def parse_routing(source: str, content: bytes) -> RoutingConfig:
+    """Return the routing configuration in the content of a file.
+
+    Args:
+        source: the file, for the messages.
+        content: JSON in UTF-8.
+
+    Raises:
+        ConfigurationError: everything that is wrong in it.
+    """
+    document = load(RoutingDocument, decode_json(source, decode_text(source, content)), source)
+    members = {each.name: getattr(document, each.name) for each in fields(RoutingConfig)}
+    members["device_limits"] = {
+        key: DeviceLimits(**given(each)) for key, each in document.device_limits.items()
+    }
+    members["experiments"] = tuple(each.experiment() for each in document.experiments)
+    try:
+        return RoutingConfig(**members)
+    except ConfigurationError as error:
+        raise error.at(source) from None
+
+
+def to_json(config: RoutingConfig) -> str:
+    """Return the text of a file that is read as this configuration.
+
+    Raises:
+        ConfigurationError: an arm of an experiment is a class or a function.
+    """
+    names = {each.name: each.encode_name for each in msgspec.structs.fields(RoutingDocument)}
+    members = {names[each.name]: getattr(config, each.name) for each in fields(config)}
+    limits = {device: asdict(each) for device, each in config.device_limits.items()}
+    members["backend_limits"] = {
+        device: {key: value for key, value in each.items() if value is not None}
+        for device, each in limits.items()
+    }
+    members["experiments"] = list(map(_experiment, config.experiments))
+    document = load(RoutingDocument, msgspec.to_builtins(members, enc_hook=dict))
+    text = msgspec.json.encode(document, enc_hook=dict, order="deterministic")
+    return msgspec.json.format(text, indent=2).decode() + "\n"
+
+
+def _experiment(experiment: Experiment) -> dict[str, Any]:
+    """Return an experiment as `routing.json` has it."""
+    members: dict[str, Any] = {each.name: getattr(experiment, each.name) for each in fields(experiment)}
+    for arm in ("control", "treatment"):
+        members[arm] = _choice(experiment, members[arm], members.pop(f"{arm}_parameters"))
+    return members
+
+
+def _choice(experiment: Experiment, policy: PolicySource, parameters: Mapping[str, str]) -> dict[str, Any]:
+    if not isinstance(policy, str):
+        raise ConfigurationError(
+            where=f"experiment '{experiment.experiment_id}'",
+            expected="policies by name, which is what a file can hold",
+            found=repr(policy),
+        )
+    return {"name": policy, "parameters": parameters}
+
+
+def _check_own(name: str, own: Signature, variant: Variant, signature: Signature) -> None:
+    """Check the tensors that the router's config.pbtxt declares against those of the variants."""
+    completed = Signature(
+        own.inputs or signature.inputs,
+        own.outputs or signature.outputs,
+        own.max_batch_size or signature.max_batch_size,
+    )
+    check_agreement(name, completed, variant.name, signature)
+    if completed.max_batch_size > signature.max_batch_size:
+        raise ConfigurationError(
+            where=f"model '{name}', {CONFIG_FILE}",
+            path="max_batch_size",
+            expected=f"at most {signature.max_batch_size}, the largest of its variants",
+            found=f"{completed.max_batch_size}",
+            fix="lower it, or leave it out",
+        )
