@@ -1,11 +1,12 @@
 """Turn JSON and texts into msgspec structures, and report everything that is wrong with them.
 
-msgspec validates, and stops at the first problem. All of them are found by converting each member of a rejected
-value on its own. What a setting must be is said in words made from its type.
+msgspec validates, and stops at the first problem; the others are found by converting each member of a value
+that it rejects. What a setting must be is said in words made from its type.
 """
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ Loaded = TypeVar("Loaded")
 
 LONGEST_SHOWN = 60
 LONGEST_WHOLE_NUMBER = 18
+WHOLE_NUMBER = re.compile(rf"[+-]?[0-9]{{1,{LONGEST_WHOLE_NUMBER}}}")
 SWITCH = {"true": True, "false": False}
 KEYS_OF_TRITON = frozenset({"EXECUTION_ENV_PATH", "FORCE_CPU_ONLY_INPUT_TENSORS"})
 """Parameters that Triton's Python backend reads from the config.pbtxt of every model."""
@@ -90,7 +92,7 @@ def load_texts(kind: type[Loaded], texts: Mapping[str, object], where: str = "")
     Raises:
         ConfigurationError: every problem of the texts, each with its key.
     """
-    known = fields_of(kind)
+    known = fields_of(kind)  # type: ignore[arg-type]  # a class is hashable
     own = {key: text for key, text in texts.items() if key not in KEYS_OF_TRITON}
     return load(
         kind, {key: parse_text(known[key].type, own[key]) if key in known else "" for key in own}, where
@@ -113,24 +115,25 @@ def fields_of(kind: type) -> dict[str, inspect.Field]:
 
 def names_of(kind: inspect.EnumType | inspect.LiteralType) -> list[str]:
     """Return the names that a setting may have."""
-    return [each.value for each in kind.cls] if isinstance(kind, inspect.EnumType) else list(kind.values)
+    values = [each.value for each in kind.cls] if isinstance(kind, inspect.EnumType) else kind.values
+    return list(map(str, values))
 
 
 def parse_text(kind: inspect.Type, text: object) -> object:
     """Return what a text stands for: a number, a list with commas between, `name=value` pairs.
 
-    What cannot be read stays as it is, for `load` to reject. (Converting with `strict=False` would read "1" as
-    true and "7.0" as a whole number.)
+    What cannot be read stays as it is, for `load` to reject. (msgspec's `strict=False` would read "1" as true
+    and "7.0" as a whole number.)
     """
     match kind:
         case inspect.Metadata(type=inner, extra=extra):
             return [] if text == (extra or {}).get("none", UNSET) else parse_text(inner, text)
         case inspect.UnionType():
             return parse_text(_without_null(kind), text)
-        case inspect.StrType() if isinstance(text, int) and not isinstance(text, bool):
-            return str(text)  # keys and the like are often numbers
-        case _ if not isinstance(text, str):
-            return text
+        case _ if not isinstance(text, str):  # keys and the like are often numbers
+            return str(text) if type(text) is int and isinstance(kind, inspect.StrType) else text
+        case inspect.StrType() | inspect.EnumType():
+            return text.strip()
         case inspect.VarTupleType(item_type=item) | inspect.FrozenSetType(item_type=item):
             return [parse_text(item, part) for part in text.split(",")]
         case inspect.DictType(value_type=member):
@@ -138,11 +141,7 @@ def parse_text(kind: inspect.Type, text: object) -> object:
         case inspect.StructType(fields=fields):
             parts = zip(fields, text.split("=", 1), strict=False)
             return {each.encode_name: parse_text(each.type, part) for each, part in parts}
-        case inspect.BoolType():
-            return SWITCH.get(text.strip(), text.strip())
-        case inspect.IntType() | inspect.FloatType():
-            return _parse_number(int if isinstance(kind, inspect.IntType) else float, text.strip())
-    return text.strip()
+    return _parse_scalar(kind, text.strip())
 
 
 def shown(value: object) -> str:
@@ -236,8 +235,8 @@ def _wrong_value(kind: inspect.Type, value: object, path: str) -> Problem:
     if isinstance(value, _Invalid):
         expected = value.expected or _expected(kind)
         return Problem(path=path, expected=expected, found=value.found, fix=value.fix or _fix(kind))
-    is_name = isinstance(kind, inspect.EnumType | inspect.LiteralType) and isinstance(value, str)
-    hint = nearest(value, names_of(kind)) if is_name else ""
+    names = names_of(kind) if isinstance(kind, inspect.EnumType | inspect.LiteralType) else []
+    hint = nearest(value, names) if isinstance(value, str) else ""
     return Problem(path=path, expected=_expected(kind), found=shown(value), hint=hint, fix=_fix(kind))
 
 
@@ -257,12 +256,8 @@ def _expected(kind: inspect.Type) -> str:
             return str((extra or {}).get("expected", words))
         case inspect.UnionType():
             return f"{_expected(_without_null(kind))}, or null"
-        case inspect.StructType(cls=cls):
-            return f"an object with {', '.join(fields_of(cls))}"
-        case inspect.DictType(key_type=inspect.EnumType() as names):
-            return f"an object with {', '.join(names_of(names))}"
-        case inspect.DictType(min_length=at_least):
-            return "an object with at least one key" if at_least else "an object"
+        case inspect.StructType() | inspect.DictType():
+            return _expected_object(kind)
         case inspect.TupleType(item_types=kinds):
             return f"a list of {len(kinds)} items, each {_expected(kinds[0])}"
         case inspect.VarTupleType() | inspect.FrozenSetType():
@@ -277,6 +272,14 @@ def _expected(kind: inspect.Type) -> str:
     return "text"
 
 
+def _expected_object(kind: inspect.StructType | inspect.DictType) -> str:
+    if isinstance(kind, inspect.StructType):
+        return f"an object with {', '.join(fields_of(kind.cls))}"
+    if isinstance(kind.key_type, inspect.EnumType):
+        return f"an object with {', '.join(names_of(kind.key_type))}"
+    return "an object with at least one key" if kind.min_length else "an object"
+
+
 def _expected_number(kind: inspect.IntType | inspect.FloatType) -> str:
     is_whole = isinstance(kind, inspect.IntType) or kind.multiple_of == 1
     number = "a whole number" if is_whole else "a number"
@@ -289,11 +292,14 @@ def _expected_number(kind: inspect.IntType | inspect.FloatType) -> str:
     return f"{number} {words}".strip()
 
 
-def _parse_number(read: type[int] | type[float], text: str) -> float | str:
-    is_short = read is float or len(text) <= LONGEST_WHOLE_NUMBER
+def _parse_scalar(kind: inspect.Type, text: str) -> object:
     try:
-        return read(text) if is_short and text.isascii() and math.isfinite(read(text)) else text
-    except ValueError:
+        if isinstance(kind, inspect.BoolType):
+            return SWITCH[text]
+        if isinstance(kind, inspect.IntType):
+            return int(text) if WHOLE_NUMBER.fullmatch(text) else text
+        return float(text) if isinstance(kind, inspect.FloatType) and math.isfinite(float(text)) else text
+    except (KeyError, ValueError):
         return text
 
 

@@ -297,8 +297,8 @@ def _device(where: str, entry: VariantEntry, config: Mapping[str, Any]) -> Devic
         where=where,
         expected="the device that it runs on",
         found="none",
-        fix=f"add the parameter 'device' ({DEVICES}) or an instance_group with KIND_CPU or KIND_GPU, or write "
-        f"'{entry.name}=<device>' in the router's parameter 'variants'",
+        fix=f"add the parameter 'device' ({DEVICES}) or an instance_group with KIND_CPU or KIND_GPU, or "
+        f"write '{entry.name}=<device>' in the router's parameter 'variants'",
     )
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, UnsetType
-from msgspec import field as named
+from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, ValidationError, convert, field
+from msgspec.json import Decoder
 
 from router_backend.config.schema import Devices, Megabytes, Milliseconds, PolicyName, Text
 from router_backend.core.records.request import OptimizationGoal
 from router_backend.errors import ConfigurationError, InvalidRequestError, Problem, nearest
-from router_backend.typed_load import Section, given, load_texts
+from router_backend.typed_load import Section, fields_of, load_texts, parse_text
 
 PREFIX = "router_"
 WHERE = "request parameters"
 ParameterValue = str | int | float | bool
-
+DECODER = Decoder(dict[str, ParameterValue])
 
 Watts = Annotated[float, Meta(gt=0, extra={"unit": "watts"})]
 
@@ -44,7 +43,7 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
 
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
-    optimization_goal: OptimizationGoal | UnsetType = named(name="router_goal", default=UNSET)
+    optimization_goal: OptimizationGoal | UnsetType = field(name="router_goal", default=UNSET)
     policy: PolicyName | UnsetType = UNSET
     allowed_variants: Annotated[frozenset[Text], Meta(min_length=1)] | UnsetType = UNSET
     allowed_devices: Devices | UnsetType = UNSET
@@ -57,8 +56,7 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
     report: bool | UnsetType = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class RequestOptions:
+class RequestOptions(Struct, frozen=True, kw_only=True):
     """The router's share of a request's parameters, and the rest.
 
     Args:
@@ -76,8 +74,8 @@ class RequestOptions:
     report: bool = False
     max_latency_ms: float | None = None
     sticky_key: str = ""
-    context: dict[str, Any] = field(default_factory=dict)
-    forwarded: dict[str, ParameterValue] = field(default_factory=dict)
+    context: dict[str, Any] = {}
+    forwarded: dict[str, ParameterValue] = {}
 
     @property
     def explained_by(self) -> str | None:
@@ -91,7 +89,8 @@ class RequestOptions:
 
 NOTHING = ("{}", "")
 NO_OPTIONS = RequestOptions()
-OF_OPTIONS = frozenset(RequestOptions.__dataclass_fields__)
+FIELDS = {key: (each.name, each.type) for key, each in fields_of(RequestParameters).items()}
+OF_OPTIONS = frozenset(RequestOptions.__struct_fields__)
 
 
 def read_options(parameters_json: str, variants: Collection[str]) -> RequestOptions:
@@ -109,19 +108,38 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
         return NO_OPTIONS
     own: dict[str, ParameterValue] = {}
     forwarded: dict[str, ParameterValue] = {}
-    for key, value in json.loads(parameters_json).items():
+    for key, value in _decode(parameters_json).items():
         (own if key.startswith(PREFIX) else forwarded)[key] = value
     _check_forwarded(forwarded)
-    said = _read(own)
-    _check_variants(said.get("allowed_variants", ()), variants)
-    options = {name: value for name, value in said.items() if name in OF_OPTIONS}
-    context = {name: value for name, value in said.items() if name not in OF_OPTIONS}
+    if not own:
+        return RequestOptions(forwarded=forwarded)
+    parameters = _read(own)
+    options: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    for key in own:
+        name, _ = FIELDS[key]
+        (options if name in OF_OPTIONS else context)[name] = getattr(parameters, name)
+    _check_variants(context.get("allowed_variants", ()), variants)
     return RequestOptions(**options, context=context, forwarded=forwarded)
 
 
-def _read(own: dict[str, ParameterValue]) -> dict[str, Any]:
+def _decode(parameters_json: str) -> dict[str, ParameterValue]:
     try:
-        return given(load_texts(RequestParameters, own, WHERE)) if own else {}
+        return DECODER.decode(parameters_json)
+    except DecodeError:  # such as NaN, which is reported as the value of its parameter
+        parameters: dict[str, ParameterValue] = json.loads(parameters_json)
+        return parameters
+
+
+def _read(own: dict[str, ParameterValue]) -> RequestParameters:
+    """Return the router's parameters, without the search for problems that a valid request does not need."""
+    try:
+        values = {key: parse_text(FIELDS[key][1], value) for key, value in own.items()}
+        return convert(values, RequestParameters)
+    except (KeyError, ValidationError):
+        pass
+    try:
+        return load_texts(RequestParameters, own, WHERE)
     except ConfigurationError as error:
         raise InvalidRequestError(str(error)) from None
 
