@@ -42,8 +42,9 @@ def read_bytes(path: Path, expected: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        found = str(error.strerror)
-        raise ConfigurationError(where=str(path), expected="a readable file", found=found) from None
+        raise ConfigurationError(
+            where=str(path), expected="a readable file", found=str(error.strerror)
+        ) from None
 
 
 def decode_text(where: str, content: bytes) -> str:
@@ -55,6 +56,9 @@ def decode_text(where: str, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        found = f"another byte at {error.start}"
-        fix = "save it as UTF-8"
-        raise ConfigurationError(where=where, expected="text in UTF-8", found=found, fix=fix) from None
+        raise ConfigurationError(
+            where=where,
+            expected="text in UTF-8",
+            found=f"another byte at {error.start}",
+            fix="save it as UTF-8",
+        ) from None

@@ -181,16 +181,18 @@ def _key_problems(kind: Any, value: object, path: str) -> list[Problem]:
     if not isinstance(value, dict) or not _is_section(section):
         return []
     known = fields_of(section)
-    fix, keys = f"use one of {', '.join(known)}", f"only {', '.join(value)}" if value else "no keys"
-    return [
-        Problem(path=path, expected="a known key", found=f"'{key}'", hint=nearest(key, known), fix=fix)
+    names, keys = ", ".join(known), f"only {', '.join(value)}" if value else "no keys"
+    unknown = [
+        Problem(expected="a known key", found=f"'{key}'", hint=nearest(key, known), fix=f"use one of {names}")
         for key in value
         if key not in known
-    ] + [
-        Problem(path=path, expected=f"the key '{key}' ({_expected(each.type)})", found=keys, fix="add it")
+    ]
+    missing = [
+        Problem(expected=f"the key '{key}' ({_expected(each.type)})", found=keys, fix="add it")
         for key, each in known.items()
         if each.required and key not in value
     ]
+    return [each.at(path=path) for each in (*unknown, *missing)]
 
 
 def _members(kind: Any, value: Any, path: str) -> Iterator[tuple[Any, Any, str]]:
@@ -317,7 +319,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return a JSON object; a key that it has twice gets a value that is rejected."""
     members: dict[str, object] = {}
     for key, value in pairs:
-        twice = _Invalid(f"'{_printable(key)}' twice", "every key once", "remove one")
+        twice = _Invalid(expected="every key once", found=f"'{_printable(key)}' twice", fix="remove one")
         members[key] = twice if key in members else value
     return members
 
@@ -336,7 +338,7 @@ def _checked(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return _Invalid(json.dumps(value))
     if isinstance(value, str) and not value.isascii() and _printable(value) != value:
-        return _Invalid(shown(value), r"whole characters (\ud800 to \udfff alone are halves)")
+        return _Invalid(found=shown(value), expected=r"whole characters (\ud800 to \udfff alone are halves)")
     return value
 
 

@@ -94,8 +94,9 @@ def read_model_config(model_folder: Path) -> Any:
     try:
         return text_format.Parse(text, _schema().ModelConfig())
     except text_format.ParseError as error:
-        found = f"an error: {error}"
-        raise ConfigurationError(where=str(path), expected="a model configuration", found=found) from None
+        raise ConfigurationError(
+            where=str(path), expected="a model configuration", found=f"an error: {error}"
+        ) from None
 
 
 def read_stated(where: str, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -253,8 +254,11 @@ def _check_entry(model_name: str, entry: VariantEntry, repository: Path) -> None
             fix="write the name of its folder in the repository, without slashes",
         )
     if entry.name == model_name:
-        found = f"'{model_name}', the router itself"
-        raise ConfigurationError(expected="the models behind the router", found=found, fix="remove it")
+        raise ConfigurationError(
+            expected="the models behind the router",
+            found=f"'{model_name}', the router itself",
+            fix="remove it",
+        )
     if path_kind(repository / entry.name / CONFIG_FILE) != REGULAR_FILE:
         raise ConfigurationError(
             expected=f"a model with a {CONFIG_FILE} in the repository {repository}",

@@ -133,7 +133,7 @@ def test_a_policy_that_cannot_choose_is_refused_as_any_other_parameter_is(
 ) -> None:
     refusal = client.refusal("record", items(1), parameters={"router_policy": policy})
     assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith(f"request parameter 'router_policy': {reason}")
+    assert refusal.message.startswith(f"model 'record', request parameter 'router_policy': {reason}")
     assert policy != "latncy" or refusal.message.endswith("found 'latncy' (did you mean 'latency'?)")
 
 

@@ -66,6 +66,8 @@ AREAS = {
         "config",
         "core",
         "runtime",
+        "path_kind.py",
+        "typed_load.py",
     ),
     "When an ONNX variant is loaded": ("executors",),
     "When an ONNX file is analyzed": ("analysis",),
@@ -124,11 +126,14 @@ def settings_table(header: str, kind: type) -> str:
 def messages() -> str:
     """Return the tables of all messages, made from the places that raise them."""
     parts = ["## Answers to clients", _table(["message", "gRPC status", "what to do"], _answers())]
-    for heading, folders in AREAS.items():
-        sources = [path for folder in folders for path in sorted((SOURCES / folder).rglob("*.py"))]
-        problems = [each for path in sources for each in _problems(path)]
+    for heading, names in AREAS.items():
+        sources = [
+            path for name in names for path in (SOURCES / name, *sorted((SOURCES / name).rglob("*.py")))
+        ]
+        problems = [each for path in sources if path.is_file() for each in _problems(path)]
         rows = {
-            (f"`{replace(each, fix='')}`", each.fix.strip(PLACEHOLDER) or AS_IT_SAYS) for each in problems
+            (f"`{replace(each, fix='')}`", each.fix if each.fix.strip(PLACEHOLDER) else AS_IT_SAYS)
+            for each in problems
         }
         parts += [f"## {heading}", _table(["message", "what to do"], sorted(rows))]
     return "\n\n".join(parts)
@@ -212,6 +217,10 @@ def _section(section: tuple[str, str, type]) -> str:
     heading, header, kind = section
     table = settings_table(header, kind)
     return f"### {heading}\n\n{table}" if heading else table
+
+
+def _sources(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def _calls(path: Path) -> Iterator[ast.Call]:
