@@ -16,10 +16,9 @@ from router_backend.config.repository import (
     common_signature,
     find_variants,
 )
-from router_backend.config.resolve import RoutingConfig, check_fit
+from router_backend.config.resolve import RoutingConfig, check_overlap
 from router_backend.config.schema import RouterParameters, RoutingDocument
 from router_backend.core.experiments.experiment import Experiment
-from router_backend.core.policies.registry import PolicySource
 from router_backend.core.records.variant import Variant
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
@@ -28,6 +27,7 @@ from router_backend.path_kind import decode_text, read_bytes
 from router_backend.typed_load import decode_json, given, load, load_texts
 
 SCHEMA = Path(__file__).parent / "routing.schema.json"
+ROUTING = "a routing configuration"
 DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
 """The output that holds the decision; only requests that ask for it get it."""
 
@@ -88,7 +88,16 @@ class RouterSetup:
                 for the same requests.
         """
         source = "" if self.routing_file is None else str(self.routing_file.path)
-        check_fit(self.name, [each.name for each in self.variants], self.parameters, routing, source)
+        model = f"model '{self.name}'"
+        problems = Problems()
+        for make, path in routing.makers(self.name, self.parameters):
+            with problems.collect(
+                f"{source}, {model}" if path else f"{model}, {CONFIG_FILE}", path or "policy"
+            ):
+                make().check([variant.name for variant in self.variants])
+        with problems.collect(source):
+            check_overlap(self.name, [each for each in routing.experiments if each.matches(self.name)])
+        problems.raise_if_any()
 
 
 def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetup:
@@ -151,17 +160,8 @@ def read_routing_file(path: Path) -> RoutingFile:
     Raises:
         ConfigurationError: it cannot be read, or everything that is wrong in it.
     """
-    content = read_content(path)
+    content = read_bytes(path, ROUTING)
     return RoutingFile(path, content, parse_routing(str(path), content))
-
-
-def read_content(path: Path) -> bytes:
-    """Return the content of a routing configuration.
-
-    Raises:
-        ConfigurationError: there is no such file, or it cannot be read.
-    """
-    return read_bytes(path, "a routing configuration")
 
 
 def parse_routing(source: str, content: bytes) -> RoutingConfig:
@@ -194,10 +194,9 @@ def to_json(config: RoutingConfig) -> str:
     """
     names = {each.name: each.encode_name for each in msgspec.structs.fields(RoutingDocument)}
     members = {names[each.name]: getattr(config, each.name) for each in fields(config)}
-    limits = {device: asdict(each) for device, each in config.device_limits.items()}
     members["backend_limits"] = {
-        device: {key: value for key, value in each.items() if value is not None}
-        for device, each in limits.items()
+        device: {key: value for key, value in asdict(limits).items() if value is not None}
+        for device, limits in config.device_limits.items()
     }
     members["experiments"] = list(map(_experiment, config.experiments))
     document = load(RoutingDocument, msgspec.to_builtins(members, enc_hook=dict))
@@ -209,18 +208,14 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
     """Return an experiment as `routing.json` has it."""
     members: dict[str, Any] = {each.name: getattr(experiment, each.name) for each in fields(experiment)}
     for arm in ("control", "treatment"):
-        members[arm] = _choice(experiment, members[arm], members.pop(f"{arm}_parameters"))
+        if not isinstance(members[arm], str):
+            raise ConfigurationError(
+                where=f"experiment '{experiment.experiment_id}'",
+                expected="policies by name, which is what a file can hold",
+                found=repr(members[arm]),
+            )
+        members[arm] = {"name": members[arm], "parameters": members.pop(f"{arm}_parameters")}
     return members
-
-
-def _choice(experiment: Experiment, policy: PolicySource, parameters: Mapping[str, str]) -> dict[str, Any]:
-    if not isinstance(policy, str):
-        raise ConfigurationError(
-            where=f"experiment '{experiment.experiment_id}'",
-            expected="policies by name, which is what a file can hold",
-            found=repr(policy),
-        )
-    return {"name": policy, "parameters": parameters}
 
 
 def _check_own(name: str, own: Signature, variant: Variant, signature: Signature) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from itertools import combinations
@@ -19,7 +19,7 @@ from router_backend.core.records.variant import Device
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.errors import ConfigurationError, Problems
+from router_backend.errors import ConfigurationError
 
 CHOSEN_TOGETHER = ("policy", "policy_parameters")
 """Where a place names a policy, no other place's parameters apply."""
@@ -30,13 +30,7 @@ SETTINGS = [each.name for each in fields(ModelSettings) if each.name not in CHOS
 class RoutingConfig:
     """The routing configuration of any number of models, as `routing.json` holds it.
 
-    Args:
-        default_policy: the policy of models for which nothing else names one.
-        rules: tried in this order; the first whose pattern matches applies, alone.
-        device_weights: how much the variants on a device are preferred; 1 if missing.
-        device_limits: what may be in flight on a device, all models together.
-        experiments: comparisons of policies, for the models whose names match theirs.
-        profiling: learn from answers; else the predictions stay as they are.
+    Args: as of `RoutingDocument`, with limits and experiments as the core has them.
 
     Raises:
         ConfigurationError: a weight or a deadline that is not above 0, two experiments of one name, or
@@ -74,7 +68,7 @@ class RoutingConfig:
             )
         for pattern in {experiment.model_name_pattern for experiment in self.experiments}:
             same = [each for each in self.experiments if each.model_name_pattern in (pattern, "*")]
-            _check_overlap(pattern, same)
+            check_overlap(pattern, same)
 
     @property
     def chooser(self) -> PolicyChoice:
@@ -148,33 +142,8 @@ class RoutingConfig:
                 yield experiment.new_treatment, f"experiments[{index}].treatment"
 
 
-def check_fit(
-    model_name: str, variants: Collection[str], own: RouterParameters, routing: RoutingConfig, source: str
-) -> None:
-    """Reject policies for variants that a model does not have, and experiments that compete for its requests.
-
-    Args:
-        model_name: the router model.
-        variants: the names of its variants.
-        own: its config.pbtxt.
-        routing: its routing configuration.
-        source: the file of that, for the messages.
-
-    Raises:
-        ConfigurationError: every one of them, with its place.
-    """
-    problems = Problems()
-    model = f"model '{model_name}'"
-    for make, path in routing.makers(model_name, own):
-        where = f"{source}, {model}" if path else f"{model}, config.pbtxt"
-        with problems.collect(where, path or "policy"):
-            make().check(variants)
-    with problems.collect(source):
-        _check_overlap(model_name, [each for each in routing.experiments if each.matches(model_name)])
-    problems.raise_if_any()
-
-
-def _check_overlap(model_name: str, experiments: list[Experiment]) -> None:
+def check_overlap(model_name: str, experiments: list[Experiment]) -> None:
+    """Reject experiments that compete for the requests of a model."""
     try:
         check_experiments(model_name, experiments)
     except ConfigurationError as error:

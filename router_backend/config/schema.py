@@ -72,9 +72,6 @@ class PolicyChoice(Section, frozen=True):
     Args:
         name: a policy, with its argument if it takes one: `static:resnet50_gpu`.
         parameters: its own settings, as texts.
-
-    Raises:
-        ConfigurationError: there is no such policy, or it does not take one of the parameters.
     """
 
     name: PolicyName
@@ -104,6 +101,27 @@ class SharedSettings(Section, frozen=True, kw_only=True):
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
 
+    def __post_init__(self) -> None:
+        """Reject settings from which no policy follows, or two."""
+        _ = self.chooser
+
+    @property
+    def chooser(self) -> PolicyChoice | UnsetType:
+        """The policy, named or implied by the goal."""
+        named = self.named_policy()
+        if self.goal is UNSET:
+            return named
+        if named is not UNSET:
+            found = f"both, '{named.name}' and '{self.goal.value}'"
+            raise ConfigurationError(
+                path="goal", expected="a policy or a goal", found=found, fix="remove one"
+            )
+        return PolicyChoice(POLICY_OF_GOAL[self.goal])
+
+    def named_policy(self) -> PolicyChoice | UnsetType:
+        """Return the policy that is named."""
+        raise NotImplementedError
+
 
 class RoutingRule(SharedSettings, frozen=True, kw_only=True):
     """Settings for the models whose names match.
@@ -111,23 +129,14 @@ class RoutingRule(SharedSettings, frozen=True, kw_only=True):
     Args:
         model_name_pattern: `*` is any text, `?` any character, `[ab]` one of them; case matters.
         policy: the policy that chooses.
-
-    Raises:
-        ConfigurationError: both a policy and a goal.
     """
 
     model_name_pattern: Pattern
     policy: PolicyChoice | UnsetType = UNSET
 
-    def __post_init__(self) -> None:
-        """Reject two answers to one question."""
-        if self.policy is not UNSET and self.goal is not UNSET:
-            raise both_policy_and_goal(self.policy.name, self.goal)
-
-    @property
-    def chooser(self) -> PolicyChoice | UnsetType:
-        """The policy, named or implied by the goal."""
-        return self.policy if self.goal is UNSET else policy_of(self.goal)
+    def named_policy(self) -> PolicyChoice | UnsetType:
+        """Return the policy that is named."""
+        return self.policy
 
     def matches(self, model_name: str) -> bool:
         """Return whether it is for a model."""
@@ -187,9 +196,6 @@ class ExperimentSection(Section, frozen=True, kw_only=True):
             overlap.
         rollout: steps to larger fractions, in their order.
         guardrails: when to stop the treatment; `null`: never, which assignment by model requires.
-
-    Raises:
-        ConfigurationError: as of `Experiment`.
     """
 
     experiment_id: ExperimentName
@@ -296,9 +302,6 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
             simulator; its path from the server's working directory.
         metrics: show the router's metrics in Triton's metrics endpoint.
         metrics_interval_ms: how often they are updated there.
-
-    Raises:
-        ConfigurationError: both a policy and a goal, parameters without a policy, or as of `PolicyChoice`.
     """
 
     variants: Entries
@@ -315,24 +318,17 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
     metrics: bool = True
     metrics_interval_ms: IntervalMs = 1000
 
-    def __post_init__(self) -> None:
-        """Reject what does not go together."""
-        if self.policy is UNSET and self.policy_parameters is not UNSET:
+    def named_policy(self) -> PolicyChoice | UnsetType:
+        """Return the policy that is named."""
+        if self.policy is UNSET:
+            if self.policy_parameters is UNSET:
+                return UNSET
             raise ConfigurationError(
                 path="policy_parameters",
                 expected="the parameter 'policy' as well",
                 found="none",
                 fix="name the policy",
             )
-        if self.policy is not UNSET and self.goal is not UNSET:
-            raise both_policy_and_goal(self.policy, self.goal)
-        _ = self.chooser
-
-    @property
-    def chooser(self) -> PolicyChoice | UnsetType:
-        """The policy, named or implied by the goal."""
-        if self.policy is UNSET:
-            return UNSET if self.goal is UNSET else policy_of(self.goal)
         try:
             return PolicyChoice(self.policy, self.policy_parameters or NO_PARAMETERS)
         except ConfigurationError as error:
@@ -363,14 +359,3 @@ class StatedCharacteristics(Section, frozen=True, kw_only=True):
     supports_gpu: bool | UnsetType = UNSET
     supports_neural_engine: bool | UnsetType = UNSET
     supports_mps: bool | UnsetType = UNSET
-
-
-def policy_of(goal: OptimizationGoal) -> PolicyChoice:
-    """Return the policy that optimizes for a goal."""
-    return PolicyChoice(POLICY_OF_GOAL[goal])
-
-
-def both_policy_and_goal(policy: str, goal: OptimizationGoal) -> ConfigurationError:
-    """Return the error that one place names both."""
-    found = f"both, '{policy}' and '{goal.value}'"
-    return ConfigurationError(path="goal", expected="a policy or a goal", found=found, fix="remove one")

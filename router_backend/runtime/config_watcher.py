@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from router_backend.config.load import RouterSetup, RoutingFile, parse_routing, read_content
+from router_backend.config.load import ROUTING, RouterSetup, RoutingFile, parse_routing
 from router_backend.config.repository import CONFIG_FILE
 from router_backend.config.resolve import RoutingConfig
 from router_backend.core.router import ModelRouter
 from router_backend.errors import ConfigurationError
+from router_backend.path_kind import read_bytes
 
 Tell = Callable[[str], None]
 
@@ -71,7 +72,7 @@ class ConfigWatcher:
     def _read(self) -> bytes | str:
         """What the file holds; a text: why it cannot be read."""
         try:
-            return read_content(self._file.path)
+            return read_bytes(self._file.path, ROUTING)
         except ConfigurationError as error:
             return str(error)
 

@@ -127,14 +127,9 @@ def messages() -> str:
     """Return the tables of all messages, made from the places that raise them."""
     parts = ["## Answers to clients", _table(["message", "gRPC status", "what to do"], _answers())]
     for heading, names in AREAS.items():
-        sources = [
-            path for name in names for path in (SOURCES / name, *sorted((SOURCES / name).rglob("*.py")))
-        ]
-        problems = [each for path in sources if path.is_file() for each in _problems(path)]
-        rows = {
-            (f"`{replace(each, fix='')}`", each.fix if each.fix.strip(PLACEHOLDER) else AS_IT_SAYS)
-            for each in problems
-        }
+        sources = [path for name in names for path in _sources(SOURCES / name)]
+        problems = [each for path in sources for each in _problems(path)]
+        rows = {(f"`{replace(each, fix='')}`", _advice(each.fix)) for each in problems}
         parts += [f"## {heading}", _table(["message", "what to do"], sorted(rows))]
     return "\n\n".join(parts)
 
@@ -217,6 +212,10 @@ def _section(section: tuple[str, str, type]) -> str:
     heading, header, kind = section
     table = settings_table(header, kind)
     return f"### {heading}\n\n{table}" if heading else table
+
+
+def _advice(fix: str) -> str:
+    return fix if fix.strip(PLACEHOLDER) else AS_IT_SAYS
 
 
 def _sources(path: Path) -> list[Path]:
