@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
-from itertools import combinations
 from typing import Any
 
 from msgspec import UNSET
 
 from router_backend.config.schema import PolicyChoice, RouterParameters, RoutingRule
 from router_backend.core.experiments.experiment import Experiment, check_experiments
-from router_backend.core.experiments.name_patterns import common_name
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.records.variant import Device
@@ -30,7 +28,7 @@ SETTINGS = [each.name for each in fields(ModelSettings) if each.name not in CHOS
 class RoutingConfig:
     """The routing configuration of any number of models, as `routing.json` holds it.
 
-    Args: as of `RoutingDocument`, with limits and experiments as the core has them.
+    Its fields are those of `RoutingDocument`, with limits and experiments as the core has them.
 
     Raises:
         ConfigurationError: a weight or a deadline that is not above 0, two experiments of one name, or
@@ -98,18 +96,6 @@ class RoutingConfig:
             policy_parameters=policy.parameters,
             **{name: value for name, value in said.items() if value is not UNSET},
         )
-
-    def possible_overlaps(self) -> list[tuple[Experiment, Experiment, str]]:
-        """Return pairs of experiments that compete for the requests of a model whose name both match.
-
-        With each pair goes such a name.
-        """
-        named = [
-            (one, other, common_name(one.model_name_pattern, other.model_name_pattern))
-            for one, other in combinations(self.experiments, 2)
-            if one.overlaps(other)
-        ]
-        return [(one, other, name) for one, other, name in named if name is not None]
 
     def unused_patterns(self, model_names: Iterable[str]) -> list[str]:
         """Return the patterns of rules and experiments that match none of these models."""

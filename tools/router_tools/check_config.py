@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from router_backend.config.load import RouterSetup, read_router_setup, read_rout
 from router_backend.config.repository import CONFIG_FILE, read_model_config
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import RoutingDocument, RoutingRule
+from router_backend.core.experiments.name_patterns import common_name
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError, Problems
@@ -117,7 +119,9 @@ def _overlaps(path: Path, config: RoutingConfig) -> list[str]:
         f"{path}, at experiments: '{one.experiment_id}' for '{one.model_name_pattern}' and "
         f"'{other.experiment_id}' for '{other.model_name_pattern}' would compete for the requests of a "
         f"model that both match, such as '{name}', which is rejected; give each a unit_range of its own"
-        for one, other, name in config.possible_overlaps()
+        for one, other in combinations(config.experiments, 2)
+        if one.overlaps(other)
+        and (name := common_name(one.model_name_pattern, other.model_name_pattern)) is not None
     ]
 
 
