@@ -16,15 +16,15 @@ from router_backend.config.repository import (
     common_signature,
     find_variants,
 )
-from router_backend.config.resolve import RoutingConfig, check_overlap
+from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import RouterParameters, RoutingDocument
-from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.experiments.experiment import Experiment, check_experiments
 from router_backend.core.records.variant import Variant
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError, Problems
 from router_backend.path_kind import decode_text, read_bytes
-from router_backend.typed_load import decode_json, given, load, load_texts
+from router_backend.typed_load import decode_json, fields_of, given, load, load_texts
 
 SCHEMA = Path(__file__).parent / "routing.schema.json"
 ROUTING = "a routing configuration"
@@ -78,10 +78,7 @@ class RouterSetup:
         return self.routing.settings_for(self.name, self.parameters)
 
     def check_fit(self, routing: RoutingConfig) -> None:
-        """Check the policies that its settings or a routing configuration name against its variants.
-
-        Args:
-            routing: the content of its routing file, applied or not yet.
+        """Check the policies and experiments for it against its variants, applied or not.
 
         Raises:
             ConfigurationError: a policy is for a variant that it does not have, or two experiments compete
@@ -91,12 +88,11 @@ class RouterSetup:
         model = f"model '{self.name}'"
         problems = Problems()
         for make, path in routing.makers(self.name, self.parameters):
-            with problems.collect(
-                f"{source}, {model}" if path else f"{model}, {CONFIG_FILE}", path or "policy"
-            ):
+            where = f"{source}, {model}" if path else f"{model}, {CONFIG_FILE}"
+            with problems.collect(where, path or "policy"):
                 make().check([variant.name for variant in self.variants])
-        with problems.collect(source):
-            check_overlap(self.name, [each for each in routing.experiments if each.matches(self.name)])
+        with problems.collect(source, "experiments"):
+            check_experiments(self.name, [each for each in routing.experiments if each.matches(self.name)])
         problems.raise_if_any()
 
 
@@ -120,8 +116,7 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
     with problems.collect():
         found = find_variants(name, parameters.variants, repository)
         signature = common_signature({each.variant.name: each.signature for each in found})
-        own = Signature.of(config).without_output(DECISION_OUTPUT.name)
-        _check_own(name, own, found[0].variant, signature)
+        _check_own(name, Signature.of(config), found[0].variant, signature)
     problems.raise_if_any()
     variants = tuple(each.variant for each in found)
     setup = RouterSetup(name, repository, parameters, variants, signature, file)
@@ -130,20 +125,12 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
 
 
 def read_parameters(model_name: str, texts: Mapping[str, str]) -> RouterParameters:
-    """Return the parameters of a router model.
-
-    Raises:
-        ConfigurationError: everything that is wrong with them.
-    """
+    """Return the parameters of a router model, or raise everything that is wrong with them."""
     return load_texts(RouterParameters, texts, f"model '{model_name}', {CONFIG_FILE}")
 
 
 def check_completed(config: Mapping[str, Any], setup: RouterSetup) -> None:
-    """Reject a configuration that was not completed, with which Triton would accept no request.
-
-    Raises:
-        ConfigurationError: it declares no inputs or no outputs.
-    """
+    """Reject a configuration without inputs or outputs, with which Triton would accept no request."""
     if not config.get("input") or not config.get("output"):
         raise ConfigurationError(
             where=f"model '{setup.name}', {CONFIG_FILE}",
@@ -176,12 +163,10 @@ def parse_routing(source: str, content: bytes) -> RoutingConfig:
     """
     document = load(RoutingDocument, decode_json(source, decode_text(source, content)), source)
     members = {each.name: getattr(document, each.name) for each in fields(RoutingConfig)}
-    members["device_limits"] = {
-        key: DeviceLimits(**given(each)) for key, each in document.device_limits.items()
-    }
-    members["experiments"] = tuple(each.experiment() for each in document.experiments)
+    limits = {device: DeviceLimits(**given(each)) for device, each in document.device_limits.items()}
+    experiments = tuple(each.experiment() for each in document.experiments)
     try:
-        return RoutingConfig(**members)
+        return RoutingConfig(**members | {"device_limits": limits, "experiments": experiments})
     except ConfigurationError as error:
         raise error.at(source) from None
 
@@ -192,8 +177,8 @@ def to_json(config: RoutingConfig) -> str:
     Raises:
         ConfigurationError: an arm of an experiment is a class or a function.
     """
-    names = {each.name: each.encode_name for each in msgspec.structs.fields(RoutingDocument)}
-    members = {names[each.name]: getattr(config, each.name) for each in fields(config)}
+    known = fields_of(RoutingDocument).items()
+    members = {key: getattr(config, each.name) for key, each in known if hasattr(config, each.name)}
     members["backend_limits"] = {
         device: {key: value for key, value in asdict(limits).items() if value is not None}
         for device, limits in config.device_limits.items()
@@ -220,9 +205,10 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
 
 def _check_own(name: str, own: Signature, variant: Variant, signature: Signature) -> None:
     """Check the tensors that the router's config.pbtxt declares against those of the variants."""
+    outputs = tuple(output for output in own.outputs if output.name != DECISION_OUTPUT.name)
     completed = Signature(
         own.inputs or signature.inputs,
-        own.outputs or signature.outputs,
+        outputs or signature.outputs,
         own.max_batch_size or signature.max_batch_size,
     )
     check_agreement(name, completed, variant.name, signature)

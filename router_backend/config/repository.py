@@ -65,10 +65,6 @@ class Signature(Struct, frozen=True):
         """Return the signature in a model configuration in its JSON form, where dims may be text."""
         return convert(config, cls, strict=False)
 
-    def without_output(self, name: str) -> "Signature":
-        """Return the same without the output of that name."""
-        return replace(self, outputs=tuple(output for output in self.outputs if output.name != name))
-
 
 class RepositoryVariant(NamedTuple):
     """A variant as its folder in the repository describes it."""
@@ -112,12 +108,7 @@ def read_stated(where: str, texts: Mapping[str, str]) -> dict[str, Any]:
 def find_variants(
     model_name: str, entries: Sequence[VariantEntry], repository: Path
 ) -> list[RepositoryVariant]:
-    """Read the configuration of every variant of a router model.
-
-    Args:
-        model_name: the router model, for the messages.
-        entries: its parameter `variants`.
-        repository: the folder that holds the router model and its variants.
+    """Read the configuration of every variant that a router model's parameter `variants` names.
 
     Raises:
         ConfigurationError: every variant that does not exist, is the router itself or calls it, or does not
@@ -140,12 +131,8 @@ def find_variants(
 def check_no_cycle(model_name: str, variants: Sequence[str], repository: Path) -> None:
     """Reject a router that its own variants call, in any number of steps.
 
-    A request that goes round would never end, and take a thread of each router on every round.
-
-    Args:
-        model_name: the router model.
-        variants: the names of its variants; if it is one itself, that is reported elsewhere.
-        repository: the folder that holds the models.
+    A request that goes round would never end, and take a thread of each router on every round. A router that
+    is a variant of its own is reported elsewhere.
 
     Raises:
         ConfigurationError: they do, with the models in between.
@@ -163,10 +150,7 @@ def check_no_cycle(model_name: str, variants: Sequence[str], repository: Path) -
 
 
 def common_signature(signatures: Mapping[str, Signature]) -> Signature:
-    """Return the signature that all models share, with the largest of their batch sizes.
-
-    Args:
-        signatures: at least one, by model name.
+    """Return the signature that all of at least one model share, with the largest of their batch sizes.
 
     Raises:
         ConfigurationError: two models disagree; the text names both and the tensor.

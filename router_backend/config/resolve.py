@@ -19,9 +19,8 @@ from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError
 
-CHOSEN_TOGETHER = ("policy", "policy_parameters")
-"""Where a place names a policy, no other place's parameters apply."""
-SETTINGS = [each.name for each in fields(ModelSettings) if each.name not in CHOSEN_TOGETHER]
+SETTINGS = [each.name for each in fields(ModelSettings) if each.name not in ("policy", "policy_parameters")]
+"""The settings that resolve one by one; a policy goes with its parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,10 @@ class RoutingConfig:
             )
         for pattern in {experiment.model_name_pattern for experiment in self.experiments}:
             same = [each for each in self.experiments if each.model_name_pattern in (pattern, "*")]
-            check_overlap(pattern, same)
+            try:
+                check_experiments(pattern, same)
+            except ConfigurationError as error:
+                raise error.at(path="experiments") from None
 
     @property
     def chooser(self) -> PolicyChoice:
@@ -75,21 +77,16 @@ class RoutingConfig:
 
     def rule_for(self, model_name: str) -> RoutingRule | None:
         """Return the first rule for a model, `None` if there is none."""
-        return next((rule for rule in self.rules if rule.matches(model_name)), None)
+        return next((rule for rule in self.rules if fnmatchcase(model_name, rule.model_name_pattern)), None)
 
     def settings_for(self, model_name: str, own: RouterParameters | None = None) -> ModelSettings:
-        """Return the settings of a model.
-
-        Args:
-            model_name: the logical model.
-            own: what its config.pbtxt says, which takes precedence over the rule, setting by setting.
-        """
+        """Return the settings of a model; its own take precedence over the rule's, setting by setting."""
         return self.resolve(self.rule_for(model_name), own)
 
     def resolve(self, rule: RoutingRule | None, own: RouterParameters | None = None) -> ModelSettings:
         """Return the settings of a model with this rule and these parameters of its own."""
         places = [place for place in (own, rule, self) if place is not None]
-        policy = next(place.chooser for place in places if place.chooser is not UNSET)
+        policy = _first_said("chooser", places)
         said = {name: _first_said(name, places) for name in SETTINGS}
         return ModelSettings(
             policy=policy.name,
@@ -126,14 +123,6 @@ class RoutingConfig:
             if experiment.matches(model_name):
                 yield experiment.new_control, f"experiments[{index}].control"
                 yield experiment.new_treatment, f"experiments[{index}].treatment"
-
-
-def check_overlap(model_name: str, experiments: list[Experiment]) -> None:
-    """Reject experiments that compete for the requests of a model."""
-    try:
-        check_experiments(model_name, experiments)
-    except ConfigurationError as error:
-        raise error.at(path="experiments") from None
 
 
 def _first_said(name: str, places: Iterable[object]) -> Any:

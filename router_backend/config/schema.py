@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -138,10 +137,6 @@ class RoutingRule(SharedSettings, frozen=True, kw_only=True):
         """Return the policy that is named."""
         return self.policy
 
-    def matches(self, model_name: str) -> bool:
-        """Return whether it is for a model."""
-        return fnmatchcase(model_name, self.model_name_pattern)
-
 
 class LimitsSection(Section, frozen=True, kw_only=True):
     """What may be in flight on a device.
@@ -214,19 +209,15 @@ class ExperimentSection(Section, frozen=True, kw_only=True):
 
     def experiment(self) -> Experiment:
         """Return the experiment as the core runs it."""
-        return Experiment(
-            self.experiment_id,
-            self.control.name,
-            self.treatment.name,
-            self.fraction,
-            control_parameters=self.control.parameters,
-            treatment_parameters=self.treatment.parameters,
-            model_name_pattern=self.model_name_pattern,
-            assign_by=self.assign_by,
-            unit_range=self.unit_range,
-            rollout=tuple(RolloutStep(step.after_s, step.fraction) for step in self.rollout),
-            guardrails=None if self.guardrails is None else Guardrails(**asdict(self.guardrails)),
-        )
+        members = asdict(self) | {
+            "control": self.control.name,
+            "control_parameters": self.control.parameters,
+            "treatment": self.treatment.name,
+            "treatment_parameters": self.treatment.parameters,
+            "rollout": tuple(RolloutStep(**asdict(step)) for step in self.rollout),
+            "guardrails": None if self.guardrails is None else Guardrails(**asdict(self.guardrails)),
+        }
+        return Experiment(**members)
 
 
 OnePolicy = Annotated[RoutingRule, Meta(extra_json_schema={"not": {"required": ["policy", "goal"]}})]

@@ -47,12 +47,6 @@ class TestTensorSpec:
         assert replace(IMAGE, optional=True).as_dict() == {**spec, "optional": True}
 
 
-def test_an_output_can_be_left_out_by_name():
-    explained = replace(CLASSIFIER, outputs=(SCORES, TensorSpec("routing_decision", "TYPE_STRING", (1,))))
-    assert explained.without_output("routing_decision") == CLASSIFIER
-    assert CLASSIFIER.without_output("routing_decision") == CLASSIFIER
-
-
 class TestCommonSignature:
     def test_is_what_all_share_with_the_largest_batch(self):
         signatures = {size: replace(CLASSIFIER, max_batch_size=size) for size in (8, 32, 16)}

@@ -117,7 +117,7 @@ def test_a_link_that_is_turned_to_another_file_is_a_change(tmp_path: Path):
     ("text", "reason"),
     [
         ("{", "{path}, line 1, column 2: expected JSON"),
-        ('{"routing_rule": []}', "found unknown key 'routing_rule'"),
+        ('{"routing_rule": []}', "expected a known key, found 'routing_rule'"),
         (
             routing("tpu"),
             "{path}, model 'm', policy 'static': routing_rules[0].policy: expected 'static:' and "
