@@ -58,8 +58,7 @@ def decode_json(where: str, text: str, line: int = 1) -> object:
         where = f"{where}, line {line + error.lineno - 1}, column {error.colno}"
         raise ConfigurationError(where=where, expected="JSON", found=f"an error: {error.msg}") from None
     except RecursionError:
-        where = f"{where}, line {line}" if line > 1 else where
-        raise ConfigurationError(where=where, expected="JSON", found="too many nested brackets") from None
+        raise _nested_too_deeply(f"{where}, line {line}" if line > 1 else where) from None
 
 
 def load(kind: type[Loaded], value: object, where: str = "") -> Loaded:
@@ -73,9 +72,11 @@ def load(kind: type[Loaded], value: object, where: str = "") -> Loaded:
     Raises:
         ConfigurationError: every problem of the value, each with its path.
     """
-    value = _checked(value)
     try:
+        value = _checked(value)
         loaded: Loaded = _convert(kind, value)
+    except RecursionError:
+        raise _nested_too_deeply(where) from None
     except ValidationError:
         raise ConfigurationError(*_problems(kind, value, "")).at(where) from None
     return loaded
@@ -94,9 +95,8 @@ def load_texts(kind: type[Loaded], texts: Mapping[str, object], where: str = "")
     """
     known = fields_of(kind)  # type: ignore[arg-type]  # a class is hashable
     own = {key: text for key, text in texts.items() if key not in KEYS_OF_TRITON}
-    return load(
-        kind, {key: parse_text(known[key].type, own[key]) if key in known else "" for key in own}, where
-    )
+    values = {key: parse_text(known[key].type, text) if key in known else text for key, text in own.items()}
+    return load(kind, values, where)
 
 
 def given(structure: Struct) -> dict[str, Any]:
@@ -151,6 +151,10 @@ def shown(value: object) -> str:
         return f"an empty {name}" if not value else "a list" if name == "list" else "an object"
     text = f"'{_printable(value)}'" if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _nested_too_deeply(where: str) -> ConfigurationError:
+    return ConfigurationError(where=where, expected="JSON", found="too many nested brackets")
 
 
 def _convert(kind: Any, value: object) -> Any:

@@ -77,6 +77,11 @@ class TestJson:
     def test_that_is_nested_beyond_reading_is_refused(self):
         assert refusal("[" * 100_000) == ["tea.json: expected JSON, found too many nested brackets"]
 
+    def test_that_is_nested_almost_beyond_reading_is_refused(self):
+        for depth in range(100, 2_000, 50):
+            for begin, end in (("[", "]"), ('{"a":', "}")):
+                assert refusal('{"name": "a", "spout": ' + begin * depth + "1" + end * depth + "}")
+
 
 class TestHalvesOfCharacters:
     def test_are_not_text(self):
