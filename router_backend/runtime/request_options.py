@@ -108,34 +108,36 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
         return NO_OPTIONS
     own: dict[str, ParameterValue] = {}
     forwarded: dict[str, ParameterValue] = {}
-    for key, value in _decode(parameters_json).items():
+    parameters, is_strict = _decode(parameters_json)
+    for key, value in parameters.items():
         (own if key.startswith(PREFIX) else forwarded)[key] = value
     _check_forwarded(forwarded)
     if not own:
         return RequestOptions(forwarded=forwarded)
-    parameters = _read(own)
+    said = _read(own, is_strict)
     options: dict[str, Any] = {}
     context: dict[str, Any] = {}
     for key in own:
         name, _ = FIELDS[key]
-        (options if name in OF_OPTIONS else context)[name] = getattr(parameters, name)
+        (options if name in OF_OPTIONS else context)[name] = getattr(said, name)
     _check_variants(context.get("allowed_variants", ()), variants)
     return RequestOptions(**options, context=context, forwarded=forwarded)
 
 
-def _decode(parameters_json: str) -> dict[str, ParameterValue]:
+def _decode(parameters_json: str) -> tuple[dict[str, ParameterValue], bool]:
+    """Return the parameters, and whether they are strict JSON: no NaN, no infinity, only whole characters."""
     try:
-        return DECODER.decode(parameters_json)
-    except DecodeError:  # such as NaN, which is reported as the value of its parameter
-        parameters: dict[str, ParameterValue] = json.loads(parameters_json)
-        return parameters
+        return DECODER.decode(parameters_json), True
+    except DecodeError:
+        return json.loads(parameters_json), False
 
 
-def _read(own: dict[str, ParameterValue]) -> RequestParameters:
-    """Return the router's parameters, without the search for problems that a valid request does not need."""
+def _read(own: dict[str, ParameterValue], is_strict: bool) -> RequestParameters:
+    """Return the router's parameters; valid ones do not pay for the search for problems."""
     try:
-        values = {key: parse_text(FIELDS[key][1], value) for key, value in own.items()}
-        return convert(values, RequestParameters)
+        if is_strict:
+            values = {key: parse_text(FIELDS[key][1], value) for key, value in own.items()}
+            return convert(values, RequestParameters)
     except (KeyError, ValidationError):
         pass
     try:

@@ -78,7 +78,9 @@ def test_a_deadline_is_a_number_or_its_text(value):
         ("router_max_power_w", "watts"),
     ],
 )
-@pytest.mark.parametrize("value", [0, -1, float("nan"), "nan", "inf", "soon", "50ms", "", True, None])
+@pytest.mark.parametrize(
+    "value", [0, -1, float("nan"), float("inf"), "nan", "inf", "soon", "50ms", "", True, None]
+)
 def test_a_number_that_is_not_above_zero_is_refused(key, unit, value):
     assert refusal(**{key: value}).startswith(
         f"request parameters: {key}: expected a number of {unit} above 0, found {shown(value)}"
@@ -118,6 +120,13 @@ def test_what_the_router_is_to_know_is_read_into_the_fields_of_its_context():
 )
 def test_an_unknown_name_is_refused_with_the_nearest(key, value, near):
     assert f"(did you mean '{near}'?)" in refusal(**{key: value})
+
+
+def test_half_a_character_is_refused():
+    assert refusal(router_sticky_key="\ud800") == (
+        r"request parameters: router_sticky_key: expected whole characters (\ud800 to \udfff alone are "
+        r"halves), found '\ud800'"
+    )
 
 
 @pytest.mark.parametrize("value", [1.5, True, "one"])
