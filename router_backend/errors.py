@@ -58,7 +58,7 @@ class Problem:
         return replace(self, where=wheres, path=join_path(path, self.path))
 
 
-class ConfigurationError(RouterError, ValueError):
+class ConfigurationError(RouterError):
     """A setting, a model configuration or a file is wrong.
 
     Args:

@@ -77,7 +77,7 @@ def load(kind: type[Loaded], value: object, where: str = "") -> Loaded:
         loaded: Loaded = _convert(kind, value)
     except RecursionError:
         raise _nested_too_deeply(where) from None
-    except ValidationError:
+    except (ConfigurationError, ValidationError):
         raise ConfigurationError(*_problems(kind, value, "")).at(where) from None
     return loaded
 
@@ -146,9 +146,10 @@ def parse_text(kind: inspect.Type, text: object) -> object:
 
 def shown(value: object) -> str:
     """Return a value as it appears in a message; of a long one the beginning."""
-    if isinstance(value, dict | list):
-        name = "object" if isinstance(value, dict) else "list"
-        return f"an empty {name}" if not value else "a list" if name == "list" else "an object"
+    if isinstance(value, dict):
+        return "an object" if value else "an empty object"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
     text = f"'{_printable(value)}'" if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
@@ -164,18 +165,20 @@ def _convert(kind: Any, value: object) -> Any:
 def _file_path(kind: type, value: object) -> Path:
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
-    raise ValueError(value)
+    raise ValidationError
 
 
 def _problems(kind: Any, value: object, path: str) -> list[Problem]:
     """Return what is wrong with a value: its keys and members, or else the value as a whole."""
     try:
         _convert(kind, value)
-    except ValidationError as error:
+    except (ConfigurationError, ValidationError) as error:
+        if isinstance(error, ValidationError) and error.__cause__:  # msgspec takes a policy's defect for it
+            raise error.__cause__ from None
         found = _key_problems(kind, value, path)
         found += [each for member in _members(kind, value, path) for each in _problems(*member)]
-        if not found and isinstance(error.__cause__, ConfigurationError):
-            found += error.__cause__.at(path=path).problems
+        if not found and isinstance(error, ConfigurationError):
+            found += error.at(path=path).problems
         return found or [_wrong_value(inspect.type_info(kind), value, path)]
     return []
 
@@ -213,11 +216,8 @@ def _members(kind: Any, value: Any, path: str) -> Iterator[tuple[Any, Any, str]]
             yield arguments[0], parse_text(inspect.type_info(arguments[0]), key), place
             yield arguments[1], member, place
     elif isinstance(value, list) and get_origin(plain) in (tuple, frozenset):
-        kinds = (
-            arguments if len(arguments) == len(value) and ... not in arguments else arguments[:1] * len(value)
-        )
-        for index, (item, member) in enumerate(zip(kinds, value, strict=True)):
-            yield item, member, f"{path}[{index}]"
+        for index, member in enumerate(value):  # all items of a list have the type of the first
+            yield arguments[0], member, f"{path}[{index}]"
 
 
 def _is_section(kind: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from router_backend.errors import InvalidRequestError, RouterError
+from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
 from router_backend.executors.emulated_settings import Ms
 from router_backend.typed_load import Section, load
 
@@ -43,7 +43,7 @@ def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
     text = parameters[REQUEST_PARAMETER]
     try:
         service_ms = load(_Time, {"ms": json.loads(text)[model_name]}).ms
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, ConfigurationError):
         raise InvalidRequestError(
             f"request parameters: {REQUEST_PARAMETER}: expected text, a JSON object from variant to a "
             f"number of ms of at least 0, or to null for a failure, with '{model_name}' among them, "

@@ -23,6 +23,8 @@ class Spout(Section, frozen=True):
     length_cm: Annotated[float, Meta(gt=0, extra={"unit": "cm", "fix": "leave it out"})] = 3.0
 
     def __post_init__(self) -> None:
+        if self.length_cm == 14.0:
+            raise ValueError("a defect")
         if self.length_cm == 13.0:
             raise ConfigurationError(path="length_cm", expected="a lucky number", found="13")
 
@@ -142,6 +144,10 @@ class TestObjects:
         assert refusal_of(spout={"color": "red", "length_cm": 13}) == [
             "tea.json: spout.length_cm: expected a lucky number, found 13"
         ]
+
+    def test_with_a_defect_are_not_a_wrong_value(self):
+        with pytest.raises(ValueError, match="^a defect$"):
+            read('{"name": "a", "spout": {"color": "red", "length_cm": 14}}')
 
     def test_whose_keys_are_names_have_no_others(self):
         assert refusal_of(byColor={"rde": 1}) == [
