@@ -146,7 +146,7 @@ class TestObjects:
         ]
 
     def test_with_a_defect_are_not_a_wrong_value(self):
-        with pytest.raises(ValueError, match="^a defect$"):
+        with pytest.raises(ValueError, match=r"^a defect$"):
             read('{"name": "a", "spout": {"color": "red", "length_cm": 14}}')
 
     def test_whose_keys_are_names_have_no_others(self):
