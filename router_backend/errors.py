@@ -124,22 +124,6 @@ class InvalidRequestError(RouterError):
     advice = "correct the request"
 
 
-class RequestPolicyError(InvalidRequestError):
-    """The policy that a request names is none, or is not for the model that it asks for.
-
-    Args:
-        model_name: the model.
-        refusal: of the policy.
-
-    Attributes:
-        reason: what was expected and found.
-    """
-
-    def __init__(self, model_name: str, refusal: str) -> None:
-        super().__init__(f"model '{model_name}', {refusal}")
-        self.reason = refusal.removeprefix("policy: ")
-
-
 class NoVariantError(RouterError):
     """Every variant that fits the request is out at the moment: not ready, ejected or already tried."""
 

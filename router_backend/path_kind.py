@@ -1,7 +1,9 @@
-"""What stands at a path: only regular files are read, since a device or a pipe may have no end."""
+"""Read regular files only: a device or a pipe may have no end."""
 
 import stat
 from pathlib import Path
+
+from router_backend.errors import ConfigurationError
 
 REGULAR_FILE = "a regular file"
 FOLDER = "a folder"
@@ -26,3 +28,37 @@ def path_kind(path: Path) -> str:
     if stat.S_ISREG(mode):
         return REGULAR_FILE
     return FOLDER if stat.S_ISDIR(mode) else "something that is not a regular file"
+
+
+def read_bytes(path: Path, expected: str) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        ConfigurationError: there is no such file, or it cannot be read.
+    """
+    kind = path_kind(path)
+    if kind != REGULAR_FILE:
+        raise ConfigurationError(where=str(path), expected=expected, found=kind)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            where=str(path), expected="a readable file", found=str(error.strerror)
+        ) from None
+
+
+def decode_text(where: str, content: bytes) -> str:
+    """Return the text in the content of a file.
+
+    Raises:
+        ConfigurationError: it is not UTF-8.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            where=where,
+            expected="text in UTF-8",
+            found=f"another byte at {error.start}",
+            fix="save it as UTF-8",
+        ) from None

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from router_backend.config.load import load
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import PolicyChoice, RoutingDocument, RoutingRule
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.policies.registry import NO_PARAMETERS
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.capacity import DeviceLimits
+from router_backend.typed_load import load
 
 
 class ModelRouterConfigBuilder:
-    """Builds the same `RoutingConfig` as a `routing.json`; every step returns the builder.
+    """Builds the same `RoutingConfig` as a `routing.json`.
+
+    Every step returns the builder, or raises a `ConfigurationError` about what `routing.json` may not say
+    either.
 
     Examples:
         >>> config = (
@@ -36,11 +39,7 @@ class ModelRouterConfigBuilder:
     def set_default_policy(
         self, name: str, parameters: Mapping[str, str] = NO_PARAMETERS
     ) -> ModelRouterConfigBuilder:
-        """Set the policy of models for which neither they themselves nor a rule name one.
-
-        Raises:
-            ConfigurationError: there is no such policy, or it does not take a parameter.
-        """
+        """Set the policy of models for which neither they themselves nor a rule name one."""
         return self._with(default_policy=PolicyChoice(name, parameters))
 
     def add_routing_rule(
@@ -57,10 +56,6 @@ class ModelRouterConfigBuilder:
             policy: the policy's name; `None`: what a goal, the model or the default says.
             parameters: the policy's own settings, as texts by name.
             settings: the rule's other settings, by their names in `routing.json`.
-
-        Raises:
-            ConfigurationError: an unknown policy, parameter, setting or device, both a policy and a goal,
-                or a deadline that is not above 0.
         """
         members = {key: value for key, value in settings.items() if value is not None}
         if policy is not None:
@@ -69,22 +64,14 @@ class ModelRouterConfigBuilder:
         return self._with(rules=(*self._config.rules, rule))
 
     def set_backend_weight(self, backend: str, weight: float) -> ModelRouterConfigBuilder:
-        """Set how much the variants on a device are preferred: 1 is neutral, 2 prefers them twice as much.
-
-        Raises:
-            ConfigurationError: an unknown device, or a weight that is not above 0.
-        """
+        """Set how much the variants on a device are preferred: 1 is neutral, 2 prefers them twice as much."""
         weights = load(RoutingDocument, {"backend_weights": {backend: weight}}).device_weights
         return self._with(device_weights={**self._config.device_weights, **weights})
 
     def set_backend_limits(
         self, backend: str, *, max_in_flight: int | None = None, max_memory_mb: float | None = None
     ) -> ModelRouterConfigBuilder:
-        """Limit what may be in flight on a device, all models together.
-
-        Raises:
-            ConfigurationError: an unknown device, or a limit that nothing could pass.
-        """
+        """Limit what may be in flight on a device, all models together."""
         limits = {load(Device, backend): DeviceLimits(max_in_flight, max_memory_mb)}
         return self._with(device_limits={**self._config.device_limits, **limits})
 
@@ -93,11 +80,7 @@ class ModelRouterConfigBuilder:
         return self._with(profiling=enabled)
 
     def add_experiment(self, experiment: Experiment) -> ModelRouterConfigBuilder:
-        """Compare two policies on the models whose names match the experiment's pattern.
-
-        Raises:
-            ConfigurationError: there is one of that name, or one that competes for the same requests.
-        """
+        """Compare two policies on the models whose names match the experiment's pattern."""
         return self._with(experiments=(*self._config.experiments, experiment))
 
     def build(self) -> RoutingConfig:

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
-from itertools import combinations
 from typing import Any
 
 from msgspec import UNSET
 
 from router_backend.config.schema import PolicyChoice, RouterParameters, RoutingRule
 from router_backend.core.experiments.experiment import Experiment, check_experiments
-from router_backend.core.experiments.name_patterns import common_name
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.records.variant import Device
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.errors import ConfigurationError, Problems
+from router_backend.errors import ConfigurationError
 
-CHOSEN_TOGETHER = ("policy", "policy_parameters")
-"""Where a place names a policy, no other place's parameters apply."""
-SETTINGS = [each.name for each in fields(ModelSettings) if each.name not in CHOSEN_TOGETHER]
+SETTINGS = [each.name for each in fields(ModelSettings) if each.name not in ("policy", "policy_parameters")]
+"""The settings that resolve one by one; a policy goes with its parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingConfig:
     """The routing configuration of any number of models, as `routing.json` holds it.
 
-    Args:
-        default_policy: the policy of models for which nothing else names one.
-        rules: tried in this order; the first whose pattern matches applies, alone.
-        device_weights: how much the variants on a device are preferred; 1 if missing.
-        device_limits: what may be in flight on a device, all models together.
-        experiments: comparisons of policies, for the models whose names match theirs.
-        profiling: learn from answers; else the predictions stay as they are.
+    Its fields are those of `RoutingDocument`, with limits and experiments as the core has them.
 
     Raises:
         ConfigurationError: a weight or a deadline that is not above 0, two experiments of one name, or
@@ -74,7 +65,10 @@ class RoutingConfig:
             )
         for pattern in {experiment.model_name_pattern for experiment in self.experiments}:
             same = [each for each in self.experiments if each.model_name_pattern in (pattern, "*")]
-            _check_overlap(pattern, same)
+            try:
+                check_experiments(pattern, same)
+            except ConfigurationError as error:
+                raise error.at(path="experiments") from None
 
     @property
     def chooser(self) -> PolicyChoice:
@@ -83,39 +77,22 @@ class RoutingConfig:
 
     def rule_for(self, model_name: str) -> RoutingRule | None:
         """Return the first rule for a model, `None` if there is none."""
-        return next((rule for rule in self.rules if rule.matches(model_name)), None)
+        return next((rule for rule in self.rules if fnmatchcase(model_name, rule.model_name_pattern)), None)
 
     def settings_for(self, model_name: str, own: RouterParameters | None = None) -> ModelSettings:
-        """Return the settings of a model.
-
-        Args:
-            model_name: the logical model.
-            own: what its config.pbtxt says, which takes precedence over the rule, setting by setting.
-        """
+        """Return the settings of a model; its own take precedence over the rule's, setting by setting."""
         return self.resolve(self.rule_for(model_name), own)
 
     def resolve(self, rule: RoutingRule | None, own: RouterParameters | None = None) -> ModelSettings:
         """Return the settings of a model with this rule and these parameters of its own."""
         places = [place for place in (own, rule, self) if place is not None]
-        policy = next(place.chooser for place in places if place.chooser is not UNSET)
+        policy = _first_said("chooser", places)
         said = {name: _first_said(name, places) for name in SETTINGS}
         return ModelSettings(
             policy=policy.name,
             policy_parameters=policy.parameters,
             **{name: value for name, value in said.items() if value is not UNSET},
         )
-
-    def possible_overlaps(self) -> list[tuple[Experiment, Experiment, str]]:
-        """Return pairs of experiments that compete for the requests of a model whose name both match.
-
-        With each pair goes such a name.
-        """
-        named = [
-            (one, other, common_name(one.model_name_pattern, other.model_name_pattern))
-            for one, other in combinations(self.experiments, 2)
-            if one.overlaps(other)
-        ]
-        return [(one, other, name) for one, other, name in named if name is not None]
 
     def unused_patterns(self, model_names: Iterable[str]) -> list[str]:
         """Return the patterns of rules and experiments that match none of these models."""
@@ -146,39 +123,6 @@ class RoutingConfig:
             if experiment.matches(model_name):
                 yield experiment.new_control, f"experiments[{index}].control"
                 yield experiment.new_treatment, f"experiments[{index}].treatment"
-
-
-def check_fit(
-    model_name: str, variants: Collection[str], own: RouterParameters, routing: RoutingConfig, source: str
-) -> None:
-    """Reject policies for variants that a model does not have, and experiments that compete for its requests.
-
-    Args:
-        model_name: the router model.
-        variants: the names of its variants.
-        own: its config.pbtxt.
-        routing: its routing configuration.
-        source: the file of that, for the messages.
-
-    Raises:
-        ConfigurationError: every one of them, with its place.
-    """
-    problems = Problems()
-    model = f"model '{model_name}'"
-    for make, path in routing.makers(model_name, own):
-        where = f"{source}, {model}" if path else f"{model}, config.pbtxt"
-        with problems.collect(where, path or "policy"):
-            make().check(variants)
-    with problems.collect(source):
-        _check_overlap(model_name, [each for each in routing.experiments if each.matches(model_name)])
-    problems.raise_if_any()
-
-
-def _check_overlap(model_name: str, experiments: list[Experiment]) -> None:
-    try:
-        check_experiments(model_name, experiments)
-    except ConfigurationError as error:
-        raise error.at(path="experiments") from None
 
 
 def _first_said(name: str, places: Iterable[object]) -> Any:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType, field
 from msgspec.structs import asdict
 
 from router_backend.core.experiments.experiment import AssignBy, Experiment
@@ -29,6 +28,7 @@ from router_backend.core.records.request import OptimizationGoal
 from router_backend.core.records.variant import Device
 from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
+from router_backend.typed_load import Section
 
 DAY_MS = 24 * 60 * 60 * 1000
 DEVICES = ", ".join(device.value for device in Device)
@@ -65,15 +65,12 @@ BatchSizes = Annotated[
 Devices = Annotated[frozenset[Device], Meta(min_length=1)]
 
 
-class PolicyChoice(Struct, frozen=True, omit_defaults=True):
+class PolicyChoice(Section, frozen=True):
     """A policy with its own settings.
 
     Args:
         name: a policy, with its argument if it takes one: `static:resnet50_gpu`.
         parameters: its own settings, as texts.
-
-    Raises:
-        ConfigurationError: there is no such policy, or it does not take one of the parameters.
     """
 
     name: PolicyName
@@ -88,7 +85,7 @@ class PolicyChoice(Struct, frozen=True, omit_defaults=True):
         return create_policy(self.name, self.parameters)
 
 
-class SharedSettings(Struct, frozen=True, kw_only=True):
+class SharedSettings(Section, frozen=True, kw_only=True):
     """What both a router's config.pbtxt and a rule of `routing.json` can set.
 
     Args:
@@ -103,37 +100,45 @@ class SharedSettings(Struct, frozen=True, kw_only=True):
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
 
+    def __post_init__(self) -> None:
+        """Reject settings from which no policy follows, or two."""
+        _ = self.chooser
 
-class RoutingRule(SharedSettings, frozen=True, kw_only=True, omit_defaults=True):
+    @property
+    def chooser(self) -> PolicyChoice | UnsetType:
+        """The policy, named or implied by the goal."""
+        named = self.named_policy()
+        if self.goal is UNSET:
+            return named
+        if named is not UNSET:
+            found = f"both, '{named.name}' and '{self.goal.value}'"
+            raise ConfigurationError(
+                path="goal", expected="a policy or a goal", found=found, fix="remove one"
+            )
+        return PolicyChoice(POLICY_OF_GOAL[self.goal])
+
+    def named_policy(self) -> PolicyChoice | UnsetType:
+        """Return the policy that is named."""
+        raise NotImplementedError
+
+
+class RoutingRule(SharedSettings, frozen=True, kw_only=True):
     """Settings for the models whose names match.
 
     Args:
         model_name_pattern: `*` is any text, `?` any character, `[ab]` one of them; case matters.
         policy: the policy that chooses.
-
-    Raises:
-        ConfigurationError: both a policy and a goal.
     """
 
     model_name_pattern: Pattern
     policy: PolicyChoice | UnsetType = UNSET
 
-    def __post_init__(self) -> None:
-        """Reject two answers to one question."""
-        if self.policy is not UNSET and self.goal is not UNSET:
-            raise both_policy_and_goal(self.policy.name, self.goal)
-
-    @property
-    def chooser(self) -> PolicyChoice | UnsetType:
-        """The policy, named or implied by the goal."""
-        return self.policy if self.goal is UNSET else policy_of(self.goal)
-
-    def matches(self, model_name: str) -> bool:
-        """Return whether it is for a model."""
-        return fnmatchcase(model_name, self.model_name_pattern)
+    def named_policy(self) -> PolicyChoice | UnsetType:
+        """Return the policy that is named."""
+        return self.policy
 
 
-class LimitsSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LimitsSection(Section, frozen=True, kw_only=True):
     """What may be in flight on a device.
 
     Args:
@@ -145,7 +150,7 @@ class LimitsSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_memory_mb: Megabytes | UnsetType = UNSET
 
 
-class StepSection(Struct, frozen=True, kw_only=True):
+class StepSection(Section, frozen=True, kw_only=True):
     """A step of a rollout.
 
     Args:
@@ -157,7 +162,7 @@ class StepSection(Struct, frozen=True, kw_only=True):
     fraction: Share
 
 
-class GuardrailsSection(Struct, frozen=True, kw_only=True):
+class GuardrailsSection(Section, frozen=True, kw_only=True):
     """When an experiment is stopped.
 
     Args:
@@ -171,7 +176,7 @@ class GuardrailsSection(Struct, frozen=True, kw_only=True):
     false_stop_rate: Probability = 0.01
 
 
-class ExperimentSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ExperimentSection(Section, frozen=True, kw_only=True):
     """A comparison of two policies.
 
     Args:
@@ -186,9 +191,6 @@ class ExperimentSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
             overlap.
         rollout: steps to larger fractions, in their order.
         guardrails: when to stop the treatment; `null`: never, which assignment by model requires.
-
-    Raises:
-        ConfigurationError: as of `Experiment`.
     """
 
     experiment_id: ExperimentName
@@ -207,19 +209,15 @@ class ExperimentSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def experiment(self) -> Experiment:
         """Return the experiment as the core runs it."""
-        return Experiment(
-            self.experiment_id,
-            self.control.name,
-            self.treatment.name,
-            self.fraction,
-            control_parameters=self.control.parameters,
-            treatment_parameters=self.treatment.parameters,
-            model_name_pattern=self.model_name_pattern,
-            assign_by=self.assign_by,
-            unit_range=self.unit_range,
-            rollout=tuple(RolloutStep(step.after_s, step.fraction) for step in self.rollout),
-            guardrails=None if self.guardrails is None else Guardrails(**asdict(self.guardrails)),
-        )
+        members = asdict(self) | {
+            "control": self.control.name,
+            "control_parameters": self.control.parameters,
+            "treatment": self.treatment.name,
+            "treatment_parameters": self.treatment.parameters,
+            "rollout": tuple(RolloutStep(**asdict(step)) for step in self.rollout),
+            "guardrails": None if self.guardrails is None else Guardrails(**asdict(self.guardrails)),
+        }
+        return Experiment(**members)
 
 
 OnePolicy = Annotated[RoutingRule, Meta(extra_json_schema={"not": {"required": ["policy", "goal"]}})]
@@ -234,7 +232,7 @@ ComparableExperiment = Annotated[
 ]
 
 
-class RoutingDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RoutingDocument(Section, frozen=True, kw_only=True):
     """How routers choose: default, rules by model name, weights and limits of the devices.
 
     Args:
@@ -257,11 +255,11 @@ class RoutingDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: Address | UnsetType = field(name="$schema", default=UNSET)
 
 
-class VariantEntry(Struct, frozen=True):
+class VariantEntry(Section, frozen=True):
     """One entry of the parameter `variants`: `name`, or `name=device` where nothing else tells the device."""
 
     name: ModelName
-    device: Device | None = None
+    device: Device | UnsetType = UNSET
 
 
 Entries = Annotated[
@@ -295,9 +293,6 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
             simulator; its path from the server's working directory.
         metrics: show the router's metrics in Triton's metrics endpoint.
         metrics_interval_ms: how often they are updated there.
-
-    Raises:
-        ConfigurationError: both a policy and a goal, parameters without a policy, or as of `PolicyChoice`.
     """
 
     variants: Entries
@@ -314,24 +309,17 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
     metrics: bool = True
     metrics_interval_ms: IntervalMs = 1000
 
-    def __post_init__(self) -> None:
-        """Reject what does not go together."""
-        if self.policy is UNSET and self.policy_parameters is not UNSET:
+    def named_policy(self) -> PolicyChoice | UnsetType:
+        """Return the policy that is named."""
+        if self.policy is UNSET:
+            if self.policy_parameters is UNSET:
+                return UNSET
             raise ConfigurationError(
                 path="policy_parameters",
                 expected="the parameter 'policy' as well",
                 found="none",
                 fix="name the policy",
             )
-        if self.policy is not UNSET and self.goal is not UNSET:
-            raise both_policy_and_goal(self.policy, self.goal)
-        _ = self.chooser
-
-    @property
-    def chooser(self) -> PolicyChoice | UnsetType:
-        """The policy, named or implied by the goal."""
-        if self.policy is UNSET:
-            return UNSET if self.goal is UNSET else policy_of(self.goal)
         try:
             return PolicyChoice(self.policy, self.policy_parameters or NO_PARAMETERS)
         except ConfigurationError as error:
@@ -340,7 +328,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
             raise ConfigurationError(replace(problem, path=path)) from None
 
 
-class StatedCharacteristics(Struct, frozen=True, kw_only=True):
+class StatedCharacteristics(Section, frozen=True, kw_only=True):
     """What a variant's config.pbtxt may state about its model.
 
     Args:
@@ -362,14 +350,3 @@ class StatedCharacteristics(Struct, frozen=True, kw_only=True):
     supports_gpu: bool | UnsetType = UNSET
     supports_neural_engine: bool | UnsetType = UNSET
     supports_mps: bool | UnsetType = UNSET
-
-
-def policy_of(goal: OptimizationGoal) -> PolicyChoice:
-    """Return the policy that optimizes for a goal."""
-    return PolicyChoice(POLICY_OF_GOAL[goal])
-
-
-def both_policy_and_goal(policy: str, goal: OptimizationGoal) -> ConfigurationError:
-    """Return the error that one place names both."""
-    found = f"both, '{policy}' and '{goal.value}'"
-    return ConfigurationError(path="goal", expected="a policy or a goal", found=found, fix="remove one")

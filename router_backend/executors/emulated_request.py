@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 
-from msgspec import Struct
-
-from router_backend.config.load import load
 from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
 from router_backend.executors.emulated_settings import Ms
+from router_backend.typed_load import Section, load
 
 REQUEST_PARAMETER = "emulated_service_ms"
 """Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""
 
 
-class _Time(Struct, frozen=True):
+class _Time(Section, frozen=True):
     """What a request says of one variant."""
 
     ms: Ms | None

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from router_backend.config.load import load_texts
 from router_backend.config.schema import Count
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.typed_load import Section, load_texts
 
 Ms = Annotated[float, Meta(ge=0, extra={"unit": "ms"})]
 Sigma = Annotated[float, Meta(ge=0)]
@@ -26,7 +26,7 @@ MsByBatch = Annotated[
 LAWS = (["base_ms", "per_item_ms"], ["ms_by_batch"])
 
 
-class EmulatedSettings(Struct, frozen=True, kw_only=True):
+class EmulatedSettings(Section, frozen=True, kw_only=True):
     """How long an emulated device takes: one law, and noise.
 
     Args:

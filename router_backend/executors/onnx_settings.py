@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from router_backend.config.load import load_texts
+from router_backend.config.repository import STATED
 from router_backend.config.schema import Count, Text
-from router_backend.config.variants import STATED
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError, Problems, nearest
 from router_backend.executors.providers import CPU, FOREIGN_COMPUTE_UNITS, PROVIDERS, Provider
+from router_backend.typed_load import Section, load_texts
 
 OPTION_PREFIX = "provider_option."
 WHERE = "config.pbtxt"
@@ -23,7 +23,7 @@ Threads = Annotated[Count, Meta(extra={"fix": "leave it out to use all cores"})]
 FileName = Annotated[Text, Meta(extra={"expected": "the name of a file in the version folder"})]
 
 
-class OnnxParameters(Struct, frozen=True, kw_only=True):
+class OnnxParameters(Section, frozen=True, kw_only=True):
     """What an ONNX variant's config.pbtxt says in its `parameters`, beside the options of the provider.
 
     Args:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from router_backend.config.model_config import CONFIG_FILE
+from router_backend.config.load import ROUTING, RouterSetup, RoutingFile, parse_routing
+from router_backend.config.repository import CONFIG_FILE
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import RouterModel
-from router_backend.config.routing_file import RoutingFile, parse_routing, read_content
 from router_backend.core.router import ModelRouter
 from router_backend.errors import ConfigurationError
+from router_backend.path_kind import read_bytes
 
 Log = Callable[[str], None]
 
@@ -28,7 +28,7 @@ class ConfigWatcher:
     INTERVAL_S = 0.5
 
     def __init__(
-        self, model: RouterModel, file: RoutingFile, router: ModelRouter, inform: Log, warn: Log
+        self, model: RouterSetup, file: RoutingFile, router: ModelRouter, inform: Log, warn: Log
     ) -> None:
         self._model = model
         self._file = file
@@ -65,7 +65,7 @@ class ConfigWatcher:
     def _read(self) -> bytes | str:
         """Return the content of the file, or as `str` why it cannot be read."""
         try:
-            return read_content(self._file.path)
+            return read_bytes(self._file.path, ROUTING)
         except ConfigurationError as error:
             return str(error)
 
@@ -74,7 +74,7 @@ class ConfigWatcher:
             self._refuse(found)
             return
         try:
-            self._take_up(found)
+            self._apply(found)
         except ConfigurationError as error:
             self._refuse(str(error))
         except Exception as defect:  # noqa: BLE001 - a policy of another package may raise anything
@@ -87,7 +87,7 @@ class ConfigWatcher:
         self._router.model(name).config_refused()
         self._warn(f"model '{name}' keeps the settings that it had: {reason}")
 
-    def _take_up(self, found: bytes) -> None:
+    def _apply(self, found: bytes) -> None:
         """Apply the content to the router, completely or not at all.
 
         Raises:
@@ -108,7 +108,7 @@ class ConfigWatcher:
             )
 
 
-def watch_config(model: RouterModel, router: ModelRouter, inform: Log, warn: Log) -> ConfigWatcher | None:
+def watch_config(model: RouterSetup, router: ModelRouter, inform: Log, warn: Log) -> ConfigWatcher | None:
     """Return the watcher of a router model's routing configuration; `None` if it has none."""
     if model.routing_file is None:
         return None

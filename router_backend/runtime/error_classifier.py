@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from router_backend.config.model_config import read_model_config
+from router_backend.config.repository import read_model_config
 from router_backend.core.records.outcome import Fault
 
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
-from msgspec import field as named
+from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, ValidationError, convert, field
+from msgspec.json import Decoder
 
-from router_backend.config.load import given, load_texts
 from router_backend.config.schema import Devices, Megabytes, Milliseconds, PolicyName, Text
 from router_backend.core.records.request import OptimizationGoal
 from router_backend.errors import ConfigurationError, InvalidRequestError, Problem, nearest
+from router_backend.typed_load import Section, fields_of, load_texts, parse_text
 
 PREFIX = "router_"
 WHERE = "request parameters"
 ParameterValue = str | int | float | bool
-
+DECODER = Decoder(dict[str, ParameterValue])
 
 Watts = Annotated[float, Meta(gt=0, extra={"unit": "watts"})]
 
 
-class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f"router_{name}"):
+class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: f"router_{name}"):
     """The parameters of a request that are for the router.
 
     Args:
@@ -44,7 +43,7 @@ class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f
 
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
-    optimization_goal: OptimizationGoal | UnsetType = named(name="router_goal", default=UNSET)
+    optimization_goal: OptimizationGoal | UnsetType = field(name="router_goal", default=UNSET)
     policy: PolicyName | UnsetType = UNSET
     allowed_variants: Annotated[frozenset[Text], Meta(min_length=1)] | UnsetType = UNSET
     allowed_devices: Devices | UnsetType = UNSET
@@ -57,8 +56,7 @@ class RequestParameters(Struct, frozen=True, kw_only=True, rename=lambda name: f
     report: bool | UnsetType = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class RequestOptions:
+class RequestOptions(Struct, frozen=True, kw_only=True):
     """The router's share of a request's parameters, and the rest.
 
     Args:
@@ -76,8 +74,8 @@ class RequestOptions:
     report: bool = False
     max_latency_ms: float | None = None
     sticky_key: str = ""
-    context: dict[str, Any] = field(default_factory=dict)
-    forwarded: dict[str, ParameterValue] = field(default_factory=dict)
+    context: dict[str, Any] = {}
+    forwarded: dict[str, ParameterValue] = {}
 
     @property
     def explained_by(self) -> str | None:
@@ -91,7 +89,8 @@ class RequestOptions:
 
 NOTHING = ("{}", "")
 NO_OPTIONS = RequestOptions()
-OF_OPTIONS = frozenset(RequestOptions.__dataclass_fields__)
+FIELDS = {key: (each.name, each.type) for key, each in fields_of(RequestParameters).items()}
+OF_OPTIONS = frozenset(RequestOptions.__struct_fields__)
 
 
 def read_options(parameters_json: str, variants: Collection[str]) -> RequestOptions:
@@ -109,19 +108,40 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
         return NO_OPTIONS
     own: dict[str, ParameterValue] = {}
     forwarded: dict[str, ParameterValue] = {}
-    for key, value in json.loads(parameters_json).items():
+    parameters, is_strict = _decode(parameters_json)
+    for key, value in parameters.items():
         (own if key.startswith(PREFIX) else forwarded)[key] = value
     _check_forwarded(forwarded)
-    said = _read(own)
-    _check_variants(said.get("allowed_variants", ()), variants)
-    options = {name: value for name, value in said.items() if name in OF_OPTIONS}
-    context = {name: value for name, value in said.items() if name not in OF_OPTIONS}
+    if not own:
+        return RequestOptions(forwarded=forwarded)
+    said = _read(own, is_strict)
+    options: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    for key in own:
+        name, _ = FIELDS[key]
+        (options if name in OF_OPTIONS else context)[name] = getattr(said, name)
+    _check_variants(context.get("allowed_variants", ()), variants)
     return RequestOptions(**options, context=context, forwarded=forwarded)
 
 
-def _read(own: dict[str, ParameterValue]) -> dict[str, Any]:
+def _decode(parameters_json: str) -> tuple[dict[str, ParameterValue], bool]:
+    """Return the parameters, and whether they are strict JSON: no NaN, no infinity, only whole characters."""
     try:
-        return given(load_texts(RequestParameters, own, WHERE)) if own else {}
+        return DECODER.decode(parameters_json), True
+    except DecodeError:
+        return json.loads(parameters_json), False
+
+
+def _read(own: dict[str, ParameterValue], is_strict: bool) -> RequestParameters:
+    """Return the router's parameters; valid ones do not pay for the search for problems."""
+    try:
+        if is_strict:
+            values = {key: parse_text(FIELDS[key][1], value) for key, value in own.items()}
+            return convert(values, RequestParameters)
+    except (KeyError, ValidationError):
+        pass
+    try:
+        return load_texts(RequestParameters, own, WHERE)
     except ConfigurationError as error:
         raise InvalidRequestError(str(error)) from None
 

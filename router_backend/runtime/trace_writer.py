@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from router_backend.config.router_model import RouterModel
+from router_backend.config.load import RouterSetup
 from router_backend.core.choosing.decision import Execution
 from router_backend.errors import ConfigurationError
 
@@ -114,7 +114,7 @@ class TraceWriter:
             self._left_out += requests
 
 
-def open_trace(model: RouterModel, warn: Callable[[str], None]) -> TraceWriter | None:
+def open_trace(model: RouterSetup, warn: Callable[[str], None]) -> TraceWriter | None:
     """Return the trace writer of a router model; `None` if it has no trace file.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterModel, check_completed, read_router_model
+from router_backend.config.load import RouterSetup, check_completed, read_router_setup
 from router_backend.core.records.outcome import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.core.variants.capacity import Capacity
@@ -51,7 +51,7 @@ class TritonPythonModel:
     def auto_complete_config(auto_complete_model_config: pb_utils.ModelConfig) -> pb_utils.ModelConfig:
         """Fill in, from the variants, the inputs, outputs and batch size that config.pbtxt omits."""
         repository = Path(pb_utils.get_model_dir()).parent.parent
-        model = read_router_model(auto_complete_model_config.as_dict(), repository)
+        model = read_router_setup(auto_complete_model_config.as_dict(), repository)
         complete(auto_complete_model_config, model.signature)
         return auto_complete_model_config
 
@@ -62,7 +62,7 @@ class TritonPythonModel:
             ConfigurationError: it is invalid; Triton shows the text as the model's reason.
         """
         config: dict[str, Any] = json.loads(args["model_config"])
-        model = read_router_model(config, Path(args["model_repository"]).parent)
+        model = read_router_setup(config, Path(args["model_repository"]).parent)
         check_completed(config, model)
         self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
         router = ModelRouter(model.settings, capacity=Capacity(self._shared_capacity))
@@ -140,7 +140,7 @@ class TritonPythonModel:
         self._warmup.run()
 
 
-def _metrics_writer(model: RouterModel, router: ModelRouter, instance: str) -> MetricsWriter | None:
+def _metrics_writer(model: RouterSetup, router: ModelRouter, instance: str) -> MetricsWriter | None:
     """Return the writer of the router's metrics; `None` if metrics are disabled."""
     if not model.parameters.metrics:
         return None

@@ -4,8 +4,8 @@ from __future__ import annotations  # while Triton completes a configuration, it
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import DECISION_OUTPUT
-from router_backend.config.signature import Signature
+from router_backend.config.load import DECISION_OUTPUT
+from router_backend.config.repository import Signature
 
 
 def complete(config: pb_utils.ModelConfig, signature: Signature) -> None:

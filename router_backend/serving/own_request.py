@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterModel
+from router_backend.config.load import RouterSetup
 from router_backend.serving.responses import empty_response, send
 from router_backend.serving.tensors import synthetic_inputs
 
@@ -32,7 +32,7 @@ class OwnRequest:
     RETRY_S = 0.5
     ARRIVAL_S = 0.2
 
-    def __init__(self, model: RouterModel, work: Callable[[], None]) -> None:
+    def __init__(self, model: RouterSetup, work: Callable[[], None]) -> None:
         self._name = model.name
         self._inputs = synthetic_inputs(model.signature, batch_size=1)
         self._work = work

@@ -7,7 +7,7 @@ import time
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterModel
+from router_backend.config.load import RouterSetup
 from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
@@ -25,7 +25,7 @@ class Readiness:
     process while it holds a lock in shared memory, which takes down the whole server.
     """
 
-    def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
+    def __init__(self, model: RouterSetup, router: ModelRouter, errors: ErrorClassifier) -> None:
         self._name = model.name
         self._router = router
         self._interval_s = model.parameters.readiness_interval_ms / 1e3

@@ -7,7 +7,7 @@ import traceback
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterModel
+from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
@@ -32,7 +32,7 @@ class RequestHandler:
 
     def __init__(
         self,
-        model: RouterModel,
+        model: RouterSetup,
         router: ModelRouter,
         readiness: Readiness,
         errors: ErrorClassifier,

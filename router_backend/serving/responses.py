@@ -9,29 +9,16 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import DECISION_OUTPUT
-from router_backend.errors import (
-    DeadlineError,
-    InvalidRequestError,
-    NoVariantError,
-    OverloadedError,
-    RequestPolicyError,
-    RouterError,
-)
+from router_backend.config.load import DECISION_OUTPUT
+from router_backend.errors import RouterError
 
-CODES = {
-    InvalidRequestError: "INVALID_ARG",
-    NoVariantError: "UNAVAILABLE",
-    DeadlineError: "UNAVAILABLE",
-    OverloadedError: "UNAVAILABLE",
-}
+CODE_OF_STATUS = {"INVALID_ARGUMENT": "INVALID_ARG"}
+"""What Triton's API calls a gRPC status, where it is not the status's own name."""
 
 
 def error_response(error: RouterError) -> pb_utils.InferenceResponse:
     """Return an error response with Triton's code for the kind of error."""
-    if isinstance(error, RequestPolicyError):
-        error = InvalidRequestError(f"request parameter 'router_policy': {error.reason}")
-    code = getattr(pb_utils.TritonError, CODES.get(type(error), "INTERNAL"))
+    code = getattr(pb_utils.TritonError, CODE_OF_STATUS.get(error.status, error.status))
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
 
 

@@ -9,8 +9,8 @@ from math import prod
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import DECISION_OUTPUT
-from router_backend.config.signature import Signature, TensorSpec
+from router_backend.config.load import DECISION_OUTPUT
+from router_backend.config.repository import Signature, TensorSpec
 from router_backend.core.records.request import RoutingContext
 from router_backend.errors import InvalidRequestError
 from router_backend.runtime.request_options import NO_OPTIONS, RequestOptions

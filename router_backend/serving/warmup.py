@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.router_model import RouterModel
-from router_backend.config.signature import TensorSpec
+from router_backend.config.load import RouterSetup
+from router_backend.config.repository import TensorSpec
 from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, VariantsFailedError
@@ -25,7 +25,7 @@ class Warmup:
     open dimensions would not be representative: a model that has them learns from its first requests instead.
     """
 
-    def __init__(self, model: RouterModel, router: ModelRouter, errors: ErrorClassifier) -> None:
+    def __init__(self, model: RouterSetup, router: ModelRouter, errors: ErrorClassifier) -> None:
         self._model = model
         self._router = router
         self._batched = model.signature.max_batch_size > 0

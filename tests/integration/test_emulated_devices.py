@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 VARIANTS = ("gpu_emulated", "ane_emulated", "cpu_emulated")
 TENSOR = {"name": "any", "data_type": "TYPE_FP32", "dims": [4]}
 WRONG = {
-    "no_law": ("base_ms", "bass_ms", "found unknown key 'bass_ms' (did you mean 'base_ms'?)"),
+    "no_law": ("base_ms", "bass_ms", "found 'bass_ms' (did you mean 'base_ms'?)"),
     "negative": ('"2.3"', '"-2.3"', "base_ms: expected a number of ms of at least 0, found -2.3"),
     "wrong_type": (
         "TYPE_FP32",

@@ -229,9 +229,9 @@ ON_A_MAC = "only onnxruntime for macOS has it, so run this model on a Mac and fo
         ),
         (
             "unknown_parameter",
-            "model 'unknown_parameter': config.pbtxt: expected only execution_provider, device, onnx_file, "
-            "intra_op_threads, allow_cpu_nodes, found unknown key 'intra_op_thread' (did you mean "
-            "'intra_op_threads'?)",
+            "model 'unknown_parameter': config.pbtxt: expected a known key, found "
+            "'intra_op_thread' (did you mean 'intra_op_threads'?); use one of execution_provider, "
+            "device, onnx_file, intra_op_threads, allow_cpu_nodes",
         ),
         (
             "no_parameters",

@@ -26,7 +26,7 @@ WRONG_OUTPUT = 'output { name: "OUT" data_type: TYPE_FP32 dims: 4 }'
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown_parameter": (
         {"variants": "double", "polcy": "latency"},
-        "found unknown key 'polcy' (did you mean 'policy'?)",
+        "expected a known key, found 'polcy' (did you mean 'policy'?)",
     ),
     "no_variants": ({"variants": ""}, "variants[0].name: expected the name of a model, found ''"),
     "misspelt_variant": (

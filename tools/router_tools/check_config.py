@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,19 +15,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from router_backend.config.load import fields_of
-from router_backend.config.model_config import CONFIG_FILE, read_model_config
+from router_backend.config.load import RouterSetup, read_router_setup, read_routing_file
+from router_backend.config.repository import CONFIG_FILE, read_model_config
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import RouterModel, read_router_model
-from router_backend.config.routing_file import read_routing_file
 from router_backend.config.schema import RoutingDocument, RoutingRule
+from router_backend.core.experiments.name_patterns import common_name
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import ConfigurationError, Problems
 from router_backend.path_kind import FOLDER, path_kind
+from router_backend.typed_load import fields_of
 from router_tools.errors import ToolError
 
-NAMES = {each.name: each.encode_name for kind in (RoutingDocument, RoutingRule) for each in fields_of(kind)}
+NAMES = {each.name: key for kind in (RoutingDocument, RoutingRule) for key, each in fields_of(kind).items()}
 """What the files call the settings, by their names in the core."""
 ANY_OTHER = "any other model"
 
@@ -75,7 +76,7 @@ def _check_file(path: Path) -> Checked:
 
 def _check_repository(repository: Path) -> Checked:
     problems = Problems()
-    routers: list[RouterModel] = []
+    routers: list[RouterSetup] = []
     for config_file in sorted(repository.glob(f"*/{CONFIG_FILE}")):
         with problems.collect():
             routers += _read_router(config_file)
@@ -86,17 +87,17 @@ def _check_repository(repository: Path) -> Checked:
     return Checked({router.name: router.settings for router in routers}, tuple(_warnings(routers)))
 
 
-def _read_router(config_file: Path) -> list[RouterModel]:
+def _read_router(config_file: Path) -> list[RouterSetup]:
     """The router model of a folder; empty if it is another model."""
     folder = config_file.parent
     message = read_model_config(folder)
     if message.backend != "router_backend" and "variants" not in message.parameters:
         return []
     config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return [read_router_model({**config, "name": folder.name}, folder.parent)]
+    return [read_router_setup({**config, "name": folder.name}, folder.parent)]
 
 
-def _warnings(routers: list[RouterModel]) -> list[str]:
+def _warnings(routers: list[RouterSetup]) -> list[str]:
     """Rules for none of the routers that follow their file, and what other models could not take."""
     names: dict[Path, list[str]] = {}
     configs: dict[Path, RoutingConfig] = {}
@@ -118,7 +119,9 @@ def _overlaps(path: Path, config: RoutingConfig) -> list[str]:
         f"{path}, at experiments: '{one.experiment_id}' for '{one.model_name_pattern}' and "
         f"'{other.experiment_id}' for '{other.model_name_pattern}' would compete for the requests of a "
         f"model that both match, such as '{name}', which is rejected; give each a unit_range of its own"
-        for one, other, name in config.possible_overlaps()
+        for one, other in combinations(config.experiments, 2)
+        if one.overlaps(other)
+        and (name := common_name(one.model_name_pattern, other.model_name_pattern)) is not None
     ]
 
 

@@ -19,13 +19,12 @@ from msgspec import NODEFAULT, UNSET, inspect
 
 from router_backend import errors
 from router_backend.config import schema
-from router_backend.config.load import fields_of
-from router_backend.config.routing_file import SCHEMA
-from router_backend.config.words import names_of
+from router_backend.config.load import SCHEMA
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
 from router_backend.runtime.request_options import RequestParameters
+from router_backend.typed_load import fields_of, names_of
 from router_tools.simulator import schema as files
 
 CHECKOUT = Path(__file__).parents[2]
@@ -67,6 +66,8 @@ AREAS = {
         "config",
         "core",
         "runtime",
+        "path_kind.py",
+        "typed_load.py",
     ),
     "When an ONNX variant is loaded": ("executors",),
     "When an ONNX file is analyzed": ("analysis",),
@@ -115,7 +116,7 @@ def settings_table(header: str, kind: type) -> str:
     """Return a table of the settings of a structure, the required ones first."""
     words = meanings(kind)
     own = set(kind.__annotations__)
-    ordered = sorted(fields_of(kind), key=lambda each: (not each.required, each.name not in own))
+    ordered = sorted(fields_of(kind).values(), key=lambda each: (not each.required, each.name not in own))
     rows = [[f"`{each.encode_name}`", _default(each), words[each.name] + _names(each)] for each in ordered]
     if all(default == NO_DEFAULT for _, default, _ in rows):
         return _table([header, "meaning"], [[name, meaning] for name, _, meaning in rows])
@@ -125,12 +126,10 @@ def settings_table(header: str, kind: type) -> str:
 def messages() -> str:
     """Return the tables of all messages, made from the places that raise them."""
     parts = ["## Answers to clients", _table(["message", "gRPC status", "what to do"], _answers())]
-    for heading, folders in AREAS.items():
-        sources = [path for folder in folders for path in sorted((SOURCES / folder).rglob("*.py"))]
+    for heading, names in AREAS.items():
+        sources = [path for name in names for path in _sources(SOURCES / name)]
         problems = [each for path in sources for each in _problems(path)]
-        rows = {
-            (f"`{replace(each, fix='')}`", each.fix.strip(PLACEHOLDER) or AS_IT_SAYS) for each in problems
-        }
+        rows = {(f"`{replace(each, fix='')}`", _advice(each.fix)) for each in problems}
         parts += [f"## {heading}", _table(["message", "what to do"], sorted(rows))]
     return "\n\n".join(parts)
 
@@ -156,7 +155,6 @@ def _structures(kind: inspect.Type) -> Iterator[inspect.StructType]:
 
 def _complete(component: dict[str, Any], kind: inspect.StructType) -> None:
     """Add to the schema of a structure what msgspec does not know: meanings, and which names there are."""
-    component["additionalProperties"] = False
     component["description"] = python.cleandoc(kind.cls.__doc__ or "").partition("\n")[0]
     if issubclass(kind.cls, files.OneOf):
         component |= {"minProperties": 1, "maxProperties": 1}
@@ -214,6 +212,14 @@ def _section(section: tuple[str, str, type]) -> str:
     heading, header, kind = section
     table = settings_table(header, kind)
     return f"### {heading}\n\n{table}" if heading else table
+
+
+def _advice(fix: str) -> str:
+    return fix if fix.strip(PLACEHOLDER) else AS_IT_SAYS
+
+
+def _sources(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def _calls(path: Path) -> Iterator[ast.Call]:

@@ -10,7 +10,7 @@ from router_backend.core.policies.goals import POLICY_OF_GOAL
 from router_backend.core.policies.picker import Picker
 from router_backend.core.policies.registry import create_policy
 from router_backend.core.records.request import RoutingContext
-from router_backend.errors import ConfigurationError, RequestPolicyError
+from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
 class Pickers:
@@ -60,7 +60,7 @@ class Pickers:
             The picker, and the arm that the request counts for; `None` if it counts for none.
 
         Raises:
-            RequestPolicyError: no policy has that name, or it is for a variant that the model lacks.
+            InvalidRequestError: no policy has that name, or it is for a variant that the model lacks.
         """
         if context.policy is not None:
             return self._named(context.policy), None
@@ -82,6 +82,9 @@ class Pickers:
                 policy = create_policy(name)
                 policy.check(self._variants)
             except ConfigurationError as error:
-                raise RequestPolicyError(self._model_name, str(error)) from None
+                reason = str(error).removeprefix("policy: ")
+                raise InvalidRequestError(
+                    f"model '{self._model_name}', request parameter 'router_policy': {reason}"
+                ) from None
             self._by_name[name] = Picker(policy)
         return self._by_name[name]

@@ -95,9 +95,9 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown key": (
         {"routing_rule": []},
         (
-            ": expected only default_policy, routing_rules, backend_weights, backend_limits, "
-            "profiling, experiments, $schema, found unknown key 'routing_rule' (did you mean "
-            "'routing_rules'?)"
+            ": expected a known key, found 'routing_rule' (did you mean 'routing_rules'?); use "
+            "one of default_policy, routing_rules, backend_weights, backend_limits, profiling, "
+            "experiments, $schema"
         ),
     ),
     "an empty address of a schema": (
@@ -119,8 +119,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown key of a policy": (
         {"default_policy": {"name": "c3", "parameter": {}}},
         (
-            ": default_policy: expected only name, parameters, found unknown key 'parameter' (did you"
-            " mean 'parameters'?)"
+            ": default_policy: expected a known key, found 'parameter' (did you mean "
+            "'parameters'?); use one of name, parameters"
         ),
     ),
     "a parameter that is a number": (
@@ -162,9 +162,9 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown key of a rule": (
         {"routing_rules": [{**RULE, "max_latency": 50}]},
         (
-            ": routing_rules[0]: expected only model_name_pattern, goal, preferred_backends, "
-            "max_latency_ms, refuse_late, policy, found unknown key 'max_latency' (did you mean "
-            "'max_latency_ms'?)"
+            ": routing_rules[0]: expected a known key, found 'max_latency' (did you mean "
+            "'max_latency_ms'?); use one of model_name_pattern, goal, preferred_backends, "
+            "max_latency_ms, refuse_late, policy"
         ),
     ),
     "an unknown goal": (
@@ -269,8 +269,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown limit": (
         {"backend_limits": {"gpu": {"max_inflight": 4}}},
         (
-            ": backend_limits.gpu: expected only max_in_flight, max_memory_mb, found unknown key "
-            "'max_inflight' (did you mean 'max_in_flight'?)"
+            ": backend_limits.gpu: expected a known key, found 'max_inflight' (did you mean "
+            "'max_in_flight'?); use one of max_in_flight, max_memory_mb"
         ),
     ),
     "a limit that is a fraction": (
@@ -299,9 +299,9 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown key of an experiment": (
         {"experiments": [{**EXPERIMENT, "fractions": 0.1}]},
         (
-            ": experiments[0]: expected only experiment_id, control, treatment, fraction, "
-            "model_name_pattern, assign_by, unit_range, rollout, guardrails, found unknown key "
-            "'fractions' (did you mean 'fraction'?)"
+            ": experiments[0]: expected a known key, found 'fractions' (did you mean "
+            "'fraction'?); use one of experiment_id, control, treatment, fraction, "
+            "model_name_pattern, assign_by, unit_range, rollout, guardrails"
         ),
     ),
     "a fraction above 1": (

@@ -2,8 +2,8 @@ import pytest
 
 from router_backend import Device, DeviceLimits, ModelRouter, OptimizationGoal, RoutingContext, Variant
 from router_backend.config.builder import ModelRouterConfigBuilder
+from router_backend.config.load import parse_routing, to_json
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.routing_file import parse_routing, to_json
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.errors import ConfigurationError
 

@@ -8,7 +8,7 @@ import pytest
 from google import protobuf
 
 import router_backend
-from router_backend.config.model_config import read_model_config
+from router_backend.config.repository import read_model_config
 from router_backend.errors import ConfigurationError
 
 REPOSITORY = Path(router_backend.__file__).parents[1]
@@ -22,7 +22,7 @@ def read_in_subprocess(model_folder: Path, *search_path: Path, then: str = "") -
         import sys
         from pathlib import Path
         sys.path[:0] = {[*map(str, search_path)]!r}
-        from router_backend.config.model_config import read_model_config
+        from router_backend.config.repository import read_model_config
         from router_backend.errors import ConfigurationError
         try:
             read_model_config(Path({str(model_folder)!r}))

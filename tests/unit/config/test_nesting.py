@@ -1,7 +1,7 @@
 import pytest
 
+from router_backend.config.repository import check_no_cycle, find_variants
 from router_backend.config.schema import VariantEntry
-from router_backend.config.variants import check_no_cycle, find_variants
 from router_backend.errors import ConfigurationError
 
 STATED_CPU = 'parameters { key: "device" value { string_value: "cpu" } }'
@@ -39,7 +39,7 @@ def test_a_way_back_of_many_steps_is_refused_too(repository, write_model):
 def test_a_cycle_is_refused_where_the_variants_are_found(repository, write_model):
     write_model("b", router("a"), STATED_CPU)
     with pytest.raises(ConfigurationError, match=r"model 'a', config\.pbtxt: variants: .* found a → b → a"):
-        find_variants("a", [VariantEntry("b", None)], repository)
+        find_variants("a", [VariantEntry("b")], repository)
 
 
 def test_routers_behind_routers_are_fine_and_so_is_a_model_that_two_of_them_share(repository, write_model):

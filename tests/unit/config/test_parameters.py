@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from router_backend.config.load import read_parameters
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.router_model import read_parameters
 from router_backend.config.schema import PolicyChoice, RoutingRule, VariantEntry
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.records.variant import Device
@@ -32,7 +32,7 @@ class TestVariants:
     def test_are_read_in_their_order_with_and_without_a_device(self):
         settings = read_parameters("resnet50", {"variants": "resnet50_gpu, resnet50_mac=neural_engine"})
         assert settings.variants == (
-            VariantEntry("resnet50_gpu", None),
+            VariantEntry("resnet50_gpu"),
             VariantEntry("resnet50_mac", Device.NEURAL_ENGINE),
         )
 
@@ -144,14 +144,16 @@ class TestValues:
 class TestUnknownKeys:
     def test_are_refused_with_the_nearest_and_all_the_known_ones(self):
         message = refusal(variants="a", worker_thread="4")
-        assert message.startswith("model 'resnet50', config.pbtxt: expected only variants, ")
-        assert message.endswith("found unknown key 'worker_thread' (did you mean 'worker_threads'?)")
+        assert message.startswith(
+            "model 'resnet50', config.pbtxt: expected a known key, found 'worker_thread' "
+            "(did you mean 'worker_threads'?); use one of variants, "
+        )
         for key in ("variants", "policy", "coverage", *WHOLE_NUMBERS, "warmup_batch_sizes"):
-            assert key in message.partition("expected only")[2]
+            assert key in message.partition("use one of ")[2]
 
     def test_with_no_name_near_them_get_no_guess(self):
         message = refusal(variants="a", zzz="4")
-        assert message.endswith("found unknown key 'zzz'")
+        assert "expected a known key, found 'zzz'; use one of variants, " in message
         assert "did you mean" not in message
 
     def test_are_told_even_where_variants_are_missing(self):

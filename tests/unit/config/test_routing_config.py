@@ -42,7 +42,8 @@ class TestRules:
         ],
     )
     def test_are_for_the_models_whose_whole_names_match(self, pattern, name, matches):
-        assert RoutingRule(model_name_pattern=pattern).matches(name) is matches
+        config = RoutingConfig(rules=(RoutingRule(model_name_pattern=pattern),))
+        assert (config.rule_for(name) is not None) is matches
 
     def test_of_several_that_match_the_first_counts_alone(self):
         config = RoutingConfig(

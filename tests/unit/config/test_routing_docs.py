@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from router_backend import Guardrails, ModelSettings
+from router_backend.config.load import parse_routing
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.routing_file import parse_routing
 from router_backend.config.schema import GuardrailsSection
 from tests.documents import Example, examples
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from router_backend import Device, DeviceLimits, OptimizationGoal
+from router_backend.config.load import parse_routing, read_routing_file, to_json
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.routing_file import parse_routing, read_routing_file, to_json
 from router_backend.config.schema import PolicyChoice, RoutingRule
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guardrails import Guardrails

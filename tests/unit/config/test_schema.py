@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from router_backend import Device, OptimizationGoal
-from router_backend.config.routing_file import SCHEMA, parse_routing
+from router_backend.config.load import SCHEMA, parse_routing
 from router_backend.config.schema import PolicyChoice
 from router_backend.errors import ConfigurationError
 from tests.unit.config.routing_documents import BAD, BEYOND_THE_SCHEMA, FULL, GOOD

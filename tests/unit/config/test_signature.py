@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
-from router_backend.config.signature import Signature, TensorSpec, check_agreement, common_signature
+from router_backend.config.repository import Signature, TensorSpec, check_agreement, common_signature
 from router_backend.errors import ConfigurationError
 
 IMAGE = TensorSpec("image", "TYPE_FP32", (3, 224, 224))
@@ -46,12 +45,6 @@ class TestTensorSpec:
         spec = {"name": "image", "data_type": "TYPE_FP32", "dims": [3, 224, 224]}
         assert IMAGE.as_dict() == spec
         assert replace(IMAGE, optional=True).as_dict() == {**spec, "optional": True}
-
-
-def test_an_output_can_be_left_out_by_name():
-    explained = replace(CLASSIFIER, outputs=(SCORES, TensorSpec("routing_decision", "TYPE_STRING", (1,))))
-    assert explained.without_output("routing_decision") == CLASSIFIER
-    assert CLASSIFIER.without_output("routing_decision") == CLASSIFIER
 
 
 class TestCommonSignature:

@@ -2,7 +2,7 @@
 
 from router_backend import Device, ModelRouter, ModelSettings, RoutingContext, Variant
 from router_backend.config.builder import ModelRouterConfigBuilder
-from router_backend.config.routing_file import parse_routing
+from router_backend.config.load import parse_routing
 
 JSON_CONFIGURATION = b"""
 {

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET, UnsetType
 
+from router_backend.config.repository import RepositoryVariant, find_variants
 from router_backend.config.schema import VariantEntry
-from router_backend.config.variants import RepositoryVariant, find_variants
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
 
@@ -13,7 +14,7 @@ GROUP_GPU = "instance_group [{ kind: KIND_GPU count: 1 }]"
 GROUP_AUTO = "instance_group [{ kind: KIND_AUTO count: 1 }]"
 
 
-def find(repository: Path, name: str, device: Device | None = None) -> RepositoryVariant:
+def find(repository: Path, name: str, device: Device | UnsetType = UNSET) -> RepositoryVariant:
     (found,) = find_variants("resnet50", [VariantEntry(name, device)], repository)
     return found
 
@@ -37,7 +38,7 @@ def test_variants_are_found_in_the_order_of_the_entries(repository, write_model)
     names = ["c", "a", "b"]
     for name in names:
         write_model(name, STATED_CPU)
-    entries = [VariantEntry(name, None) for name in names]
+    entries = [VariantEntry(name) for name in names]
     assert [found.variant.name for found in find_variants("resnet50", entries, repository)] == names
 
 

@@ -94,4 +94,4 @@ def test_other_invalid_values_are_refused(key: str, text: str, found: str) -> No
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest() -> None:
-    assert "unknown key 'noise_sigm' (did you mean 'noise_sigma'?)" in refusal({**AFFINE, "noise_sigm": "1"})
+    assert "found 'noise_sigm' (did you mean 'noise_sigma'?)" in refusal({**AFFINE, "noise_sigm": "1"})

@@ -74,8 +74,9 @@ def test_only_a_cpu_model_may_run_on_the_cpu_unasked(model: dict[str, str]) -> N
     [
         (
             {"excution_provider": "CPUExecutionProvider"},
-            "config.pbtxt: expected only execution_provider, device, onnx_file, intra_op_threads, "
-            "allow_cpu_nodes, found unknown key 'excution_provider' (did you mean 'execution_provider'?)",
+            "config.pbtxt: expected a known key, found 'excution_provider' (did you mean "
+            "'execution_provider'?); use one of execution_provider, device, onnx_file, "
+            "intra_op_threads, allow_cpu_nodes",
         ),
         (
             {"execution_provider": "CpuExecutionProvider"},

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from router_backend.config.load import fields_of
 from router_backend.config.schema import RouterParameters
+from router_backend.typed_load import fields_of
 from router_tools.reference import CHECKOUT, TABLES, generate, meanings, settings_table
 
 GENERATED = generate()
@@ -23,7 +23,7 @@ KINDS = [kind for sections in TABLES.values() for _, _, kind in sections]
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_setting_has_a_meaning(kind: type) -> None:
     words = meanings(kind)
-    assert [each.name for each in fields_of(kind) if not words.get(each.name)] == []
+    assert [each.name for each in fields_of(kind).values() if not words.get(each.name)] == []
 
 
 def test_every_table_of_settings_is_in_one_document() -> None:

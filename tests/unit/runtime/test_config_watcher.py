@@ -6,10 +6,9 @@ import pytest
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.baselines.static import StaticPolicy
-from router_backend.config.router_model import RouterModel
-from router_backend.config.routing_file import read_routing_file
+from router_backend.config.load import RouterSetup, read_routing_file
+from router_backend.config.repository import Signature
 from router_backend.config.schema import RouterParameters
-from router_backend.config.signature import Signature
 from router_backend.runtime.config_watcher import ConfigWatcher, watch_config
 
 VARIANTS = (Variant("gpu", Device.GPU), Variant("cpu", Device.CPU))
@@ -32,7 +31,7 @@ class Site:
         self.path.write_text(routing("gpu"))
         file = read_routing_file(self.path)
         parameters = RouterParameters(variants=())
-        self.model = RouterModel("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
+        self.model = RouterSetup("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
         self.router = ModelRouter(self.model.settings, clock=lambda: 0.0)
         self.router.register_model("m", variants=VARIANTS)
         self.informed: list[str] = []
@@ -118,7 +117,7 @@ def test_a_link_that_is_turned_to_another_file_is_a_change(tmp_path: Path):
     ("text", "reason"),
     [
         ("{", "{path}, line 1, column 2: expected JSON"),
-        ('{"routing_rule": []}', "found unknown key 'routing_rule'"),
+        ('{"routing_rule": []}', "expected a known key, found 'routing_rule'"),
         (
             routing("tpu"),
             "{path}, model 'm', policy 'static': routing_rules[0].policy: expected 'static:' and "
@@ -229,7 +228,7 @@ class TestExperiments:
 def test_what_the_model_says_itself_comes_before_a_change(tmp_path: Path):
     site = Site(tmp_path)
     parameters = RouterParameters(variants=(), policy="static:gpu")
-    model = RouterModel("m", tmp_path, parameters, VARIANTS, Signature((), (), 0), site.model.routing_file)
+    model = RouterSetup("m", tmp_path, parameters, VARIANTS, Signature((), (), 0), site.model.routing_file)
     watcher = watch_config(model, site.router, site.informed.append, site.warned.append)
     assert watcher is not None
     site.path.write_text(routing("cpu"))
@@ -251,5 +250,5 @@ def test_a_pattern_that_matches_no_model_is_told_at_the_start_and_after_a_change
 
 
 def test_a_model_without_a_file_has_no_watcher(site: Site):
-    model = RouterModel("m", Path(), RouterParameters(variants=()), VARIANTS, Signature((), (), 0), None)
+    model = RouterSetup("m", Path(), RouterParameters(variants=()), VARIANTS, Signature((), (), 0), None)
     assert watch_config(model, site.router, site.informed.append, site.warned.append) is None

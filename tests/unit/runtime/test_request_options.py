@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.words import shown
 from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_backend.core.records.variant import Device
 from router_backend.errors import InvalidRequestError
 from router_backend.runtime.request_options import read_options
+from router_backend.typed_load import shown
 
 VARIANTS = ["m_cpu", "m_gpu"]
 
@@ -58,10 +58,11 @@ def test_a_fraction_which_triton_cannot_hand_on_is_refused():
 
 def test_an_unknown_router_parameter_is_refused_with_the_nearest_and_the_known_ones():
     message = refusal(router_explian=True)
-    assert message.startswith("request parameters: expected only router_max_latency_ms, ")
-    assert message.endswith(
-        "router_report, found unknown key 'router_explian' (did you mean 'router_explain'?)"
+    assert message.startswith(
+        "request parameters: expected a known key, found 'router_explian' (did you mean 'router_explain'?); "
+        "use one of router_max_latency_ms, "
     )
+    assert message.endswith(", router_report")
 
 
 @pytest.mark.parametrize("value", [50, 50.0, "50"])
@@ -77,7 +78,9 @@ def test_a_deadline_is_a_number_or_its_text(value):
         ("router_max_power_w", "watts"),
     ],
 )
-@pytest.mark.parametrize("value", [0, -1, float("nan"), "nan", "inf", "soon", "50ms", "", True, None])
+@pytest.mark.parametrize(
+    "value", [0, -1, float("nan"), float("inf"), "nan", "inf", "soon", "50ms", "", True, None]
+)
 def test_a_number_that_is_not_above_zero_is_refused(key, unit, value):
     assert refusal(**{key: value}).startswith(
         f"request parameters: {key}: expected a number of {unit} above 0, found {shown(value)}"
@@ -117,6 +120,13 @@ def test_what_the_router_is_to_know_is_read_into_the_fields_of_its_context():
 )
 def test_an_unknown_name_is_refused_with_the_nearest(key, value, near):
     assert f"(did you mean '{near}'?)" in refusal(**{key: value})
+
+
+def test_half_a_character_is_refused():
+    assert refusal(router_sticky_key="\ud800") == (
+        r"request parameters: router_sticky_key: expected whole characters (\ud800 to \udfff alone are "
+        r"halves), found '\ud800'"
+    )
 
 
 @pytest.mark.parametrize("value", [1.5, True, "one"])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.router_model import RouterModel
+from router_backend.config.load import RouterSetup
+from router_backend.config.repository import Signature
 from router_backend.config.schema import RouterParameters
-from router_backend.config.signature import Signature
 from router_backend.core.choosing.decision import Execution
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -137,9 +137,9 @@ def test_a_full_disk_is_told_once_and_what_it_cost(warnings: list[str]) -> None:
     ]
 
 
-def router_model(trace_file: Path | None) -> RouterModel:
+def router_model(trace_file: Path | None) -> RouterSetup:
     parameters = RouterParameters(variants=(), trace_file=trace_file)
-    return RouterModel("m", Path(), parameters, (), Signature((), (), 0), None)
+    return RouterSetup("m", Path(), parameters, (), Signature((), (), 0), None)
 
 
 def test_a_router_that_is_not_told_to_keeps_no_trace(warnings: list[str]) -> None:

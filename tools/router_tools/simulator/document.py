@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from router_backend.config.load import decode_json, decode_text, load, read_bytes
 from router_backend.errors import ConfigurationError, Problem
+from router_backend.path_kind import decode_text, read_bytes
+from router_backend.typed_load import decode_json, load
 from router_tools.errors import ToolError
 from router_tools.simulator.json_position import line_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType, field
 
-from router_backend.config.load import given
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.typed_load import Section, given
 
 Name = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -32,7 +32,7 @@ MsByBatch = Annotated[Mapping[Number, Milliseconds], Meta(min_length=1)]
 Weights = Annotated[Mapping[Number, Annotated[float, Meta(gt=0, le=1e9)]], Meta(min_length=1)]
 
 
-class OneOf(Struct, frozen=True, kw_only=True):
+class OneOf(Section, frozen=True, kw_only=True):
     """An object that has exactly one of its fields.
 
     Raises:
@@ -47,7 +47,7 @@ class OneOf(Struct, frozen=True, kw_only=True):
             raise ConfigurationError(expected=expected, found=", ".join(said) or "none")
 
 
-class AffineFile(Struct, frozen=True, kw_only=True):
+class AffineFile(Section, frozen=True, kw_only=True):
     """base_ms + per_item_ms · batch, times cliff_factor for batches above cliff_above.
 
     Args:
@@ -73,7 +73,7 @@ class AffineFile(Struct, frozen=True, kw_only=True):
             )
 
 
-class RowFile(Struct, frozen=True, kw_only=True):
+class RowFile(Section, frozen=True, kw_only=True):
     """Published times for one sequence length.
 
     Args:
@@ -85,7 +85,7 @@ class RowFile(Struct, frozen=True, kw_only=True):
     sequence_length: Count | UnsetType = UNSET
 
 
-class TableFile(Struct, frozen=True, kw_only=True):
+class TableFile(Section, frozen=True, kw_only=True):
     """Published times: interpolated between the points, the last edge continued.
 
     Args:
@@ -111,7 +111,7 @@ class ServiceFile(OneOf, frozen=True, kw_only=True):
     table: TableFile | UnsetType = UNSET
 
 
-class BatchingFile(Struct, frozen=True, kw_only=True):
+class BatchingFile(Section, frozen=True, kw_only=True):
     """Triton's dynamic batcher: waiting requests become one execution.
 
     Args:
@@ -125,7 +125,7 @@ class BatchingFile(Struct, frozen=True, kw_only=True):
     preferred_batch_sizes: tuple[Count, ...] = ()
 
 
-class VariantFile(Struct, frozen=True, kw_only=True):
+class VariantFile(Section, frozen=True, kw_only=True):
     """A variant of a world.
 
     Args:
@@ -169,7 +169,7 @@ class VariantFile(Struct, frozen=True, kw_only=True):
             )
 
 
-class ProcessorFile(Struct, frozen=True, kw_only=True):
+class ProcessorFile(Section, frozen=True, kw_only=True):
     """A processor that several variants share.
 
     Args:
@@ -180,7 +180,7 @@ class ProcessorFile(Struct, frozen=True, kw_only=True):
     contention: NonNegative
 
 
-class PeriodFile(Struct, frozen=True, kw_only=True):
+class PeriodFile(Section, frozen=True, kw_only=True):
     """A part of a run in which something happens to a variant.
 
     Args:
@@ -222,7 +222,7 @@ class OutageFile(PeriodFile, frozen=True, kw_only=True):
     dead: bool = False
 
 
-class StallsFile(Struct, frozen=True, kw_only=True):
+class StallsFile(Section, frozen=True, kw_only=True):
     """A variant that stops for a moment at random times.
 
     Args:
@@ -236,7 +236,7 @@ class StallsFile(Struct, frozen=True, kw_only=True):
     mean_ms: Positive
 
 
-class WorldFile(Struct, frozen=True, kw_only=True):
+class WorldFile(Section, frozen=True, kw_only=True):
     """A world: the variants of one logical model, and what happens to them.
 
     Args:
@@ -279,11 +279,11 @@ class WorldFile(Struct, frozen=True, kw_only=True):
                     raise ConfigurationError(path=path, expected=expected, found=f"'{event.variant}'")
 
 
-class PoissonFile(Struct, frozen=True):
+class PoissonFile(Section, frozen=True):
     """Arrivals without memory."""
 
 
-class BurstyFile(Struct, frozen=True, kw_only=True):
+class BurstyFile(Section, frozen=True, kw_only=True):
     """Two states in turn, each for an exponential time, Poisson within each (MMPP-2).
 
     Args:
@@ -297,7 +297,7 @@ class BurstyFile(Struct, frozen=True, kw_only=True):
     mean_calm_s: Positive
 
 
-class RecordedFile(Struct, frozen=True, kw_only=True):
+class RecordedFile(Section, frozen=True, kw_only=True):
     """Arrivals and sizes of a trace, all of it at its own pace unless load or requests say otherwise.
 
     Args:
@@ -315,7 +315,7 @@ class ArrivalsFile(OneOf, frozen=True, kw_only=True):
     recorded: RecordedFile | UnsetType = UNSET
 
 
-class LogUniformFile(Struct, frozen=True, kw_only=True):
+class LogUniformFile(Section, frozen=True, kw_only=True):
     """P(b) = ln((b + 1)/b) / ln((to + 1)/from).
 
     Args:
@@ -348,7 +348,7 @@ class DeadlineFile(OneOf, frozen=True, kw_only=True):
     fixed_ms: Positive | UnsetType = UNSET
 
 
-class WorkloadFile(Struct, frozen=True, kw_only=True):
+class WorkloadFile(Section, frozen=True, kw_only=True):
     """A workload: which requests arrive when.
 
     Args:
@@ -412,7 +412,7 @@ Figure = Literal[
 ]
 
 
-class TargetFile(Struct, frozen=True, kw_only=True):
+class TargetFile(Section, frozen=True, kw_only=True):
     """What the mean over the seeds of a policy's figure must be; every bound that is given.
 
     Args:
@@ -435,7 +435,7 @@ class TargetFile(Struct, frozen=True, kw_only=True):
             raise ConfigurationError(path="least_of_all", expected="true, or to leave it out", found="false")
 
 
-class CaseFile(Struct, frozen=True, kw_only=True):
+class CaseFile(Section, frozen=True, kw_only=True):
     """A case of a suite.
 
     Args:
@@ -465,7 +465,7 @@ class CaseFile(Struct, frozen=True, kw_only=True):
     targets: tuple[TargetFile, ...] = ()
 
 
-class SuiteFile(Struct, frozen=True, kw_only=True):
+class SuiteFile(Section, frozen=True, kw_only=True):
     """A suite: cases that are compared together, and what they must show.
 
     Args:
@@ -489,7 +489,7 @@ class SuiteFile(Struct, frozen=True, kw_only=True):
                 raise ConfigurationError(path=path, expected="a unique name", found=f"'{name}' again")
 
 
-class TraceLine(Struct, frozen=True, kw_only=True):
+class TraceLine(Section, frozen=True, kw_only=True):
     """One line of a trace: a request that a router served.
 
     A trace is a file of such lines, in any order; the run begins with the earliest arrival.

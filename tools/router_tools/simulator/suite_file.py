@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from router_backend.config.load import given
+from router_backend.typed_load import given
 from router_tools.simulator.catalog import find
 from router_tools.simulator.comparison import Case
 from router_tools.simulator.document import Document, read_document

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from router_backend.config.load import decode_json, given, load
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.typed_load import decode_json, given, load
 from router_tools.errors import ToolError
 from router_tools.simulator.document import read_text
 from router_tools.simulator.schema import TraceLine

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from router_backend.config.load import given
+from router_backend.typed_load import given
 from router_tools.simulator.document import read_document
 from router_tools.simulator.recorded import recorded_workload
 from router_tools.simulator.schema import BatchSizesFile, WorkloadFile

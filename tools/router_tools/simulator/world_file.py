@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from router_backend.config.load import given
+from router_backend.typed_load import given
 from router_tools.simulator.document import read_document
 from router_tools.simulator.schema import BatchingFile, OutageFile, ServiceFile, VariantFile, WorldFile
 from router_tools.simulator.service_law import AffineServiceLaw, ServiceLaw, TableServiceLaw

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from router_backend.config.model_config import read_model_config
-from router_backend.config.router_model import RouterModel, read_router_model
+from router_backend.config.load import RouterSetup, read_router_setup
+from router_backend.config.repository import read_model_config
 from router_backend.core.records.variant import Device, Variant
 from router_tools.emulation.repository import write_repository
 from router_tools.errors import ToolError
@@ -16,11 +16,11 @@ from tests.unit.router_tools.simulator.builders import three_devices, variant
 ROUTERS = {"first": {"policy": "latency"}, "second": {"policy": "p2c", "worker_threads": "7"}}
 
 
-def read_router(folder: Path) -> RouterModel:
+def read_router(folder: Path) -> RouterSetup:
     config: dict[str, Any] = json_format.MessageToDict(
         read_model_config(folder), preserving_proto_field_name=True
     )
-    return read_router_model({"name": folder.name, **config}, folder.parent)
+    return read_router_setup({"name": folder.name, **config}, folder.parent)
 
 
 def test_the_repository_has_a_model_for_each_variant_and_router(tmp_path: Path) -> None:

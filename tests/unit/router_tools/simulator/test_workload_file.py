@@ -88,7 +88,7 @@ def test_a_recorded_workload_has_the_arrivals_and_sizes_of_its_trace(tmp_path: P
         ({"load": 0}, "line 6: load: expected a number above 0 and up to 1000, found 0"),
         (
             {"arrivals": {"uniform": {}}},
-            "line 3: arrivals: expected only poisson, bursty, recorded, found unknown key 'uniform'",
+            "line 3: arrivals: expected a known key, found 'uniform'; use one of poisson, bursty, recorded",
         ),
         (
             {"batch_sizes": {"log_uniform": {"from": 8, "to": 4}}},

@@ -85,9 +85,10 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"variants": [GPU | {"noise": 0.1}]},
-        "line 4: variants[0]: expected only name, device, service, source, concurrency, "
+        "line 4: variants[0]: expected a known key, found 'noise' (did you mean "
+        "'noise_sigma'?); use one of name, device, service, source, concurrency, "
         "told_concurrency, max_batch_size, noise_sigma, dynamic_batching, processor, "
-        "hidden_load, power_w, found unknown key 'noise' (did you mean 'noise_sigma'?)",
+        "hidden_load, power_w",
     ),
     (
         {"variants": [GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"one": 3}}]}}}]},

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from router_backend.config.router_model import read_router_model
+from router_backend.config.load import read_router_setup
 from router_backend.core.records.variant import Device
 from router_backend.core.settings import ModelSettings
 from router_backend.errors import ConfigurationError
@@ -28,7 +28,7 @@ def config_of(variants: str = "resnet50_gpu, resnet50_cpu", **more: Any) -> dict
 @pytest.mark.usefixtures("two_variants")
 class TestTwoVariants:
     def test_a_router_that_says_nothing_of_its_tensors_gets_them_from_its_variants(self, repository):
-        model = read_router_model(config_of(), repository)
+        model = read_router_setup(config_of(), repository)
         assert model.name == "resnet50"
         assert [(v.name, v.device, v.concurrency) for v in model.variants] == [
             ("resnet50_gpu", Device.GPU, 1),
@@ -42,7 +42,7 @@ class TestTwoVariants:
 
     def test_a_router_that_repeats_its_variants_tensors_is_accepted(self, repository):
         config = config_of(input=[IMAGE], output=[SCORES, DECISION], max_batch_size=16)
-        signature = read_router_model(config, repository).signature
+        signature = read_router_setup(config, repository).signature
         assert [tensor.name for tensor in signature.outputs] == ["scores"]
 
     def test_tensors_that_differ_from_the_variants_name_the_router_and_a_variant(self, repository):
@@ -50,11 +50,11 @@ class TestTwoVariants:
         with pytest.raises(
             ConfigurationError, match=r"models 'resnet50' and 'resnet50_gpu': input 'image': .*299"
         ):
-            read_router_model(config, repository)
+            read_router_setup(config, repository)
 
     def test_a_batch_beyond_every_variants_is_refused_with_the_largest(self, repository):
         with pytest.raises(ConfigurationError) as error:
-            read_router_model(config_of(max_batch_size=64), repository)
+            read_router_setup(config_of(max_batch_size=64), repository)
         message = str(error.value)
         assert message.startswith("model 'resnet50', config.pbtxt: max_batch_size: expected at most 32")
         assert "found 64" in message
@@ -63,17 +63,17 @@ class TestTwoVariants:
         config = config_of()
         config["parameters"]["polcy"] = {"string_value": "latency"}
         with pytest.raises(ConfigurationError, match=r"'polcy' \(did you mean 'policy'\?\)"):
-            read_router_model(config, repository)
+            read_router_setup(config, repository)
 
     def test_an_empty_parameter_is_refused_like_any_other_value(self, repository):
         config = config_of()
         config["parameters"]["policy"] = {}
         with pytest.raises(ConfigurationError, match=r"policy: expected one of .* found ''"):
-            read_router_model(config, repository)
+            read_router_setup(config, repository)
 
     def test_no_parameters_at_all_ask_for_the_variants(self, repository):
         with pytest.raises(ConfigurationError, match="expected the key 'variants'"):
-            read_router_model({"name": "resnet50"}, repository)
+            read_router_setup({"name": "resnet50"}, repository)
 
     def test_variants_that_disagree_are_named_both(self, repository, write_model):
         write_model(
@@ -85,13 +85,13 @@ class TestTwoVariants:
         with pytest.raises(
             ConfigurationError, match="models 'resnet50_gpu' and 'resnet50_int8': input 'image'"
         ):
-            read_router_model(config_of("resnet50_gpu,resnet50_int8"), repository)
+            read_router_setup(config_of("resnet50_gpu,resnet50_int8"), repository)
 
 
 def test_a_router_with_a_batch_before_variants_without_one_is_refused(repository, write_model):
     write_model("resnet50_gpu", GPU, max_batch_size=0)
     with pytest.raises(ConfigurationError, match="max_batch_size: expected both 0 or neither, found 8 and 0"):
-        read_router_model(config_of("resnet50_gpu", max_batch_size=8), repository)
+        read_router_setup(config_of("resnet50_gpu", max_batch_size=8), repository)
 
 
 @pytest.mark.usefixtures("two_variants")
@@ -104,23 +104,23 @@ class TestRoutingFile:
         return config
 
     def test_without_one_the_router_has_its_own_settings_alone(self, repository):
-        model = read_router_model(config_of(), repository)
+        model = read_router_setup(config_of(), repository)
         assert model.routing_file is None
         assert model.settings == ModelSettings()
 
     def test_a_path_is_from_the_routers_own_folder(self, repository):
         (repository / "routing.json").write_text(self.RULES)
-        model = read_router_model(self.routed("../routing.json"), repository)
+        model = read_router_setup(self.routed("../routing.json"), repository)
         assert model.routing_file.path == repository / "routing.json"
         assert model.settings == ModelSettings(max_latency_ms=50.0)
 
     def test_a_path_from_the_root_is_that(self, repository, tmp_path):
         (tmp_path / "rules.json").write_text(self.RULES)
-        model = read_router_model(self.routed(str(tmp_path / "rules.json")), repository)
+        model = read_router_setup(self.routed(str(tmp_path / "rules.json")), repository)
         assert model.settings.max_latency_ms == 50.0
 
     def test_that_is_wrong_is_refused_with_its_place(self, repository):
         (repository / "routing.json").write_text("[]")
         with pytest.raises(ConfigurationError) as error:
-            read_router_model(self.routed("../routing.json"), repository)
+            read_router_setup(self.routed("../routing.json"), repository)
         assert str(error.value).startswith(f"{repository}/routing.json: expected an object with")
