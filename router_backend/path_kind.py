@@ -1,4 +1,4 @@
-"""What stands at a path: only regular files are read, since a device or a pipe may have no end."""
+"""The kind of file at a path: only regular files are read, since a device or a pipe may have no end."""
 
 import stat
 from pathlib import Path
@@ -8,12 +8,12 @@ FOLDER = "a folder"
 
 
 def path_kind(path: Path) -> str:
-    """What there is, in words for a message.
+    """Return the kind of file at a path, in words for a message.
 
-    Unlike `Path.is_file` it raises nothing, not for a path that is too long either.
+    Unlike `Path.is_file`, it never raises, even if the path is too long.
 
     Returns:
-        `REGULAR_FILE`, `FOLDER`, what else it is, or why that cannot be told.
+        `REGULAR_FILE`, `FOLDER`, another kind, or why the kind is unknown.
     """
     try:
         mode = path.stat().st_mode

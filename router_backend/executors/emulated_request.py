@@ -1,4 +1,4 @@
-"""What a request may ask of an emulated device: how long it is to take, or that it is to fail."""
+"""The request parameter that sets the service time of an emulated device, or makes it fail."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from router_backend.errors import ConfigurationError, InvalidRequestError, Route
 from router_backend.executors.emulated_settings import Ms
 
 REQUEST_PARAMETER = "emulated_service_ms"
-"""Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""
+"""A JSON object from variant to ms or null, as text, because Triton does not forward fractions."""
 
 
 class _Time(Struct, frozen=True):
-    """What a request says of one variant."""
+    """The value that a request sets for one variant."""
 
     ms: Ms | None
 
 
 class EmulatedFailureError(RouterError):
-    """The variant fails because the request says so."""
+    """The variant fails because the request asks for it."""
 
 
 def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
@@ -52,5 +52,5 @@ def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
             f"found {text!r}"
         ) from None
     if service_ms is None:
-        raise EmulatedFailureError(f"'{model_name}' failed, as the request asked")
+        raise EmulatedFailureError(f"'{model_name}' failed, because the request asks for it")
     return service_ms

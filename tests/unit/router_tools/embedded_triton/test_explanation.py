@@ -30,7 +30,7 @@ def test_an_end_without_a_known_cause_shows_the_signal_and_the_end_of_the_log() 
 
 def test_a_refused_argument_is_repeated() -> None:
     log = "/bin/tritonserver: unrecognized option '--nonsense'\nUsage: tritonserver [options]\n"
-    assert "(unrecognized option '--nonsense'): mend those after `--`" in str(
+    assert "(unrecognized option '--nonsense'): fix those after `--`" in str(
         explanation.ended_during_start(1, log)
     )
 
