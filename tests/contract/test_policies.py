@@ -87,7 +87,7 @@ def choices(
         yield picker.pick(candidates, request, rng), offered
 
 
-def test_every_policy_that_is_written_is_registered_under_its_name():
+def test_every_policy_is_registered_under_its_name():
     written = {
         policy
         for policy in (*classes_of(policies), *classes_of(baselines))
@@ -173,7 +173,7 @@ ENDS = st.lists(st.one_of(ANSWERS, OTHERS), max_size=30)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 class TestLearning:
     @given(ends=ENDS, figures=st.lists(FIGURES, min_size=len(NAMES), max_size=len(NAMES)))
-    def test_any_end_may_come_at_any_time_and_leaves_the_costs_finite(self, spelling, ends, figures):
+    def test_any_end_at_any_time_leaves_the_costs_finite(self, spelling, ends, figures):
         """Also one of a variant that this policy never picked: another one had routed it before."""
         policy, rng = create_policy(spelling), random.Random(0)
         picker, candidates = Picker(policy), candidates_of(figures)
@@ -235,7 +235,7 @@ class TestInTheRouter:
         return router, made
 
     @pytest.mark.parametrize("seed", range(3))
-    def test_a_rough_run_leaves_nothing_in_flight_and_every_number_sound(self, spelling, seed):
+    def test_a_run_with_failures_leaves_nothing_in_flight_and_valid_numbers(self, spelling, seed):
         router, made = self.run(spelling, seed)
         assert len(made) > 200
         for name in NAMES:

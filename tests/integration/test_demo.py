@@ -46,7 +46,7 @@ def run(*options: str) -> str:
     return result.stdout
 
 
-def test_json_is_all_that_it_prints_if_that_is_wanted_and_has_every_batch_size_and_ready_variant() -> None:
+def test_with_json_it_prints_only_json_with_every_batch_size_and_ready_variant() -> None:
     (rows,) = json.loads(run("--json")).values()
     assert [row["batch_size"] for row in rows] == list(BATCH_SIZES)
     for row in rows:
@@ -55,7 +55,7 @@ def test_json_is_all_that_it_prints_if_that_is_wanted_and_has_every_batch_size_a
         assert row["variants_ms"].keys() == READY
 
 
-def test_else_it_shows_what_was_made_what_serves_the_figures_and_a_decision() -> None:
+def test_without_json_it_shows_models_variants_figures_and_a_decision() -> None:
     shown = run()
     parts = ("variants in", "UNAVAILABLE", "the routers do without it", "mean latency", '"reason_out"')
     places = [shown.find(part) for part in parts]

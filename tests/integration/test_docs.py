@@ -158,7 +158,9 @@ class TestShell:
             script = script.replace(f"localhost:{port}", address)
         return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout
 
-    def test_a_shell_example_ends_well_and_no_error_is_answered(self, site: Site, example: Example) -> None:
+    def test_a_shell_example_succeeds_without_an_error_in_any_answer(
+        self, site: Site, example: Example
+    ) -> None:
         assert '"error"' not in self.run(site, example)
 
     def test_afterwards_the_router_still_has_its_variants(

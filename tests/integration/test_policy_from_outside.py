@@ -45,7 +45,7 @@ def server(
         yield triton_server(repository.folder)
 
 
-def test_it_chooses_and_a_defect_in_what_it_learns_is_logged_and_costs_no_client_its_answer(
+def test_it_chooses_and_a_defect_in_its_learning_is_logged_and_fails_no_request(
     server: EmbeddedTriton,
 ) -> None:
     with closing(Client(server)) as client:

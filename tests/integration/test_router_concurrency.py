@@ -77,7 +77,7 @@ def test_a_fast_request_is_answered_before_the_slow_ones_that_came_first(client:
         np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(1))
 
 
-def test_what_exceeds_the_limit_in_flight_is_refused_and_the_rest_is_answered(client: Client) -> None:
+def test_requests_above_the_limit_in_flight_are_refused_and_the_rest_is_answered(client: Client) -> None:
     calls = [client.submit("limited", items(1)) for _ in range(5)]
     done, others = wait([call.answer for call in calls], timeout=ANSWER_S, return_when=FIRST_COMPLETED)
     assert len(done) == 1
@@ -112,7 +112,7 @@ def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(cli
     client.expect_executions("gather_two", executed + asked_since + 1 + len([first, last]))
 
 
-def test_two_routers_of_a_server_keep_to_their_own_variants(client: Client) -> None:
+def test_two_routers_on_a_server_use_their_own_variants(client: Client) -> None:
     before = [client.executions(variant) for variant in ("double", "triple")]
     calls = [client.submit("left" if number % 2 else "right", items(number)) for number in range(40)]
     for number, call in enumerate(calls):
@@ -122,7 +122,7 @@ def test_two_routers_of_a_server_keep_to_their_own_variants(client: Client) -> N
         client.expect_executions(variant, count + 20)
 
 
-def test_after_all_that_nothing_keeps_the_server_from_ending(server: EmbeddedTriton) -> None:
+def test_after_these_tests_the_server_ends(server: EmbeddedTriton) -> None:
     server.stop()
     assert "Exit timeout expired" not in server.log_text()
     assert server.log_text().count("successfully unloaded") == server.log_text().count("successfully loaded")

@@ -46,7 +46,7 @@ def expect_slow_to_be_known_and_in_time(client: Client, router: str) -> None:
     until(known)
 
 
-def test_the_time_in_the_routers_queue_is_taken_off_the_models_deadline(client: Client) -> None:
+def test_time_in_the_routers_queue_reduces_the_models_deadline(client: Client) -> None:
     expect_slow_to_be_known_and_in_time(client, "queued")
     arrived = client.executions("queued")
     first = client.submit("queued", items(1), parameters={"router_allowed_variants": "queued_slow"})
@@ -57,7 +57,7 @@ def test_the_time_in_the_routers_queue_is_taken_off_the_models_deadline(client: 
     expect_slow_to_be_known_and_in_time(client, "queued")
 
 
-def test_the_time_of_a_failed_try_is_taken_off_the_models_deadline(client: Client) -> None:
+def test_the_time_of_a_failed_attempt_reduces_the_models_deadline(client: Client) -> None:
     expect_slow_to_be_known_and_in_time(client, "retried")
     decision = client.decision("retried", items(-1))
     assert [failed["variant"] for failed in decision["failed"]] == ["lame"]

@@ -114,7 +114,7 @@ def test_an_experiment_is_started_changed_read_and_stopped_while_the_server_runs
     assert (told["policy"], told["experiment"], told["arm"]) == ("latency", None, None)
 
 
-def test_a_request_that_names_a_policy_takes_no_part(client: Client) -> None:
+def test_a_request_that_names_a_policy_is_in_no_experiment(client: Client) -> None:
     parameters = {"router_policy": "static:double", "router_sticky_key": treated(0.25)[0]}
     answer = client.ask("scale", items(1), parameters=parameters)
     assert int(answer.as_numpy("OUTPUT")[0, 0]) == 2

@@ -84,7 +84,7 @@ def test_a_variant_that_becomes_ready_later_is_used_without_a_reload_of_the_rout
     np.testing.assert_array_equal(client.output("patient", items(5)), items(5))
 
 
-def test_a_variant_that_is_unloaded_is_left_out_and_used_again_when_it_is_back(
+def test_a_variant_that_is_unloaded_is_used_again_once_it_is_back(
     server: EmbeddedTriton, client: Client
 ) -> None:
     until(lambda: client.decision("either", items(1))["variant"] == "fast")

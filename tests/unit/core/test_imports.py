@@ -47,12 +47,12 @@ def test_the_core_needs_no(package, imported):
     assert package not in imported["loaded"]
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_exists():
     assert [name for name in router_backend.__all__ if not hasattr(router_backend, name)] == []
     assert not hasattr(router_backend, "ModelRuoter")
 
 
-def test_the_core_brings_nothing_but_the_standard_library_and_the_errors(imported):
+def test_the_core_imports_only_the_standard_library_and_the_errors(imported):
     own = {name for name in imported["loaded"] if name.partition(".")[0] == "router_backend"}
     others = {name.partition(".")[0] for name in imported["loaded"]} - {"router_backend", "__main__"}
     assert others <= sys.stdlib_module_names

@@ -22,7 +22,7 @@ def answer(router: ModelRouter, latency_ms: float) -> float:
     return decision.expected_latency_ms
 
 
-def test_without_profiling_what_is_predicted_stays_as_it_is(router):
+def test_without_profiling_predictions_do_not_change(router):
     before = answer(router, 4.0)
     router.configure(lambda _: ModelSettings(profiling=False))
     predictions = [answer(router, 400.0) for _ in range(5)]
@@ -31,7 +31,7 @@ def test_without_profiling_what_is_predicted_stays_as_it_is(router):
     assert router.get_metrics().get_model_metrics("m").total_requests == 7
 
 
-def test_when_profiling_is_on_again_it_is_learned_from(router):
+def test_when_profiling_is_enabled_again_answers_are_learned_from(router):
     router.configure(lambda _: ModelSettings(profiling=False))
     before = answer(router, 400.0)
     router.configure(lambda _: ModelSettings(profiling=True))

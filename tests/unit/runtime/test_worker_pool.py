@@ -52,7 +52,7 @@ def test_one_thread_works_in_the_order_of_arrival():
     assert done == list(range(50))
 
 
-def test_as_many_items_are_under_way_as_there_are_threads():
+def test_as_many_items_run_at_once_as_there_are_threads():
     with gated_pool(threads=3, max_in_flight=10) as (pool, gate):
         for item in range(4):
             pool.submit(item)
@@ -86,7 +86,7 @@ def test_a_finished_item_makes_room_for_another():
             pool.submit(3)
 
 
-def test_drain_finishes_what_is_inside_and_ends_the_threads():
+def test_drain_finishes_all_items_and_ends_the_threads():
     before = set(threading.enumerate())
     gate = Gate()
     pool = WorkerPool(gate, threads=2, max_in_flight=10)

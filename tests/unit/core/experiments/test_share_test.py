@@ -63,12 +63,12 @@ def test_it_gives_up_once_the_mean_likelihood_ratio_reaches_the_inverse_of_alpha
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_where_all_get_one_arm_nothing_is_learned(share):
+def test_if_all_get_one_arm_nothing_is_learned(share):
     test = ShareTest(ratio=1.5, alpha=0.05)
     assert not any(test.update(share == 1.0, share) for _ in range(1000))
 
 
-def test_it_tells_how_many_of_the_events_were_the_treatments():
+def test_it_reports_how_many_events_were_the_treatments():
     test = ShareTest(ratio=1.5, alpha=0.05)
     for treated in (True, False, True, False, True):
         test.update(treated, 0.5)

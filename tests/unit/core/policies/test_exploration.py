@@ -44,13 +44,13 @@ def test_the_budget_holds_five_latencies_at_most():
         assert (budget.probe([best, other], best) is other) is affordable
 
 
-def test_what_looked_hopeless_once_is_tried_again_in_the_end():
+def test_a_candidate_that_once_looked_hopeless_is_eventually_tried_again():
     """A first call that took 180 ms, beside a variant of 20 ms: 160 ms are saved in 2,667 requests."""
     hopeless = candidate("hopeless", 180.0, relative_sd=0.6)
     assert probes(ExplorationBudget(), candidate("best", 20.0), hopeless, 3000) == [2667]
 
 
-def test_a_candidate_that_two_deviations_would_not_make_the_best_is_not_worth_it():
+def test_a_candidate_that_two_deviations_would_not_make_the_best_is_not_tried():
     other = candidate("other", 10.45, relative_sd=0.02)
     assert probes(ExplorationBudget(), candidate("best", 10.0), other, 200) == []
 
@@ -71,7 +71,7 @@ def test_a_probe_does_not_undo_what_the_policy_added_to_the_latency():
     assert probes(ExplorationBudget(), candidate("best", 12.0), other, 1000) == []
 
 
-def test_what_probes_lose_stays_a_small_share_of_all_latency():
+def test_probes_cost_a_small_share_of_all_latency():
     """The other looks 5 % slower and is: its probes cost their excess, and nothing is ever learned."""
     best, other = candidate("best", 10.0), candidate("other", 10.5, relative_sd=0.2)
     count = len(probes(ExplorationBudget(), best, other, 10_000))

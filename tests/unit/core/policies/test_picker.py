@@ -100,7 +100,7 @@ class TestDraws:
         }
         assert stated == pytest.approx({"a": 0.75, "b": 0.25})
 
-    def test_what_is_drawn_is_no_probe(self):
+    def test_a_drawn_candidate_is_not_a_probe(self):
         picker, rng = Picker(Drawing()), random.Random(0)
         assert not any(picker.pick(uncertain_pair(), request_of(), rng)[2] for _ in range(200))
 
@@ -118,7 +118,7 @@ class TestProbes:
         pair = uncertain_pair()
         assert all(picker.pick(pair, request_of(), rng) == (pair[0], 1.0, False) for _ in range(1000))
 
-    def test_a_policy_that_explores_probes_when_the_requests_before_it_have_paid(self):
+    def test_a_policy_that_explores_probes_once_earlier_requests_have_paid_for_it(self):
         """An excess of 0.5 ms needs 17 requests of 10 ms, 0.03 ms each."""
         picker, rng = Picker(Exploring()), random.Random(0)
         pair = uncertain_pair()

@@ -66,7 +66,7 @@ def test_of_two_variants_measured_alike_the_adaptive_policy_prefers_the_one_with
     assert found["heavy"] < 0.9
 
 
-def test_the_work_alone_decides_in_proportion_where_it_alone_has_a_weight() -> None:
+def test_with_a_weight_on_work_alone_the_cost_is_proportional_to_it() -> None:
     names = ("latency", "resource", "quantization", "dynamic_shape", "history")
     weights = {f"{name}_weight": "0" for name in names} | {"complexity_weight": "1"}
     settings = ModelSettings(policy="adaptive", policy_parameters=weights)

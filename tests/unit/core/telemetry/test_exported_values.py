@@ -51,7 +51,7 @@ def test_a_service_time_that_changed_is_exported_as_a_drift_alarm(router: ModelR
     assert exported(router)["model_router_drift_alarms_total"] == alarms
 
 
-def test_the_utilization_of_a_variant_that_served_lately_is_exported(router: ModelRouter) -> None:
+def test_the_utilization_of_a_variant_that_served_recently_is_exported(router: ModelRouter) -> None:
     utilization = router.get_metrics().get_model_metrics("m").variants["m_gpu"].utilization
     assert 0.1 < utilization < 0.5
     assert exported(router)["model_router_utilization_ratio"] == pytest.approx(utilization, rel=0.01)

@@ -25,13 +25,13 @@ def test_a_name_keeps_to_the_rules(metric: Metric) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_a_unit_is_a_base_unit_and_stands_at_the_end_of_the_name(metric: Metric) -> None:
+def test_a_unit_is_a_base_unit_at_the_end_of_the_name(metric: Metric) -> None:
     name = metric.name.removesuffix("_total")
     units = [unit for unit in BASE_UNITS if name.endswith(f"_{unit}")]
     assert units == ([metric.unit] if metric.unit else [])
 
 
-def test_no_name_stands_twice() -> None:
+def test_every_name_is_unique() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS)
 
 
