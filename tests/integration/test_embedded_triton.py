@@ -125,7 +125,7 @@ def test_with_exit_on_error_a_failed_model_ends_the_start_and_the_log_stays_read
 ) -> None:
     before = own_regions()
     server = EmbeddedTriton(repository, exit_on_error=True)
-    with pytest.raises(ToolError, match=f"model 'broken' failed to load: {BROKEN_REASON}. Mend"), server:
+    with pytest.raises(ToolError, match=f"model 'broken' failed to load: {BROKEN_REASON}. Fix"), server:
         pass
     assert session_members(server.pid) == []
     assert own_regions() == before
