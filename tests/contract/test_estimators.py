@@ -136,7 +136,7 @@ class TestLatencyModel:
         for observation in stream:
             model.update(*observation)
         before = model.predict(size), model.relative_variance(now_s), model.known
-        # Of the valid times, those of a thousand times the prediction are rejected as well.
+        # Valid times of a thousand times the prediction are also rejected.
         rejected = model.rejected
         assert not model.update(size, bad_ms, now_s)
         assert (model.predict(size), model.relative_variance(now_s), model.known) == before

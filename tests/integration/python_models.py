@@ -1,4 +1,4 @@
-"""The smallest models that Triton's Python backend serves, for tests of the server itself."""
+"""Minimal models of Triton's Python backend, for tests of the server itself."""
 
 from pathlib import Path
 

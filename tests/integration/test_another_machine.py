@@ -20,7 +20,7 @@ NOBODY = "127.0.0.1:1"
 
 @dataclass
 class Site:
-    """A server with a router, and the one that a variant of it forwards to."""
+    """A server with a router, and the server that one of its variants forwards to."""
 
     client: Client
     server: EmbeddedTriton
@@ -29,7 +29,7 @@ class Site:
 
 
 def add_forwarding(folder: Path, url: str) -> None:
-    """Write the page's model, with the address of the other server."""
+    """Write the model of the page, with the address of the other server."""
     (config,) = examples("protobuf remote")
     (code,) = examples("python remote")
     assert config.document == code.document == REMOTE

@@ -1,4 +1,4 @@
-"""`model-router demo` does what its name says, from the models to the figures."""
+"""`model-router demo`, from the models to the figures."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def the_small_network_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def installed_files() -> dict[Path, int]:
-    """When each file of the installed packages was written; Python's own cache aside."""
+    """Return when each file of the installed packages was written, without Python's cache."""
     folders = [Path(str(package.__file__)).parent for package in (router_backend, router_tools)]
     files = [file for folder in folders for file in folder.rglob("*") if file.parent.name != "__pycache__"]
     return {file: file.stat().st_mtime_ns for file in files if file.is_file()}

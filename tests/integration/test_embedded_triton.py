@@ -1,4 +1,4 @@
-"""A real server out of the wheel starts, answers, explains itself and leaves nothing behind."""
+"""A real server from the wheel starts, answers, reports errors and leaves nothing behind."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def servers(triton_server: Callable[..., EmbeddedTriton], repository: Path) -> l
 
 
 def own_regions() -> list[Path]:
-    """The shared memory of all servers that this process has started."""
+    """Return the shared memory of all servers that this process has started."""
     return find_regions(f"model_router_{os.getpid()}_")
 
 
@@ -237,7 +237,7 @@ def add_routed(repository: Path) -> None:
 
 
 def ask_sleeper(grpc_url: str) -> None:
-    """Ask for something that takes longer than the server lives."""
+    """Send a request that takes longer than the server runs."""
     tensor = tritonclient.grpc.InferInput("IN", [1], "FP32")
     tensor.set_data_from_numpy(np.zeros(1, dtype=np.float32))
     with (

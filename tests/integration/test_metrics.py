@@ -1,4 +1,4 @@
-"""The router's metrics in Triton's own endpoint: right, whatever happens to requests and routers."""
+"""The router's metrics in Triton's endpoint are correct, also after failures and reloads."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from tests.integration.model_repository import ModelRepository
 pytestmark = pytest.mark.integration
 
 REQUESTS = "model_router_requests_total"
-SOON = "50"  # ms: the tests wait for what is written at that interval
+SOON = "50"  # ms: the tests wait for values that are written at this interval
 TWO_INSTANCES = "instance_group [{ kind: KIND_CPU count: 2 }]"
 
 
@@ -52,13 +52,13 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
 
 
 class Scrape:
-    """What the metrics endpoint shows now."""
+    """The metrics of the endpoint."""
 
     def __init__(self, server: EmbeddedTriton) -> None:
         self.text = urllib3.request("GET", server.metrics_url).data.decode()
 
     def total(self, name: str, **labels: str) -> float:
-        """The sum of a metric's series that have these labels."""
+        """Return the sum of the series of a metric that have these labels."""
         return sum(
             sample.value
             for family in text_string_to_metric_families(self.text)
@@ -68,7 +68,7 @@ class Scrape:
 
 
 def expect(server: EmbeddedTriton, value: float, name: str, **labels: str) -> None:
-    """The sum becomes a value, and stays it until the next interval is over."""
+    """Check that the sum becomes a value, and keeps it until the next interval is over."""
     until(lambda: Scrape(server).total(name, **labels) == value)
 
 
@@ -172,7 +172,7 @@ def test_counters_continue_when_a_router_is_loaded_again(
     for number in range(3):
         client.ask("reloaded", items(1))
         repository.router("reloaded", "fast", metrics_interval_ms=SOON, max_in_flight=100 + number)
-        client.grpc.load_model("reloaded")  # the old instance hands on what is left before it goes
+        client.grpc.load_model("reloaded")  # the old instance writes its last counts before it ends
         expect(server, before + number + 1, REQUESTS, model="reloaded", outcome="success")
     until(lambda: Scrape(server).total("model_router_variant_ready", model="reloaded") == 1.0)
 

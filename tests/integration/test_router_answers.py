@@ -1,4 +1,4 @@
-"""A router answers as its variants do, whatever the protocol, the batch and the form it is written in."""
+"""A router answers as its variants do, by both protocols, for any batch and in both forms."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing

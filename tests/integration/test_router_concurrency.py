@@ -1,7 +1,7 @@
-"""Requests of one router do not wait for each other, up to its limits, nor for those of another router.
+"""Requests do not wait for other requests of the same router, up to its limits, or of another one.
 
-No test measures time: a `gathering` variant holds requests with a positive value until it has as many as it
-wants, so what is answered, and in which order, shows what was in flight together.
+No test measures time: a `gathering` variant holds requests with a positive value until it has enough of them,
+so the order of answers shows which requests were in flight together.
 """
 
 import json
@@ -35,7 +35,7 @@ def server(
     repository.variant("gather_two", "gathering", gather=2)
     repository.variant("double", "scaling", factor=2)
     repository.variant("triple", "scaling", factor=3)
-    only_clients: dict[str, Any] = {"warmup_batch_sizes": "none"}  # the tests count what is executed
+    only_clients: dict[str, Any] = {"warmup_batch_sizes": "none"}  # the tests count executions
     repository.router("crowded", "gather_crowd", worker_threads=THREADS, **only_clients)
     repository.router("mixed", "gather_nine", **only_clients)
     repository.router("limited", "gather_five", max_in_flight=4, **only_clients)
@@ -45,7 +45,7 @@ def server(
     limits = {"backend_limits": {"cpu": {"max_in_flight": 1}}}
     (repository.folder / "one_place.json").write_text(json.dumps(limits))
     repository.router("turnstile", "double", routing_config="../one_place.json", **only_clients)
-    # The server carries calls between models by threads of its own, of which it has 32 for each instance.
+    # The server forwards calls between models in its own threads, 32 for each instance.
     settings = {"python": {"thread-pool-size": THREADS}}
     return triton_server(repository.folder, backend_settings=settings)
 
@@ -103,7 +103,7 @@ def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(cli
     canceled.cancel()
     with pytest.raises(InferenceServerException, match="CANCELLED"):
         canceled.answer.result(ANSWER_S)
-    asked_since = 100  # the server hears of the cancellation before or soon after the first of these
+    asked_since = 100  # the server gets the cancellation before or soon after the first of these
     for _ in range(asked_since):
         client.ask("gather_two", items(0))
     client.ask("gather_two", items(1))

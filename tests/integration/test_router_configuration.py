@@ -1,4 +1,4 @@
-"""A router's configuration is completed from its variants, or refused while other models go on serving."""
+"""A router's configuration is completed from its variants, or refused while other models keep serving."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing

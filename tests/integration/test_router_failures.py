@@ -1,4 +1,4 @@
-"""A client sees an error only when no variant could answer, and then it sees why."""
+"""A client gets an error only if no variant can answer, and the error says why."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -51,7 +51,7 @@ def server(
     for name in MISLEADING:
         repository.router(f"only_{name}", name)
     repository.router("steady", "double")
-    # Triton does not get done with unloading a model whose process has died: when it ends, it waits 30 s.
+    # Triton never finishes unloading a model whose process has died: when it ends, it waits 30 s.
     return triton_server(repository.folder, extra_arguments=["--exit-timeout-secs=1"])
 
 

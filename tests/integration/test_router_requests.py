@@ -1,4 +1,4 @@
-"""What came with a request reaches the variant; what was meant for the router stays there and is obeyed."""
+"""The parts of a request are forwarded to the variant, except for parameters of the router."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
 
 
 def received(answer: triton_grpc.InferResult) -> dict[str, Any]:
-    """What the variant says that it received."""
+    """Return what the variant received, as it reports it."""
     record: dict[str, Any] = json.loads(answer.as_numpy("RECEIVED").flat[0])
     return record
 

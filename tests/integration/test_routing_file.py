@@ -1,4 +1,4 @@
-"""Several routers follow one routing configuration, and its changes, while they serve."""
+"""Several routers apply one routing configuration, and its changes, while they serve."""
 
 import json
 import re
@@ -24,12 +24,12 @@ RELOADS = r'model_router_config_reloads_total\{{model="{model}",outcome="{outcom
 
 
 def rule(pattern: str, variant: str, **more: Any) -> dict[str, Any]:
-    """A rule by which requests go to one variant."""
+    """Return a rule that sends requests to one variant."""
     return {"model_name_pattern": pattern, "policy": {"name": f"static:{variant}"}, **more}
 
 
 def routing(*rules: dict[str, Any], **more: Any) -> str:
-    """The text of a routing configuration."""
+    """Return the text of a routing configuration."""
     return json.dumps({"routing_rules": rules, **more})
 
 
@@ -42,22 +42,22 @@ class Site:
     log_file: Path
 
     def write(self, name: str, text: str) -> None:
-        """Put another routing configuration in the place of one, at once."""
+        """Replace the routing configuration atomically."""
         (self.repository / "new").write_text(text)
         (self.repository / "new").rename(self.repository / name)
 
     def reloads(self, model: str, outcome: str) -> int:
-        """How many changes a router has counted, as Triton's metrics show it."""
+        """Return how many changes a router has counted, from Triton's metrics."""
         counted = re.search(RELOADS.format(model=model, outcome=outcome), metrics_of(self))
         return 0 if counted is None else int(counted[1])
 
     def log_lines(self, text: str) -> list[str]:
-        """The lines of the server's log that hold a text."""
+        """Return the lines of the server's log that contain a text."""
         return [line for line in self.log_file.read_text().splitlines() if text in line]
 
 
 def metrics_of(site: Site) -> str:
-    """Triton's metrics."""
+    """Return Triton's metrics."""
     with urllib.request.urlopen(site.server.metrics_url) as page:
         return page.read().decode()
 
@@ -84,7 +84,7 @@ def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.
         repository.router(name, VARIANTS, routing_config="../shared.json")
     repository.router("resnet_own", VARIANTS, routing_config="../shared.json", policy="static:triple")
     repository.ensemble("pipeline", step="resnet50")
-    for number, variant in enumerate(("double", "triple")):  # as Kubernetes lays a ConfigMap out
+    for number, variant in enumerate(("double", "triple")):  # as Kubernetes mounts a ConfigMap
         version = repository.folder.parent / f"version_{number}"
         version.mkdir()
         (version / "routing.json").write_text(routing(rule("linked", variant)))
@@ -104,7 +104,7 @@ def client(site: Site) -> Iterator[Client]:
 
 
 def factor(client: Client, model: str) -> int:
-    """Which variant answers: 2 or 3."""
+    """Return which variant answers: 2 or 3."""
     return int(client.output(model, items(1))[0, 0])
 
 

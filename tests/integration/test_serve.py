@@ -1,4 +1,4 @@
-"""`model-router serve` serves until it is told to stop, and its exit status says what happened."""
+"""`model-router serve` runs until SIGINT or SIGTERM, and its exit status says what happened."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """Where the command puts its temporary files."""
+    """The folder of the temporary files of the command."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     return folder
@@ -54,7 +54,7 @@ def serving(repository: Path, temporary: Path, *options: str) -> Iterator[subpro
 
 
 def end_all(process: subprocess.Popen[str]) -> None:
-    """Whatever a failed test has left running must not outlive it."""
+    """End the processes that a failed test has left running."""
     if process.poll() is None:
         for member in [*children(process), process]:
             member.kill()

@@ -59,7 +59,7 @@ def server(triton_server: Callable[..., EmbeddedTriton], folder: Path) -> Embedd
 
 @pytest.fixture(scope="module")
 def decisions(server: EmbeddedTriton) -> list[dict[str, Any]]:
-    """What the router says of the requests of a run, the first of which fails at one variant."""
+    """The decisions of a run, whose first request fails at one variant."""
     with closing(Client(server)) as client:
         failing = told(gpu_emulated=None, ane_emulated=None, cpu_emulated=5.0)
         answers = [client.ask("recorded", items(1), parameters=failing)]

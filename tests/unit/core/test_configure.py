@@ -12,7 +12,7 @@ NAMES = ("first", "second")
 
 @pytest.fixture
 def router() -> ModelRouter:
-    """Two models with the same two variants, which decide by the defaults."""
+    """Return two models with the same two variants and default settings."""
     router = ModelRouter(clock=lambda: 0.0)
     for name in NAMES:
         router.register_model(name, variants=[GPU, CPU])

@@ -1,4 +1,4 @@
-"""The rules of `Dispatch`, without a server: the test forwards, the clock and chance are its own."""
+"""The rules of `Dispatch`, without a server: the test forwards and sets the clock."""
 
 import gc
 import random
@@ -27,11 +27,11 @@ Ends = tuple[int, int, int]
 
 
 class DefectError(Exception):
-    """A defect in a policy that a user wrote."""
+    """A defect in a policy of a user."""
 
 
 class InOrder(Policy):
-    """Picks the first candidate, and keeps every execution that it observes."""
+    """Picks the first candidate, and keeps all executions that it observes."""
 
     name = "in_order"
 
@@ -63,11 +63,11 @@ class Host:
         return self.router.dispatch("m", RoutingContext(**context))
 
     def attempt(self, name: str, **context: object) -> Attempt:
-        """The only attempt of a request that allows this variant alone."""
+        """Return the only attempt of a request that allows only this variant."""
         return self.dispatch(allowed_variants=frozenset({name}), **context).next_attempt()
 
     def answer(self, attempt: Attempt, latency_ms: float) -> Execution | None:
-        """Let the time of an answer pass, and report it."""
+        """Advance the clock by the latency of an answer, and report it."""
         self.clock.now_s += latency_ms / 1e3
         return attempt.succeeded(latency_ms)
 
@@ -76,7 +76,7 @@ class Host:
 
     @property
     def ends(self) -> dict[str, Ends]:
-        """How the attempts at each variant ended that had any."""
+        """Return how the attempts at each variant ended, for variants with attempts."""
         variants = self.router.get_metrics().get_model_metrics("m").variants.values()
         counted = {each.variant: tuple(each.count(outcome) for outcome in Outcome) for each in variants}
         return {name: ends for name, ends in counted.items() if any(ends)}
@@ -408,7 +408,7 @@ class TestLaterReports:
 
 
 class TestDefectInPolicy:
-    """A policy that raises in `observe`: the error reaches the host, and everything else is in order."""
+    """A policy raises in `observe`: the error reaches the host, and everything else is done."""
 
     def test_at_an_answer_errors_before_it_still_count(self, host: Host):
         dispatch = host.dispatch()
@@ -481,7 +481,7 @@ class TestWarmup:
 
 
 class TestTwoOpenAttempts:
-    """As a host has that sends a request to a second variant when the first takes long."""
+    """A host may send a request to a second variant when the first takes long."""
 
     def test_the_first_answer_wins_and_the_other_ends_ignored(self, host: Host):
         dispatch = host.dispatch()

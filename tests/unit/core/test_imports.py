@@ -1,4 +1,4 @@
-"""The deciding part stands on the standard library alone."""
+"""The core needs only the standard library."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ print(json.dumps({{"core": names, "loaded": sorted(sys.modules)}}))
 
 @pytest.fixture(scope="module")
 def imported() -> dict[str, list[str]]:
-    """What every module of the core brings along, in an interpreter that has no packages at all."""
+    """Return what the modules of the core import, in an interpreter without packages."""
     script = IMPORT_ALL.format(repository=str(REPOSITORY), left_out=NEEDS_PROMETHEUS_CLIENT)
     command = [sys.executable, "-I", "-S", "-c", script]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

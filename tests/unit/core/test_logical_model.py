@@ -25,7 +25,7 @@ def only(*names: str) -> frozenset[str]:
 
 
 def fail(model: ClockedModel, name: str, fault: Fault, times: int, now_s: float = NOW_S) -> None:
-    """Let the variant fail so many requests in a row, at one moment."""
+    """Let the variant fail a number of requests in a row, at the same time."""
     decisions = [route(model, now_s, allowed_variants=only(name)) for _ in range(times)]
     for decision in decisions:
         model.record(decision, fault=fault)
@@ -363,7 +363,7 @@ class TestRecording:
             model.at(now_s + 0.0004).record(decision, latency_ms=0.4 if number < 3_000 else 0.2)
         state = model.state("a")
         assert len(model.policy.observed) == state.answers == 4_000
-        # All is known after half a second.
+        # All variants are known after half a second.
         assert state.profile.latency.predict(1.0) == pytest.approx(0.2, rel=0.01)
 
     @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from router_backend import Device, Fault, ModelRouter, ModelSettings, RoutingCon
 
 @pytest.fixture
 def router() -> ModelRouter:
-    """One model with one variant, which was measured once at 4 ms."""
+    """Return a model with one variant, which was measured once at 4 ms."""
     seconds = itertools.count()  # each reading of the clock is a second later
     router = ModelRouter(clock=lambda: float(next(seconds)))
     router.register_model("m", variants=[Variant("cpu", Device.CPU)])
@@ -16,7 +16,7 @@ def router() -> ModelRouter:
 
 
 def answer(router: ModelRouter, latency_ms: float) -> float:
-    """What was predicted for a request that is then answered."""
+    """Return the prediction for a request that is then answered."""
     decision = router.route_request("m", RoutingContext())
     router.record_execution(decision, latency_ms=latency_ms, memory_mb=100.0, power_w=10.0)
     return decision.expected_latency_ms

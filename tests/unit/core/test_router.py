@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def router(clock: Clock) -> ModelRouter:
-    """A router of one model, with a GPU and a CPU variant."""
+    """Return a router of one model, with a GPU and a CPU variant."""
     router = ModelRouter(clock=clock, rng=random.Random(0))
     router.register_model("resnet50", variants=[GPU, CPU])
     return router
@@ -41,7 +41,7 @@ def router(clock: Clock) -> ModelRouter:
 
 @pytest.fixture
 def eager_threads() -> Iterator[None]:
-    """Threads that take turns after every few instructions."""
+    """Switch between threads after every few instructions."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -49,7 +49,7 @@ def eager_threads() -> Iterator[None]:
 
 
 def serve(router: ModelRouter, clock: Clock, latency_ms: float, **context: object) -> RoutingDecision:
-    """Route a request, let it take its time, and record it."""
+    """Route a request, advance the clock by its latency, and record it."""
     decision = router.route_request("resnet50", RoutingContext(**context))
     clock.now_s += latency_ms / 1e3
     router.record_execution(decision, latency_ms=latency_ms)
@@ -57,7 +57,7 @@ def serve(router: ModelRouter, clock: Clock, latency_ms: float, **context: objec
 
 
 def best(router: ModelRouter, **context: object) -> str:
-    """The variant with the best score for such a request, whichever is picked, none being sent."""
+    """Return the variant with the best score for such a request, without sending it."""
     decision = router.route_request("resnet50", RoutingContext(**context))
     router.record_execution(decision)
     return max(decision.candidates, key=lambda candidate: candidate.score).variant
@@ -323,7 +323,7 @@ class TestFaults:
 
 
 def replay(seed: int, requests: int = 500) -> list[tuple[str, float, float, float, bool]]:
-    """A run with stated arrivals, sizes and service times, and chance for the router alone."""
+    """Return the decisions of a run with fixed arrivals, sizes and service times and a seeded router."""
     world, clock = random.Random(42), Clock(1000.0)
     router = ModelRouter(ModelSettings(), clock=clock, rng=random.Random(seed))
     router.register_model("resnet50", variants=[GPU, CPU])
@@ -357,7 +357,7 @@ def test_a_seeded_run_can_be_replayed_decision_by_decision():
 
 
 class Watchful(FirstOfAll):
-    """Counts how many threads ask it at once."""
+    """Counts how many threads call it at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -372,14 +372,14 @@ class Watchful(FirstOfAll):
 
 
 def in_eight_threads(work: Callable[[int], None]) -> None:
-    """Run the work in eight threads that start together; an error of one is the test's."""
+    """Run the work in eight threads that start together; raise their errors."""
     start, failures = threading.Barrier(8), []
 
     def guarded(number: int) -> None:
         start.wait()
         try:
             work(number)
-        except Exception as error:  # noqa: BLE001 - raised by the test's own thread, whatever it is
+        except Exception as error:  # noqa: BLE001 - raised again by the thread of the test
             failures.append(error)
 
     threads = [threading.Thread(target=guarded, args=(number,)) for number in range(8)]
@@ -425,7 +425,9 @@ def test_with_eight_threads_nothing_stays_in_flight_and_no_count_is_lost():
             del decision
 
     in_eight_threads(client)
-    router.record_execution(router.route_request("resnet50", RoutingContext()))  # takes the dropped ones back
+    router.record_execution(
+        router.route_request("resnet50", RoutingContext())
+    )  # frees the places of dropped decisions
     assert in_flight(router) == 0
     states = [router.model("resnet50").state(variant.name) for variant in (GPU, CPU)]
     expected = sum(_recorded(number, requests) for number in range(8))
@@ -434,7 +436,7 @@ def test_with_eight_threads_nothing_stays_in_flight_and_no_count_is_lost():
 
 
 def _recorded(number: int, requests: int) -> int:
-    """How many requests the client of this number records as answered."""
+    """Return how many requests the client of this number records as answered."""
     rng, count = random.Random(number), 0
     for _ in range(requests):
         rng.choice((1, 2, 8))

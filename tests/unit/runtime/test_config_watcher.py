@@ -16,14 +16,14 @@ VARIANTS = (Variant("gpu", Device.GPU), Variant("cpu", Device.CPU))
 
 
 def routing(variant: str) -> str:
-    """Rules by which the model `m` is served by one variant."""
+    """Return rules by which the model `m` is served by one variant."""
     return json.dumps(
         {"routing_rules": [{"model_name_pattern": "m", "policy": {"name": f"static:{variant}"}}]}
     )
 
 
 class Site:
-    """A router of the model `m` with a file of its own, and a watcher that looks when it is told to."""
+    """A router of the model `m` with its own file, and a watcher that checks when the test calls it."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "m").mkdir()
@@ -51,7 +51,7 @@ class Site:
 
     @property
     def reloads(self) -> tuple[int, int]:
-        """Changes that were taken up, and changes that were refused."""
+        """The number of changes that were applied, and of changes that were refused."""
         metrics = self.router.get_metrics().get_model_metrics("m")
         return metrics.counts.configs_accepted, metrics.counts.configs_refused
 
@@ -178,7 +178,7 @@ def test_a_file_that_is_back_is_applied_even_if_its_text_is_the_same(site: Site)
 
 
 def with_experiment(**more: object) -> str:
-    """A file with one experiment, which gives every request the CPU."""
+    """Return a file with an experiment that sends every request to the CPU."""
     arms = {"control": {"name": "static:gpu"}, "treatment": {"name": "static:cpu"}}
     return json.dumps({"experiments": [{"experiment_id": "v2", **arms, "fraction": 1, **more}]})
 

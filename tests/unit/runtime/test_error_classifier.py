@@ -16,7 +16,7 @@ DEAD = "Stub process 'a.b_0_0' is not healthy."
 
 
 def fault_of(message: str) -> Fault:
-    """How variant a.b failed, beside another one whose instances have a name of their own."""
+    """Return how variant a.b failed; another variant has named instances."""
     return ErrorClassifier({"a.b": [], "other": ["gang"]}).classify("a.b", message)
 
 

@@ -1,4 +1,4 @@
-"""What a client that asks why is answered."""
+"""The explanation of a decision for a client."""
 
 import random
 
@@ -11,7 +11,7 @@ from router_backend.runtime.explanation import explain
 
 @pytest.fixture
 def decision() -> RoutingDecision:
-    """One of two variants, drawn by lot; a third is not allowed."""
+    """Return a decision that was drawn between two variants; a third one is not allowed."""
     router = ModelRouter(ModelSettings(policy="random"), rng=random.Random(0))
     variants = [Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU), Variant("m_mps", Device.MPS)]
     router.register_model("m", variants=variants)

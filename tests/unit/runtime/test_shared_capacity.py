@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def holder(path: Path):
-    """A process that has three requests in flight on the GPU, until its input ends."""
+    """Start a process that has three requests in flight on the GPU, until its input ends."""
     command = [sys.executable, "-c", HOLD_THREE, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

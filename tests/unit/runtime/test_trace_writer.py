@@ -24,7 +24,7 @@ BATCH_OF_8 = RoutingContext(batch_size=8, elements=32)
 
 
 def answered(latency_ms: float, context: RoutingContext = BATCH_OF_8) -> Execution:
-    """How a request ended that was drawn for the GPU, with a probability of one half."""
+    """Return how a request ended that was sent to the GPU with a probability of one half."""
     router = ModelRouter(ModelSettings(policy="random"), rng=random.Random(0))
     router.register_model("m", variants=[Variant("m_cpu", Device.CPU), Variant("m_gpu", Device.GPU)])
     execution = router.dispatch("m", context).next_attempt().succeeded(latency_ms)

@@ -1,4 +1,4 @@
-"""What is found of variants in their folders, and what is stated of them."""
+"""Characteristics of variants, from their folders and their configuration."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.onnx_models import write_doubler
 def described(
     repository: Path, parameters: dict[str, str] | None = None, device: Device = Device.GPU
 ) -> tuple[Variant, list[str]]:
-    """The variant `m` with these parameters in its config.pbtxt, and what was warned of."""
+    """Return the variant `m` with these parameters in its config.pbtxt, and the warnings."""
     folder = repository / "m"
     folder.mkdir(exist_ok=True)
     entries = [
@@ -116,7 +116,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, key: str, value: str, message
 def test_the_analysis_excludes_no_variant_that_triton_has_loaded(tmp_path: Path) -> None:
     write_doubler(
         tmp_path / "m" / "1" / "model.onnx"
-    )  # its width is open, which a Neural Engine does not like
+    )  # its width is dynamic, which a Neural Engine does not support
     variant, _ = described(tmp_path, {"execution_provider": "CoreMLExecutionProvider"}, Device.NEURAL_ENGINE)
     assert fit(variant.characteristics, variant.device).reason_out is not None  # type: ignore[arg-type]
     assert variant.suitability.reason_out is None

@@ -11,7 +11,7 @@ PATIENCE_S = 30.0
 
 
 class Gate:
-    """Work that reports its start and ends when it is let through."""
+    """Work that reports its start and ends when the test releases it."""
 
     def __init__(self) -> None:
         self.started = threading.Semaphore(0)
@@ -80,7 +80,7 @@ def test_a_finished_item_makes_room_for_another():
         pool.submit(1)
         gate.wait_for_starts(1)
         gate.let_through(1)
-        gate.wait_for_starts(1)  # the thread has left item 0 behind
+        gate.wait_for_starts(1)  # the thread has finished item 0
         pool.submit(2)
         with pytest.raises(OverloadedError):
             pool.submit(3)

@@ -1,4 +1,4 @@
-"""Each filter with the reason that it gives, their order, and which variants are taken back."""
+"""Each filter with its reason, their order, and which variants are taken back."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def state_of(
     memory_mb: float | None = None,
     power_w: float | None = None,
 ) -> VariantState:
-    """Return the state of a variant that was measured to take this much, as predicted for a request."""
+    """Return the state of a variant with these measurements, predicted for a request."""
     variant = Variant(
         name,
         device,

@@ -59,7 +59,7 @@ class TestOptimism:
 
     @staticmethod
     def lowest_deadline_ms(taught: TaughtRouter) -> float:
-        """Return the time that the variant might need at best: one deviation less than predicted."""
+        """Return one standard deviation less than the predicted time."""
         latency = taught.model.state("a").profile.latency
         sd = min(latency.relative_variance(taught.now_s) ** 0.5, VariantState.MAX_DOUBT)
         return latency.predict(1.0) * (1.0 - sd)

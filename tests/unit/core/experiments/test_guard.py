@@ -1,4 +1,4 @@
-"""What counts as slow, and what as the treatment's share of the requests."""
+"""What counts as slow, and as the treatment's share of the requests."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from router_backend.core.experiments.share_test import ShareTest
 
 
 def control(*answers: tuple[int, float]) -> LatencyHistogram:
-    """So many answers of so many ms each."""
+    """Return a number of answers of the same latency."""
     histogram = LatencyHistogram()
     for count, latency_ms in answers:
         add(histogram, count, latency_ms)
@@ -22,7 +22,7 @@ def add(histogram: LatencyHistogram, count: int, latency_ms: float) -> None:
 
 
 def stop(guard: Guard, latency_ms: float) -> str | None:
-    """Why answers of the treatment that take so long stop it, each after nine fast ones of the control."""
+    """Return why answers of this latency stop the treatment, each after nine fast ones of the control."""
     for _ in range(50):
         for _ in range(9):
             assert guard.answered(False, 1.0, fraction=0.1) is None

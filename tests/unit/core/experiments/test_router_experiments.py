@@ -137,7 +137,7 @@ def test_failures_count_once_they_are_attributed_to_the_variant(router):
 
 
 def test_a_treatment_that_fails_is_stopped_and_the_control_continues():
-    # Time enough passes between requests for the variant that fails to be tried again.
+    # Enough time passes between requests that the failing variant is tried again.
     router = ModelRouter(clock=itertools.count(0.0, 2.0).__next__, rng=random.Random(0))
     router.register_model("resnet50", variants=VARIANTS)
     router.enable_ab_testing(*V2, 0.5)

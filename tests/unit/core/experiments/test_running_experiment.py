@@ -26,7 +26,7 @@ def running(name: str = "v2", fraction: float = 0.1, **settings: object) -> Runn
 
 
 def decision() -> RoutingDecision:
-    """A decision for variant a, at second 0."""
+    """Return a decision for variant a, at second 0."""
     router = ModelRouter(clock=lambda: 0.0)
     router.register_model("resnet50", variants=[Variant("a", Device.CPU)])
     return router.route_request("resnet50", RoutingContext())
@@ -55,7 +55,7 @@ def treated(each: RunningExperiment, now_s: float = 0.0) -> set[str]:
 
 
 def serve(each: RunningExperiment, seed: int, requests: int, *, slower: float = 1.0, failing: float = 0.01):
-    """Requests until the treatment is stopped: how many. The treatment is so much slower, fails so often."""
+    """Return the number of requests until the treatment, which is slower or fails, is stopped."""
     rng = random.Random(seed)
     for number in range(1, requests + 1):
         arm = each.arm_of(f"{seed}-{number}", 0.0, rng)
@@ -224,7 +224,7 @@ def test_a_policy_for_an_unknown_variant_is_refused():
 
 def test_another_rollout_keeps_what_the_guardrails_have_counted():
     def stopped_after(change_after: int) -> int:
-        """How many failures stop a treatment whose rollout is changed after some of them."""
+        """Return how many failures stop a treatment whose rollout is changed after some of them."""
         each = running(fraction=0.1)
         for failures in range(1, 50):
             answered(each.control, 10.0)

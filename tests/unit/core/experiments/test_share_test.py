@@ -8,7 +8,7 @@ RUNS = 400
 
 
 def stops(true_ratio: float, share: float, events: int) -> list[int]:
-    """After how many events tests of "at most 1.5 times as likely" at 5 % give up, of RUNS those that do."""
+    """Return after how many events those of RUNS tests of "at most 1.5 times as likely" that stop do so."""
     treated = share * true_ratio / (share * true_ratio + 1.0 - share)
     found = []
     for seed in range(RUNS):
@@ -40,7 +40,7 @@ def test_a_ratio_beyond_is_given_up_soon(true_ratio, soon):
 
 
 def mean_likelihood_ratio(ratio: float, share: float, treated: int, untreated: int) -> float:
-    """Of the alternatives, that events are 1.2 to 10 times as likely as allowed; by its definition."""
+    """Return the mean over the alternatives, 1.2 to 10 times as likely as allowed, by its definition."""
 
     def likelihood(times: float) -> float:
         weight = share * ratio * times

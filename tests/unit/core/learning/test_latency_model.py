@@ -165,7 +165,7 @@ def test_the_smallest_and_the_largest_valid_values_are_learned(size, service_ms)
 
 
 def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment():
-    """Size 16 has a cliff, and everything is slower lately: six times that is learned, not more."""
+    """Size 16 has a cliff and the level is above 1: at most six times that prediction is learned."""
 
     def slowed() -> LatencyModel:
         model = LatencyModel()
@@ -188,7 +188,7 @@ def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment(
 
 
 def test_the_prediction_is_the_law_times_factors_fitted_to_the_residuals():
-    """Backfitting, done here with the three estimators by hand."""
+    """Backfitting, computed here with the three estimators."""
     model, law, cliffs, level = LatencyModel(), AffineLaw(), BucketResidual(), LevelFilter()
     rng = random.Random(0)
     for i in range(60):

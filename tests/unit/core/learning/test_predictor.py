@@ -5,7 +5,7 @@ from router_backend.core.learning.predictor import variance_of, widened
 
 
 def test_a_law_of_one_exact_observation_has_a_variance_of_one_eighth():
-    """The quarter that it starts from, over what was seen and one more."""
+    """The initial quarter, divided by the number of observations plus one."""
     law = AffineLaw()
     law.update(4.0, 10.0)
     assert variance_of(law) == pytest.approx(0.25 / 2)

@@ -21,7 +21,7 @@ print(router.route_request("m", RoutingContext()).variant)
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with the page's policy: its file, its lines in the registry, its row in the table."""
+    """Return the project with the policy of the page: its file, registry lines and row of the table."""
     folder = tmp_path_factory.mktemp("project")
     copy_project(folder)
     (module,) = examples("python plugin")

@@ -1,4 +1,4 @@
-"""The policies for throughput, power and balance: what each prefers, and which settings it rejects."""
+"""The policies for throughput, power and balance: preferences and invalid settings."""
 
 import math
 import random
@@ -100,7 +100,7 @@ def test_throughput_keeps_a_busy_device_free_that_latency_would_use() -> None:
 
 
 def test_the_priced_work_of_saturated_devices_is_by_instance_and_weight() -> None:
-    """S / c · e^(0.3 · (W - least W) / mean service per instance) / weight."""
+    """S / c · e^(0.3 · (W - lowest W) / mean service per instance) / weight."""
     short = candidate("short", Device.GPU, 6.0, wait_ms=5.0, utilization=1.0, concurrency=2)
     long = candidate("long", Device.CPU, 30.0, wait_ms=20.0, utilization=1.0, weight=2.0)
     short.mean_service_ms, long.mean_service_ms = 10.0, 25.0
@@ -187,7 +187,7 @@ def test_power_costs_the_soonest_latency_times_the_energy_relative_to_the_lowest
 
 
 def probed(policy: str, *candidates: Candidate, deadline_ms: float | None = None) -> set[str]:
-    """The candidates that 300 requests of this kind probe."""
+    """Return the candidates that 300 such requests probe."""
     picker, rng = Picker(create_policy(policy)), random.Random(0)
     request = core_candidates.request_of(RoutingContext(max_latency_ms=deadline_ms))
     picks = [picker.pick(candidates, request, rng) for _ in range(300)]
@@ -195,7 +195,7 @@ def probed(policy: str, *candidates: Candidate, deadline_ms: float | None = None
 
 
 def uncertain_beside_best(utilization: float = 0.0) -> tuple[Candidate, Candidate]:
-    """One that is best, and one that might be better."""
+    """Return the best candidate, and one that might be better."""
     best = candidate("best", Device.GPU, 10.0, utilization=utilization, power_w=50.0)
     other = candidate("other", Device.GPU, 10.4, utilization=utilization, power_w=50.0, relative_sd=0.3)
     return best, other
@@ -216,7 +216,7 @@ def test_power_does_not_explore_where_the_request_would_be_late() -> None:
 
 
 def weights(**named: str) -> Policy:
-    """The adaptive policy with these weights alone."""
+    """Return the adaptive policy with only these weights."""
     return create_policy("adaptive", dict.fromkeys(AdaptiveRoutingPolicy.DEFAULT_WEIGHTS, "0") | named)
 
 
@@ -281,13 +281,13 @@ def test_the_balance_is_divided_by_the_weight() -> None:
 def test_the_balance_shifts_with_the_weights() -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
     quick = candidate("quick", Device.GPU, 4.0, power_w=40.0)
-    # Against the quick one, the thrifty one takes 100 % more latency and 60 % less energy.
+    # Compared with the quick one, the thrifty one has 100 % more latency and takes 60 % less energy.
     assert pick(weights(latency_weight="1", resource_weight="1.6"), [quick, thrifty]) == "quick"
     assert pick(weights(latency_weight="1", resource_weight="1.8"), [quick, thrifty]) == "thrifty"
 
 
 def test_large_requests_weigh_more_than_small_ones() -> None:
-    """The small one's three times the latency is little beside the mean; so is its energy."""
+    """For the small request, three times the latency is little compared with the mean; so is its energy."""
 
     def both(share: float) -> list[Candidate]:
         return [

@@ -23,7 +23,7 @@ def test_an_idle_candidate_costs_its_wait_and_service():
 
 
 def priced(u: float, mean_u: float, *, wait_ms: float, mean_ms: float, concurrency: int = 1) -> float:
-    """The cost of 9 ms of service by the formula in the docstring of `CongestionPrice`."""
+    """Return the cost of 9 ms of service by the formula in the docstring of `CongestionPrice`."""
     r = mean_u / (1 - mean_u)
     share = ETA * u / ((1 - u) * concurrency)
     share += r * SIGMA * wait_ms / (wait_ms + 2 * mean_ms)
@@ -34,7 +34,7 @@ def priced(u: float, mean_u: float, *, wait_ms: float, mean_ms: float, concurren
 @pytest.mark.parametrize("concurrency", [1, 2, 4])
 @pytest.mark.parametrize("u", [0.1, 0.5, 0.75, 0.9])
 def test_beside_idle_variants_congestion_has_a_price_on_the_service_per_instance(u, concurrency):
-    """Of a thousand candidates one is busy, so r is next to nothing."""
+    """One of a thousand candidates is busy, so r is close to 0."""
     busy = candidate_of("busy", 9.0, utilization=u, concurrency=concurrency)
     choose(busy, *(candidate_of(f"idle {number}", 99.0) for number in range(999)))
     assert busy.cost == pytest.approx(9.0 * (1 + ETA * u / ((1 - u) * concurrency)), rel=1e-3)

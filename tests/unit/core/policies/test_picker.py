@@ -1,4 +1,4 @@
-"""What is picked by the costs that a policy sets: the lowest, a drawn one, or a probe."""
+"""The pick by the costs of a policy: the lowest cost, a drawn candidate, or a probe."""
 
 import random
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class ByLatency(Policy):
 
 
 class Exploring(ByLatency):
-    """The same; it lets the picker explore."""
+    """The same, but the picker may explore."""
 
     name = "exploring"
     explores = True
@@ -41,7 +41,7 @@ class Drawing(ByLatency):
 
 
 class Remembering(ByLatency):
-    """Keeps the requests that it scored for."""
+    """Keeps the requests for which it was called."""
 
     name = "remembering"
 
@@ -54,7 +54,7 @@ class Remembering(ByLatency):
 
 
 def uncertain_pair() -> list[Candidate]:
-    """Two candidates, of which the second would be best if it were two deviations faster."""
+    """Return two candidates, of which the second would be best if it were two deviations faster."""
     return [candidate_of("best", 10.0), candidate_of("other", 10.5, relative_sd=0.3)]
 
 

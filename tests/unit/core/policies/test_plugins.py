@@ -1,4 +1,4 @@
-"""Policies from outside the package, installed as another package is: the documented example first of all."""
+"""Policies from another installed package: the documented example, and invalid ones."""
 
 import sys
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ else:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for installed packages that only this test has."""
+    """A folder for the installed packages of this test."""
     monkeypatch.syspath_prepend(tmp_path)
     find_plugins.cache_clear()
     yield tmp_path

@@ -1,4 +1,4 @@
-"""The names keep to Prometheus' rules, and both ways to read the metrics show the same ones."""
+"""The names follow Prometheus' rules, and both forms of the metrics have the same values."""
 
 import re
 
@@ -37,7 +37,7 @@ def test_every_name_is_unique() -> None:
 
 @pytest.fixture
 def router() -> ModelRouter:
-    """One that has answered 4 requests, in 4 ms each, failed one, and let one go."""
+    """Return a router that has answered 4 requests in 4 ms each, failed one, and released one."""
     router = ModelRouter(clock=lambda: 0.0)
     router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
     only_gpu = RoutingContext(allowed_variants=frozenset({"m_gpu"}), max_latency_ms=3.0)

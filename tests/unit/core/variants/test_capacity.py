@@ -16,7 +16,7 @@ OTHER_GPU = Variant("n_gpu", Device.GPU)
 
 
 class Others:
-    """What other processes, some of which have ended, have in flight on the GPU, and what they are told."""
+    """Other processes, some of which have ended: their requests on the GPU, and what is reported to them."""
 
     def __init__(self, taken: Taken, *, of_the_living: Taken | None = None) -> None:
         self.taken = taken
@@ -124,7 +124,7 @@ def test_a_device_that_running_processes_fill_stays_rejected_with_their_count():
 
 
 def taking_600_mb(limit_mb: float, shared: Others | None = None) -> ModelRouter:
-    """One whose requests were seen to take 600 MB of the GPU each."""
+    """Return a model whose requests take 600 MB of the GPU each."""
     router = limited(DeviceLimits(), shared=shared)
     for _ in range(20):
         decision = router.route_request("m", ON_GPU)

@@ -6,7 +6,7 @@ from router_backend.core.variants.load import Load, Place
 
 
 def leave(load: Load, place: Place, now_s: float) -> None:
-    """A request is answered."""
+    """End a request that was answered."""
     load.leave(place, now_s, answered=True)
 
 
@@ -70,7 +70,7 @@ class TestOneInstance:
         assert load.wait_ms(1.001) == pytest.approx(9.0 + 5.0)
 
     def test_a_request_sent_after_a_departure_starts_when_it_was_sent(self):
-        """The answer of the first was on its way to the router while the second was routed."""
+        """The second request was routed before the answer of the first reached the router."""
         load = Load(concurrency=1)
         first = load.enter(10.0, now_s=1.0)
         second = load.enter(10.0, now_s=1.011)

@@ -14,7 +14,7 @@ def state_of(concurrency: int = 1, max_batch_size: int = 0) -> VariantState:
 
 
 def send(state: VariantState, now_s: float) -> Place:
-    """A request for which 10 ms are predicted is sent there."""
+    """Send a request for which 10 ms are predicted."""
     state.candidate.service_ms = 10.0
     return state.dispatch(now_s)
 
@@ -22,13 +22,13 @@ def send(state: VariantState, now_s: float) -> Place:
 def succeed(
     state: VariantState, place: Place, size: float, expected_ms: float, latency_ms: float, now_s: float
 ) -> bool:
-    """The request of this place is answered; whether that taught anything."""
+    """Answer the request of this place; return whether it was learned from."""
     service_ms = state.answered(place, latency_ms, now_s)
     return service_ms is not None and state.profile.learn(size, service_ms, expected_ms, latency_ms, now_s)
 
 
 def answer(state: VariantState, place: Place, latency_ms: float, size: float = 1.0) -> None:
-    """The request of this place, predicted as 10 ms, is answered after `latency_ms`."""
+    """Answer the request of this place, predicted as 10 ms, after `latency_ms`."""
     succeed(state, place, size, 10.0, latency_ms, place.dispatched_s + latency_ms / 1e3)
 
 
@@ -70,7 +70,7 @@ class TestServiceTime:
         assert state.profile.latency.predict(1.0) == pytest.approx(8.0)
 
     def test_a_departure_recorded_late_does_not_lengthen_the_next_service(self):
-        """The second was sent after the first had left, though before that was recorded."""
+        """The second request was sent after the first had ended, but before that was recorded."""
         state = state_of()
         first = send(state, 1.000)
         second = send(state, 1.012)
