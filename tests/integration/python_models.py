@@ -18,7 +18,7 @@ class TritonPythonModel:
         return [pb_utils.InferenceResponse([pb_utils.Tensor("OUT", tensor)]) for tensor in tensors]
 
     def finalize(self):
-        print("identity is finalised", flush=True)
+        print("identity is finalized", flush=True)
 """
 
 BROKEN = "raise RuntimeError('broken needs a device that is not here')"

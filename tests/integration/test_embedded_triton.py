@@ -97,7 +97,7 @@ def test_stopping_lets_models_finish_and_keeps_a_given_log_file(
         ("READY", ""),
     ]
     server.stop()
-    assert "identity is finalised" in (tmp_path / "log").read_text()
+    assert "identity is finalized" in (tmp_path / "log").read_text()
 
 
 def test_a_server_without_metrics_is_not_waited_for_longer(
