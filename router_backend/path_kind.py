@@ -1,4 +1,4 @@
-"""The kind of file at a path: only regular files are read, since a device or a pipe may have no end."""
+"""Read regular files only: a device or a pipe may have no end."""
 
 import stat
 from pathlib import Path

@@ -11,11 +11,11 @@ from router_backend.errors import ConfigurationError, InvalidRequestError, Route
 from router_backend.executors.emulated_settings import Ms
 
 REQUEST_PARAMETER = "emulated_service_ms"
-"""A JSON object from variant to ms or null, as text, because Triton does not forward fractions."""
+"""Text, because Triton hands no fractions from model to model: a JSON object from variant to ms or null."""
 
 
 class _Time(Struct, frozen=True):
-    """The value that a request sets for one variant."""
+    """What a request says of one variant."""
 
     ms: Ms | None
 

@@ -57,7 +57,7 @@ def test_with_json_it_prints_only_json_with_every_batch_size_and_ready_variant()
 
 def test_without_json_it_shows_models_variants_figures_and_a_decision() -> None:
     shown = run()
-    parts = ("variants in", "UNAVAILABLE", "the routers do without it", "mean latency", '"reason_out"')
+    parts = ("variants in", "UNAVAILABLE", "the routers do not use them", "mean latency", '"reason_out"')
     places = [shown.find(part) for part in parts]
     assert -1 not in places
     assert places == sorted(places)

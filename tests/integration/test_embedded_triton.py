@@ -169,7 +169,7 @@ def test_a_taken_port_is_named_and_no_server_is_started(repository: Path) -> Non
         server = EmbeddedTriton(repository, grpc_port=port)
         with pytest.raises(ToolError, match=f"gRPC port {port} .*by process {os.getpid()}"), server:
             pass
-    with pytest.raises(RuntimeError, match="not started"):
+    with pytest.raises(RuntimeError, match="not been started"):
         _ = server.pid
 
 
