@@ -43,9 +43,7 @@ def demo(
     print_repository(console, *make_repository(model_repository))
     with EmbeddedTriton(model_repository) as triton:
         console.print(models_table(triton.models()))
-        console.print(
-            "Variants for devices that this machine lacks are UNAVAILABLE; the routers do not use them."
-        )
+        console.print("Variants without a device here are UNAVAILABLE; the routers do not use them.")
         ready = {model.name for model in triton.models() if model.state == "READY"}
         client = ModelClient(triton.grpc_url)
         figures = {}
