@@ -32,7 +32,7 @@ class BrokenNodeError(Exception):
     """A node is invalid.
 
     Args:
-        node: which.
+        node: the node.
         expected: what the node should have or be.
         found: what it has or is instead.
     """

@@ -83,8 +83,8 @@ def _check_counts(path: Path, found: ModelCharacteristics) -> None:
         if count is not None and count > LARGEST_COUNT:
             raise ConfigurationError(
                 where=str(path),
-                expected="shapes of a model",
-                found=f"ones that come to {name} of more than {LARGEST_COUNT}",
+                expected="shapes of a valid model",
+                found=f"shapes with {name} above {LARGEST_COUNT}",
                 fix="export the model again",
             )
 

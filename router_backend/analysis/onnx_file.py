@@ -92,8 +92,8 @@ def _check_order(path: Path, graph: onnx.GraphProto, outer: frozenset[str] = fro
             if needed and needed not in given and needed not in maker:
                 raise ConfigurationError(
                     where=f"{path}, node '{node.name}' ({node.op_type})",
-                    expected=f"a value '{needed}' that something makes",
-                    found="nothing that does",
+                    expected=f"a node that produces the value '{needed}'",
+                    found="none",
                     fix="export the model again",
                 )
     try:

@@ -20,7 +20,7 @@ def check_operators(path: Path, model: onnx.ModelProto) -> None:
     if opset > newest:
         raise ConfigurationError(
             where=str(path),
-            expected=f"opset {newest} at the most",
+            expected=f"at most opset {newest}",
             found=f"{opset}",
             fix="update the package 'onnx'",
         )

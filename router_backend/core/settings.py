@@ -23,7 +23,7 @@ class ModelSettings:
         policy_parameters: the policy's own settings, as texts by name.
         preferred_devices: variants elsewhere are chosen only where these cost twice as much; empty: none are.
         device_weights: how much the variants on a device are preferred; 1 where nothing is said.
-        device_limits: the most that may be in flight on a device, all models together.
+        device_limits: the highest number of requests in flight on a device, for all models together.
         max_latency_ms: the deadline of requests that name none; None: they have none.
         coverage: the share of latencies that a prediction interval is to hold.
         refuse_late: whether a request that no variant can answer within its deadline is refused at once;

@@ -1,4 +1,4 @@
-"""What a request may ask of an emulated device: how long it is to take, or that it is to fail."""
+"""The request parameter that sets the service time of an emulated device, or makes it fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Time(Section, frozen=True):
 
 
 class EmulatedFailureError(RouterError):
-    """The variant fails because the request says so."""
+    """The variant fails because the request asks for it."""
 
 
 def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
@@ -50,5 +50,5 @@ def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
             f"found {text!r}"
         ) from None
     if service_ms is None:
-        raise EmulatedFailureError(f"'{model_name}' failed, as the request asked")
+        raise EmulatedFailureError(f"'{model_name}' failed, because the request asks for it")
     return service_ms

@@ -1,4 +1,4 @@
-"""The execution providers of ONNX Runtime that a variant may name: their devices, options and origin."""
+"""The supported execution providers of ONNX Runtime: their devices, options and origin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Provider:
     """One execution provider.
 
     Args:
-        name: what ONNX Runtime calls it.
-        devices: the devices that it reaches.
+        name: its name in ONNX Runtime.
+        devices: the devices that it runs on.
         options: its option names (https://onnxruntime.ai/docs/execution-providers/), each with the values
-            that it takes; an empty set leaves the value to ONNX Runtime.
-        origin: where to get an onnxruntime that has it, as the end of an error message.
+            that it accepts; an empty set if ONNX Runtime checks the value.
+        origin: how to get an onnxruntime that has it, as the end of an error message.
     """
 
     name: str
@@ -50,7 +50,7 @@ CUDA = Provider(
     origin="on a machine with an NVIDIA GPU, install onnxruntime-gpu[cuda,cudnn] instead of onnxruntime",
 )
 
-# CoreML's value CPUOnly is left out on purpose: a variant of an accelerator never runs on the CPU alone.
+# CoreML's value CPUOnly is intentionally left out: a variant of an accelerator never runs on the CPU alone.
 CORE_ML = Provider(
     name="CoreMLExecutionProvider",
     devices=frozenset({Device.NEURAL_ENGINE, Device.MPS}),
@@ -68,7 +68,7 @@ CORE_ML = Provider(
 
 PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (CPU, CUDA, CORE_ML)}
 
-# What CoreML must not be told when the model is declared for the device: it would run somewhere else.
+# The compute units that are rejected for a device, because the model would run on another one.
 FOREIGN_COMPUTE_UNITS: Mapping[Device, str] = {
     Device.NEURAL_ENGINE: "CPUAndGPU",
     Device.MPS: "CPUAndNeuralEngine",

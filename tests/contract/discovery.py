@@ -1,4 +1,4 @@
-"""Finds the classes that a package defines, so that none can be forgotten."""
+"""Discovery of the classes of a package, so that the tests include all of them."""
 
 import importlib
 import inspect
@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 def classes_of(package: ModuleType) -> list[type]:
-    """Every class that is defined in a module below the package, by the name of its module; no protocols."""
+    """Return the classes that are defined in modules of the package, without protocols."""
     names = [module.name for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
     return [
         member

@@ -131,14 +131,12 @@ class TestLatencyModel:
         size=SIZES,
         now_s=VALID["now_s"],
     )
-    def test_an_impossible_time_teaches_nothing_and_adds_one_to_the_rejected(
-        self, stream, bad_ms, size, now_s
-    ):
+    def test_an_implausible_time_is_counted_as_rejected_and_not_learned(self, stream, bad_ms, size, now_s):
         model = LatencyModel()
         for observation in stream:
             model.update(*observation)
         before = model.predict(size), model.relative_variance(now_s), model.known
-        # Of the valid times, those of a thousand times the prediction are rejected as well.
+        # Valid times of a thousand times the prediction are also rejected.
         rejected = model.rejected
         assert not model.update(size, bad_ms, now_s)
         assert (model.predict(size), model.relative_variance(now_s), model.known) == before
@@ -150,7 +148,7 @@ class TestLatencyModel:
             max_size=30,
         )
     )
-    def test_every_time_is_either_learned_or_counted_as_rejected_and_then_teaches_nothing(self, stream):
+    def test_every_time_is_either_learned_or_counted_as_rejected(self, stream):
         model = LatencyModel()
         for number, (x, service_ms, now_s) in enumerate(stream):
             before, rejected = model.predict(x), model.rejected

@@ -1,6 +1,6 @@
-"""What every policy must satisfy, by any rule.
+"""Contract of all policies.
 
-New policies of the registry are found automatically. Add what a policy takes after its colon to `ARGUMENTS`.
+New policies of the registry are discovered automatically. Add the arguments after the colon to `ARGUMENTS`.
 """
 
 import inspect
@@ -35,7 +35,7 @@ SPELLINGS = [f"{kind}:{ARGUMENTS[kind]}" if kind in ARGUMENTS else kind for kind
 
 
 class Figures(NamedTuple):
-    """What is predicted for a request at a candidate."""
+    """The predictions for a request at a candidate."""
 
     service_ms: float
     wait_ms: float
@@ -71,14 +71,14 @@ def candidates_of(figures: list[Figures]) -> list[Candidate]:
 
 
 def shown(candidate: Candidate) -> dict[str, object]:
-    """Return what a policy sees of a candidate, without the cost that it sets."""
+    """Return the figures of a candidate, without the cost that a policy sets."""
     return {name: getattr(candidate, name) for name in Candidate.__slots__ if name != "cost"}
 
 
 def choices(
     policy: Policy, rounds: list[list[Figures]], deadline_ms: float | None
 ) -> Iterator[tuple[Choice, list[Candidate]]]:
-    """Yield the choice of each round, and among which candidates, with frozen time and seeded chance."""
+    """Yield the choice and the candidates of each round, with frozen time and a seeded generator."""
     picker, rng = Picker(policy), random.Random(0)
     request = Request(RoutingContext(max_latency_ms=deadline_ms), deadline_ms, 10.0)
     for figures in rounds:
@@ -87,7 +87,7 @@ def choices(
         yield picker.pick(candidates, request, rng), offered
 
 
-def test_every_policy_that_is_written_is_registered_under_its_name():
+def test_every_policy_is_registered_under_its_name():
     written = {
         policy
         for policy in (*classes_of(policies), *classes_of(baselines))
@@ -138,7 +138,7 @@ class TestChoice:
 
 
 class End(NamedTuple):
-    """How an attempt at one of the variants ended; only an answer that was measured has times."""
+    """How an attempt at one of the variants ended; only a measured answer has times."""
 
     variant: int
     outcome: Outcome
@@ -173,8 +173,8 @@ ENDS = st.lists(st.one_of(ANSWERS, OTHERS), max_size=30)
 @pytest.mark.parametrize("spelling", SPELLINGS)
 class TestLearning:
     @given(ends=ENDS, figures=st.lists(FIGURES, min_size=len(NAMES), max_size=len(NAMES)))
-    def test_any_end_may_come_at_any_time_and_leaves_the_costs_finite(self, spelling, ends, figures):
-        """Also one of a variant that this policy never picked: another one had routed it before."""
+    def test_any_end_at_any_time_leaves_the_costs_finite(self, spelling, ends, figures):
+        """Includes variants that this policy never picked: another policy routed the request."""
         policy, rng = create_policy(spelling), random.Random(0)
         picker, candidates = Picker(policy), candidates_of(figures)
         for second, (variant, outcome, size, propensity, latency_ms, share) in enumerate(ends):
@@ -235,7 +235,7 @@ class TestInTheRouter:
         return router, made
 
     @pytest.mark.parametrize("seed", range(3))
-    def test_a_rough_run_leaves_nothing_in_flight_and_every_number_sound(self, spelling, seed):
+    def test_a_run_with_failures_leaves_nothing_in_flight_and_valid_numbers(self, spelling, seed):
         router, made = self.run(spelling, seed)
         assert len(made) > 200
         for name in NAMES:

@@ -1,4 +1,4 @@
-"""A client of a test's server: asks, explains, refuses."""
+"""A client of a test's server."""
 
 import json
 import time
@@ -18,26 +18,26 @@ ANSWER_S = 60.0
 
 
 class Refusal(NamedTuple):
-    """An error as the client sees it."""
+    """An error that the client got."""
 
     status: str
     message: str
 
 
 class Call(NamedTuple):
-    """A request under way."""
+    """A request in flight."""
 
     answer: Future[triton_grpc.InferResult]
     cancel: Callable[[], None]
 
 
 def items(value: float, batch_size: int = 1) -> Values:
-    """A batch for the tests' models, full of one value."""
+    """Return a batch for the tests' models, filled with one value."""
     return np.full((batch_size, 4), value, dtype=np.float32)
 
 
 class Client:
-    """Asks models by gRPC.
+    """Sends requests to models by gRPC.
 
     Args:
         server: a server that is ready.
@@ -50,19 +50,19 @@ class Client:
         self.grpc.close()
 
     def ask(self, model: str, values: Values, **options: Any) -> triton_grpc.InferResult:
-        """The model's answer to `values` as its input INPUT."""
+        """Return the model's answer to `values` as its input INPUT."""
         return self.grpc.infer(model, _inputs(values), client_timeout=ANSWER_S, **options)
 
     def output(self, model: str, values: Values, **options: Any) -> Values:
-        """The output OUTPUT of the model's answer."""
+        """Return the output OUTPUT of the model's answer."""
         return self.ask(model, values, **options).as_numpy("OUTPUT")
 
     def decision(self, model: str, values: Values, **options: Any) -> dict[str, Any]:
-        """What a router says about how it served `values`."""
+        """Return a router's decision about `values`."""
         return decision_of(self.ask(model, values, parameters={"router_explain": True}, **options))
 
     def refusal(self, model: str, values: Values, **options: Any) -> Refusal:
-        """The error that the model answers with; it must be one."""
+        """Return the error that the model answers with; fail if there is none."""
         try:
             self.ask(model, values, **options)
         except InferenceServerException as error:
@@ -83,18 +83,18 @@ class Client:
         return Call(answer, context.cancel)
 
     def executions(self, model: str) -> int:
-        """How many requests the server has had the model execute."""
+        """Return the number of requests that the model has executed."""
         statistics = self.grpc.get_inference_statistics(model)
         return int(statistics.model_stats[0].inference_stats.success.count)
 
     def expect_executions(self, model: str, count: int) -> None:
-        """The model has executed `count` requests, no more: Triton counts one after its answer is out."""
+        """Check that the model has executed exactly `count` requests; Triton counts one after its answer."""
         until(lambda: self.executions(model) >= count)
         assert self.executions(model) == count
 
 
 def until(condition: Callable[[], bool], timeout_s: float = ANSWER_S) -> None:
-    """Wait for what the server is about to do; it must happen in time."""
+    """Wait until a condition is true; fail after a time limit."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, "it has not happened in time"
@@ -102,18 +102,18 @@ def until(condition: Callable[[], bool], timeout_s: float = ANSWER_S) -> None:
 
 
 def output_names(answer: triton_grpc.InferResult) -> list[str]:
-    """The outputs that an answer holds."""
+    """Return the names of the outputs of an answer."""
     return [output.name for output in answer.get_response().outputs]
 
 
 def decision_of(answer: triton_grpc.InferResult) -> dict[str, Any]:
-    """The router's explanation in an answer."""
+    """Return the router's decision in an answer."""
     decision: dict[str, Any] = json.loads(answer.as_numpy("routing_decision").item())
     return decision
 
 
 def reasons_out(decision: dict[str, Any]) -> dict[str, str]:
-    """Why each variant was out that was."""
+    """Return why variants were rejected, by name."""
     return {
         candidate["variant"]: candidate["reason_out"]
         for candidate in decision["candidates"]
@@ -122,7 +122,7 @@ def reasons_out(decision: dict[str, Any]) -> dict[str, str]:
 
 
 def refusal_of(error: BaseException | None) -> Refusal:
-    """What a client sees of an error."""
+    """Return the status and the message of an error."""
     assert isinstance(error, InferenceServerException), error
     return Refusal(error.status().removeprefix("StatusCode."), error.message())
 

@@ -14,7 +14,7 @@ from router_tools.embedded_triton import EmbeddedTriton
 def triton_server() -> Iterator[Callable[..., EmbeddedTriton]]:
     """Starts a ready server: `triton_server(repository, **options_of_EmbeddedTriton)`.
 
-    It runs until the module's tests are done, so that they share it; `.stop()` ends it earlier.
+    The tests of a module share it; it ends after them, or earlier with `.stop()`.
     """
     with ExitStack() as running:
 

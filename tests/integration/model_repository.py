@@ -1,4 +1,4 @@
-"""Model repositories for the tests: copies of the ready models, routers and what a test changes in them."""
+"""Model repositories for the tests: routers and copies of prepared models, with changes."""
 
 import shutil
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ NO_CHANGES: Mapping[str, str] = {}
 
 
 class ModelRepository:
-    """A repository in a folder of its own.
+    """A model repository.
 
     Args:
-        folder: where; made if it is not there.
+        folder: its folder; created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -22,13 +22,13 @@ class ModelRepository:
     def variant(
         self, name: str, kind: str, changes: Mapping[str, str] = NO_CHANGES, **parameters: str | int
     ) -> None:
-        """Copy a ready model.
+        """Copy a prepared model.
 
         Args:
-            name: of the copy.
-            kind: the ready model.
-            changes: what to write in its config.pbtxt instead of what.
-            parameters: of the model; `device` is cpu unless it says otherwise, none where it is empty.
+            name: the name of the copy.
+            kind: the prepared model.
+            changes: replacements in its config.pbtxt.
+            parameters: its parameters; `device` is cpu by default, and left out if empty.
         """
         shutil.copytree(READY_MODELS / kind, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         config = (READY_MODELS / kind / "config.pbtxt").read_text()
@@ -39,23 +39,23 @@ class ModelRepository:
         self._write(name, config, {key: value for key, value in wanted.items() if value != ""})
 
     def router(self, name: str, variants: str, declared: str = "", **parameters: str | int) -> None:
-        """Add a router model that is nothing but a config.pbtxt, or write it anew.
+        """Add or replace a router model that consists of a config.pbtxt.
 
         Args:
             name: the logical model.
             variants: the parameter of that name.
-            declared: what else its config.pbtxt says.
-            parameters: its further parameters.
+            declared: more text for its config.pbtxt.
+            parameters: its other parameters.
         """
         (self.folder / name / "1").mkdir(parents=True, exist_ok=True)
         self._write(name, f'backend: "router_backend"\n{declared}\n', {"variants": variants, **parameters})
 
     def plain_router(self, name: str, variants: str, **parameters: str | int) -> None:
-        """Add a router model in the form of an ordinary Python model."""
+        """Add a router model as an ordinary Python model."""
         self.variant(name, "plain_router", device="", variants=variants, **parameters)
 
     def ensemble(self, name: str, step: str) -> None:
-        """Add an ensemble whose one step is the model `step`."""
+        """Add an ensemble with the model `step` as its only step."""
         (self.folder / name / "1").mkdir(parents=True)
         config = (READY_MODELS / "ensemble.pbtxt").read_text().replace("STEP", step)
         self._write(name, config, {})

@@ -1,4 +1,4 @@
-"""The smallest models that Triton's Python backend serves, for tests of the server itself."""
+"""Minimal models of Triton's Python backend, for tests of the server itself."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class TritonPythonModel:
         return [pb_utils.InferenceResponse([pb_utils.Tensor("OUT", tensor)]) for tensor in tensors]
 
     def finalize(self):
-        print("identity is finalised", flush=True)
+        print("identity is finalized", flush=True)
 """
 
 BROKEN = "raise RuntimeError('broken needs a device that is not here')"

@@ -20,7 +20,7 @@ NOBODY = "127.0.0.1:1"
 
 @dataclass
 class Site:
-    """A server with a router, and the one that a variant of it forwards to."""
+    """A server with a router, and the server that one of its variants forwards to."""
 
     client: Client
     server: EmbeddedTriton
@@ -29,7 +29,7 @@ class Site:
 
 
 def add_forwarding(folder: Path, url: str) -> None:
-    """Write the page's model, with the address of the other server."""
+    """Write the model of the page, with the address of the other server."""
     (config,) = examples("protobuf remote")
     (code,) = examples("python remote")
     assert config.document == code.document == REMOTE
@@ -60,7 +60,7 @@ def chosen(site: Site) -> str:
     return str(site.client.decision("resnet50", items(1))["variant"])
 
 
-def test_a_machine_that_is_away_leaves_its_variant_unavailable_with_the_reason(site: Site) -> None:
+def test_the_variant_of_an_unreachable_machine_is_unavailable_with_the_reason(site: Site) -> None:
     reasons = {model.name: model.reason for model in site.server.models()}
     assert f"{NOBODY} does not answer: " in reasons["resnet50_away"]
 
@@ -71,7 +71,7 @@ def test_a_variant_on_another_machine_answers_and_is_preferred_while_it_is_faste
     assert site.client.decision("resnet50", items(1))["device"] == "neural_engine"
 
 
-def test_requests_are_answered_while_the_other_machine_is_gone_and_by_it_when_it_is_back(
+def test_requests_are_answered_while_the_other_machine_is_down_and_by_it_when_it_is_back(
     site: Site, triton_server: Callable[..., EmbeddedTriton]
 ) -> None:
     until(lambda: chosen(site) == "resnet50_mac")

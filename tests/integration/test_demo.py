@@ -1,4 +1,4 @@
-"""`model-router demo` does what its name says, from the models to the figures."""
+"""`model-router demo`, from the models to the figures."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def the_small_network_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def installed_files() -> dict[Path, int]:
-    """When each file of the installed packages was written; Python's own cache aside."""
+    """Return when each file of the installed packages was written, without Python's cache."""
     folders = [Path(str(package.__file__)).parent for package in (router_backend, router_tools)]
     files = [file for folder in folders for file in folder.rglob("*") if file.parent.name != "__pycache__"]
     return {file: file.stat().st_mtime_ns for file in files if file.is_file()}
@@ -46,7 +46,7 @@ def run(*options: str) -> str:
     return result.stdout
 
 
-def test_json_is_all_that_it_prints_if_that_is_wanted_and_has_every_batch_size_and_ready_variant() -> None:
+def test_with_json_it_prints_only_json_with_every_batch_size_and_ready_variant() -> None:
     (rows,) = json.loads(run("--json")).values()
     assert [row["batch_size"] for row in rows] == list(BATCH_SIZES)
     for row in rows:
@@ -55,9 +55,9 @@ def test_json_is_all_that_it_prints_if_that_is_wanted_and_has_every_batch_size_a
         assert row["variants_ms"].keys() == READY
 
 
-def test_else_it_shows_what_was_made_what_serves_the_figures_and_a_decision() -> None:
+def test_without_json_it_shows_models_variants_figures_and_a_decision() -> None:
     shown = run()
-    parts = ("variants in", "UNAVAILABLE", "the routers do without it", "mean latency", '"reason_out"')
+    parts = ("variants in", "UNAVAILABLE", "the routers do not use them", "mean latency", '"reason_out"')
     places = [shown.find(part) for part in parts]
     assert -1 not in places
     assert places == sorted(places)

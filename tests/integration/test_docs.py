@@ -35,7 +35,7 @@ NOT_OF_TRITON = {"--shm-size", "--help", "--"}  # docker's, and common ones
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A server on the models that the documents speak of, and its repository."""
+    """A server with the models in the documents, and its repository."""
 
     server: EmbeddedTriton
     repository: Path
@@ -43,7 +43,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """The demo's SqueezeNet, and for each router of an example its variants and its plain form."""
+    """The demo's SqueezeNet, and the routers of the examples in both forms, with their variants."""
     folder = tmp_path_factory.mktemp("documents")
     add_squeezenet(folder / "squeezenet_files", folder / "models")
     for example in examples("protobuf"):
@@ -65,7 +65,7 @@ def client(site: Site) -> Iterator[Client]:
 
 
 def add_squeezenet(files: Path, repository: Path) -> None:
-    """The demo's smaller model with all its variants, as its command makes them."""
+    """Add the demo's smaller model with all its variants, as its command writes them."""
     files.mkdir()
     make_fp32(SQUEEZENET, files / "fp32.onnx")
     make_int8(files / "fp32.onnx", files / "int8.onnx")
@@ -78,7 +78,7 @@ def add_squeezenet(files: Path, repository: Path) -> None:
 
 
 def add_router(repository: Path, example: Example) -> None:
-    """The router of an example, the same in its plain form, and tiny variants of the names that it says."""
+    """Add the router of an example in both forms, and tiny variants with the names in it."""
     for name in variants_of(example):
         if not (repository / name).exists():
             ModelRepository(repository).variant(name, "scaling", device="gpu" if "gpu" in name else "cpu")
@@ -90,7 +90,7 @@ def add_router(repository: Path, example: Example) -> None:
 
 
 def add_onnx_variant(repository: Path, example: Example) -> None:
-    """The variant of an example, with SqueezeNet's file."""
+    """Add the variant of an example, with SqueezeNet's file."""
     folder = repository / routed(example)
     write(folder / "config.pbtxt", example.text)
     write(folder / "1" / "model.py", model_file("router_backend.executors.onnx_runtime"))
@@ -98,7 +98,7 @@ def add_onnx_variant(repository: Path, example: Example) -> None:
 
 
 def routed(example: Example) -> str:
-    """The name that the model of an example gets."""
+    """Return the name for the model of an example."""
     return f"{example.document.stem}_{example.line}"
 
 
@@ -111,7 +111,7 @@ def variants_of(example: Example) -> list[str]:
 
 
 def model_file(imported_from: str) -> str:
-    """The one example of a `model.py` that imports from this module."""
+    """Return the only example of a `model.py` that imports from this module."""
     (example,) = (each for each in examples("python model.py") if f"from {imported_from} " in each.text)
     return example.text
 
@@ -151,14 +151,16 @@ def test_every_model_file_that_is_shown_is_served() -> None:
 class TestShell:
     @staticmethod
     def run(site: Site, example: Example) -> str:
-        """What a shell example prints, with its ports replaced by those of the server."""
+        """Return what a shell example prints, with the ports of the server."""
         ports = {"8000": site.server.http_url, "8001": site.server.grpc_url, "8002": metrics_address(site)}
         script = f"set -e -o pipefail\n{example.text}"
         for port, address in ports.items():
             script = script.replace(f"localhost:{port}", address)
         return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout
 
-    def test_a_shell_example_ends_well_and_no_error_is_answered(self, site: Site, example: Example) -> None:
+    def test_a_shell_example_succeeds_without_an_error_in_any_answer(
+        self, site: Site, example: Example
+    ) -> None:
         assert '"error"' not in self.run(site, example)
 
     def test_afterwards_the_router_still_has_its_variants(

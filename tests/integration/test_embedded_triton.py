@@ -1,4 +1,4 @@
-"""A real server out of the wheel starts, answers, explains itself and leaves nothing behind."""
+"""A real server from the wheel starts, answers, reports errors and leaves nothing behind."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def servers(triton_server: Callable[..., EmbeddedTriton], repository: Path) -> l
 
 
 def own_regions() -> list[Path]:
-    """The shared memory of all servers that this process has started."""
+    """Return the shared memory of all servers that this process has started."""
     return find_regions(f"model_router_{os.getpid()}_")
 
 
@@ -83,7 +83,7 @@ def test_a_model_that_failed_to_load_is_listed_with_its_reason_and_the_others_se
     ]
 
 
-def test_stopping_lets_models_finish_and_keeps_a_log_file_of_ones_own(
+def test_stopping_lets_models_finish_and_keeps_a_given_log_file(
     triton_server: Callable[..., EmbeddedTriton], repository: Path, tmp_path: Path
 ) -> None:
     server = triton_server(
@@ -97,7 +97,7 @@ def test_stopping_lets_models_finish_and_keeps_a_log_file_of_ones_own(
         ("READY", ""),
     ]
     server.stop()
-    assert "identity is finalised" in (tmp_path / "log").read_text()
+    assert "identity is finalized" in (tmp_path / "log").read_text()
 
 
 def test_a_server_without_metrics_is_not_waited_for_longer(
@@ -120,12 +120,12 @@ def test_a_server_is_not_ready_before_its_metrics_page_is_there(repository: Path
             server.wait_ready(timeout_s=0.5)
 
 
-def test_a_failed_model_ends_the_start_if_that_is_wanted_and_what_was_printed_stays_readable(
+def test_with_exit_on_error_a_failed_model_ends_the_start_and_the_log_stays_readable(
     repository: Path,
 ) -> None:
     before = own_regions()
     server = EmbeddedTriton(repository, exit_on_error=True)
-    with pytest.raises(ToolError, match=f"model 'broken' failed to load: {BROKEN_REASON}. Mend"), server:
+    with pytest.raises(ToolError, match=f"model 'broken' failed to load: {BROKEN_REASON}. Fix"), server:
         pass
     assert session_members(server.pid) == []
     assert own_regions() == before
@@ -133,7 +133,7 @@ def test_a_failed_model_ends_the_start_if_that_is_wanted_and_what_was_printed_st
     assert not server.log_file.exists()
 
 
-def test_a_model_without_its_file_is_named_although_the_server_would_wait_for_ever(tmp_path: Path) -> None:
+def test_a_model_without_its_file_is_named_although_the_server_would_wait_without_end(tmp_path: Path) -> None:
     add_model(tmp_path, "hollow", IDENTITY)
     (tmp_path / "hollow" / "1" / "model.py").unlink()
     with (
@@ -169,7 +169,7 @@ def test_a_taken_port_is_named_and_no_server_is_started(repository: Path) -> Non
         server = EmbeddedTriton(repository, grpc_port=port)
         with pytest.raises(ToolError, match=f"gRPC port {port} .*by process {os.getpid()}"), server:
             pass
-    with pytest.raises(RuntimeError, match="not started"):
+    with pytest.raises(RuntimeError, match="not been started"):
         _ = server.pid
 
 
@@ -185,7 +185,7 @@ def test_a_missing_repository_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_after_a_kill_not_even_a_busy_stub_and_its_shared_memory_stay(tmp_path: Path) -> None:
+def test_after_a_kill_even_busy_stubs_and_their_shared_memory_are_removed(tmp_path: Path) -> None:
     before = own_regions()
     add_model(tmp_path, "sleeper", SLEEPER)
     with EmbeddedTriton(tmp_path) as server:
@@ -200,7 +200,7 @@ def test_after_a_kill_not_even_a_busy_stub_and_its_shared_memory_stay(tmp_path: 
     client.join()
 
 
-def test_the_file_that_routers_share_is_gone_after_a_failed_start(tmp_path: Path) -> None:
+def test_the_file_that_routers_share_is_removed_after_a_failed_start(tmp_path: Path) -> None:
     add_routed(tmp_path)
     add_model(tmp_path, "endless", ENDLESS)
     server = EmbeddedTriton(tmp_path)
@@ -213,7 +213,7 @@ def test_the_file_that_routers_share_is_gone_after_a_failed_start(tmp_path: Path
     assert not shared_file(tmp_path).exists()
 
 
-def test_the_file_that_routers_share_is_gone_after_a_kill_but_not_while_another_server_has_it(
+def test_the_file_that_routers_share_is_removed_after_a_kill_unless_another_server_uses_it(
     tmp_path: Path,
 ) -> None:
     add_routed(tmp_path)
@@ -237,7 +237,7 @@ def add_routed(repository: Path) -> None:
 
 
 def ask_sleeper(grpc_url: str) -> None:
-    """Ask for something that takes longer than the server lives."""
+    """Send a request that takes longer than the server runs."""
     tensor = tritonclient.grpc.InferInput("IN", [1], "FP32")
     tensor.set_data_from_numpy(np.zeros(1, dtype=np.float32))
     with (

@@ -103,7 +103,7 @@ def test_a_variant_fails_on_request_and_the_router_retries_another(client: Clien
     failing = service_times(gpu_emulated=None, ane_emulated=None, cpu_emulated=1.0)
     refusal = client.refusal("gpu_emulated", items(1), parameters=failing)
     assert refusal.status == "INTERNAL"
-    assert "'gpu_emulated' failed, as the request asked" in refusal.message
+    assert "'gpu_emulated' failed, because the request asks for it" in refusal.message
     parameters = {**failing, "router_explain": "true"}
     answer = client.ask("routed", items(1), parameters=parameters)
     assert json.loads(answer.as_numpy("routing_decision").item())["variant"] == "cpu_emulated"

@@ -1,4 +1,4 @@
-"""The router's metrics in Triton's own endpoint: right, whatever happens to requests and routers."""
+"""The router's metrics in Triton's endpoint are correct, also after failures and reloads."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from tests.integration.model_repository import ModelRepository
 pytestmark = pytest.mark.integration
 
 REQUESTS = "model_router_requests_total"
-SOON = "50"  # ms: the tests wait for what is written at that interval
+SOON = "50"  # ms: the tests wait for values that are written at this interval
 TWO_INSTANCES = "instance_group [{ kind: KIND_CPU count: 2 }]"
 
 
@@ -52,13 +52,13 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
 
 
 class Scrape:
-    """What the metrics endpoint shows now."""
+    """The metrics of the endpoint."""
 
     def __init__(self, server: EmbeddedTriton) -> None:
         self.text = urllib3.request("GET", server.metrics_url).data.decode()
 
     def total(self, name: str, **labels: str) -> float:
-        """The sum of a metric's series that have these labels."""
+        """Return the sum of the series of a metric that have these labels."""
         return sum(
             sample.value
             for family in text_string_to_metric_families(self.text)
@@ -68,7 +68,7 @@ class Scrape:
 
 
 def expect(server: EmbeddedTriton, value: float, name: str, **labels: str) -> None:
-    """The sum becomes a value, and stays it until the next interval is over."""
+    """Check that the sum becomes a value, and keeps it until the next interval is over."""
     until(lambda: Scrape(server).total(name, **labels) == value)
 
 
@@ -76,7 +76,7 @@ def answers(server: EmbeddedTriton, model: str) -> float:
     return Scrape(server).total(REQUESTS, model=model, outcome="success")
 
 
-def test_the_sum_over_variants_is_what_the_clients_counted(server: EmbeddedTriton, client: Client) -> None:
+def test_the_sum_over_variants_equals_the_clients_count(server: EmbeddedTriton, client: Client) -> None:
     before = answers(server, "counted")
     for value in range(30):
         client.ask("counted", items(value))
@@ -114,7 +114,7 @@ def test_refusals_are_counted_by_their_reason(server: EmbeddedTriton, client: Cl
     assert Scrape(server).total("model_router_variant_ready", model="deserted", variant="absent") == 0.0
 
 
-def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_where_that_is_configured(
+def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_if_configured(
     server: EmbeddedTriton, client: Client
 ) -> None:
     confidence = "model_router_prediction_confidence_ratio"
@@ -130,7 +130,7 @@ def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_where_t
     assert "no variant can answer within " in client.refusal("counted", items(1), parameters=asked).message
 
 
-def test_a_request_that_is_late_for_all_others_once_a_variant_has_failed_is_refused_like_any_late_one(
+def test_a_request_that_is_late_after_a_failure_is_refused_like_any_late_one(
     server: EmbeddedTriton, client: Client
 ) -> None:
     confidence = "model_router_prediction_confidence_ratio"
@@ -165,14 +165,14 @@ def test_instances_of_a_router_add_up_and_show_their_own_state(
     assert 'router_instance="twofold_0_1"' in text
 
 
-def test_counters_go_on_when_a_router_is_loaded_again(
+def test_counters_continue_when_a_router_is_loaded_again(
     server: EmbeddedTriton, client: Client, repository: ModelRepository
 ) -> None:
     before = answers(server, "reloaded")
     for number in range(3):
         client.ask("reloaded", items(1))
         repository.router("reloaded", "fast", metrics_interval_ms=SOON, max_in_flight=100 + number)
-        client.grpc.load_model("reloaded")  # the old instance hands on what is left before it goes
+        client.grpc.load_model("reloaded")  # the old instance writes its last counts before it ends
         expect(server, before + number + 1, REQUESTS, model="reloaded", outcome="success")
     until(lambda: Scrape(server).total("model_router_variant_ready", model="reloaded") == 1.0)
 
@@ -195,9 +195,7 @@ def test_a_router_without_metrics_shows_none(server: EmbeddedTriton, client: Cli
     )
 
 
-def test_promtool_has_nothing_to_say_about_the_routers_metrics(
-    server: EmbeddedTriton, client: Client
-) -> None:
+def test_promtool_accepts_the_routers_metrics(server: EmbeddedTriton, client: Client) -> None:
     client.ask("counted", items(1))
     until(lambda: answers(server, "counted") > 0)
     text = Scrape(server).text

@@ -22,22 +22,22 @@ from tests.unit.router_tools.simulator.builders import three_devices
 
 pytestmark = pytest.mark.integration
 
-# What the compose file fixes and a test cannot: other ports, and the repository of the test.
+# Settings that a test must change: ports and the model repository.
 MAPPED = ("model-repository", "http-port", "grpc-port", "metrics-port")
 TRITON_EXPRESSIONS = [expression for expression in compose.dashboard_expressions() if "nv_" in expression]
-# Experiments have series of their own only while one runs.
+# Experiments have series only while one runs.
 ROUTER_EXPRESSIONS = [
     expression
     for expression in compose.dashboard_expressions()
     if expression not in TRITON_EXPRESSIONS and "experiment" not in expression
 ]
-# Of labels with several values that expressions tell apart; every other label has one.
+# Values of the labels that expressions distinguish; every other label has one value.
 VALUES = {
     "outcome": ("success", "failure", "refused"),
     "state": ("closed", "open", "half-open"),
     "le_seconds": ("0.01", "0.1", "+Inf"),
 }
-# One that lets its alert fire, where that is not 1.
+# The value with which an alert fires, if it is not 1.
 GAUGES = {"model_router_variant_ready": 0, "model_router_utilization_ratio": 2}
 STEPS = 400
 

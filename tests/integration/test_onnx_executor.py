@@ -206,7 +206,7 @@ ON_A_MAC = "only onnxruntime for macOS has it, so run this model on a Mac and fo
     ("model", "sentence"),
     [
         pytest.param(
-            "squeezenet_gpu",  # Triton refuses it before the executor is asked
+            "squeezenet_gpu",  # Triton rejects it before it reaches the executor
             "instance group squeezenet_gpu_0 of model squeezenet_gpu has kind KIND_GPU but no GPUs are "
             "available",
             marks=pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="there is a GPU here"),

@@ -1,4 +1,4 @@
-"""A policy of another package on a real server, and what a defect in it costs."""
+"""A policy of another package on a real server, and the effect of a defect in it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -40,12 +40,12 @@ def server(
     repository.variant("triple", "scaling", factor=3)
     repository.router("outside", "double, triple", policy="forgetful", warmup_batch_sizes="none")
     with pytest.MonkeyPatch.context() as patch:
-        # Models' processes heed no PYTHONPATH. Beside installed packages they see their working directory.
+        # The processes of models ignore PYTHONPATH; they find installed packages and their working directory.
         patch.chdir(site)
         yield triton_server(repository.folder)
 
 
-def test_it_chooses_and_a_defect_in_what_it_learns_is_logged_and_costs_no_client_its_answer(
+def test_it_chooses_and_a_defect_in_its_learning_is_logged_and_fails_no_request(
     server: EmbeddedTriton,
 ) -> None:
     with closing(Client(server)) as client:

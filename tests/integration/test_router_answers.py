@@ -1,4 +1,4 @@
-"""A router answers as its variants do, whatever the protocol, the batch and the form it is written in."""
+"""A router answers as its variants do, by both protocols, for any batch and in both forms."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -46,9 +46,7 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 @pytest.mark.parametrize("router", ["scale", "scale_plain"])
-def test_a_grpc_answer_is_the_one_that_the_named_variant_gives(
-    client: Client, router: str, batch_size: int
-) -> None:
+def test_a_grpc_answer_is_that_of_the_named_variant(client: Client, router: str, batch_size: int) -> None:
     values = np.arange(4 * batch_size, dtype=np.float32).reshape(batch_size, 4)
     for _ in range(3):
         answer = client.ask(router, values, parameters={"router_explain": True})
@@ -58,7 +56,7 @@ def test_a_grpc_answer_is_the_one_that_the_named_variant_gives(
 
 
 @pytest.mark.parametrize("router", ["certain", "certain_plain"])
-def test_an_http_answer_is_the_variants_too(server: EmbeddedTriton, router: str) -> None:
+def test_an_http_answer_is_that_of_the_variant(server: EmbeddedTriton, router: str) -> None:
     tensor = triton_http.InferInput("INPUT", [2, 4], "FP32")
     tensor.set_data_from_numpy(items(7, batch_size=2))
     with closing(triton_http.InferenceServerClient(server.http_url)) as http:
@@ -103,14 +101,14 @@ WRONG_REQUESTS = {
 
 
 @pytest.mark.parametrize("what", WRONG_REQUESTS)
-def test_a_wrong_request_is_refused_with_what_and_where(client: Client, what: str) -> None:
+def test_an_invalid_request_is_refused_with_what_and_where(client: Client, what: str) -> None:
     values, status, said = WRONG_REQUESTS[what]
     refusal = client.refusal("certain", values)
     assert refusal.status == status
     assert all(part in refusal.message for part in ["certain", *said]), refusal.message
 
 
-def test_a_request_for_an_output_that_the_router_has_not_is_refused(client: Client) -> None:
+def test_a_request_for_an_unknown_output_is_refused(client: Client) -> None:
     refusal = client.refusal("certain", items(1), outputs=[triton_grpc.InferRequestedOutput("OUT")])
     assert refusal.status == "INVALID_ARGUMENT"
     assert "unexpected inference output 'OUT' for model 'certain'" in refusal.message

@@ -1,7 +1,7 @@
-"""Requests of one router do not wait for each other, up to its limits, nor for those of another router.
+"""Requests do not wait for other requests of the same router, up to its limits, or of another one.
 
-No test measures time: a `gathering` variant holds requests with a positive value until it has as many as it
-wants, so what is answered, and in which order, shows what was in flight together.
+No test measures time: a `gathering` variant holds requests with a positive value until it has enough of them,
+so the order of answers shows which requests were in flight together.
 """
 
 import json
@@ -35,7 +35,7 @@ def server(
     repository.variant("gather_two", "gathering", gather=2)
     repository.variant("double", "scaling", factor=2)
     repository.variant("triple", "scaling", factor=3)
-    only_clients: dict[str, Any] = {"warmup_batch_sizes": "none"}  # the tests count what is executed
+    only_clients: dict[str, Any] = {"warmup_batch_sizes": "none"}  # the tests count executions
     repository.router("crowded", "gather_crowd", worker_threads=THREADS, **only_clients)
     repository.router("mixed", "gather_nine", **only_clients)
     repository.router("limited", "gather_five", max_in_flight=4, **only_clients)
@@ -45,7 +45,7 @@ def server(
     limits = {"backend_limits": {"cpu": {"max_in_flight": 1}}}
     (repository.folder / "one_place.json").write_text(json.dumps(limits))
     repository.router("turnstile", "double", routing_config="../one_place.json", **only_clients)
-    # The server carries calls between models by threads of its own, of which it has 32 for each instance.
+    # The server forwards calls between models in its own threads, 32 for each instance.
     settings = {"python": {"thread-pool-size": THREADS}}
     return triton_server(repository.folder, backend_settings=settings)
 
@@ -77,7 +77,7 @@ def test_a_fast_request_is_answered_before_the_slow_ones_that_came_first(client:
         np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(1))
 
 
-def test_what_exceeds_the_limit_in_flight_is_refused_and_the_rest_is_answered(client: Client) -> None:
+def test_requests_above_the_limit_in_flight_are_refused_and_the_rest_is_answered(client: Client) -> None:
     calls = [client.submit("limited", items(1)) for _ in range(5)]
     done, others = wait([call.answer for call in calls], timeout=ANSWER_S, return_when=FIRST_COMPLETED)
     assert len(done) == 1
@@ -103,7 +103,7 @@ def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(cli
     canceled.cancel()
     with pytest.raises(InferenceServerException, match="CANCELLED"):
         canceled.answer.result(ANSWER_S)
-    asked_since = 100  # the server hears of the cancellation before or soon after the first of these
+    asked_since = 100  # the server gets the cancellation before or soon after the first of these
     for _ in range(asked_since):
         client.ask("gather_two", items(0))
     client.ask("gather_two", items(1))
@@ -112,7 +112,7 @@ def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(cli
     client.expect_executions("gather_two", executed + asked_since + 1 + len([first, last]))
 
 
-def test_two_routers_of_a_server_keep_to_their_own_variants(client: Client) -> None:
+def test_two_routers_on_a_server_use_their_own_variants(client: Client) -> None:
     before = [client.executions(variant) for variant in ("double", "triple")]
     calls = [client.submit("left" if number % 2 else "right", items(number)) for number in range(40)]
     for number, call in enumerate(calls):
@@ -122,7 +122,7 @@ def test_two_routers_of_a_server_keep_to_their_own_variants(client: Client) -> N
         client.expect_executions(variant, count + 20)
 
 
-def test_after_all_that_nothing_keeps_the_server_from_ending(server: EmbeddedTriton) -> None:
+def test_after_these_tests_the_server_ends(server: EmbeddedTriton) -> None:
     server.stop()
     assert "Exit timeout expired" not in server.log_text()
     assert server.log_text().count("successfully unloaded") == server.log_text().count("successfully loaded")

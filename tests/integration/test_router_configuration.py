@@ -1,4 +1,4 @@
-"""A router's configuration is completed from its variants, or refused while other models go on serving."""
+"""A router's configuration is completed from its variants, or refused while other models keep serving."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -146,7 +146,7 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("router", REFUSED)
-def test_a_wrong_configuration_is_the_reason_why_the_router_is_unavailable(
+def test_an_invalid_configuration_makes_the_router_unavailable_with_the_reason(
     client: Client, repository: ModelRepository, router: str
 ) -> None:
     index = client.grpc.get_model_repository_index()
@@ -157,7 +157,7 @@ def test_a_wrong_configuration_is_the_reason_why_the_router_is_unavailable(
     assert REFUSED[router][1].format(repository=repository.folder) in sentence
 
 
-def test_what_the_router_leaves_out_is_completed_from_its_variants(client: Client) -> None:
+def test_a_routers_incomplete_configuration_is_completed_from_its_variants(client: Client) -> None:
     config = client.grpc.get_model_config("completed", as_json=True)["config"]
     assert config["max_batch_size"] == 16
     assert [(tensor["name"], tensor["data_type"], tensor["dims"]) for tensor in config["input"]] == [
@@ -169,7 +169,7 @@ def test_what_the_router_leaves_out_is_completed_from_its_variants(client: Clien
     ]
 
 
-def test_what_the_router_declares_itself_is_kept(client: Client) -> None:
+def test_declarations_of_the_router_are_kept(client: Client) -> None:
     config = client.grpc.get_model_config("declared", as_json=True)["config"]
     assert config["max_batch_size"] == 4
     assert [tensor["name"] for tensor in config["output"]] == ["OUTPUT", "routing_decision"]
@@ -195,7 +195,7 @@ def test_the_other_models_of_the_server_answer(client: Client) -> None:
         assert decision["variant"] in ("double", "large")
 
 
-def test_where_triton_completes_nothing_a_router_that_declares_nothing_is_refused(
+def test_without_auto_complete_a_router_that_declares_nothing_is_refused(
     triton_server: Callable[..., EmbeddedTriton], tmp_path: Path
 ) -> None:
     repository = ModelRepository(tmp_path)

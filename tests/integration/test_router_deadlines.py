@@ -1,4 +1,4 @@
-"""A router's own deadline is that of the whole request: what has gone by before a decision is gone."""
+"""The deadline of a router applies to the whole request, including the time before a decision."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,7 +21,7 @@ def server(
     triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory
 ) -> EmbeddedTriton:
     repository = ModelRepository(tmp_path_factory.mktemp("deadlines"))
-    for slow in ("queued_slow", "retried_slow"):  # each router its own, or their warm-ups would meet there
+    for slow in ("queued_slow", "retried_slow"):  # one for each router, so that their warm-ups do not meet
         repository.variant(slow, "scaling", delay_ms=SLOW_MS)
     repository.variant("fast", "scaling")
     repository.variant("lame", "refusing", refuses="negatives", message="no", delay_ms=SLOW_MS)
@@ -46,18 +46,18 @@ def expect_slow_to_be_known_and_in_time(client: Client, router: str) -> None:
     until(known)
 
 
-def test_the_time_in_the_routers_queue_is_taken_off_the_models_deadline(client: Client) -> None:
+def test_time_in_the_routers_queue_reduces_the_models_deadline(client: Client) -> None:
     expect_slow_to_be_known_and_in_time(client, "queued")
     arrived = client.executions("queued")
     first = client.submit("queued", items(1), parameters={"router_allowed_variants": "queued_slow"})
-    until(lambda: client.executions("queued") > arrived)  # a call that is sent later may arrive before it
+    until(lambda: client.executions("queued") > arrived)  # a call that is sent later may arrive first
     decision = client.decision("queued", items(1))
     assert reasons_out(decision) == {"queued_slow": "would be late"}
     first.answer.result()
     expect_slow_to_be_known_and_in_time(client, "queued")
 
 
-def test_the_time_of_a_failed_try_is_taken_off_the_models_deadline(client: Client) -> None:
+def test_the_time_of_a_failed_attempt_reduces_the_models_deadline(client: Client) -> None:
     expect_slow_to_be_known_and_in_time(client, "retried")
     decision = client.decision("retried", items(-1))
     assert [failed["variant"] for failed in decision["failed"]] == ["lame"]

@@ -30,13 +30,13 @@ class Site:
     routing: Path
 
     def run(self, fraction: float | None) -> None:
-        """Put another routing configuration in the place of the one there; None: without an experiment."""
+        """Replace the routing configuration; `None` for no experiment."""
         (self.routing.parent / "new").write_text(routing(fraction))
         (self.routing.parent / "new").rename(self.routing)
 
 
 def routing(fraction: float | None) -> str:
-    """The text of a routing configuration."""
+    """Return the text of a routing configuration."""
     experiment = {
         "experiment_id": "v2",
         "control": {"name": "static:double"},
@@ -64,13 +64,13 @@ def client(site: Site) -> Iterator[Client]:
 
 
 def served_by(client: Client, unit: str) -> int:
-    """Which variant answers a request of a unit: 2 or 3."""
+    """Return which variant answers a request of a unit: 2 or 3."""
     answer = client.ask("scale", items(1), parameters={"router_sticky_key": unit})
     return int(answer.as_numpy("OUTPUT")[0, 0])
 
 
 def report(client: Client) -> dict[str, Any]:
-    """What the experiments have found, as the router tells it."""
+    """Return the router's report of its experiments."""
     answer = client.ask("scale", items(1), parameters={"router_report": True})
     return decision_of(answer)["experiments"]
 
@@ -80,7 +80,7 @@ def treated(fraction: float) -> list[str]:
 
 
 def counted(site: Site) -> dict[str, int]:
-    """Answers by arm, as Triton's metrics show them."""
+    """Return the number of answers by arm, from Triton's metrics."""
     with urllib.request.urlopen(site.server.metrics_url) as page:
         found = re.findall(COUNTED, page.read().decode())
     labels = [(dict(re.findall(r'(\w+)="([^"]*)"', text)), int(count)) for text, count in found]
@@ -114,7 +114,7 @@ def test_an_experiment_is_started_changed_read_and_stopped_while_the_server_runs
     assert (told["policy"], told["experiment"], told["arm"]) == ("latency", None, None)
 
 
-def test_a_request_that_names_a_policy_takes_no_part(client: Client) -> None:
+def test_a_request_that_names_a_policy_is_in_no_experiment(client: Client) -> None:
     parameters = {"router_policy": "static:double", "router_sticky_key": treated(0.25)[0]}
     answer = client.ask("scale", items(1), parameters=parameters)
     assert int(answer.as_numpy("OUTPUT")[0, 0]) == 2

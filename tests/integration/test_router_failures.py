@@ -1,4 +1,4 @@
-"""A client sees an error only when no variant could answer, and then it sees why."""
+"""A client gets an error only if no variant can answer, and the error says why."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -51,7 +51,7 @@ def server(
     for name in MISLEADING:
         repository.router(f"only_{name}", name)
     repository.router("steady", "double")
-    # Triton does not get done with unloading a model whose process has died: when it ends, it waits 30 s.
+    # Triton never finishes unloading a model whose process has died: when it ends, it waits 30 s.
     return triton_server(repository.folder, extra_arguments=["--exit-timeout-secs=1"])
 
 
@@ -61,7 +61,7 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
         yield client
 
 
-def test_another_variant_answers_what_one_raises_on(client: Client) -> None:
+def test_another_variant_answers_when_one_fails(client: Client) -> None:
     failed: list[dict[str, str]] = []
     while not failed:
         decision = client.decision("half_broken", items(1))
@@ -71,7 +71,7 @@ def test_another_variant_answers_what_one_raises_on(client: Client) -> None:
     assert "out of paper" in failed[0]["error"]
 
 
-def test_a_variant_that_keeps_raising_is_left_alone_for_a_while(client: Client) -> None:
+def test_a_variant_that_keeps_failing_gets_no_requests_for_a_while(client: Client) -> None:
     def left_alone() -> bool:
         decision = client.decision("half_broken", items(1))
         return reasons_out(decision) == {"no_paper": "breaker open after failures"}
@@ -79,7 +79,7 @@ def test_a_variant_that_keeps_raising_is_left_alone_for_a_while(client: Client) 
     until(left_alone)
 
 
-def test_when_every_variant_raises_the_client_sees_the_message_of_each(client: Client) -> None:
+def test_when_every_variant_fails_the_client_sees_the_message_of_each(client: Client) -> None:
     refusal = client.refusal("broken", items(1))
     assert refusal.status == "INTERNAL"
     assert refusal.message.startswith("model 'broken': no variant could answer the request (")
@@ -89,7 +89,7 @@ def test_when_every_variant_raises_the_client_sees_the_message_of_each(client: C
     assert "out of ink" in refusal.message
 
 
-def test_a_bad_request_gets_the_variants_messages_and_closes_the_way_to_no_good_one(client: Client) -> None:
+def test_an_invalid_request_gets_the_variants_messages_and_does_not_block_valid_ones(client: Client) -> None:
     for _ in range(5):
         refusal = client.refusal("exacting", items(-1))
         assert "no negatives, please" in refusal.message
@@ -99,7 +99,7 @@ def test_a_bad_request_gets_the_variants_messages_and_closes_the_way_to_no_good_
         assert reasons_out(decision) == {}
 
 
-def test_without_a_variant_that_is_ready_the_router_is_unavailable_and_says_why(client: Client) -> None:
+def test_without_a_ready_variant_the_router_is_unavailable_and_says_why(client: Client) -> None:
     for _ in range(3):
         refusal = client.refusal("deserted", items(1))
         assert refusal.status == "UNAVAILABLE"
@@ -109,7 +109,7 @@ def test_without_a_variant_that_is_ready_the_router_is_unavailable_and_says_why(
         assert refusal.message.count("not ready") == 2
 
 
-def test_a_variant_that_did_not_load_costs_the_router_nothing(client: Client) -> None:
+def test_a_variant_that_did_not_load_does_not_affect_the_router(client: Client) -> None:
     for _ in range(3):
         decision = client.decision("half_deserted", items(1))
     assert decision["variant"] == "double"
@@ -141,7 +141,9 @@ def test_when_a_variant_is_killed_all_requests_are_answered_and_later_ones_avoid
     until(avoided)
 
 
-def test_when_the_only_variant_is_killed_the_client_is_told_and_the_server_goes_on(client: Client) -> None:
+def test_when_the_only_variant_is_killed_the_client_gets_an_error_and_the_server_continues(
+    client: Client,
+) -> None:
     np.testing.assert_array_equal(client.output("doomed", items(1)), items(1))
     refusal = client.refusal("doomed", items(MAGIC))
     assert "mortal_alone: " in refusal.message
@@ -151,7 +153,7 @@ def test_when_the_only_variant_is_killed_the_client_is_told_and_the_server_goes_
 
 
 @pytest.mark.parametrize("variant", MISLEADING)
-def test_a_variants_own_message_reaches_the_client_whatever_it_reads_like_and_it_goes_on_serving(
+def test_a_variants_misleading_message_reaches_the_client_and_the_variant_stays(
     client: Client, variant: str
 ) -> None:
     for _ in range(3):
@@ -161,7 +163,7 @@ def test_a_variants_own_message_reaches_the_client_whatever_it_reads_like_and_it
         np.testing.assert_array_equal(client.output(f"only_{variant}", items(1)), items(1))
 
 
-def test_a_killed_variant_whose_instances_have_a_name_of_their_own_is_known_to_be_dead(
+def test_a_killed_variant_with_named_instances_is_known_to_be_dead(
     client: Client,
 ) -> None:
     assert "Stub process 'gang_0' is not healthy" in client.refusal("doomed_gang", items(MAGIC)).message

@@ -1,4 +1,4 @@
-"""Models come and go while a router serves: its variants, and the router itself."""
+"""Variants and the router itself are loaded and unloaded while the router serves."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ def state_of(client: Client, model: str) -> str:
 
 @contextmanager
 def traffic(server: EmbeddedTriton, model: str) -> Iterator[None]:
-    """Two clients that send one request after the other; no error may reach them."""
+    """Two clients that send one request after the other and must not get an error."""
     ended = threading.Event()
     answered = [0, 0]
     errors: list[BaseException] = []
@@ -84,7 +84,7 @@ def test_a_variant_that_becomes_ready_later_is_used_without_a_reload_of_the_rout
     np.testing.assert_array_equal(client.output("patient", items(5)), items(5))
 
 
-def test_a_variant_that_is_unloaded_is_left_out_and_used_again_when_it_is_back(
+def test_a_variant_that_is_unloaded_is_used_again_once_it_is_back(
     server: EmbeddedTriton, client: Client
 ) -> None:
     until(lambda: client.decision("either", items(1))["variant"] == "fast")
@@ -113,7 +113,7 @@ def test_a_router_can_be_reloaded_again_and_again_under_traffic(
 ) -> None:
     with traffic(server, "reloaded"):
         for number in range(RELOADS):
-            # Triton loads a model again only if its configuration means something else now.
+            # Triton reloads a model only if its configuration has changed.
             repository.router("reloaded", "fast, slow", max_in_flight=1000 + number)
             client.grpc.load_model("reloaded")
     until(lambda: server.log_text().count("successfully unloaded 'reloaded'") == RELOADS)

@@ -1,4 +1,4 @@
-"""What came with a request reaches the variant; what was meant for the router stays there and is obeyed."""
+"""The parts of a request are forwarded to the variant, except for parameters of the router."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -39,12 +39,12 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
 
 
 def received(answer: triton_grpc.InferResult) -> dict[str, Any]:
-    """What the variant says that it received."""
+    """Return what the variant received, as it reports it."""
     record: dict[str, Any] = json.loads(answer.as_numpy("RECEIVED").flat[0])
     return record
 
 
-def test_a_bare_request_reaches_the_variant_bare(client: Client) -> None:
+def test_a_request_without_options_reaches_the_variant_without_options(client: Client) -> None:
     assert received(client.ask("record", items(1))) == {
         "request_id": "",
         "correlation_id": 0,
@@ -83,14 +83,14 @@ def test_parameters_reach_the_variant_without_those_of_the_router(client: Client
     assert received(client.ask("record", items(1), parameters=own | routers))["parameters"] == own
 
 
-def test_a_parameter_that_triton_cannot_hand_on_is_refused(client: Client) -> None:
+def test_a_parameter_that_triton_cannot_forward_is_refused(client: Client) -> None:
     refusal = client.refusal("record", items(1), parameters={"temperature": 0.5})
     assert refusal.status == "INVALID_ARGUMENT"
     assert refusal.message.startswith("request parameters: temperature: expected text, a whole number,")
     assert refusal.message.endswith("found 0.5; send it as text")
 
 
-def test_http_requests_carry_the_same(server: EmbeddedTriton) -> None:
+def test_http_requests_are_forwarded_alike(server: EmbeddedTriton) -> None:
     tensor = triton_http.InferInput("INPUT", [1, 4], "FP32").set_data_from_numpy(items(1))
     with closing(triton_http.InferenceServerClient(server.http_url)) as http:
         answer = http.infer(
@@ -128,7 +128,7 @@ def test_an_unknown_parameter_of_the_router_is_refused_with_the_nearest_name(cli
         ("latency:gpu", "policy 'latency': expected 'latency' alone, found 'latency:gpu'"),
     ],
 )
-def test_a_policy_that_cannot_choose_is_refused_as_any_other_parameter_is(
+def test_an_invalid_policy_is_refused_like_any_other_parameter(
     client: Client, policy: str, reason: str
 ) -> None:
     refusal = client.refusal("record", items(1), parameters={"router_policy": policy})
@@ -143,12 +143,12 @@ def test_a_request_may_name_its_variants_and_devices(client: Client) -> None:
         assert decision_of(told)["variant"] == "recorder_gpu"
 
 
-def test_a_deadline_travels_by_parameter_and_no_request_is_too_late_for_best_effort(client: Client) -> None:
+def test_a_deadline_is_a_parameter_and_no_request_is_too_late_for_best_effort(client: Client) -> None:
     answer = client.ask("record", items(1), parameters={"router_max_latency_ms": 0.000001})
     assert received(answer)["parameters"] == {}
 
 
-def test_the_report_tells_the_state_of_the_devices_and_runs_nothing(client: Client) -> None:
+def test_the_report_has_the_state_of_the_devices_and_runs_nothing(client: Client) -> None:
     answer = client.ask("record_either", items(1), parameters={"router_report": True})
     assert output_names(answer) == ["routing_decision"]
     assert set(decision_of(answer)["backends"]) == {"cpu", "gpu"}
@@ -162,7 +162,7 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(client: Client) -> N
     )
 
 
-def test_the_decision_says_what_was_chosen_what_was_expected_and_what_came_of_it(client: Client) -> None:
+def test_the_decision_states_the_choice_the_expectation_and_the_outcome(client: Client) -> None:
     decision = client.decision("record_either", items(1))
     devices = {"recorder": "cpu", "recorder_gpu": "gpu"}
     assert decision["device"] == devices[decision["variant"]]
@@ -179,7 +179,7 @@ def test_the_decision_says_what_was_chosen_what_was_expected_and_what_came_of_it
 
 @pytest.mark.parametrize("asked", [{}, {"router_explain": False}])
 @pytest.mark.parametrize("named", [None, ["OUTPUT"], ["OUTPUT", "routing_decision"]])
-def test_a_client_that_does_not_ask_why_is_not_told(
+def test_a_client_that_does_not_ask_for_a_decision_gets_none(
     client: Client, asked: dict[str, bool], named: list[str] | None
 ) -> None:
     outputs = named and [triton_grpc.InferRequestedOutput(name) for name in named]
@@ -187,12 +187,12 @@ def test_a_client_that_does_not_ask_why_is_not_told(
     assert output_names(answer) == (["OUTPUT"] if named else ["OUTPUT", "RECEIVED"])
 
 
-def test_a_client_that_asks_why_is_told_when_it_names_no_outputs(client: Client) -> None:
+def test_a_client_that_asks_for_a_decision_and_names_no_outputs_gets_all(client: Client) -> None:
     answer = client.ask("record", items(1), parameters={"router_explain": True})
     assert output_names(answer) == ["OUTPUT", "RECEIVED", "routing_decision"]
 
 
-def test_a_client_that_asks_why_and_names_outputs_gets_those_and_the_decision(client: Client) -> None:
+def test_a_client_that_asks_for_a_decision_and_names_outputs_gets_those(client: Client) -> None:
     outputs = [triton_grpc.InferRequestedOutput(name) for name in ("OUTPUT", "routing_decision")]
     answer = client.ask("record", items(1), outputs=outputs, parameters={"router_explain": True})
     assert output_names(answer) == ["OUTPUT", "routing_decision"]
@@ -201,7 +201,7 @@ def test_a_client_that_asks_why_and_names_outputs_gets_those_and_the_decision(cl
 
 @pytest.mark.parametrize("parameter", ["router_explain", "router_dry_run", "router_report"])
 @pytest.mark.parametrize("protocol", [triton_grpc, triton_http])
-def test_a_client_that_asks_to_be_told_and_names_only_other_outputs_is_told_to_name_the_decision(
+def test_a_client_that_asks_for_a_decision_but_names_only_other_outputs_gets_an_error(
     server: EmbeddedTriton, client: Client, parameter: str, protocol: ModuleType
 ) -> None:
     executions_before = client.executions("recorder")
@@ -228,7 +228,7 @@ def test_a_dry_run_that_names_the_decision_alone_is_answered(client: Client) -> 
     assert decision_of(answer)["variant"] == "recorder"
 
 
-def test_a_dry_run_answers_the_decision_and_the_model_does_not_run(client: Client) -> None:
+def test_a_dry_run_returns_the_decision_and_the_model_does_not_run(client: Client) -> None:
     executions_before = client.executions("recorder")
     answer = client.ask("record", items(1), parameters={"router_dry_run": True})
     assert output_names(answer) == ["routing_decision"]

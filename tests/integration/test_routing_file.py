@@ -1,4 +1,4 @@
-"""Several routers follow one routing configuration, and its changes, while they serve."""
+"""Several routers apply one routing configuration, and its changes, while they serve."""
 
 import json
 import re
@@ -24,12 +24,12 @@ RELOADS = r'model_router_config_reloads_total\{{model="{model}",outcome="{outcom
 
 
 def rule(pattern: str, variant: str, **more: Any) -> dict[str, Any]:
-    """A rule by which requests go to one variant."""
+    """Return a rule that sends requests to one variant."""
     return {"model_name_pattern": pattern, "policy": {"name": f"static:{variant}"}, **more}
 
 
 def routing(*rules: dict[str, Any], **more: Any) -> str:
-    """The text of a routing configuration."""
+    """Return the text of a routing configuration."""
     return json.dumps({"routing_rules": rules, **more})
 
 
@@ -42,22 +42,22 @@ class Site:
     log_file: Path
 
     def write(self, name: str, text: str) -> None:
-        """Put another routing configuration in the place of one, at once."""
+        """Replace the routing configuration atomically."""
         (self.repository / "new").write_text(text)
         (self.repository / "new").rename(self.repository / name)
 
     def reloads(self, model: str, outcome: str) -> int:
-        """How many changes a router has counted, as Triton's metrics show it."""
+        """Return how many changes a router has counted, from Triton's metrics."""
         counted = re.search(RELOADS.format(model=model, outcome=outcome), metrics_of(self))
         return 0 if counted is None else int(counted[1])
 
     def log_lines(self, text: str) -> list[str]:
-        """The lines of the server's log that hold a text."""
+        """Return the lines of the server's log that contain a text."""
         return [line for line in self.log_file.read_text().splitlines() if text in line]
 
 
 def metrics_of(site: Site) -> str:
-    """Triton's metrics."""
+    """Return Triton's metrics."""
     with urllib.request.urlopen(site.server.metrics_url) as page:
         return page.read().decode()
 
@@ -84,7 +84,7 @@ def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.
         repository.router(name, VARIANTS, routing_config="../shared.json")
     repository.router("resnet_own", VARIANTS, routing_config="../shared.json", policy="static:triple")
     repository.ensemble("pipeline", step="resnet50")
-    for number, variant in enumerate(("double", "triple")):  # as Kubernetes lays a ConfigMap out
+    for number, variant in enumerate(("double", "triple")):  # as Kubernetes mounts a ConfigMap
         version = repository.folder.parent / f"version_{number}"
         version.mkdir()
         (version / "routing.json").write_text(routing(rule("linked", variant)))
@@ -104,7 +104,7 @@ def client(site: Site) -> Iterator[Client]:
 
 
 def factor(client: Client, model: str) -> int:
-    """Which variant answers: 2 or 3."""
+    """Return which variant answers: 2 or 3."""
     return int(client.output(model, items(1))[0, 0])
 
 
@@ -112,11 +112,11 @@ def test_each_router_follows_the_rule_for_its_name_in_the_file_that_they_share(c
     assert [factor(client, model) for model in ("resnet50", "bert")] == [2, 3]
 
 
-def test_what_a_router_says_itself_comes_before_the_rule_for_it(client: Client) -> None:
+def test_settings_of_a_router_override_the_rule_for_it(client: Client) -> None:
     assert factor(client, "resnet_own") == 3
 
 
-def test_what_a_request_says_comes_before_all(client: Client) -> None:
+def test_settings_of_a_request_override_all_others(client: Client) -> None:
     for model in ("resnet50", "resnet_own"):
         for variant, expected in (("double", 2), ("triple", 3)):
             options = {"parameters": {"router_policy": f"static:{variant}"}}
@@ -131,7 +131,7 @@ def test_an_ensemble_whose_step_is_a_router_follows_the_rule(client: Client) -> 
         np.testing.assert_array_equal(answer.as_numpy("AFTER"), items(10, batch_size=3))
 
 
-def test_an_edit_is_taken_up_without_a_restart(client: Client, site: Site) -> None:
+def test_an_edit_is_applied_without_a_restart(client: Client, site: Site) -> None:
     assert factor(client, "edited") == 2
     site.write("edited.json", routing(rule("edited", "triple")))
     until(lambda: factor(client, "edited") == 3)
@@ -149,7 +149,7 @@ def test_an_experiment_is_started_and_stopped_by_an_edit(client: Client, site: S
     until(lambda: factor(client, "tried") == 2)
 
 
-def test_a_link_that_is_turned_to_another_file_is_an_edit(client: Client, site: Site) -> None:
+def test_a_link_that_points_to_another_file_is_an_edit(client: Client, site: Site) -> None:
     assert factor(client, "linked") == 2
     folder = site.repository.parent
     (folder / "next").symlink_to("version_1")
@@ -157,7 +157,9 @@ def test_a_link_that_is_turned_to_another_file_is_an_edit(client: Client, site: 
     until(lambda: factor(client, "linked") == 3)
 
 
-def test_a_bad_edit_is_told_once_and_changes_nothing_until_it_is_mended(client: Client, site: Site) -> None:
+def test_an_invalid_edit_is_logged_once_and_changes_nothing_until_it_is_fixed(
+    client: Client, site: Site
+) -> None:
     site.write("broken.json", routing(rule("broken", "triple", max_latency_ms=-1)))
     reason = (
         f"model 'broken' keeps the settings that it had: {site.repository}/broken.json: "
@@ -180,7 +182,7 @@ def test_a_bad_edit_is_told_once_and_changes_nothing_until_it_is_mended(client: 
     assert len(site.log_lines(misspelt)) == 1
 
 
-def test_a_file_that_is_gone_changes_nothing_until_it_is_back(client: Client, site: Site) -> None:
+def test_a_missing_file_changes_nothing_until_it_is_back(client: Client, site: Site) -> None:
     (site.repository / "deleted.json").unlink()
     until(lambda: site.reloads("deleted", "refused") == 1)
     assert factor(client, "deleted") == 2
@@ -188,24 +190,24 @@ def test_a_file_that_is_gone_changes_nothing_until_it_is_back(client: Client, si
     until(lambda: factor(client, "deleted") == 3)
 
 
-def test_a_file_that_is_not_there_at_load_is_the_reason_why_the_router_is_unavailable(site: Site) -> None:
+def test_a_file_that_is_missing_at_load_makes_the_router_unavailable_with_the_reason(site: Site) -> None:
     reasons = {model.name: model.reason for model in site.server.models()}
     expected = f"{site.repository}/nowhere.json: expected a routing configuration, found no such file"
     assert expected in reasons["lost"]
 
 
-def test_a_policy_that_does_not_fit_at_load_is_the_reason_with_file_and_rule(site: Site) -> None:
+def test_a_policy_that_is_invalid_at_load_is_reported_with_file_and_rule(site: Site) -> None:
     reasons = {model.name: model.reason for model in site.server.models()}
     place = f"{site.repository}/misspelt.json, model 'misspelt', policy 'static': routing_rules[1].policy: "
     assert place in reasons["misspelt"]
 
 
-def test_a_pattern_that_matches_no_model_is_told_at_load(site: Site) -> None:
+def test_a_pattern_that_matches_no_model_is_logged_at_load(site: Site) -> None:
     (line, *_) = site.log_lines("the pattern '")
     expected = f"{site.repository}/shared.json: the pattern 'vgg*' matches no model of the repository"
     assert expected in line
 
 
-def test_nothing_is_taken_up_while_nothing_changes(site: Site) -> None:
+def test_without_an_edit_nothing_is_applied(site: Site) -> None:
     until(lambda: "model_router_config_age_seconds" in metrics_of(site))
     assert site.reloads("resnet50", "accepted") == site.reloads("resnet50", "refused") == 0

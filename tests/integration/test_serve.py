@@ -1,4 +1,4 @@
-"""`model-router serve` serves until it is told to stop, and its exit status says what happened."""
+"""`model-router serve` runs until SIGINT or SIGTERM, and its exit status says what happened."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """Where the command puts its temporary files."""
+    """The folder of the temporary files of the command."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     return folder
@@ -54,7 +54,7 @@ def serving(repository: Path, temporary: Path, *options: str) -> Iterator[subpro
 
 
 def end_all(process: subprocess.Popen[str]) -> None:
-    """Whatever a failed test has left running must not outlive it."""
+    """End the processes that a failed test has left running."""
     if process.poll() is None:
         for member in [*children(process), process]:
             member.kill()
@@ -82,7 +82,7 @@ def assert_nothing_left(
     assert list(temporary.glob("model[-_]router*")) == []
 
 
-def test_when_ready_it_prints_one_line_of_json_and_a_sigterm_ends_all_that_it_started(
+def test_when_ready_it_prints_one_line_of_json_and_sigterm_ends_all_processes(
     repository: Path, temporary: Path
 ) -> None:
     with serving(repository, temporary, "--json") as process:
@@ -129,9 +129,7 @@ def test_when_ready_it_shows_a_table_and_addresses_and_ctrl_c_ends_it(
         assert process.wait() == 0
 
 
-def test_told_to_stop_before_it_is_ready_it_says_so_by_its_exit_status(
-    tmp_path: Path, temporary: Path
-) -> None:
+def test_a_signal_before_it_is_ready_sets_its_exit_status(tmp_path: Path, temporary: Path) -> None:
     add_model(tmp_path / "slow", "endless", ENDLESS)
     with serving(tmp_path / "slow", temporary) as process:
         while len(started := children(process)) < 2:
@@ -141,7 +139,7 @@ def test_told_to_stop_before_it_is_ready_it_says_so_by_its_exit_status(
     assert_nothing_left(process, started, temporary)
 
 
-def test_a_model_that_may_not_fail_ends_it_with_the_reason(repository: Path, temporary: Path) -> None:
+def test_with_exit_on_error_a_failed_model_ends_it_with_the_reason(repository: Path, temporary: Path) -> None:
     with serving(repository, temporary, "--exit-on-error") as process:
         assert process.wait() == 1
         assert process.stderr

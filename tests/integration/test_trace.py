@@ -59,7 +59,7 @@ def server(triton_server: Callable[..., EmbeddedTriton], folder: Path) -> Embedd
 
 @pytest.fixture(scope="module")
 def decisions(server: EmbeddedTriton) -> list[dict[str, Any]]:
-    """What the router says of the requests of a run, the first of which fails at one variant."""
+    """The decisions of a run, whose first request fails at one variant."""
     with closing(Client(server)) as client:
         failing = told(gpu_emulated=None, ane_emulated=None, cpu_emulated=5.0)
         answers = [client.ask("recorded", items(1), parameters=failing)]
@@ -73,7 +73,7 @@ def decisions(server: EmbeddedTriton) -> list[dict[str, Any]]:
     return [json.loads(answer.as_numpy("routing_decision").item()) for answer in answers]
 
 
-def test_every_answered_request_is_a_line_of_what_was_decided_and_observed(
+def test_every_answered_request_is_a_line_with_decision_and_observation(
     decisions: list[dict[str, Any]], folder: Path
 ) -> None:
     traced = lines(folder / "trace.jsonl")
@@ -114,7 +114,7 @@ def test_a_trace_that_cannot_be_written_is_refused_at_load(server: EmbeddedTrito
 
 
 @pytest.mark.skipif(not ALWAYS_FULL.exists(), reason="needs a device that is always full")
-def test_a_full_disk_costs_no_request_and_is_told_in_the_log(server: EmbeddedTriton) -> None:
+def test_a_full_disk_fails_no_request_and_is_logged(server: EmbeddedTriton) -> None:
     with closing(Client(server)) as client:
         for _ in range(3):
             client.ask("full", items(1))

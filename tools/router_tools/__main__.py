@@ -1,4 +1,4 @@
-"""`model-router`: the one entry point of every command."""
+"""`model-router`: the entry point of all commands."""
 
 import sys
 from importlib.util import find_spec
@@ -19,9 +19,9 @@ _SERVE_COMMANDS = {
     "serve": "router_tools.serve:serve",
     "simulate": "router_tools.simulate:simulate",
 }
-"""Need the packages of the extra `serve`."""
+"""Commands that need the packages of the extra `serve`."""
 _SERVE_MODULES = ("grpc", "jinja2", "jsonschema", "onnx", "onnxruntime", "plotly", "psutil", "scipy")
-"""What these import; the server itself is looked for when it is started."""
+"""The modules that these import; the server itself is only needed when it is started."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,7 +57,7 @@ def _add_unavailable(name: str, missing: list[str]) -> None:
 
 
 def main() -> None:
-    """Run a command; a ToolError becomes one line on stderr and exit status 1."""
+    """Run a command; for a `ToolError`, print one line to stderr and exit with status 1."""
     try:
         app()
     except ToolError as error:

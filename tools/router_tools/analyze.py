@@ -107,7 +107,7 @@ def _number(value: float | None, unit: float) -> str:
 
 
 def _remarks(model: ModelCharacteristics) -> list[str]:
-    open_dimensions = [f"{dimension} is open" for dimension in model.dynamic_dimensions]
+    dynamic = [f"{dimension} is dynamic" for dimension in model.dynamic_dimensions]
     reasons = [(device, fit(model, device).reason_out) for device in Device]
     unfit = [f"not on {device.value}: {reason}" for device, reason in reasons if reason is not None]
-    return [*sorted(each.value for each in model.quantization), *open_dimensions, *unfit]
+    return [*sorted(each.value for each in model.quantization), *dynamic, *unfit]

@@ -1,4 +1,4 @@
-"""`model-router demo-repository`: makes the models of the demo and puts them into a model repository."""
+"""`model-router demo-repository`: make the demo's models and put them into a model repository."""
 
 import json
 from dataclasses import asdict
@@ -17,12 +17,18 @@ from router_tools.user_cache import user_cache
 
 
 def demo_repository(
-    output: Annotated[Path, typer.Option(help="Model repository to put the models into.")] = MODEL_REPOSITORY,
+    output: Annotated[
+        Path, typer.Option(help="Model repository in which the models are written.")
+    ] = MODEL_REPOSITORY,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Folder to keep the models in.", show_default="~/.cache/model-router/models"),
+        typer.Option(
+            help="Folder in which the models are cached.", show_default="~/.cache/model-router/models"
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Make them even if the cache has them.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make the models even if the cache has them.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Make ResNet-50 and SqueezeNet with random weights, fp32 and int8, and put them into their variants."""
@@ -36,18 +42,18 @@ def demo_repository(
 def make_repository(
     output: Path, cache: Path | None = None, *, force: bool = False
 ) -> tuple[list[DemoModel], list[Path]]:
-    """Make the models and put them into their variants, with a progress bar on a terminal's stderr.
+    """Make the models and put them into their variants; show progress if stderr is a terminal.
 
     Args:
-        output: the model repository; made if it is not there.
+        output: the model repository; created if it does not exist.
         cache: folder to keep the models in; `None` for the user's cache folder.
         force: make them even if the cache has them.
 
     Returns:
-        What was made, and the file of each variant.
+        The models, and the file of each variant.
 
     Raises:
-        ToolError: a folder is a file, has other models, or cannot be written.
+        ToolError: a folder is a file, contains other models, or cannot be written.
     """
     cache = cache or user_cache("models")
     try:
@@ -60,7 +66,7 @@ def make_repository(
 
 
 def print_repository(console: Console, models: list[DemoModel], files: list[Path]) -> None:
-    """Print what `make_repository` has made, and where it is."""
+    """Print the models that `make_repository` made, and where they are."""
     repository, cache = files[0].parents[2].absolute(), models[0].path.parent.absolute()
     console.print(_table(models))
     where = f"{len(files)} variants in {repository}; the models are kept in {cache}"
@@ -93,7 +99,9 @@ def _make_and_place(output: Path, cache: Path, *, force: bool) -> tuple[list[Dem
 
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise ToolError(f"{folder} is a file; a folder was expected, which need not exist yet")
+        raise ToolError(
+            f"{folder}: expected a folder or a path that does not exist yet, found a file; name another one"
+        )
 
 
 def _as_json(output: Path, models: list[DemoModel], files: list[Path]) -> dict[str, Any]:

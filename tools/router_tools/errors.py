@@ -1,8 +1,8 @@
 """Errors of the commands."""
 
 INSTALL_COMMAND = 'pip install "triton-model-router[serve]"'
-"""Installs what the commands need beyond the base installation."""
+"""Installs the packages that the commands need in addition to the base installation."""
 
 
 class ToolError(Exception):
-    """A command cannot go on: one sentence with what, where, expected, found and the fix."""
+    """A command cannot continue: one sentence that says where, what was expected and found, and the fix."""

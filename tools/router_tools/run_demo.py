@@ -1,4 +1,4 @@
-"""`model-router demo`: the demo repository on a real server, with traffic that shows what the router does."""
+"""`model-router demo`: serve the demo repository and compare the router with its variants."""
 
 import json
 import random
@@ -25,25 +25,25 @@ from router_tools.traffic.model_client import ModelClient
 
 def demo(
     model_repository: Annotated[
-        Path, typer.Option(help="Folder to put the demo's models into, and to serve.")
+        Path, typer.Option(help="Folder in which the demo's models are written and served.")
     ] = MODEL_REPOSITORY,
     requests: Annotated[
-        int, typer.Option(min=COMPARED_FROM + 20, help="Requests to each of the two models.")
+        int, typer.Option(min=COMPARED_FROM + 20, help="Number of requests to each of the two models.")
     ] = 400,
-    seed: Annotated[int, typer.Option(help="Of the batch sizes and the images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the batch sizes and the images.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON alone.")] = False,
 ) -> None:
     """Make the demo's models, serve them, and compare the router with its variants.
 
-    Batches of 1, 2, 4 and 8 images go to the router in random order. From request 200 on, each batch goes to
-    every ready variant directly as well, so that all of them see the same moments of the machine.
+    Batches of 1, 2, 4 and 8 images are sent to the router in random order. From request 200 on, each batch is
+    also sent directly to every ready variant, so that all are measured under the same load of the machine.
     """
     console = Console(stderr=as_json)
-    find_wheel()  # refuses a machine that cannot run the server, before the models are made
+    find_wheel()  # fail before the models are made if this machine cannot run the server
     print_repository(console, *make_repository(model_repository))
     with EmbeddedTriton(model_repository) as triton:
         console.print(models_table(triton.models()))
-        console.print("What this machine has no device for is UNAVAILABLE; the routers do without it.")
+        console.print("Variants without a device here are UNAVAILABLE; the routers do not use them.")
         ready = {model.name for model in triton.models() if model.state == "READY"}
         client = ModelClient(triton.grpc_url)
         figures = {}

@@ -1,4 +1,4 @@
-"""`model-router serve`: a model repository behind a Triton server of one's own, until told to stop."""
+"""`model-router serve`: run a Triton server on a model repository until SIGINT or SIGTERM."""
 
 import json
 from dataclasses import asdict
@@ -45,8 +45,8 @@ def serve(
 ) -> None:
     """Serve a model repository until SIGINT or SIGTERM.
 
-    Exit status: 0 when the server was told to stop and did; 1 when it could not start or ended by itself;
-    128 plus the signal's number when it was told to stop before it was ready.
+    Exit status: 0 after SIGINT or SIGTERM; 1 if the server could not start or ended by itself; 128 plus the
+    signal's number if the signal arrived before the server was ready.
     """
     triton = EmbeddedTriton(
         model_repository,
@@ -72,7 +72,7 @@ def serve(
 
 
 class _Signals:
-    """Hands SIGINT and SIGTERM on to the server, and remembers which came."""
+    """Forwards SIGINT and SIGTERM to the server, and keeps the last one."""
 
     def __init__(self, triton: EmbeddedTriton) -> None:
         self._triton = triton
@@ -81,13 +81,13 @@ class _Signals:
         signal(SIGTERM, self)
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """What Python calls when a signal comes."""
+        """Handle a signal."""
         self.came = Signals(number)
         self._triton.send_signal(self.came)
 
 
 def _wait_ready(triton: EmbeddedTriton, signals: _Signals, timeout_s: float) -> list[ModelStatus]:
-    if signals.came:  # before there was a server to hand it on to
+    if signals.came:  # before the server was started
         triton.send_signal(signals.came)
     try:
         with Console(stderr=True).status("Waiting for the models to load"):
@@ -111,7 +111,7 @@ def _print_json(triton: EmbeddedTriton, models: list[ModelStatus]) -> None:
 
 
 def models_table(models: list[ModelStatus]) -> Table:
-    """What became of each model, to be printed."""
+    """Return a table of the state of each model."""
     table = Table()
     for column in ("Model", "Version", "State"):
         table.add_column(column, no_wrap=True)

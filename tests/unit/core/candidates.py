@@ -1,4 +1,4 @@
-"""Candidates with chosen figures, what is picked among them, and how an attempt there ended."""
+"""Helpers: candidates with given figures, the pick among them, and how an attempt ended."""
 
 import math
 import random
@@ -47,7 +47,7 @@ def request_of(context: RoutingContext | None = None, now_s: float = 0.0) -> Req
 
 
 def pick(policy: Policy, *candidates: Candidate, context: RoutingContext | None = None) -> Choice:
-    """Return what is picked by the policy, with an empty budget for exploration."""
+    """Return the pick of the policy, with an empty budget for exploration."""
     return Picker(policy).pick(candidates, request_of(context), random.Random(0))
 
 
@@ -65,7 +65,7 @@ def execution_of(
     finished_s: float = 0.0,
     in_flight_now: int = 0,
 ) -> Execution:
-    """Return how an attempt at the candidate ended; it met what the candidate has in flight."""
+    """Return how an attempt at the candidate ended."""
     state = VariantState(candidate.variant, coverage=0.9)
     state.load.in_flight = in_flight_now
     candidate.in_flight += 1  # the request itself

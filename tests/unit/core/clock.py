@@ -2,7 +2,7 @@
 
 
 class Clock:
-    """Call it for the time; assign `now_s` to change it."""
+    """Call it to get the time; assign `now_s` to change it."""
 
     def __init__(self, now_s: float = 0.0) -> None:
         self.now_s = now_s

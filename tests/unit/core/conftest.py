@@ -17,9 +17,9 @@ NOW_S = 100.0
 
 
 class Shortest(Policy):
-    """Its cost is the predicted latency; a candidate of the name `wanted` is picked all the same.
+    """The cost is the predicted latency; a candidate named `wanted` is picked in any case.
 
-    It states a propensity of one half for each pick, so that a test can tell where that came from.
+    Each pick has a propensity of one half, by which a test recognizes it.
     """
 
     name = "shortest"
@@ -43,7 +43,7 @@ class Shortest(Policy):
 
 
 class ClockedModel:
-    """A logical model with a clock that only the test advances; all else is the model's."""
+    """A logical model with a clock that only the test advances."""
 
     def __init__(self, router: ModelRouter, clock: Clock) -> None:
         self._model = router.model("resnet50")
@@ -63,10 +63,10 @@ MakeModel = Callable[..., ClockedModel]
 
 @pytest.fixture
 def make_model() -> MakeModel:
-    """Makes a model of CPU variants by name that knows their constant service times, if any are given.
+    """Creates a model of CPU variants, which has learned their constant service times if any are given.
 
-    `make_model("a", "b", learned_ms={"a": 10.0})`: what is learned was learned until second 0, and
-    nothing of it counts as utilization any more at second 100, which its clock shows.
+    `make_model("a", "b", learned_ms={"a": 10.0})`: it learned until second 0; its clock shows second 100,
+    when none of that counts as utilization.
     """
 
     def make(

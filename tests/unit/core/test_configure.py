@@ -12,7 +12,7 @@ NAMES = ("first", "second")
 
 @pytest.fixture
 def router() -> ModelRouter:
-    """Two models with the same two variants, which decide by the defaults."""
+    """Return two models with the same two variants and default settings."""
     router = ModelRouter(clock=lambda: 0.0)
     for name in NAMES:
         router.register_model(name, variants=[GPU, CPU])
@@ -29,7 +29,7 @@ def chosen(router: ModelRouter, model: str) -> str:
     return decision.variant
 
 
-def test_every_model_decides_by_the_settings_of_its_name(router):
+def test_every_model_uses_the_settings_of_its_name(router):
     router.configure(settings_of({"first": "static:gpu", "second": "static:cpu"}))
     assert [chosen(router, name) for name in NAMES] == ["gpu", "cpu"]
 
@@ -46,7 +46,7 @@ def test_a_model_with_settings_of_its_own_is_registered_with_these(router):
     assert chosen(router, "third") == "gpu"
 
 
-def test_settings_come_before_a_policy_that_was_set_earlier_and_after_one_that_is_set_later(router):
+def test_of_settings_and_a_policy_the_one_set_last_applies(router):
     router.set_routing_policy("static:gpu")
     router.configure(settings_of({"first": "static:cpu", "third": "static:cpu"}))
     assert chosen(router, "first") == "cpu"
@@ -64,20 +64,20 @@ def test_a_models_default_deadline_is_that_of_its_settings_now(router):
     assert deadlines_ms() == [42.0, None]
 
 
-def test_what_was_learned_stays(router):
+def test_what_was_learned_is_kept(router):
     decision = router.route_request("first", RoutingContext())
     router.record_execution(decision, latency_ms=7.0)
     router.configure(settings_of({}))
     assert router.model("first").state(decision.variant).answers == 1
 
 
-def test_each_model_counts_one_change_that_was_taken_up(router):
+def test_each_model_counts_one_applied_change(router):
     router.configure(settings_of({}))
     models = router.get_metrics().models
     assert [models[name].counts.configs_accepted for name in NAMES] == [1, 1]
 
 
-def test_where_one_model_cannot_follow_nothing_changes(router):
+def test_if_one_model_rejects_the_settings_nothing_changes(router):
     router.configure(settings_of({"first": "static:gpu", "third": "static:gpu"}))
     with pytest.raises(ConfigurationError, match="found 'static:tpu'"):
         router.configure(settings_of({"first": "static:cpu", "second": "static:tpu", "third": "static:cpu"}))
@@ -89,12 +89,12 @@ def test_where_one_model_cannot_follow_nothing_changes(router):
 class TestExperiments:
     EXPERIMENT = Experiment("v2", "static:gpu", "static:cpu", 1.0)
 
-    def test_stay_as_they_are_where_none_are_given(self, router):
+    def test_stay_as_they_are_if_none_are_given(self, router):
         router.experiments.set([self.EXPERIMENT])
         router.configure(settings_of({}))
         assert list(router.experiments) == [self.EXPERIMENT]
 
-    def test_that_are_given_take_the_place_of_those_that_run(self, router):
+    def test_that_are_given_replace_those_that_run(self, router):
         router.configure(settings_of({"first": "static:gpu"}), [self.EXPERIMENT])
         assert chosen(router, "first") == "cpu"
         router.configure(settings_of({"first": "static:gpu"}), [])

@@ -1,4 +1,4 @@
-"""The rules of `Dispatch`, without a server: the test forwards, the clock and chance are its own."""
+"""The rules of `Dispatch`, without a server: the test forwards and sets the clock."""
 
 import gc
 import random
@@ -27,11 +27,11 @@ Ends = tuple[int, int, int]
 
 
 class DefectError(Exception):
-    """A defect in a policy that a user wrote."""
+    """A defect in a policy of a user."""
 
 
 class InOrder(Policy):
-    """Picks the first candidate, and keeps every execution that it observes."""
+    """Picks the first candidate, and keeps all executions that it observes."""
 
     name = "in_order"
 
@@ -63,11 +63,11 @@ class Host:
         return self.router.dispatch("m", RoutingContext(**context))
 
     def attempt(self, name: str, **context: object) -> Attempt:
-        """The only attempt of a request that allows this variant alone."""
+        """Return the only attempt of a request that allows only this variant."""
         return self.dispatch(allowed_variants=frozenset({name}), **context).next_attempt()
 
     def answer(self, attempt: Attempt, latency_ms: float) -> Execution | None:
-        """Let the time of an answer pass, and report it."""
+        """Advance the clock by the latency of an answer, and report it."""
         self.clock.now_s += latency_ms / 1e3
         return attempt.succeeded(latency_ms)
 
@@ -76,7 +76,7 @@ class Host:
 
     @property
     def ends(self) -> dict[str, Ends]:
-        """How the attempts at each variant ended that had any."""
+        """Return how the attempts at each variant ended, for variants with attempts."""
         variants = self.router.get_metrics().get_model_metrics("m").variants.values()
         counted = {each.variant: tuple(each.count(outcome) for outcome in Outcome) for each in variants}
         return {name: ends for name, ends in counted.items() if any(ends)}
@@ -112,7 +112,7 @@ class TestAttempts:
         with pytest.raises(VariantsFailedError):
             dispatch.next_attempt()
 
-    def test_what_the_request_excludes_stays_excluded(self, host: Host):
+    def test_variants_that_the_request_excludes_stay_excluded(self, host: Host):
         dispatch = host.dispatch(excluded_variants=frozenset({"b"}))
         tried = [dispatch.next_attempt() for _ in range(2)]
         assert [attempt.variant for attempt in tried] == ["a", "c"]
@@ -139,13 +139,13 @@ class TestAttempts:
             dispatch.cancel()
         assert host.ends == {"a": (0, 0, 2)}
 
-    def test_iterating_raises_once_where_no_variant_is_left_and_stops(self, host: Host):
+    def test_iterating_raises_once_when_no_variant_is_left(self, host: Host):
         dispatch = host.dispatch(allowed_variants=frozenset())
         with pytest.raises(NoVariantError):
             next(dispatch)
         assert list(dispatch) == []
 
-    def test_a_request_that_no_variant_could_ever_serve_is_refused_as_such(self, host: Host):
+    def test_a_request_that_no_variant_can_serve_is_refused_as_invalid(self, host: Host):
         host.router.register_model("small", variants=[Variant("s", Device.CPU, max_batch_size=4)])
         with pytest.raises(InvalidRequestError, match="a batch of 5 is above the largest"):
             host.router.dispatch("small", RoutingContext(batch_size=5)).next_attempt()
@@ -156,7 +156,7 @@ class TestAttempts:
 
 
 class TestDeadline:
-    def test_each_attempt_gets_what_is_left_of_it(self, host: Host):
+    def test_each_attempt_gets_the_rest_of_it(self, host: Host):
         dispatch = host.dispatch(max_latency_ms=100.0, spent_ms=5.0)
         left_ms = []
         for _ in range(3):
@@ -166,14 +166,14 @@ class TestDeadline:
             attempt.failed(Fault.ERROR)
         assert left_ms == pytest.approx([95.0, 55.0, 15.0])
 
-    def test_that_of_the_model_is_one_of_the_whole_request_too(self):
+    def test_that_of_the_model_applies_to_the_whole_request_too(self):
         host = Host(ModelSettings(max_latency_ms=50.0))
         dispatch = host.dispatch(spent_ms=10.0)
         assert dispatch.next_attempt().decision.deadline_ms == pytest.approx(40.0)
         host.clock.now_s += 0.03
         assert dispatch.next_attempt().decision.deadline_ms == pytest.approx(10.0)
 
-    def test_a_clock_that_jumps_back_gives_no_time_back(self, host: Host):
+    def test_a_clock_that_jumps_back_does_not_extend_it(self, host: Host):
         dispatch = host.dispatch(max_latency_ms=100.0)
         dispatch.next_attempt().failed(Fault.ERROR)
         host.clock.now_s -= 50.0
@@ -184,7 +184,7 @@ class TestDeadline:
         host.clock.now_s += 10.0
         assert [dispatch.next_attempt().decision.deadline_ms for _ in range(2)] == [None, None]
 
-    def test_a_miss_is_counted_by_what_was_left_for_the_attempt(self, host: Host):
+    def test_a_miss_is_counted_by_the_time_left_for_the_attempt(self, host: Host):
         dispatch = host.dispatch(max_latency_ms=100.0)
         failed = dispatch.next_attempt()
         host.clock.now_s += 0.09
@@ -192,7 +192,7 @@ class TestDeadline:
         host.answer(dispatch.next_attempt(), 20.0)
         assert (host.counts("a").deadline_misses, host.counts("b").deadline_misses) == (0, 1)
 
-    def test_after_a_failure_a_request_is_refused_where_no_other_variant_would_be_in_time(self):
+    def test_after_a_failure_a_request_is_refused_if_no_other_variant_would_be_in_time(self):
         host = Host(ModelSettings(refuse_late=True))
         for name in "abc":
             for _ in range(20):
@@ -211,7 +211,7 @@ class TestDeadline:
 
 
 class TestErrors:
-    def test_one_counts_as_the_variants_failure_when_another_variant_answers_and_not_before(self, host: Host):
+    def test_one_counts_as_the_variants_failure_only_once_another_variant_answers(self, host: Host):
         dispatch = host.dispatch()
         dispatch.next_attempt().failed(Fault.ERROR)
         assert (host.ends, host.in_flight, host.policy.observed) == ({}, {}, [])
@@ -236,7 +236,7 @@ class TestErrors:
         assert host.ends == {"a": (0, 0, 1)}
         assert [execution.fault for execution in host.policy.observed] == [None]
 
-    def test_it_is_ignored_where_no_variant_is_left(self, host: Host):
+    def test_it_is_ignored_if_no_variant_is_left(self, host: Host):
         dispatch = host.dispatch()
         for _ in range(3):
             dispatch.next_attempt().failed(Fault.ERROR)
@@ -245,7 +245,7 @@ class TestErrors:
         assert host.ends == dict.fromkeys("abc", (0, 0, 1))
         assert host.router.model("m").state("a").failures == 0
 
-    def test_it_is_ignored_where_the_last_attempt_is(self, host: Host):
+    def test_it_is_ignored_if_the_last_attempt_is(self, host: Host):
         dispatch = host.dispatch()
         dispatch.next_attempt().failed(Fault.ERROR)
         dispatch.next_attempt().ignored()
@@ -276,13 +276,13 @@ class TestDeadProcess:
         assert host.breaker("a") is BreakerState.OPEN
         assert host.dispatch().next_attempt().variant == "b"
 
-    def test_it_counts_where_the_request_is_cancelled(self, host: Host):
+    def test_it_counts_if_the_request_is_canceled(self, host: Host):
         dispatch = host.dispatch()
         dispatch.next_attempt().failed(Fault.DEAD)
         dispatch.cancel()
         assert host.ends == {"a": (0, 1, 0)}
 
-    def test_it_counts_where_no_variant_is_left(self, host: Host):
+    def test_it_counts_if_no_variant_is_left(self, host: Host):
         dispatch = host.dispatch(allowed_variants=frozenset({"a"}))
         dispatch.next_attempt().failed(Fault.DEAD, "Stub process 'a_0_0' is not healthy.")
         with pytest.raises(VariantsFailedError, match=r"\(a: Stub process 'a_0_0' is not healthy\.\)"):
@@ -304,7 +304,7 @@ class TestNotReady:
         host.router.model("m").set_ready("a", None)
         assert host.dispatch().next_attempt().variant == "a"
 
-    def test_a_request_that_met_nothing_else_fails_as_if_it_had_been_known_before(self, host: Host):
+    def test_a_request_that_met_only_these_fails_as_if_that_had_been_known_before(self, host: Host):
         dispatch = host.dispatch()
         for _ in range(3):
             dispatch.next_attempt().failed(Fault.NOT_READY, "Model is not ready.")
@@ -314,7 +314,7 @@ class TestNotReady:
         assert str(error.value) == f"model 'm': no variant can serve this request now ({reasons})"
 
     @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.DEAD])
-    def test_a_request_that_met_another_failure_as_well_gets_all_messages(self, host: Host, fault: Fault):
+    def test_a_request_that_also_met_another_failure_gets_all_messages(self, host: Host, fault: Fault):
         dispatch = host.dispatch(excluded_variants=frozenset({"c"}))
         dispatch.next_attempt().failed(Fault.NOT_READY, "Model 'a' is not ready.")
         dispatch.next_attempt().failed(fault, "out of memory")
@@ -334,7 +334,7 @@ class TestRetries:
         host.answer(dispatch.next_attempt(), 4.0)
         assert [host.counts(name).retries for name in "abc"] == [1, 1, 0]
 
-    def test_none_counts_where_no_variant_is_left_or_the_request_is_cancelled(self, host: Host):
+    def test_none_counts_if_no_variant_is_left_or_the_request_is_canceled(self, host: Host):
         exhausted = host.dispatch(allowed_variants=frozenset({"a"}))
         exhausted.next_attempt().failed(Fault.ERROR)
         with pytest.raises(VariantsFailedError):
@@ -408,7 +408,7 @@ class TestLaterReports:
 
 
 class TestDefectInPolicy:
-    """A policy that raises in `observe`: the error reaches the host, and everything else is in order."""
+    """A policy raises in `observe`: the error reaches the host, and everything else is done."""
 
     def test_at_an_answer_errors_before_it_still_count(self, host: Host):
         dispatch = host.dispatch()
@@ -447,7 +447,7 @@ class TestDefectInPolicy:
         assert host.ends == dict.fromkeys("abc", (0, 0, 1))
         assert host.in_flight == {}
 
-    def test_at_an_end_that_says_nothing_errors_before_it_still_end(self, host: Host):
+    def test_at_an_ignored_end_errors_before_it_still_end(self, host: Host):
         dispatch = host.dispatch()
         dispatch.next_attempt().failed(Fault.ERROR)
         last = dispatch.next_attempt()
@@ -458,7 +458,7 @@ class TestDefectInPolicy:
 
 
 class TestWarmup:
-    def test_it_is_learned_from_and_counted_nowhere(self, host: Host):
+    def test_it_is_learned_from_but_not_counted(self, host: Host):
         host.router.experiments.set([Experiment("v2", lambda: host.policy, lambda: host.policy, 0.5)])
         host.answer(host.attempt("a", warmup=True), 4.0)
         host.attempt("b", warmup=True).failed(Fault.DEAD)
@@ -481,7 +481,7 @@ class TestWarmup:
 
 
 class TestTwoOpenAttempts:
-    """As a host has that sends a request to a second variant when the first takes long."""
+    """A host may send a request to a second variant when the first takes long."""
 
     def test_the_first_answer_wins_and_the_other_ends_ignored(self, host: Host):
         dispatch = host.dispatch()
@@ -493,7 +493,7 @@ class TestTwoOpenAttempts:
         assert host.in_flight == {}
         assert list(dispatch) == []
 
-    def test_once_one_has_answered_an_error_of_the_other_counts_at_once(self, host: Host):
+    def test_an_error_of_one_counts_at_once_if_the_other_has_answered(self, host: Host):
         dispatch = host.dispatch()
         failing, quick = dispatch.next_attempt(), dispatch.next_attempt()
         host.answer(quick, 4.0)
@@ -515,7 +515,7 @@ class TestTwoOpenAttempts:
         failing.failed(Fault.ERROR)
         assert host.ends == {"a": (0, 0, 1), "b": (0, 0, 1)}
 
-    def test_that_there_is_no_third_leaves_the_open_ones_alone(self, host: Host):
+    def test_without_a_third_variant_the_open_ones_continue(self, host: Host):
         dispatch = host.dispatch(excluded_variants=frozenset({"c"}))
         slow, failing = dispatch.next_attempt(), dispatch.next_attempt()
         failing.failed(Fault.ERROR)
@@ -533,7 +533,7 @@ class TestTwoOpenAttempts:
         assert host.in_flight == {}
 
 
-def test_attempts_that_are_dropped_without_a_report_give_their_places_back(host: Host):
+def test_dropped_attempts_give_their_places_back(host: Host):
     dispatch = host.dispatch()
     dispatch.next_attempt(), dispatch.next_attempt()
     del dispatch
@@ -543,7 +543,7 @@ def test_attempts_that_are_dropped_without_a_report_give_their_places_back(host:
     assert host.in_flight == {}
 
 
-def test_a_request_whose_end_is_reported_leaves_nothing_to_the_garbage_collector(host: Host):
+def test_a_request_whose_end_is_reported_leaves_no_garbage(host: Host):
     def serve() -> None:
         dispatch = host.dispatch()
         dispatch.next_attempt().failed(Fault.ERROR)

@@ -1,4 +1,4 @@
-"""Random sequences of what can happen to several requests at once, compared with the rules of `Dispatch`."""
+"""Random sequences of events of concurrent requests, compared with the rules of `Dispatch`."""
 
 import random
 from collections import Counter
@@ -28,11 +28,11 @@ LIMIT = DeviceLimits(max_in_flight=6)
 
 
 class DefectError(Exception):
-    """A defect in a policy that a user wrote."""
+    """A defect in a policy of a user."""
 
 
 class Drawn(Policy):
-    """Draws any candidate, and keeps every execution that it observes; raises there while it is defective."""
+    """Draws any candidate, and keeps all executions that it observes; raises then while it is defective."""
 
     name = "drawn"
 
@@ -54,7 +54,7 @@ class Drawn(Policy):
 
 
 class Expected:
-    """What the rules say of one request: its attempts that are open, and those that wait for an answer."""
+    """The expected state of a request: its open attempts, and the failed ones that wait for an answer."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
@@ -65,7 +65,7 @@ class Expected:
 
 
 class Requests(RuleBasedStateMachine):
-    """Requests side by side, each driven by its own sequence of events."""
+    """Concurrent requests, each with its own sequence of events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,24 +83,24 @@ class Requests(RuleBasedStateMachine):
 
     @property
     def recent(self) -> list[Expected]:
-        """The last requests: events that met any of many would seldom meet one twice."""
+        """Return the last requests, so that events often meet the same one twice."""
         return self.requests[-3:]
 
     def some_attempt(self, data: st.DataObject) -> tuple[Expected, Attempt]:
-        """An attempt of a recent request, most often one that is open."""
+        """Return an attempt of a recent request, usually an open one."""
         all_of = [(each, attempt) for each in self.recent for attempt in each.dispatch.attempts]
         open_ones = [(each, attempt) for each in self.recent for attempt in each.open]
         return data.draw(st.sampled_from(open_ones * 3 + all_of))
 
     def ends(self, attempts: list[Attempt], outcome: Outcome) -> None:
-        """These attempts have to end in this way now."""
+        """Expect these attempts to end in this way now."""
         for attempt in attempts:
             assert id(attempt.decision) not in self.outcomes
             self.outcomes[id(attempt.decision)] = outcome
         attempts.clear()
 
     def report(self, each: Expected, attempt: Attempt, report: Callable[[], object]) -> bool:
-        """Report an end; whether it is the first report of it."""
+        """Report an end; return whether it is the first report."""
         with suppress(DefectError):
             report()
         if attempt not in each.open:

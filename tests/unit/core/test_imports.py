@@ -1,4 +1,4 @@
-"""The deciding part stands on the standard library alone."""
+"""The core needs only the standard library."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ print(json.dumps({{"core": names, "loaded": sorted(sys.modules)}}))
 
 @pytest.fixture(scope="module")
 def imported() -> dict[str, list[str]]:
-    """What every module of the core brings along, in an interpreter that has no packages at all."""
+    """Return what the modules of the core import, in an interpreter without packages."""
     script = IMPORT_ALL.format(repository=str(REPOSITORY), left_out=NEEDS_PROMETHEUS_CLIENT)
     command = [sys.executable, "-I", "-S", "-c", script]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -47,12 +47,12 @@ def test_the_core_needs_no(package, imported):
     assert package not in imported["loaded"]
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_exists():
     assert [name for name in router_backend.__all__ if not hasattr(router_backend, name)] == []
     assert not hasattr(router_backend, "ModelRuoter")
 
 
-def test_the_core_brings_nothing_but_the_standard_library_and_the_errors(imported):
+def test_the_core_imports_only_the_standard_library_and_the_errors(imported):
     own = {name for name in imported["loaded"] if name.partition(".")[0] == "router_backend"}
     others = {name.partition(".")[0] for name in imported["loaded"]} - {"router_backend", "__main__"}
     assert others <= sys.stdlib_module_names

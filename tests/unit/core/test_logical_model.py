@@ -25,7 +25,7 @@ def only(*names: str) -> frozenset[str]:
 
 
 def fail(model: ClockedModel, name: str, fault: Fault, times: int, now_s: float = NOW_S) -> None:
-    """Let the variant fail so many requests in a row, at one moment."""
+    """Let the variant fail a number of requests in a row, at the same time."""
     decisions = [route(model, now_s, allowed_variants=only(name)) for _ in range(times)]
     for decision in decisions:
         model.record(decision, fault=fault)
@@ -36,7 +36,7 @@ def reasons(decision: RoutingDecision) -> dict[str, str | None]:
 
 
 class TestFilters:
-    def test_every_variant_that_is_out_has_its_reason(self, make_model):
+    def test_every_rejected_variant_has_a_reason(self, make_model):
         model = make_model(
             "chosen",
             "excluded",
@@ -79,7 +79,7 @@ class TestFilters:
 
 
 class TestNobody:
-    def test_when_every_variant_is_out_the_error_lists_each_with_its_reason(self, make_model):
+    def test_when_every_variant_is_rejected_the_error_lists_each_with_its_reason(self, make_model):
         model = make_model("dead", "excluded", "not_ready", learned_ms={"dead": 1.0})
         model.states["not_ready"].not_ready_reason = "its provider is missing"
         fail(model, "dead", Fault.DEAD, times=1)
@@ -91,7 +91,7 @@ class TestNobody:
             "excluded: excluded from this request; not_ready: its provider is missing)"
         )
 
-    def test_a_batch_above_every_maximum_is_the_requests_fault_and_names_the_largest(self, make_model):
+    def test_a_batch_above_every_maximum_is_an_invalid_request_and_names_the_largest(self, make_model):
         sizes = {"small": 4, "large": 32}
         model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
         model.states["large"].not_ready_reason = "still loading"
@@ -102,7 +102,7 @@ class TestNobody:
             "send smaller batches"
         )
 
-    def test_a_batch_that_only_an_absent_variant_takes_is_not_the_requests_fault(self, make_model):
+    def test_a_batch_that_only_an_unavailable_variant_takes_is_a_valid_request(self, make_model):
         sizes = {"small": 4, "large": 32}
         model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
         model.states["large"].not_ready_reason = "still loading"
@@ -149,14 +149,14 @@ class TestUnknownVariants:
         expected = {c.variant: c.expected_latency_ms for c in route(model, batch_size=32).candidates}
         assert expected["new"] == pytest.approx(4.0 * expected["known"])
 
-    def test_what_is_in_flight_there_counts_as_a_wait_of_the_best_each(self, make_model):
+    def test_each_request_in_flight_there_counts_as_a_wait_of_the_best(self, make_model):
         model = make_model("known", variants=[Variant("new", Device.GPU, 8)], learned_ms={"known": 10.0})
         trial = route(model)
         expected = {c.variant: c.expected_latency_ms for c in route(model).candidates}
         assert trial.variant == "new"
         assert expected["new"] == pytest.approx(4.0 * 10.0 + 10.0)
 
-    def test_one_that_serves_several_at_once_gets_a_single_request_all_the_same(self, make_model):
+    def test_one_that_serves_several_at_once_still_gets_a_single_request(self, make_model):
         model = make_model("known", variants=[Variant("new", Device.GPU, 8)], learned_ms={"known": 10.0})
         decisions = [route(model) for _ in range(2)]
         assert [decision.variant for decision in decisions] == ["new", "known"]
@@ -183,7 +183,7 @@ class TestUnknownVariants:
         assert expected == pytest.approx({"a": 10.0, "b": 20.0})
 
 
-def test_a_policy_for_a_variant_that_the_model_has_not_is_refused_with_those_it_has(make_model):
+def test_a_policy_for_an_unknown_variant_is_refused_with_the_known_ones(make_model):
     model = make_model("a", "b")
     with pytest.raises(ConfigurationError, match="expected 'static:' and one of a, b, found 'static:c'"):
         model.set_policy(StaticPolicy("c"))
@@ -200,13 +200,13 @@ class TestDeadline:
         assert reasons(in_time) == {"fast": None, "wanted": "would be late"}
 
     @pytest.mark.parametrize("max_latency_ms", [5.0, 0.0, -3.0])
-    def test_where_none_fits_it_all_may_serve(self, make_model, max_latency_ms):
+    def test_if_none_fits_it_all_may_serve(self, make_model, max_latency_ms):
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0})
         decision = route(model, max_latency_ms=max_latency_ms)
         assert decision.variant == "slow"
         assert reasons(decision) == {"slow": None, "slower": None}
 
-    def test_late_requests_are_refused_where_that_is_configured_and_told_when_it_would_be(self, make_model):
+    def test_late_requests_are_refused_if_configured_with_the_earliest_answer(self, make_model):
         settings = ModelSettings(refuse_late=True)
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, settings=settings)
         with pytest.raises(DeadlineError, match="within 4 ms, the soonest is expected in 10"):
@@ -215,14 +215,14 @@ class TestDeadline:
         assert route(model, max_latency_ms=50.0).variant == "slow"
 
     @pytest.mark.parametrize("configured", [False, True])
-    def test_a_request_says_itself_whether_it_is_to_be_refused_when_late(self, make_model, configured):
+    def test_a_request_can_state_whether_it_is_refused_when_late(self, make_model, configured):
         settings = ModelSettings(refuse_late=configured)
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 20.0}, settings=settings)
         assert route(model, max_latency_ms=4.0, refuse_late=False).variant == "slow"
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=4.0, refuse_late=True)
 
-    def test_what_is_spent_of_a_deadline_is_gone_whosever_it_is(self, make_model):
+    def test_time_spent_reduces_the_deadline_of_request_and_model(self, make_model):
         settings = ModelSettings(max_latency_ms=30.0, refuse_late=True)
         model = make_model("slow", learned_ms={"slow": 10.0}, settings=settings)
         assert route(model, spent_ms=15.0).deadline_ms == 15.0
@@ -231,9 +231,7 @@ class TestDeadline:
         with pytest.raises(DeadlineError, match="no variant can answer within 0 ms"):
             route(model, spent_ms=35.0)
 
-    def test_before_a_refusal_an_idle_variant_gets_the_benefit_of_the_doubt_one_request_at_a_time(
-        self, make_model
-    ):
+    def test_before_a_refusal_an_idle_variant_is_tried_with_one_request_at_a_time(self, make_model):
         settings = ModelSettings(refuse_late=True)
         model = make_model("slow", "slower", learned_ms={"slow": 10.0, "slower": 30.0}, settings=settings)
         tried = route(model, max_latency_ms=9.5)
@@ -241,7 +239,7 @@ class TestDeadline:
         with pytest.raises(DeadlineError):
             route(model, max_latency_ms=9.5)
 
-    def test_a_variant_that_was_measured_far_too_slow_is_tried_again_in_the_end(self, make_model):
+    def test_a_variant_that_was_measured_far_too_slow_is_eventually_tried_again(self, make_model):
         model = make_model("a", learned_ms={"a": 90.0}, settings=ModelSettings(refuse_late=True))
         for _ in range(VariantState.REFUSALS_BEFORE_RETRIAL):
             with pytest.raises(DeadlineError):
@@ -308,7 +306,7 @@ class TestBreakers:
 
 
 class TestRecording:
-    def test_a_success_frees_the_place_and_teaches(self, make_model):
+    def test_a_success_frees_the_place_and_is_learned_from(self, make_model):
         model = make_model("a")
         decision = route(model)
         state = model.state("a")
@@ -319,7 +317,7 @@ class TestRecording:
         assert state.profile.latency.predict(1.0) == pytest.approx(7.0)
 
     @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.DEAD])
-    def test_a_failure_frees_the_place_and_counts_but_teaches_no_time(self, make_model, fault):
+    def test_a_failure_frees_the_place_and_is_counted_but_no_time_is_learned(self, make_model, fault):
         model = make_model("a")
         decision = route(model)
         model.at(NOW_S + 0.007).record(decision, latency_ms=7.0, fault=fault)
@@ -328,9 +326,7 @@ class TestRecording:
         assert (state.answers, state.failures) == (0, 1)
         assert not state.profile.latency.known
 
-    def test_a_variant_that_was_not_ready_frees_the_place_and_gets_no_more_but_has_not_failed(
-        self, make_model
-    ):
+    def test_a_variant_that_is_not_ready_frees_the_place_and_gets_no_more_without_a_failure(self, make_model):
         model = make_model("a")
         model.record(route(model), fault=Fault.NOT_READY)
         state = model.state("a")
@@ -339,7 +335,7 @@ class TestRecording:
         with pytest.raises(NoVariantError, match="a: not ready: Triton has not loaded it"):
             route(model)
 
-    def test_an_end_without_latency_and_fault_frees_the_place_alone(self, make_model):
+    def test_an_ignored_end_only_frees_the_place(self, make_model):
         model = make_model("a")
         decision = route(model)
         model.at(NOW_S + 0.007).record(decision)
@@ -359,7 +355,7 @@ class TestRecording:
         ] == [("a", 4.0, 0.5, 7.0, NOW_S + 1), ("b", 4.0, 0.5, 9.0, NOW_S + 2)]
         assert {each.context.batch_size for each in model.policy.observed} == {4}
 
-    def test_of_thousands_a_second_some_are_learned_from_and_the_policy_observes_all(self, make_model):
+    def test_at_thousands_per_second_some_are_learned_from_and_the_policy_observes_all(self, make_model):
         model = make_model("a")
         for number in range(4_000):
             now_s = NOW_S + number / 2_000.0
@@ -367,7 +363,7 @@ class TestRecording:
             model.at(now_s + 0.0004).record(decision, latency_ms=0.4 if number < 3_000 else 0.2)
         state = model.state("a")
         assert len(model.policy.observed) == state.answers == 4_000
-        # All is known after half a second.
+        # All variants are known after half a second.
         assert state.profile.latency.predict(1.0) == pytest.approx(0.2, rel=0.01)
 
     @pytest.mark.parametrize(
@@ -444,5 +440,5 @@ class TestSize:
         ]
         assert sizes == [2.0, 1.0, 8.0, 3.5]
 
-    def test_a_request_without_any_element_counts_by_its_batch(self, make_model):
+    def test_a_request_without_elements_counts_by_its_batch(self, make_model):
         assert route(make_model("a"), batch_size=4, elements=0).size == 4.0

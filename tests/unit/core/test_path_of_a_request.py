@@ -1,4 +1,4 @@
-"""How many files of the core one routed request passes, on its way out and on its way back."""
+"""The number of files of the core that a routed request passes on its way out and back."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ MAX_OUT, MAX_BACK = 17, 18
 
 
 def files_passed(call: Callable[[], object]) -> list[str]:
-    """The files of the core whose functions are called, in the order of their first call."""
+    """Return the files of the core whose functions are called, in the order of their first call."""
     passed: dict[str, None] = {}
 
     def profile(frame: FrameType, event: str, _: object) -> None:

@@ -7,7 +7,7 @@ from router_backend import Device, Fault, ModelRouter, ModelSettings, RoutingCon
 
 @pytest.fixture
 def router() -> ModelRouter:
-    """One model with one variant, which was measured once at 4 ms."""
+    """Return a model with one variant, which was measured once at 4 ms."""
     seconds = itertools.count()  # each reading of the clock is a second later
     router = ModelRouter(clock=lambda: float(next(seconds)))
     router.register_model("m", variants=[Variant("cpu", Device.CPU)])
@@ -16,13 +16,13 @@ def router() -> ModelRouter:
 
 
 def answer(router: ModelRouter, latency_ms: float) -> float:
-    """What was predicted for a request that is then answered."""
+    """Return the prediction for a request that is then answered."""
     decision = router.route_request("m", RoutingContext())
     router.record_execution(decision, latency_ms=latency_ms, memory_mb=100.0, power_w=10.0)
     return decision.expected_latency_ms
 
 
-def test_without_profiling_what_is_predicted_stays_as_it_is(router):
+def test_without_profiling_predictions_do_not_change(router):
     before = answer(router, 4.0)
     router.configure(lambda _: ModelSettings(profiling=False))
     predictions = [answer(router, 400.0) for _ in range(5)]
@@ -31,7 +31,7 @@ def test_without_profiling_what_is_predicted_stays_as_it_is(router):
     assert router.get_metrics().get_model_metrics("m").total_requests == 7
 
 
-def test_when_profiling_is_on_again_it_is_learned_from(router):
+def test_when_profiling_is_enabled_again_answers_are_learned_from(router):
     router.configure(lambda _: ModelSettings(profiling=False))
     before = answer(router, 400.0)
     router.configure(lambda _: ModelSettings(profiling=True))

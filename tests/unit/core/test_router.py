@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def router(clock: Clock) -> ModelRouter:
-    """A router of one model, with a GPU and a CPU variant."""
+    """Return a router of one model, with a GPU and a CPU variant."""
     router = ModelRouter(clock=clock, rng=random.Random(0))
     router.register_model("resnet50", variants=[GPU, CPU])
     return router
@@ -41,7 +41,7 @@ def router(clock: Clock) -> ModelRouter:
 
 @pytest.fixture
 def eager_threads() -> Iterator[None]:
-    """Threads that take turns after every few instructions."""
+    """Switch between threads after every few instructions."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -49,7 +49,7 @@ def eager_threads() -> Iterator[None]:
 
 
 def serve(router: ModelRouter, clock: Clock, latency_ms: float, **context: object) -> RoutingDecision:
-    """Route a request, let it take its time, and record it."""
+    """Route a request, advance the clock by its latency, and record it."""
     decision = router.route_request("resnet50", RoutingContext(**context))
     clock.now_s += latency_ms / 1e3
     router.record_execution(decision, latency_ms=latency_ms)
@@ -57,7 +57,7 @@ def serve(router: ModelRouter, clock: Clock, latency_ms: float, **context: objec
 
 
 def best(router: ModelRouter, **context: object) -> str:
-    """The variant with the best score for such a request, whichever is picked, none being sent."""
+    """Return the variant with the best score for such a request, without sending it."""
     decision = router.route_request("resnet50", RoutingContext(**context))
     router.record_execution(decision)
     return max(decision.candidates, key=lambda candidate: candidate.score).variant
@@ -82,7 +82,7 @@ class TestRegistration:
         ):
             router.register_model("bert", variants=[])
 
-    def test_a_variant_that_stands_twice_is_refused_with_the_list(self, router):
+    def test_a_duplicate_variant_is_refused_with_the_list(self, router):
         with pytest.raises(ConfigurationError) as error:
             router.register_model("bert", variants=[GPU, CPU, GPU])
         assert str(error.value) == (
@@ -96,7 +96,7 @@ class TestRegistration:
         assert router.model("resnet50").state(GPU.name).profile.latency.known
         assert not router.model("bert").state(GPU.name).profile.latency.known
 
-    def test_a_variant_may_serve_two_models_and_is_known_to_each_apart(self, router):
+    def test_a_variant_of_two_models_is_learned_separately_by_each(self, router):
         router.register_model("bert", variants=[GPU])
         assert router.model("bert").state(GPU.name) is not router.model("resnet50").state(GPU.name)
 
@@ -108,7 +108,7 @@ class TestUnknownNames:
             router.route_request("resnet", RoutingContext())
         assert str(error.value) == "model 'resnet' is not registered: found resnet50, bert"
 
-    def test_before_any_registration_it_says_so(self):
+    def test_before_any_registration_the_error_says_so(self):
         with pytest.raises(InvalidRequestError, match="model 'resnet50' is not registered: found none yet"):
             ModelRouter().route_request("resnet50", RoutingContext())
 
@@ -128,7 +128,7 @@ class TestReadiness:
         router.model("resnet50").set_ready(GPU.name, None)
         assert router.route_request("resnet50", RoutingContext()).variant == GPU.name
 
-    def test_when_none_is_ready_the_reasons_are_told(self, router):
+    def test_when_none_is_ready_the_error_has_the_reasons(self, router):
         router.model("resnet50").set_ready(GPU.name, "no CUDA device")
         router.model("resnet50").set_ready(CPU.name, "still loading")
         with pytest.raises(NoVariantError, match="resnet50_gpu: no CUDA device; resnet50_cpu: still loading"):
@@ -140,7 +140,7 @@ class TestReadiness:
 
 
 class TestFilters:
-    def test_one_of_a_users_own_is_asked_beside_the_others(self, clock):
+    def test_one_of_the_user_is_applied_in_addition_to_the_others(self, clock):
         def after_hours(state: VariantState, request: Request) -> str | None:
             return "the CPU sleeps at night" if state.variant is CPU and request.now_s > 2000.0 else None
 
@@ -154,7 +154,7 @@ class TestFilters:
         ):
             router.route_request("resnet50", RoutingContext())
 
-    def test_one_that_is_a_constraint_is_asked_for_requests_that_state_one_alone(self, clock):
+    def test_one_that_is_a_constraint_is_only_applied_to_requests_that_state_one(self, clock):
         never = Filter(lambda *_: "never", constraint=True)
         router = ModelRouter(clock=clock, filters=(*FILTERS, never))
         router.register_model("resnet50", variants=[CPU])
@@ -207,7 +207,7 @@ class TestLearning:
         assert bests == [GPU.name, GPU.name, CPU.name, CPU.name]
 
     @pytest.mark.parametrize("bad_ms", [math.nan, math.inf, -math.inf, -5.0, 0.0])
-    def test_a_latency_that_is_no_positive_number_teaches_nothing_and_is_counted(self, router, clock, bad_ms):
+    def test_an_invalid_latency_is_counted_and_not_learned_from(self, router, clock, bad_ms):
         only_gpu = frozenset({GPU.name})
         for _ in range(20):
             serve(router, clock, 4.0, allowed_variants=only_gpu)
@@ -223,7 +223,7 @@ class TestLearning:
         assert state.load.in_flight == 2
         assert state.load.wait_ms(clock.now_s) == pytest.approx(8.0, rel=0.01)
 
-    def test_a_clock_that_jumps_back_leaves_the_router_at_work(self, router, clock):
+    def test_a_clock_that_jumps_back_does_not_break_the_router(self, router, clock):
         for step_s in (0.1, -50.0, 0.0, 0.0, 200.0, -1000.0) * 20:
             decision = router.route_request("resnet50", RoutingContext())
             clock.now_s += step_s
@@ -262,7 +262,7 @@ class TestPolicy:
         assert router.route_request("resnet50", RoutingContext()).policy == "latency"
         assert best(router) == CPU.name
 
-    def test_models_registered_later_get_it_too(self, router):
+    def test_it_applies_to_models_that_are_registered_later(self, router):
         router.set_routing_policy(FirstOfAll)
         router.register_model("bert", variants=[GPU, CPU])
         assert router.route_request("bert", RoutingContext()).policy == "first"
@@ -291,7 +291,7 @@ class TestPolicy:
             router.set_routing_policy(LatencyOptimizedPolicy())
 
     @pytest.mark.parametrize("policy", [3, None, lambda: "latency"])
-    def test_what_makes_no_policy_is_refused(self, router, policy):
+    def test_anything_else_is_refused(self, router, policy):
         with pytest.raises(
             ConfigurationError, match="expected a policy name, a Policy subclass or a factory"
         ):
@@ -309,7 +309,7 @@ class TestPolicy:
 
 
 class TestFaults:
-    def test_a_failing_variant_is_left_alone_until_its_rest_is_over(self, router, clock):
+    def test_a_failing_variant_gets_no_requests_while_its_breaker_is_open(self, router, clock):
         for variant, latency_ms in ((GPU.name, 4.0), (CPU.name, 30.0)):
             serve(router, clock, latency_ms, allowed_variants=frozenset({variant}))
         for _ in range(2):
@@ -323,7 +323,7 @@ class TestFaults:
 
 
 def replay(seed: int, requests: int = 500) -> list[tuple[str, float, float, float, bool]]:
-    """A run with stated arrivals, sizes and service times, and chance for the router alone."""
+    """Return the decisions of a run with fixed arrivals, sizes and service times and a seeded router."""
     world, clock = random.Random(42), Clock(1000.0)
     router = ModelRouter(ModelSettings(), clock=clock, rng=random.Random(seed))
     router.register_model("resnet50", variants=[GPU, CPU])
@@ -357,7 +357,7 @@ def test_a_seeded_run_can_be_replayed_decision_by_decision():
 
 
 class Watchful(FirstOfAll):
-    """Counts how many threads ask it at once."""
+    """Counts how many threads call it at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -372,14 +372,14 @@ class Watchful(FirstOfAll):
 
 
 def in_eight_threads(work: Callable[[int], None]) -> None:
-    """Run the work in eight threads that start together; an error of one is the test's."""
+    """Run the work in eight threads that start together; raise their errors."""
     start, failures = threading.Barrier(8), []
 
     def guarded(number: int) -> None:
         start.wait()
         try:
             work(number)
-        except Exception as error:  # noqa: BLE001 - raised by the test's own thread, whatever it is
+        except Exception as error:  # noqa: BLE001 - raised again by the thread of the test
             failures.append(error)
 
     threads = [threading.Thread(target=guarded, args=(number,)) for number in range(8)]
@@ -392,7 +392,7 @@ def in_eight_threads(work: Callable[[int], None]) -> None:
 
 
 @pytest.mark.usefixtures("eager_threads")
-def test_a_policy_is_never_asked_by_two_threads_at_once(router):
+def test_a_policy_is_never_called_by_two_threads_at_once(router):
     policy = Watchful()
     router.set_routing_policy(lambda: policy)
 
@@ -406,7 +406,7 @@ def test_a_policy_is_never_asked_by_two_threads_at_once(router):
 
 
 @pytest.mark.usefixtures("eager_threads")
-def test_eight_threads_leave_nothing_in_flight_and_lose_no_count():
+def test_with_eight_threads_nothing_stays_in_flight_and_no_count_is_lost():
     ticks = itertools.count(1)
     router = ModelRouter(clock=lambda: next(ticks) / 1e3, rng=random.Random(0))
     router.register_model("resnet50", variants=[GPU, CPU])
@@ -425,7 +425,9 @@ def test_eight_threads_leave_nothing_in_flight_and_lose_no_count():
             del decision
 
     in_eight_threads(client)
-    router.record_execution(router.route_request("resnet50", RoutingContext()))  # takes the dropped ones back
+    router.record_execution(
+        router.route_request("resnet50", RoutingContext())
+    )  # frees the places of dropped decisions
     assert in_flight(router) == 0
     states = [router.model("resnet50").state(variant.name) for variant in (GPU, CPU)]
     expected = sum(_recorded(number, requests) for number in range(8))
@@ -434,7 +436,7 @@ def test_eight_threads_leave_nothing_in_flight_and_lose_no_count():
 
 
 def _recorded(number: int, requests: int) -> int:
-    """How many requests the client of this number records as answered."""
+    """Return how many requests the client of this number records as answered."""
     rng, count = random.Random(number), 0
     for _ in range(requests):
         rng.choice((1, 2, 8))

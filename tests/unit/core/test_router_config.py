@@ -20,7 +20,7 @@ def test_an_unknown_policy_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, -0.1, 1.5, math.nan, math.inf])
-def test_a_coverage_that_is_no_share_is_refused(coverage):
+def test_a_coverage_outside_of_0_to_1_is_refused(coverage):
     with pytest.raises(ConfigurationError, match="coverage: expected a number between 0 and 1, found"):
         ModelSettings(coverage=coverage)
 

@@ -21,7 +21,7 @@ def test_each_variant_has_its_time() -> None:
 
 
 def test_null_makes_the_variant_fail() -> None:
-    with pytest.raises(EmulatedFailureError, match="'a' failed, as the request asked"):
+    with pytest.raises(EmulatedFailureError, match="'a' failed, because the request asks for it"):
         requested_service_ms("a", parameters('{"a": null, "b": 1}'))
 
 

@@ -22,7 +22,7 @@ def test_a_repository_is_printed_as_a_table_with_the_names_of_its_models(tmp_pat
     write_doubler(tmp_path / "twice" / "1" / "model.onnx")
     printed = run(str(tmp_path))
     assert "twice/1" in printed
-    assert "x[1] is open" in printed
+    assert "x[1] is dynamic" in printed
 
 
 def test_the_analysis_is_printed_as_json(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_the_analysis_is_printed_as_json(tmp_path: Path) -> None:
     report = json.loads(run(str(file), "--json"))[str(file)]
     assert (report["operators"], report["parameter_count"], report["macs"]) == ({"Add": 1}, 0, 0)
     assert report["dynamic_dimensions"] == ["x[1]"]
-    assert "x[1] is open" in report["suitability"]["neural_engine"]["reason_out"]
+    assert "x[1] is dynamic" in report["suitability"]["neural_engine"]["reason_out"]
     assert report["suitability"]["gpu"]["reason_out"] is None
 
 

@@ -89,7 +89,9 @@ def test_force_makes_the_same_models_again(tmp_path: Path, cache: Path) -> None:
 def test_a_file_where_a_folder_belongs_is_refused(tmp_path: Path, option: str) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(ToolError, match="file is a file; a folder was expected"):
+    with pytest.raises(
+        ToolError, match="file: expected a folder or a path that does not exist yet, found a file"
+    ):
         run(option, file)
 
 
@@ -125,7 +127,7 @@ def test_it_says_where_the_models_are(tmp_path: Path, cache: Path) -> None:
 
 def test_a_repository_of_other_models_is_refused_and_left_alone(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "bert").mkdir()
-    with pytest.raises(ToolError, match=r"has other models than the demo's: run the command in an empty"):
+    with pytest.raises(ToolError, match=r"expected an empty folder or the demo's models, found other files"):
         run("--output", tmp_path, "--cache", cache)
     assert [path.name for path in tmp_path.iterdir()] == ["bert"]
 

@@ -15,14 +15,14 @@ VARIANTS = (Variant("gpu", Device.GPU), Variant("cpu", Device.CPU))
 
 
 def routing(variant: str) -> str:
-    """Rules by which the model `m` is served by one variant."""
+    """Return rules by which the model `m` is served by one variant."""
     return json.dumps(
         {"routing_rules": [{"model_name_pattern": "m", "policy": {"name": f"static:{variant}"}}]}
     )
 
 
 class Site:
-    """A router of the model `m` with a file of its own, and a watcher that looks when it is told to."""
+    """A router of the model `m` with its own file, and a watcher that checks when the test calls it."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "m").mkdir()
@@ -50,7 +50,7 @@ class Site:
 
     @property
     def reloads(self) -> tuple[int, int]:
-        """Changes that were taken up, and changes that were refused."""
+        """The number of changes that were applied, and of changes that were refused."""
         metrics = self.router.get_metrics().get_model_metrics("m")
         return metrics.counts.configs_accepted, metrics.counts.configs_refused
 
@@ -65,7 +65,7 @@ def test_a_file_that_stays_as_it_is_changes_nothing(site: Site):
     assert (site.served_by, site.reloads, site.informed, site.warned) == ("gpu", (0, 0), [], [])
 
 
-def test_a_change_counts_when_two_looks_have_found_the_same(site: Site):
+def test_a_change_is_applied_once_two_checks_find_the_same(site: Site):
     site.path.write_text(routing("cpu"))
     site.look(1)
     assert (site.served_by, site.reloads) == ("gpu", (0, 0))
@@ -74,7 +74,7 @@ def test_a_change_counts_when_two_looks_have_found_the_same(site: Site):
     assert site.informed == [f"model 'm' has applied the change of {site.path}"]
 
 
-def test_a_file_that_is_being_written_is_not_judged(site: Site):
+def test_a_file_that_is_being_written_is_not_read(site: Site):
     text = routing("cpu")
     for end in (10, 20, 30):
         site.path.write_text(text[:end])
@@ -91,7 +91,7 @@ def test_the_same_text_in_another_file_is_no_change(site: Site, tmp_path: Path):
     assert site.reloads == (0, 0)
 
 
-def test_a_change_that_leaves_size_and_time_as_they_were_counts(site: Site):
+def test_a_change_that_keeps_size_and_time_is_applied(site: Site):
     times = site.path.stat()
     site.path.write_text(routing("cpu"))
     os.utime(site.path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -100,7 +100,7 @@ def test_a_change_that_leaves_size_and_time_as_they_were_counts(site: Site):
     assert site.served_by == "cpu"
 
 
-def test_a_link_that_is_turned_to_another_file_is_a_change(tmp_path: Path):
+def test_a_link_that_points_to_another_file_is_a_change(tmp_path: Path):
     site = Site(tmp_path)
     for name, variant in (("one", "gpu"), ("two", "cpu")):
         (tmp_path / f"{name}.json").write_text(routing(variant))
@@ -134,7 +134,7 @@ def test_a_link_that_is_turned_to_another_file_is_a_change(tmp_path: Path):
         ),
     ],
 )
-def test_a_wrong_change_is_told_once_and_changes_nothing(site: Site, text: str, reason: str):
+def test_an_invalid_change_is_reported_once_and_changes_nothing(site: Site, text: str, reason: str):
     site.path.write_text(text)
     site.look(5)
     assert (site.served_by, site.reloads) == ("gpu", (0, 1))
@@ -143,14 +143,14 @@ def test_a_wrong_change_is_told_once_and_changes_nothing(site: Site, text: str, 
     assert reason.format(path=site.path) in warning
 
 
-def test_each_wrong_change_is_told(site: Site):
+def test_each_invalid_change_is_reported(site: Site):
     for text in ("{", "[", "{"):
         site.path.write_text(text)
         site.look()
     assert (site.reloads, len(site.warned)) == ((0, 3), 3)
 
 
-def test_after_a_wrong_change_the_right_one_is_taken_up(site: Site):
+def test_after_an_invalid_change_the_valid_one_is_applied(site: Site):
     site.path.write_text("{")
     site.look()
     site.path.write_text(routing("cpu"))
@@ -158,7 +158,7 @@ def test_after_a_wrong_change_the_right_one_is_taken_up(site: Site):
     assert (site.served_by, site.reloads) == ("cpu", (1, 1))
 
 
-def test_a_file_that_is_gone_is_told_once_and_changes_nothing(site: Site):
+def test_a_missing_file_is_reported_once_and_changes_nothing(site: Site):
     site.path.unlink()
     site.look(5)
     assert (site.served_by, site.reloads) == ("gpu", (0, 1))
@@ -168,7 +168,7 @@ def test_a_file_that_is_gone_is_told_once_and_changes_nothing(site: Site):
     ]
 
 
-def test_a_file_that_is_back_is_taken_up_even_if_it_says_the_same(site: Site):
+def test_a_file_that_is_back_is_applied_even_if_its_text_is_the_same(site: Site):
     site.path.unlink()
     site.look()
     site.path.write_text(routing("gpu"))
@@ -177,12 +177,12 @@ def test_a_file_that_is_back_is_taken_up_even_if_it_says_the_same(site: Site):
 
 
 def with_experiment(**more: object) -> str:
-    """A file with one experiment, which gives every request the CPU."""
+    """Return a file with an experiment that sends every request to the CPU."""
     arms = {"control": {"name": "static:gpu"}, "treatment": {"name": "static:cpu"}}
     return json.dumps({"experiments": [{"experiment_id": "v2", **arms, "fraction": 1, **more}]})
 
 
-def test_a_policy_that_raises_what_it_should_not_is_told_and_the_next_change_is_seen(
+def test_an_unexpected_error_of_a_policy_is_reported_and_the_next_change_is_seen(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ):
     def broken(argument: str, parameters: object) -> StaticPolicy:
@@ -212,20 +212,20 @@ class TestExperiments:
         site.look()
         assert not site.router.experiments
 
-    def test_of_a_wrong_change_are_not_started(self, site: Site):
+    def test_of_an_invalid_change_are_not_started(self, site: Site):
         rules = [{"model_name_pattern": "m", "policy": {"name": "static:tpu"}}]
         site.path.write_text(json.dumps({**json.loads(with_experiment()), "routing_rules": rules}))
         site.look()
         assert (site.served_by, site.reloads, list(site.router.experiments)) == ("gpu", (0, 1), [])
 
-    def test_that_the_model_cannot_take_leave_its_rule_as_it_was(self, site: Site):
+    def test_that_the_model_rejects_leave_its_rule_as_it_was(self, site: Site):
         wrong = json.loads(with_experiment(treatment={"name": "static:tpu"}))
         site.path.write_text(json.dumps({**json.loads(routing("cpu")), **wrong}))
         site.look()
         assert (site.served_by, site.reloads, list(site.router.experiments)) == ("gpu", (0, 1), [])
 
 
-def test_what_the_model_says_itself_comes_before_a_change(tmp_path: Path):
+def test_settings_of_the_model_itself_override_a_change(tmp_path: Path):
     site = Site(tmp_path)
     parameters = RouterParameters(variants=(), policy="static:gpu")
     model = RouterSetup("m", tmp_path, parameters, VARIANTS, Signature((), (), 0), site.model.routing_file)
@@ -237,7 +237,9 @@ def test_what_the_model_says_itself_comes_before_a_change(tmp_path: Path):
     assert (site.served_by, site.reloads) == ("gpu", (1, 0))
 
 
-def test_a_pattern_that_matches_no_model_is_told_at_the_start_and_after_a_change(site: Site, tmp_path: Path):
+def test_a_pattern_that_matches_no_model_is_reported_at_the_start_and_after_a_change(
+    site: Site, tmp_path: Path
+):
     site.path.write_text('{"routing_rules": [{"model_name_pattern": "mm"}, {"model_name_pattern": "?"}]}')
     file = read_routing_file(site.path)
     watcher = ConfigWatcher(site.model, file, site.router, site.informed.append, site.warned.append)

@@ -16,7 +16,7 @@ DEAD = "Stub process 'a.b_0_0' is not healthy."
 
 
 def fault_of(message: str) -> Fault:
-    """How variant a.b failed, beside another one whose instances have a name of their own."""
+    """Return how variant a.b failed; another variant has named instances."""
     return ErrorClassifier({"a.b": [], "other": ["gang"]}).classify("a.b", message)
 
 
@@ -47,7 +47,7 @@ def test_triton_says_that_a_process_has_ended(instance: str):
         "Model 'a.b' is not ready",
     ],
 )
-def test_what_is_said_of_another_model_or_by_the_variant_itself_says_nothing_of_it(message: str):
+def test_messages_of_another_model_or_of_the_variant_itself_do_not_count(message: str):
     assert fault_of(message) is Fault.ERROR
 
 

@@ -1,4 +1,4 @@
-"""What a client that asks why is answered."""
+"""The explanation of a decision for a client."""
 
 import random
 
@@ -11,7 +11,7 @@ from router_backend.runtime.explanation import explain
 
 @pytest.fixture
 def decision() -> RoutingDecision:
-    """One of two variants, drawn by lot; a third is not allowed."""
+    """Return a decision that was drawn between two variants; a third one is not allowed."""
     router = ModelRouter(ModelSettings(policy="random"), rng=random.Random(0))
     variants = [Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU), Variant("m_mps", Device.MPS)]
     router.register_model("m", variants=variants)
@@ -22,7 +22,7 @@ def test_the_probability_with_which_a_variant_was_drawn_is_explained(decision: R
     assert explain(decision, 4.0, [])["propensity"] == 0.5
 
 
-def test_what_was_decided_is_explained_beside_what_came(decision: RoutingDecision) -> None:
+def test_the_decision_is_explained_with_the_outcome(decision: RoutingDecision) -> None:
     router = ModelRouter()
     router.register_model("m", variants=[Variant("m_old", Device.CPU)])
     failure = router.dispatch("m", RoutingContext()).next_attempt()
@@ -37,7 +37,7 @@ def test_what_was_decided_is_explained_beside_what_came(decision: RoutingDecisio
     assert (explanation["experiment"], explanation["arm"]) == (None, None)
 
 
-def test_every_variant_is_explained_those_that_were_out_with_the_reason(decision: RoutingDecision) -> None:
+def test_every_variant_is_explained_rejected_ones_with_the_reason(decision: RoutingDecision) -> None:
     candidates = {entry["variant"]: entry for entry in explain(decision, None, [])["candidates"]}
     assert set(candidates) == {"m_gpu", "m_cpu", "m_mps"}
     assert candidates["m_gpu"]["reason_out"] is None
@@ -45,5 +45,5 @@ def test_every_variant_is_explained_those_that_were_out_with_the_reason(decision
     assert candidates["m_mps"]["score"] == 0.0
 
 
-def test_nothing_was_observed_in_a_dry_run(decision: RoutingDecision) -> None:
+def test_a_dry_run_has_no_observations(decision: RoutingDecision) -> None:
     assert explain(decision, None, [])["observed_ms"] is None

@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def holder(path: Path):
-    """A process that has three requests in flight on the GPU, until its input ends."""
+    """Start a process that has three requests in flight on the GPU, until its input ends."""
     command = [sys.executable, "-c", HOLD_THREE, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -46,7 +46,7 @@ def holder(path: Path):
         process.kill()
 
 
-def test_each_sees_what_the_others_have_in_flight_and_not_its_own(path: Path):
+def test_each_process_sees_the_requests_of_the_others_and_not_its_own(path: Path):
     one, two, three = (SharedCapacity(path) for _ in range(3))
     one.publish(Device.GPU, Taken(2, 100.0))
     two.publish(Device.GPU, Taken(1, 50.5))
@@ -62,13 +62,13 @@ def test_another_process_is_seen(path: Path, holder: subprocess.Popen[str]):
     assert SharedCapacity(path).others(Device.GPU) == Taken(3, 1.5)
 
 
-def test_a_process_that_leaves_takes_its_counts_along(path: Path, holder: subprocess.Popen[str]):
+def test_a_process_that_leaves_removes_its_counts(path: Path, holder: subprocess.Popen[str]):
     shared = SharedCapacity(path)
     holder.communicate()
     assert shared.others(Device.GPU) == Taken()
 
 
-def test_the_counts_of_a_process_that_was_killed_are_void(path: Path, holder: subprocess.Popen[str]):
+def test_the_counts_of_a_killed_process_are_ignored(path: Path, holder: subprocess.Popen[str]):
     shared = SharedCapacity(path)
     assert not shared.forget_dead()
     shared.LOOK_FOR_DEAD_EVERY_S = 0.0
@@ -81,7 +81,7 @@ def test_the_counts_of_a_process_that_was_killed_are_void(path: Path, holder: su
     assert not shared.forget_dead()
 
 
-def test_a_router_that_was_killed_gives_its_capacity_back(path: Path, holder: subprocess.Popen[str]):
+def test_the_capacity_of_a_killed_router_is_free_again(path: Path, holder: subprocess.Popen[str]):
     shared = SharedCapacity(path)
     shared.LOOK_FOR_DEAD_EVERY_S = 0.0
     limits = {Device.GPU: DeviceLimits(max_in_flight=3)}
@@ -95,7 +95,7 @@ def test_a_router_that_was_killed_gives_its_capacity_back(path: Path, holder: su
     assert router.route_request("m", RoutingContext()).variant == "m_gpu"
 
 
-def test_the_slot_of_a_process_that_was_killed_is_used_again(path: Path, holder: subprocess.Popen[str]):
+def test_the_slot_of_a_killed_process_is_reused(path: Path, holder: subprocess.Popen[str]):
     holder.kill()
     holder.wait()
     first, second = SharedCapacity(path), SharedCapacity(path)
@@ -103,7 +103,7 @@ def test_the_slot_of_a_process_that_was_killed_is_used_again(path: Path, holder:
     assert (first._slot, second._slot) == (0, 1)
 
 
-def test_the_dead_are_looked_for_at_an_interval_only(
+def test_ended_processes_are_only_detected_at_an_interval(
     path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ):
     now_s = 100.0
@@ -127,7 +127,7 @@ def test_the_last_one_to_leave_removes_the_file(path: Path):
 
 
 @pytest.mark.parametrize("content", [b"?", b"\0" * SIZE, MAGIC + b"\0" * SIZE, b"X" * SIZE])
-def test_a_file_of_another_layout_is_replaced_and_left_to_those_who_have_it(path: Path, content: bytes):
+def test_a_file_of_another_layout_is_replaced_and_stays_usable_where_it_is_open(path: Path, content: bytes):
     path.write_bytes(content)
     with path.open("rb") as old:
         one, two = SharedCapacity(path), SharedCapacity(path)
@@ -136,7 +136,7 @@ def test_a_file_of_another_layout_is_replaced_and_left_to_those_who_have_it(path
         assert old.read() == content
 
 
-def test_a_file_that_was_replaced_is_not_removed_by_those_who_have_the_old_one(path: Path):
+def test_a_process_with_the_old_file_does_not_remove_the_new_one(path: Path):
     old = SharedCapacity(path)
     path.unlink()
     new = SharedCapacity(path)
@@ -145,12 +145,12 @@ def test_a_file_that_was_replaced_is_not_removed_by_those_who_have_the_old_one(p
     new.close()
 
 
-def test_no_one_but_the_user_may_read_the_file(path: Path):
+def test_only_the_user_may_read_the_file(path: Path):
     SharedCapacity(path)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_path_that_is_no_file_is_refused(path: Path):
+def test_a_path_that_is_not_a_file_is_refused(path: Path):
     path.mkdir()
     with pytest.raises(ConfigurationError, match=f"share at {path}, found Is a directory"):
         SharedCapacity(path)

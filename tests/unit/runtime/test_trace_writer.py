@@ -24,7 +24,7 @@ BATCH_OF_8 = RoutingContext(batch_size=8, elements=32)
 
 
 def answered(latency_ms: float, context: RoutingContext = BATCH_OF_8) -> Execution:
-    """How a request ended that was drawn for the GPU, with a probability of one half."""
+    """Return how a request ended that was sent to the GPU with a probability of one half."""
     router = ModelRouter(ModelSettings(policy="random"), rng=random.Random(0))
     router.register_model("m", variants=[Variant("m_cpu", Device.CPU), Variant("m_gpu", Device.GPU)])
     execution = router.dispatch("m", context).next_attempt().succeeded(latency_ms)
@@ -108,7 +108,7 @@ def test_a_second_run_appends_to_the_file(tmp_path: Path, warnings: list[str]) -
 
 
 @pytest.mark.usefixtures("never_looks")
-def test_what_does_not_fit_is_left_out_and_counted(
+def test_lines_that_do_not_fit_are_dropped_and_counted(
     tmp_path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TraceWriter, "MOST_WAITING", 3)
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_left_out_and_counted(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_told_once_and_what_it_cost(warnings: list[str]) -> None:
+def test_a_full_disk_is_logged_once_with_the_number_of_lost_lines(warnings: list[str]) -> None:
     trace = TraceWriter(Path("/dev/full"), warnings.append)
     trace.observe(answered(1.0), 0.0)
     deadline_s = time.monotonic() + 60.0
@@ -142,7 +142,7 @@ def router_model(trace_file: Path | None) -> RouterSetup:
     return RouterSetup("m", Path(), parameters, (), Signature((), (), 0), None)
 
 
-def test_a_router_that_is_not_told_to_keeps_no_trace(warnings: list[str]) -> None:
+def test_without_the_setting_a_router_writes_no_trace(warnings: list[str]) -> None:
     assert open_trace(router_model(None), warnings.append) is None
 
 

@@ -1,4 +1,4 @@
-"""What is found of variants in their folders, and what is stated of them."""
+"""Characteristics of variants, from their folders and their configuration."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.onnx_models import write_doubler
 def described(
     repository: Path, parameters: dict[str, str] | None = None, device: Device = Device.GPU
 ) -> tuple[Variant, list[str]]:
-    """The variant `m` with these parameters in its config.pbtxt, and what was warned of."""
+    """Return the variant `m` with these parameters in its config.pbtxt, and the warnings."""
     folder = repository / "m"
     folder.mkdir(exist_ok=True)
     entries = [
@@ -32,7 +32,7 @@ def described(
     return variant, warned
 
 
-def test_the_file_of_the_newest_version_is_analysed(tmp_path: Path) -> None:
+def test_the_file_of_the_newest_version_is_analyzed(tmp_path: Path) -> None:
     write_doubler(tmp_path / "m" / "2" / "model.onnx")
     (tmp_path / "m" / "10").mkdir()
     write_doubler(tmp_path / "m" / "10" / "mine.onnx", batch=1)
@@ -47,13 +47,13 @@ def test_a_variant_without_a_file_or_a_statement_stays_as_it_is(tmp_path: Path) 
     assert described(tmp_path, {"device": "gpu"}) == (Variant("m", Device.GPU), [])
 
 
-def test_of_two_files_none_is_taken_for_the_model(tmp_path: Path) -> None:
+def test_with_two_files_none_is_analyzed(tmp_path: Path) -> None:
     for name in ("encoder", "decoder"):
         write_doubler(tmp_path / "m" / "1" / f"{name}.onnx")
     assert described(tmp_path)[0].characteristics is None
 
 
-def test_a_broken_file_costs_the_analysis_and_one_warning(tmp_path: Path) -> None:
+def test_a_broken_file_is_not_analyzed_and_logged_once(tmp_path: Path) -> None:
     (tmp_path / "m" / "1").mkdir(parents=True)
     (tmp_path / "m" / "1" / "model.onnx").write_bytes(b"?")
     variant, (warning,) = described(tmp_path)
@@ -61,7 +61,7 @@ def test_a_broken_file_costs_the_analysis_and_one_warning(tmp_path: Path) -> Non
     assert warning.startswith("variant 'm' is not analyzed: ")
 
 
-def test_a_broken_node_costs_the_analysis_and_one_warning(tmp_path: Path) -> None:
+def test_a_model_with_a_broken_node_is_not_analyzed_and_logged_once(tmp_path: Path) -> None:
     path = write_doubler(tmp_path / "m" / "1" / "model.onnx")
     model = onnx.load(path)
     model.graph.node[0].op_type = "LSTM"
@@ -72,7 +72,7 @@ def test_a_broken_node_costs_the_analysis_and_one_warning(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("target", ["/dev/zero", "nowhere"])
-def test_a_link_to_no_regular_file_costs_the_analysis_and_one_warning(tmp_path: Path, target: str) -> None:
+def test_a_link_to_no_regular_file_is_not_analyzed_and_logged_once(tmp_path: Path, target: str) -> None:
     (tmp_path / "m" / "1").mkdir(parents=True)
     (tmp_path / "m" / "1" / "model.onnx").symlink_to(target)
     variant, (warning,) = described(tmp_path)
@@ -80,7 +80,7 @@ def test_a_link_to_no_regular_file_costs_the_analysis_and_one_warning(tmp_path: 
     assert "model.onnx: expected an ONNX file, found " in warning
 
 
-def test_a_file_that_would_hold_up_the_load_is_left_alone(
+def test_a_file_that_would_delay_loading_is_not_analyzed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_doubler(tmp_path / "m" / "1" / "model.onnx")
@@ -88,7 +88,7 @@ def test_a_file_that_would_hold_up_the_load_is_left_alone(
     assert described(tmp_path)[0].characteristics is None
 
 
-def test_what_is_stated_comes_before_what_is_found(tmp_path: Path) -> None:
+def test_stated_characteristics_override_analyzed_ones(tmp_path: Path) -> None:
     write_doubler(tmp_path / "m" / "1" / "model.onnx")
     variant, _ = described(tmp_path, {"macs": "1000000000", "quantization": "qdq, fp16"})
     model = variant.characteristics
@@ -113,17 +113,17 @@ def test_what_cannot_be_is_refused(tmp_path: Path, key: str, value: str, message
     assert str(error.value).startswith(f"model 'm', config.pbtxt: {message}")
 
 
-def test_what_the_file_looks_like_keeps_no_variant_out_that_triton_has_loaded(tmp_path: Path) -> None:
+def test_the_analysis_excludes_no_variant_that_triton_has_loaded(tmp_path: Path) -> None:
     write_doubler(
         tmp_path / "m" / "1" / "model.onnx"
-    )  # its width is open, which a Neural Engine does not like
+    )  # its width is dynamic, which a Neural Engine does not support
     variant, _ = described(tmp_path, {"execution_provider": "CoreMLExecutionProvider"}, Device.NEURAL_ENGINE)
     assert fit(variant.characteristics, variant.device).reason_out is not None  # type: ignore[arg-type]
     assert variant.suitability.reason_out is None
     assert variant.suitability.power_w == 8.0
 
 
-def test_what_is_stated_not_to_run_there_is_kept_out(tmp_path: Path) -> None:
+def test_a_variant_that_is_stated_not_to_run_there_is_excluded(tmp_path: Path) -> None:
     variant, _ = described(tmp_path, {"supports_neural_engine": "false"}, Device.NEURAL_ENGINE)
     router = ModelRouter()
     router.register_model("m", variants=[variant])

@@ -11,7 +11,7 @@ PATIENCE_S = 30.0
 
 
 class Gate:
-    """Work that reports its start and ends when it is let through."""
+    """Work that reports its start and ends when the test releases it."""
 
     def __init__(self) -> None:
         self.started = threading.Semaphore(0)
@@ -52,7 +52,7 @@ def test_one_thread_works_in_the_order_of_arrival():
     assert done == list(range(50))
 
 
-def test_as_many_items_are_under_way_as_there_are_threads():
+def test_as_many_items_run_at_once_as_there_are_threads():
     with gated_pool(threads=3, max_in_flight=10) as (pool, gate):
         for item in range(4):
             pool.submit(item)
@@ -80,13 +80,13 @@ def test_a_finished_item_makes_room_for_another():
         pool.submit(1)
         gate.wait_for_starts(1)
         gate.let_through(1)
-        gate.wait_for_starts(1)  # the thread has left item 0 behind
+        gate.wait_for_starts(1)  # the thread has finished item 0
         pool.submit(2)
         with pytest.raises(OverloadedError):
             pool.submit(3)
 
 
-def test_drain_finishes_what_is_inside_and_ends_the_threads():
+def test_drain_finishes_all_items_and_ends_the_threads():
     before = set(threading.enumerate())
     gate = Gate()
     pool = WorkerPool(gate, threads=2, max_in_flight=10)

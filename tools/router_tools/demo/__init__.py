@@ -1,1 +1,1 @@
-"""How the demo's models are made, one step a file."""
+"""Making the demo's models, one step per file."""

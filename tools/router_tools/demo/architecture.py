@@ -1,11 +1,11 @@
-"""The two networks of the demo, from files that the `onnx` package carries."""
+"""The two networks of the demo, from files in the `onnx` package."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-# Real architectures, used by the backend tests of ONNX; their weights are constants, so the files are small.
+# Real architectures from the backend tests of ONNX; their weights are constants, so the files are small.
 _LIGHT_MODELS = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 
@@ -14,7 +14,7 @@ class Architecture:
     """A network without weights.
 
     Args:
-        name: the logical model that it becomes.
+        name: the logical model that is made from it.
         file_name: its file in the `onnx` package.
     """
 
@@ -23,7 +23,7 @@ class Architecture:
 
     @property
     def path(self) -> Path:
-        """Where the installed `onnx` package has the file."""
+        """The file's path in the installed `onnx` package."""
         return _LIGHT_MODELS / self.file_name
 
 

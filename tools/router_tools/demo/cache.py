@@ -1,4 +1,4 @@
-"""Files that are costly to make, kept under a key that says what they were made from."""
+"""A cache of generated files; the key identifies what a file was generated from."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,16 +6,16 @@ from tempfile import TemporaryDirectory
 
 
 def obtain(folder: Path, name: str, key: str, make: Callable[[Path], None], *, force: bool = False) -> Path:
-    """Return the file of this name and key; make it when it is not there.
+    """Return the file with this name and key; create it if it does not exist.
 
-    An interrupted `make` leaves no file of that name: it writes elsewhere, and the finished file is moved.
+    `make` writes to a temporary file, which is moved when complete, so an interrupted run leaves no file.
 
     Args:
         folder: the cache.
-        name: what the file is, e.g. "resnet50_int8".
-        key: what it was made from; another key is another file.
-        make: writes the file at the path it is given.
-        force: make it even if it is there.
+        name: name of the file, e.g. "resnet50_int8".
+        key: identifies what the file is made from; a different key is a different file.
+        make: writes the file to the given path.
+        force: create it even if it exists.
     """
     path = folder / f"{name}-{key}.onnx"
     if force or not path.exists():

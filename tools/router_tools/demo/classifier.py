@@ -1,4 +1,4 @@
-"""Makes the last layer of a random network tell images apart."""
+"""Scale the last layer of a random network so that its answers depend on the image."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from router_tools.demo.graph import INPUT_NAME
 
 Array = npt.NDArray[np.float32]
 
-# Deviation of a class's score over images: the best of 1000 classes then gets between 0.005 and 0.8.
+# Standard deviation of a class's score over images; the best of 1000 classes then gets 0.005 to 0.8.
 _SCORE_SPREAD = 1.5
-# In deviations; SqueezeNet has a ReLU behind its classifier, which must not cut the scores off.
+# In standard deviations; SqueezeNet has a ReLU after its classifier, which must not clip the scores.
 _DISTANCE_FROM_ZERO = 3.0
 
 
 def spread_scores(model: Any, images: Array) -> None:
-    """Scale and shift the classifier, in place, so that its scores differ between images and not by class.
+    """Scale and shift the classifier in place, so that its scores differ by image rather than by class.
 
-    The features of a random network hardly depend on the image: all images would get the class that the
-    random classifier happens to like. With the mean taken out, and the rest scaled up, they differ.
+    The features of a random network hardly depend on the image, so all images would get the same class.
+    Subtracting the mean score and scaling the rest up makes them differ.
 
     Args:
         model: ModelProto with weights; its last Conv or Gemm is the classifier, with a bias.
-        images: float32 [n, 3, 224, 224], over which mean and deviation are taken.
+        images: float32 [n, 3, 224, 224], from which mean and standard deviation are computed.
     """
     classifier = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm")][-1]
     weights = {each.name: each for each in model.graph.initializer}
@@ -39,7 +39,7 @@ def spread_scores(model: Any, images: Array) -> None:
 
 
 def _features(model: Any, name: str, images: Array) -> Array:
-    """The classifier's input, as [images, channels, positions]."""
+    """Return the classifier's input, as [images, channels, positions]."""
     probe = type(model).FromString(model.SerializeToString())
     probe.graph.output.append(helper.make_empty_tensor_value_info(name))
     session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -48,5 +48,5 @@ def _features(model: Any, name: str, images: Array) -> Array:
 
 
 def _scores(matrix: Array, features: Array) -> Array:
-    """[images, classes, positions], without a bias."""
+    """Return the scores without the bias, as [images, classes, positions]."""
     return matrix.reshape(len(matrix), -1) @ features

@@ -1,4 +1,4 @@
-"""Makes a network of the `onnx` package fit to be served: any batch size, clear names, a newer opset."""
+"""Prepare a network of the `onnx` package for serving: any batch size, clear names, a newer opset."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,17 +12,17 @@ from router_tools.demo.images import IMAGE_SIDE
 INPUT_NAME = "images"
 OUTPUT_NAME = "probabilities"
 CLASSES = 1000
-# Quantisation per channel needs 13; 17 is old enough for every onnxruntime of the last years.
+# Per-channel quantization needs 13; every recent onnxruntime supports 17.
 OPSET = 17
 _PREFIX_OF_EXPORTER = "gpu_0/"
 _SHAPE_OF_SCORES = "shape_of_scores"
 
 
 def servable(source: Any, name: str) -> Any:
-    """The same network with input `images` [batch, 3, 224, 224] and output `probabilities` [batch, 1000].
+    """Return the network with input `images` [batch, 3, 224, 224] and output `probabilities` [batch, 1000].
 
     Args:
-        source: the ModelProto of the `onnx` package; its weights stay ConstantOfShape nodes.
+        source: the ModelProto of the `onnx` package; its weights remain ConstantOfShape nodes.
         name: name of the new graph.
 
     Returns:
@@ -44,7 +44,7 @@ def servable(source: Any, name: str) -> Any:
 
 
 def _without_dropout(nodes: Iterable[Any]) -> list[Any]:
-    """Dropout does nothing outside training, and some providers lack it."""
+    """Remove Dropout, which does nothing outside training and is not supported by some providers."""
     dropped = {node.output[0]: node.input[0] for node in nodes if node.op_type == "Dropout"}
     kept = [_copy(node) for node in nodes if node.op_type != "Dropout"]
     _rename(kept, dropped)
@@ -52,7 +52,7 @@ def _without_dropout(nodes: Iterable[Any]) -> list[Any]:
 
 
 def _flat_before_softmax(nodes: list[Any]) -> list[Any]:
-    """Softmax over [batch, classes]: SqueezeNet has [batch, classes, 1, 1] there."""
+    """Apply Softmax to [batch, classes]; SqueezeNet applies it to [batch, classes, 1, 1]."""
     softmax = nodes[-1]
     flatten = helper.make_node("Reshape", [softmax.input[0], _SHAPE_OF_SCORES], ["scores"])
     softmax.input[0] = "scores"
@@ -60,7 +60,7 @@ def _flat_before_softmax(nodes: list[Any]) -> list[Any]:
 
 
 def _as_pairwise_sum(node: Any) -> Any:
-    """Add has kernels everywhere (CoreML, int8); Sum, which takes any number of inputs, has not."""
+    """Replace a Sum of two inputs by Add, which CoreML and int8 kernels support."""
     if node.op_type == "Sum" and len(node.input) == 2:
         return helper.make_node("Add", node.input, node.output)
     return node
@@ -78,7 +78,7 @@ def _initializers(graph: Any) -> list[Any]:
 
 
 def _with_free_batch(shape: Any) -> Any:
-    """The shape that a Reshape takes, with -1 in the place of the batch size 1."""
+    """Return the shape of a Reshape with -1 instead of the batch size 1."""
     sizes = numpy_helper.to_array(shape).copy()
     sizes[0] = -1
     return numpy_helper.from_array(sizes, shape.name)

@@ -4,13 +4,13 @@ import numpy as np
 import numpy.typing as npt
 
 IMAGE_SIDE = 224
-# Plain noise looks the same to a network every time. Tiles of one color differ from image to image, and the
-# mix of sizes covers what clients may send, from flat areas to noise.
+# A network gives nearly the same output for any image of plain noise. Tiles of one color differ from image to
+# image, and the mix of sizes covers what clients may send, from flat areas to noise.
 _TILE_SIDES = (56, 28, 8, 1)
 
 
 def random_images(count: int, seed: int) -> npt.NDArray[np.float32]:
-    """Images of colored tiles; the tile size goes round a few sizes.
+    """Return images of colored tiles of a few sizes in turn.
 
     Args:
         count: how many.

@@ -1,4 +1,4 @@
-"""The int8 form of a network: static quantization, and how well it agrees with the original."""
+"""Static int8 quantization of a network, and how well the result agrees with the original."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How close the answers of two models are, over some images.
+    """How well the answers of two models agree on some images.
 
     Args:
-        cosine_similarity: cosine between the two probability vectors of an image, mean over the images.
-        top1: fraction of images for which both name the same class.
+        cosine_similarity: cosine of the angle between the two probability vectors, mean over the images.
+        top1: fraction of images for which both predict the same class.
     """
 
     cosine_similarity: float
@@ -31,14 +31,14 @@ class Agreement:
 
 
 def quantise(fp32: Path, int8: Path, images: Array) -> None:
-    """Write the int8 form of a model (QDQ, per channel); Softmax stays fp32.
+    """Write the int8 version of a model (QDQ, per channel); Softmax remains fp32.
 
-    Most probabilities of 1000 classes are smaller than an 8-bit step of 1/255: quantised, they would be 0.
+    Most probabilities of 1000 classes are smaller than an 8-bit step of 1/255 and would be quantized to 0.
 
     Args:
-        fp32: the model to quantise.
+        fp32: the model to quantize.
         int8: the file to write.
-        images: float32 [n, 3, 224, 224], from which the ranges of the activations are taken.
+        images: float32 [n, 3, 224, 224], from which the ranges of the activations are computed.
     """
     folded = int8.with_suffix(".folded.onnx")
     quant_pre_process(fp32, folded, skip_symbolic_shape=True)  # folds normalizations into convolutions
@@ -67,7 +67,7 @@ def agreement(one: Path, other: Path, images: Array) -> Agreement:
 
 
 class _Calibration:
-    """Hands one image at a time to the calibration, as onnxruntime's CalibrationDataReader."""
+    """Yields one image at a time to the calibration, as onnxruntime's CalibrationDataReader."""
 
     def __init__(self, images: Array) -> None:
         self._images: Iterator[Array] = iter(images)

@@ -1,4 +1,4 @@
-"""Puts files into the folders of a model repository without a moment at which one is half there."""
+"""Put files into the folders of a model repository; no file is ever visible incomplete."""
 
 import errno
 import filecmp
@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-# What os.link says where hard links are not to be had: another file system, or one without them.
+# Errors of os.link where hard links are not possible: across file systems, or not supported.
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK})
 
 
 def place(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`: a hard link, or a copy where there are no links."""
+    """Make `target` the same file as `source`: a hard link, or a copy where links are not possible."""
     if target.exists() and filecmp.cmp(source, target):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -25,12 +25,12 @@ def place(source: Path, target: Path) -> None:
 
 
 def copy_missing(source: Path, target: Path, *, except_suffixes: Iterable[str]) -> None:
-    """Copy the files of one tree that another lacks; what is there stays as it is.
+    """Copy the files that are missing in the target; existing files are not changed.
 
     Args:
         source: folder to copy from.
-        target: folder to copy into; made when it is not there.
-        except_suffixes: files to leave behind, e.g. [".onnx"].
+        target: folder to copy into; created if it does not exist.
+        except_suffixes: suffixes of files that are not copied, e.g. [".onnx"].
     """
     skipped = set(except_suffixes)
     for file in sorted(path for path in source.rglob("*") if path.is_file() and path.suffix not in skipped):

@@ -1,4 +1,4 @@
-"""From an architecture to the two files that the demo serves, checked before anyone gets them."""
+"""Make and check the two files of an architecture that the demo serves."""
 
 from hashlib import sha256
 from importlib.metadata import version
@@ -27,7 +27,7 @@ _COSINE_KEY, _TOP1_KEY = "cosine_similarity_to_fp32", "top1_agreement_with_fp32"
 
 
 def recipe_key(architecture: Architecture) -> str:
-    """Names all that decides the bytes of a model: source file, code of this package, library versions."""
+    """Return a hash of all that a model depends on: source file, code of this package, library versions."""
     digest = sha256(architecture.path.read_bytes())
     for step in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(step.read_bytes())
@@ -39,7 +39,7 @@ def make_fp32(architecture: Architecture, path: Path) -> None:
     """Write the network with weights, for any batch size.
 
     Raises:
-        ToolError: the model does not answer an image alike alone and in a batch.
+        ToolError: the answer to an image depends on the rest of its batch.
     """
     model = servable(onnx.load(architecture.path), architecture.name)
     fill_with_random_weights(model, _SEED)
@@ -50,17 +50,18 @@ def make_fp32(architecture: Architecture, path: Path) -> None:
 
 
 def make_int8(fp32: Path, path: Path) -> None:
-    """Write the int8 form of a model; it carries its agreement with the original as metadata.
+    """Write the int8 version of a model, with its agreement with the original as metadata.
 
     Raises:
-        ToolError: its answers are not those of the original any more, or depend on the batch.
+        ToolError: its answers differ too much from those of the original, or depend on the batch.
     """
     quantise(fp32, path, random_images(_IMAGES, _CALIBRATION_SEED))
     found = agreement(fp32, path, random_images(_IMAGES, _TEST_SEED))
     if found.cosine_similarity < _LEAST_COSINE_SIMILARITY:
         raise ToolError(
-            f"the int8 form of {fp32.name} has a cosine similarity of {found.cosine_similarity} to it, "
-            f"expected at least {_LEAST_COSINE_SIMILARITY}: this version of onnxruntime quantises differently"
+            f"the int8 version of {fp32.name}: expected a cosine similarity to the original of at least "
+            f"{_LEAST_COSINE_SIMILARITY}, found {found.cosine_similarity}; install the versions of onnx and "
+            "onnxruntime that this project was tested with"
         )
     model = onnx.load(path)
     metadata = {_COSINE_KEY: str(found.cosine_similarity), _TOP1_KEY: str(found.top1)}
@@ -70,7 +71,7 @@ def make_int8(fp32: Path, path: Path) -> None:
 
 
 def read_agreement(path: Path) -> Agreement:
-    """What `make_int8` measured, from the model's metadata."""
+    """Return the agreement that `make_int8` measured, from the model's metadata."""
     metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     return Agreement(float(metadata[_COSINE_KEY]), float(metadata[_TOP1_KEY]))
 
@@ -82,8 +83,9 @@ def _check_batches(path: Path) -> None:
     alone = np.concatenate([_run(session, image[np.newaxis]) for image in images])
     if not np.allclose(together, alone, rtol=1e-3, atol=1e-6):
         raise ToolError(
-            f"{path.name} answers the same image differently alone and in a batch of {len(images)} "
-            f"(by {np.abs(together - alone).max():.2g}): this version of onnx or onnxruntime has changed it"
+            f"{path.name}: expected the same answer to an image alone and in a batch of {len(images)}, "
+            f"found a difference of {np.abs(together - alone).max():.2g}; install the versions of onnx and "
+            "onnxruntime that this project was tested with"
         )
 
 

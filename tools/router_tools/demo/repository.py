@@ -1,4 +1,4 @@
-"""The demo's model repository: which variants there are, and which file each of them runs."""
+"""The demo's model repository: its variants and the file that each of them runs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from router_tools.errors import ToolError
 _IN_WHEEL = Path(__file__).with_name("model_repository")
 _IN_CHECKOUT = Path(__file__).resolve().parents[3] / "model_repository"
 TEMPLATE = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
-"""Has the configuration and code of each variant and router."""
+"""The configuration and code of each variant and router."""
 _FP32, _INT8 = "fp32", "int8"
 # The end of a variant's name, and the precision of its file.
 _VARIANTS = {"cpu": _FP32, "cpu_int8": _INT8, "gpu": _FP32, "neural_engine": _FP32, "mps": _FP32}
@@ -33,8 +33,8 @@ class DemoModel:
         precision: "fp32" or "int8".
         path: the file in the cache.
         size_mb: its size in units of 10^6 bytes.
-        sha256: of its bytes.
-        agreement: of an int8 file with its fp32 one, else None.
+        sha256: hash of its bytes.
+        agreement: of an int8 file with its fp32 file; `None` for an fp32 file.
     """
 
     name: str
@@ -46,36 +46,36 @@ class DemoModel:
 
 
 def variant_names(model: str) -> list[str]:
-    """The variants of a logical model."""
+    """Return the names of the variants of a logical model."""
     return [f"{model}_{ending}" for ending in _VARIANTS]
 
 
 def check_output(folder: Path) -> None:
-    """Refuse a repository of other models: the demo's would be served, and could be mistaken, among them.
+    """Reject a repository of other models, so that the demo does not write into it and serve them.
 
     Raises:
-        ToolError: the folder has something in it, and none of the demo's models.
+        ToolError: the folder is neither empty nor contains a model of the demo.
     """
     present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if present and present.isdisjoint(path.name for path in TEMPLATE.iterdir()):
         raise ToolError(
-            f"{folder.absolute()} has other models than the demo's: run the command in an empty folder, "
-            "or name another model repository"
+            f"{folder.absolute()}: expected an empty folder or the demo's models, found other files; run the "
+            "command in an empty folder, or name another model repository"
         )
 
 
 def step_count() -> int:
-    """How many steps `make_models` and `place_models` announce together."""
+    """Return how many steps `make_models` and `place_models` announce together."""
     return 2 * len(ARCHITECTURES) + len(_VARIANTS) * len(ARCHITECTURES)
 
 
 def make_models(cache: Path, *, force: bool, announce: Announce) -> list[DemoModel]:
-    """Make the files of all architectures, or find them in the cache.
+    """Make the files of all architectures, or take them from the cache.
 
     Args:
         cache: folder to keep them in.
         force: make them even if the cache has them.
-        announce: told what comes next, before each step.
+        announce: called with the name of each step before it starts.
     """
     return [
         model for each in ARCHITECTURES for model in _make_both(each, cache, force=force, announce=announce)
@@ -83,12 +83,12 @@ def make_models(cache: Path, *, force: bool, announce: Announce) -> list[DemoMod
 
 
 def place_models(models: list[DemoModel], output: Path, *, announce: Announce) -> list[Path]:
-    """Put the files into the repository's variants, whose configuration is copied where it is missing.
+    """Put the files into the repository's variants; copy their configuration where it is missing.
 
     Args:
         models: what `make_models` returned.
         output: the model repository.
-        announce: told what comes next, before each step.
+        announce: called with the name of each step before it starts.
 
     Returns:
         The file of each variant.

@@ -1,4 +1,4 @@
-"""Seeded random weights, scaled so that signals neither die out nor explode in a deep network."""
+"""Seeded random weights, scaled so that activations neither vanish nor explode in a deep network."""
 
 from collections.abc import Mapping
 from math import prod, sqrt
@@ -11,10 +11,10 @@ from onnx import numpy_helper
 
 Array = npt.NDArray[np.float32]
 
-# The last normalization of each residual branch: at 1 every block would double the variance, 2^16 in all.
+# The last normalization of each residual branch: at 1 every block would double the variance, up to 2^16.
 _END_OF_RESIDUAL_BRANCH = "branch2c_bn_s"
 _RESIDUAL_SCALE = 0.25
-# Inputs of BatchNormalization after the signal: scale, shift, mean, variance.
+# Inputs of BatchNormalization after the first: scale, shift, mean, variance.
 _NORMALISATION = (1.0, 0.0, 0.0, 1.0)
 
 
@@ -26,7 +26,7 @@ def fill_with_random_weights(model: Any, seed: int) -> None:
 
     Args:
         model: ModelProto whose weights are ConstantOfShape nodes or float initializers.
-        seed: the same seed gives the same weights, whatever the order of the nodes.
+        seed: the same seed gives the same weights, in any order of the nodes.
     """
     graph = model.graph
     shapes = _weight_shapes(graph)

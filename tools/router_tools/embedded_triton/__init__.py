@@ -1,4 +1,4 @@
-"""A real Triton server out of the nvidia-pytriton wheel, for use without a container."""
+"""A real Triton server from the nvidia-pytriton wheel, for use without a container."""
 
 from router_tools.embedded_triton.models import ModelStatus
 from router_tools.embedded_triton.server import EmbeddedTriton

@@ -1,4 +1,4 @@
-"""The folder that Triton looks for backends in: the wheel's Python backend, and this project's own on top."""
+"""Triton's backend directory, with the wheel's Python backend and the backend of this project."""
 
 import shutil
 from pathlib import Path
@@ -11,11 +11,11 @@ ROUTER_BACKEND = "router_backend"
 
 
 def assemble_backends(wheel: ServerWheel, folder: Path) -> None:
-    """Make `folder` and fill it with the backends.
+    """Create `folder` with the backends.
 
-    The Python backend wants its stub beside it, which the wheel keeps elsewhere, one for each Python version.
-    Its parts are copies: Triton refuses a library that is a link to somewhere outside of the folder. This
-    project's backend is Python source, for which a link will do, so that what is edited is what is served.
+    The Python backend needs its stub in the same folder; the wheel has one for each Python version elsewhere.
+    These files are copied, because Triton rejects a library that is a link to a place outside of the folder.
+    This project's backend is Python source and can be a link, so that edits are served without a copy.
     """
     python = folder / PYTHON_BACKEND
     python.mkdir(parents=True)

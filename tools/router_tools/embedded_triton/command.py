@@ -20,7 +20,7 @@ _NOT_SERVED = re.compile(r"--allow-(grpc|metrics)[= ](?:false|0)\b", re.IGNORECA
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What the server is started with, apart from where its parts are."""
+    """The options of a server, except for where its files are."""
 
     model_repository: Path
     host: str
@@ -34,7 +34,7 @@ class ServerOptions:
     extra_arguments: Sequence[str]
 
     def check(self) -> None:
-        """Refuse a repository without models, and ports that are taken or the same.
+        """Reject a repository without models, and ports that are in use or the same.
 
         Raises:
             ToolError: says what is wrong.
@@ -47,13 +47,13 @@ class ServerOptions:
 
     @property
     def further_ports(self) -> list[int]:
-        """Where the server listens beside HTTP, unless the extra arguments turn the endpoint off."""
+        """The ports other than HTTP, except for endpoints that the extra arguments turn off."""
         ports = {"grpc": self.grpc_port, "metrics": self.metrics_port}
         off = _NOT_SERVED.findall(" ".join(self.extra_arguments))
         return [port for purpose, port in ports.items() if purpose not in off]
 
     def arguments(self, backends: Path) -> list[str]:
-        """The arguments of `tritonserver`; the extra ones last, so that they win."""
+        """Return the arguments of `tritonserver`; the extra arguments are last and take precedence."""
         return [
             f"--backend-directory={backends}",
             f"--model-repository={self.model_repository}",
@@ -65,17 +65,17 @@ class ServerOptions:
             f"--metrics-port={self.metrics_port}",
             f"--model-control-mode={self.model_control_mode}",
             f"--exit-on-error={_flag(self.exit_on_error)}",
-            # Strict readiness would call a server with one failed variant not ready.
+            # With strict readiness, a server with one failed variant is not ready.
             f"--strict-readiness={_flag(self.exit_on_error)}",
             *self._backend_arguments(),
             *self.extra_arguments,
         ]
 
     def _backend_arguments(self) -> list[str]:
-        """One `--backend-config` for each setting, the last of which wins.
+        """Return a `--backend-config` for each setting; the last one takes precedence.
 
-        A backend that is written in Python, like this project's, follows the settings of `python`: Triton
-        2.51 ignores those under its own name.
+        A backend that is written in Python, like this project's, uses the settings of `python`: Triton 2.51
+        ignores those of its own name.
         """
         settings = [
             (name, key, value)
@@ -87,7 +87,7 @@ class ServerOptions:
 
 
 def server_environment(wheel: ServerWheel) -> dict[str, str]:
-    """This process's environment, with the shared libraries and the Python that the stubs need in front.
+    """Return this process's environment, with the shared libraries and the Python of the stubs first.
 
     A stub embeds libpython and finds its packages by the first `python3` on PATH.
     """

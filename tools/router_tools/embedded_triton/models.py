@@ -1,4 +1,4 @@
-"""What became of each model of the repository: the server's own index, and its log where that is silent."""
+"""The state of each model of the repository, from the server's index and, where that has none, its log."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,23 +22,23 @@ class ModelStatus:
 
     name: str
     version: str
-    """Empty where the model never got as far as a version."""
+    """Empty if loading failed before a version was known."""
     state: str
     """READY, UNAVAILABLE, LOADING or UNLOADING."""
     reason: str
-    """Why it is not ready, in the server's words on one line; empty when it is."""
+    """The server's message on one line; empty if the model is ready."""
 
     @property
     def settled(self) -> bool:
-        """Whether the server is done with it, one way or the other."""
+        """Whether the server has finished loading it, successfully or not."""
         return self.state in ("READY", "UNAVAILABLE")
 
 
 def model_statuses(index: Iterable[IndexEntry], log: str) -> list[ModelStatus]:
-    """The models of a repository, by name.
+    """Return the models of a repository, sorted by name.
 
-    Triton lists a model whose configuration it could not read without a state, and leaves out one that has
-    no version folder; why is in its log only.
+    Triton lists a model with an unreadable configuration without a state, and does not list one without a
+    version folder; only its log says why.
     """
     failures = load_failures(log)
     statuses = [_status(entry, failures) for entry in index]

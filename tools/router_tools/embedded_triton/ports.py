@@ -1,4 +1,4 @@
-"""Ports to listen on: free ones chosen, wanted ones checked before the server starts."""
+"""Choose free ports to listen on, and check requested ones before the server starts."""
 
 import socket
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from router_tools.errors import ToolError
 
 
 def choose_ports(host: str, *wanted: int | None) -> tuple[int, ...]:
-    """Each wanted port as it is, and a free one, different from all others, for each None.
+    """Return each requested port, and a different free port for each `None`.
 
     Raises:
         ToolError: this machine does not have the address `host`.
@@ -26,7 +26,7 @@ def choose_ports(host: str, *wanted: int | None) -> tuple[int, ...]:
 
 
 def _free_port(host: str, reserved: ExitStack) -> int:
-    """A port that stays reserved until the stack is left, so that it is not handed out twice."""
+    """Return a port that stays reserved until the stack is closed, so that it is not returned twice."""
     listener = reserved.enter_context(socket.socket())
     listener.bind((host, 0))
     port: int = listener.getsockname()[1]
@@ -34,36 +34,36 @@ def _free_port(host: str, reserved: ExitStack) -> int:
 
 
 def check_different(ports: Mapping[str, int]) -> None:
-    """Refuse one port for two endpoints; Triton itself does not say what is wrong with it.
+    """Reject the same port for two endpoints; Triton's own message does not say what is wrong.
 
     Args:
-        ports: by what each is for, such as "HTTP"; the message names it.
+        ports: by the name of the endpoint in messages, such as "HTTP".
 
     Raises:
-        ToolError: two are the same.
+        ToolError: two ports are the same.
     """
     purposes: dict[int, str] = {}
     for purpose, port in ports.items():
         if port in purposes:
             raise ToolError(
-                f"{purpose} port: expected another one than the {purposes[port]} port, found {port} for "
+                f"{purpose} port: expected a port other than the {purposes[port]} port, found {port} for "
                 f"both: choose another one with --{purpose.lower()}-port"
             )
         purposes[port] = purpose
 
 
 def check_port(host: str, port: int, purpose: str) -> None:
-    """Refuse a port that the server could not listen on.
+    """Reject a port that the server cannot listen on.
 
-    Triton itself says little about it, and leaves its stub processes behind when it ends for that reason.
+    Triton's own message says little, and its stub processes keep running when it ends for that reason.
 
     Args:
         host: address to listen on.
         port: the port.
-        purpose: what the port is for, such as "HTTP"; the message names it.
+        purpose: the name of the endpoint in messages, such as "HTTP".
 
     Raises:
-        ToolError: the port is taken or may not be used; names its owner where this user may see it.
+        ToolError: the port is in use or not permitted; names the process if this user may see it.
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

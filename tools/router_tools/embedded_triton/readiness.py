@@ -1,4 +1,4 @@
-"""Waiting until the server answers and has decided about every model."""
+"""Wait until the server answers and has finished loading its models."""
 
 import socket
 import time
@@ -24,19 +24,19 @@ def wait_until_settled(
     read_log: Callable[[], str],
     timeout_s: float,
 ) -> list[ModelStatus]:
-    """Wait until the server is live and every model is ready or known to be unavailable; the models, by name.
+    """Wait until the server is live and every model is ready or unavailable; return the models by name.
 
-    Triton opens its endpoints one after another: HTTP may answer before the metrics page does.
+    Triton opens its endpoints one by one: HTTP may answer before the metrics page does.
 
     Args:
         process: the server.
         http_url: host and port of its HTTP endpoint.
-        other_ports: host and port of each further endpoint that has to listen.
-        read_log: what the server has printed so far.
+        other_ports: host and port of each other endpoint that must listen.
+        read_log: returns what the server has printed so far.
         timeout_s: how long to wait, in seconds.
 
     Raises:
-        ToolError: the server ended, cannot get ready, or was not ready in time; says why.
+        ToolError: the server ended, cannot become ready, or was not ready in time; says why.
     """
     deadline_s = time.monotonic() + timeout_s
     while (models := _settled_models(http_url, read_log())) is None or not all(map(_listens, other_ports)):
@@ -48,7 +48,7 @@ def wait_until_settled(
 
 
 def query_models(http_url: str, log: str) -> list[ModelStatus]:
-    """What a live server says about its models, by name."""
+    """Return the models of a live server, sorted by name."""
     with closing(_client(http_url)) as client:
         return model_statuses(client.get_model_repository_index(), log)
 
@@ -56,7 +56,10 @@ def query_models(http_url: str, log: str) -> list[ModelStatus]:
 def _settled_models(http_url: str, log: str) -> list[ModelStatus] | None:
     try:
         models = query_models(http_url, log)
-    except (OSError, HTTPException):  # not listening before its first round of loading is over, or gone
+    except (
+        OSError,
+        HTTPException,
+    ):  # it does not listen until it has loaded its models once, or it has ended
         return None
     return models if all(model.settled for model in models) else None
 

@@ -1,4 +1,4 @@
-"""The model repository, looked at before a server is started on it."""
+"""Check the model repository before a server is started."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ MODEL_REPOSITORY = Path("model_repository")
 
 
 def check_repository(repository: Path) -> None:
-    """Refuse a repository that is not there or holds no model: Triton would start and serve nothing."""
+    """Reject a repository that does not exist or has no models: Triton would start and serve nothing."""
     if path_kind(repository) != FOLDER:
         raise ToolError(
             f"model repository {repository} is not a folder: create it, with one folder for each model, "

@@ -1,4 +1,4 @@
-"""The server process: started, waited for, ended, with nothing left behind."""
+"""The server process: start it, wait for it, and clean up after it."""
 
 import subprocess
 from collections.abc import Sequence
@@ -26,27 +26,27 @@ _NO_SETTINGS: BackendSettings = MappingProxyType({})
 
 
 class EmbeddedTriton:
-    """A tritonserver of one's own, with this project's backend.
+    """A `tritonserver` process with this project's backend.
 
-    As a context manager it is ready inside and gone afterwards:
+    As a context manager, it starts and waits on entry and stops on exit:
 
         with EmbeddedTriton(Path("model_repository")) as triton:
             client = tritonclient.grpc.InferenceServerClient(triton.grpc_url)
 
-    The server leads a session of its own: a Ctrl-C in the terminal does not reach it, and what it started can
-    still be found when it is gone. Each object is one run of a server.
+    The server leads its own session, so that a Ctrl-C in the terminal does not reach it, and the processes
+    that it started can be found after it has ended. Each object is one run of a server.
 
     Args:
         model_repository: folder with one folder for each model.
         host: address to listen on; "0.0.0.0" for every interface.
-        http_port: port of the HTTP endpoint; None for any free one.
-        grpc_port: port of the gRPC endpoint; None for any free one.
-        metrics_port: port of the Prometheus endpoint; None for any free one.
+        http_port: port of the HTTP endpoint; `None` for any free port.
+        grpc_port: port of the gRPC endpoint; `None` for any free port.
+        metrics_port: port of the Prometheus endpoint; `None` for any free port.
         backend_settings: settings of each backend, such as `{"python": {"thread-pool-size": 512}}`.
         exit_on_error: whether a model that fails to load ends the server; else it is listed as UNAVAILABLE.
         model_control_mode: Triton's "none", "poll" or "explicit".
-        extra_arguments: further arguments of `tritonserver`, which win over those above.
-        log_file: where the server's output goes; None for a temporary file that lives as long as the server.
+        extra_arguments: further arguments of `tritonserver`, which take precedence over those above.
+        log_file: file for the server's output; `None` for a temporary file that is removed with the server.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class EmbeddedTriton:
 
     @property
     def metrics_url(self) -> str:
-        """The whole URL of the Prometheus page."""
+        """The full URL of the Prometheus page."""
         return f"http://{self._address(self._options.metrics_port)}/metrics"
 
     @property
@@ -117,18 +117,18 @@ class EmbeddedTriton:
 
     @property
     def log_file(self) -> Path:
-        """Where the output of the server and its models goes."""
+        """The file with the output of the server and its models."""
         return self._log_file
 
     def log_text(self) -> str:
-        """What the server and its models have printed so far; stays when the server is gone."""
+        """Return what the server and its models have printed so far, also after the server has ended."""
         return self._log_file.read_text(errors="replace") if self._log_file.exists() else self._last_log
 
     def start(self) -> None:
-        """Start the server; `wait_ready` says when it can be used.
+        """Start the server without waiting until it is ready; see `wait_ready`.
 
         Raises:
-            ToolError: it cannot run on this machine, with these ports or on this repository.
+            ToolError: it cannot run on this machine, with these ports or with this repository.
         """
         self._options.check()
         wheel = find_wheel()
@@ -144,29 +144,29 @@ class EmbeddedTriton:
             self._undo = undo.pop_all()
 
     def wait_ready(self, timeout_s: float = 120.0) -> list[ModelStatus]:
-        """Wait until the server answers and every model is either READY or UNAVAILABLE; the models, by name.
+        """Wait until the server answers and every model is READY or UNAVAILABLE; return the models by name.
 
         Raises:
-            ToolError: the server ended, cannot get ready, or was not ready in time; says why.
+            ToolError: the server ended, cannot become ready, or was not ready in time; says why.
         """
         others = [(self._host, port) for port in self._options.further_ports]
         return wait_until_settled(self._started(), self.http_url, others, self.log_text, timeout_s)
 
     def wait_end(self) -> int:
-        """Wait until the server ends, for whatever reason; its exit status, or minus the signal's number."""
+        """Wait until the server ends; return its exit status, or minus the number of a signal."""
         return self._started().wait()
 
     def models(self) -> list[ModelStatus]:
-        """What became of each model of the repository, by name; needs a live server."""
+        """Return the state of each model of the repository, sorted by name; needs a live server."""
         return query_models(self.http_url, self.log_text())
 
     def send_signal(self, number: Signals) -> None:
-        """Hand a signal on to the server, if it runs; SIGINT and SIGTERM end it when it has answered all."""
+        """Send a signal to the server if it runs; SIGINT and SIGTERM end it after it has answered all."""
         if self._process:
             self._process.send_signal(number)
 
     def stop(self) -> None:
-        """End the server and everything that it started, and remove what it left behind; waits until done."""
+        """End the server and all processes that it started, wait for them and remove temporary files."""
         self._undo.close()
 
     def _open_log(self) -> BinaryIO:
@@ -190,7 +190,7 @@ class EmbeddedTriton:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise RuntimeError("the server was not started: call start() first")
+            raise RuntimeError("the server has not been started: call start() first")
         return self._process
 
     def _close_log(self) -> None:
@@ -200,7 +200,7 @@ class EmbeddedTriton:
 
     @property
     def _host(self) -> str:
-        """Where this process reaches the server."""
+        """The address at which this process reaches the server."""
         return "127.0.0.1" if self._options.host == "0.0.0.0" else self._options.host
 
     def _address(self, port: int) -> str:

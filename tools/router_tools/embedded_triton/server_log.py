@@ -1,4 +1,4 @@
-"""What the server's log says about a failure."""
+"""Find the reasons of failures in the server's log."""
 
 import json
 import re
@@ -16,46 +16,47 @@ _STUCK = re.compile(r"Failed to preinitialize Python stub: (?P<reason>.*)$", re.
 
 
 def load_failures(log: str) -> dict[str, str]:
-    """The reason of each model that failed to load, on one line, by the model's name."""
+    """Return the reason, on one line, of each model that failed to load, by the model's name."""
     failures: dict[str, str] = {}
     parse_error = ""
     for line in log.splitlines():
         if failure := _failure(line):
             failures[failure["model"]] = _one_line(failure["reason"]) + parse_error
-        # Where in a config.pbtxt the mistake is, is said one line before its model is named.
+        # The place of an error in a config.pbtxt is logged one line before the name of its model.
         found = _PARSE_ERROR.match(line)
         parse_error = f" (line and column {found['where']})" if found else ""
     return failures
 
 
 def gave_up_loading(log: str) -> bool:
-    """Whether the server ended because a model failed to load."""
+    """Return whether the server ended because a model failed to load."""
     return "creating server: Internal - failed to load all models" in log
 
 
 def models_still_loading(log: str) -> list[str]:
-    """The models that the server began to load and has neither loaded nor given up."""
+    """Return the models that the server has started to load and not finished."""
     done = {*_LOADED.findall(log), *load_failures(log)}
     return sorted({*_LOADING.findall(log)} - done)
 
 
 def stuck_stub(log: str) -> str | None:
-    """What a stub said that ended too early for the server to notice: Triton 2.51 then never gets ready."""
+    """Return the message of a stub that ended so early that Triton 2.51 never becomes ready."""
     stuck = _STUCK.search(log)
     return stuck["reason"] if stuck else None
 
 
 def refused_arguments(log: str) -> str | None:
-    """What the server said about its arguments before or after its help; None if it took them all."""
+    """Return the server's complaint about its arguments; `None` if it accepted them all."""
     lines = log.splitlines()
     if "Usage: tritonserver [options]" not in lines:
         return None
+    # The complaint is in the line before or after the help.
     complaint = lines[0] if not lines[0].startswith("Usage") else lines[-1]
     return complaint.rpartition("tritonserver: ")[2].strip() or "it does not say which"
 
 
 def last_lines(log: str, count: int = 12) -> str:
-    """The end of the log, without the tables and empty lines that Triton prints."""
+    """Return the end of the log, without the tables and empty lines that Triton prints."""
     lines = [line for line in log.splitlines() if line and line[0] not in "+|"]
     return "\n".join(lines[-count:])
 
@@ -69,5 +70,5 @@ def _failure(line: str) -> re.Match[str] | None:
 
 
 def _one_line(reason: str) -> str:
-    """Without the stack that the Python backend appends to an exception."""
+    """Remove the stack trace that the Python backend appends to an exception."""
     return " ".join(reason.split("\n\nAt:")[0].split())

@@ -1,4 +1,4 @@
-"""Ending every process of the server's session: the server, its stubs and what models started in them."""
+"""End all processes of the server's session: the server, its stubs and processes that models started."""
 
 import os
 import time
@@ -9,29 +9,29 @@ _POLL_S = 0.02
 
 
 def end_session(session: int, timeout_s: float = 10.0) -> None:
-    """Kill what is left of a session and wait until it is gone.
+    """Kill the processes of a session and wait until they have ended.
 
-    Stubs ignore SIGTERM and SIGINT. After a server that was killed they notice within about two seconds when
-    they are idle, much later when they are busy; after a server that failed in its start they stay for good.
+    Stubs ignore SIGTERM and SIGINT. After the server is killed, idle stubs end within about two seconds and
+    busy ones much later; after a server failed during its start, they never end.
 
     Args:
-        session: the process id that the server had: it was started as the leader of a session of its own.
+        session: the process id of the server, which was started as the leader of its own session.
         timeout_s: how long the kernel may take to end a killed process.
 
     Raises:
-        TimeoutError: a process could not be ended.
+        TimeoutError: a process did not end.
     """
     deadline_s = time.monotonic() + timeout_s
     while members := session_members(session):
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"processes {[process.pid for process in members]} do not end when killed")
+            raise TimeoutError(f"processes {[process.pid for process in members]} did not end after SIGKILL")
         for process in members:
             _kill(process)
         time.sleep(_POLL_S)
 
 
 def session_members(session: int) -> list[psutil.Process]:
-    """The running processes of a session; a zombie is not running."""
+    """Return the running processes of a session; a zombie is not running."""
     return [process for process in psutil.process_iter() if _belongs(process, session)]
 
 

@@ -1,4 +1,4 @@
-"""Where the nvidia-pytriton wheel keeps Triton's parts, and whether they can run on this machine."""
+"""Find Triton in the nvidia-pytriton wheel, and check whether it can run on this machine."""
 
 import platform
 import sys
@@ -17,16 +17,16 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 12)
 
 @dataclass(frozen=True, slots=True)
 class ServerWheel:
-    """The parts of the wheel that a server without pytriton needs."""
+    """The files of the wheel that a server without pytriton needs."""
 
     server: Path
     """The `tritonserver` program."""
     python_backend: Path
-    """Folder with `libtriton_python.so` and `triton_python_backend_utils.py`."""
+    """The folder with `libtriton_python.so` and `triton_python_backend_utils.py`."""
     stub: Path
     """The program that runs a Python model, built for the running Python version."""
     libraries: tuple[Path, ...]
-    """Folders with the shared libraries that the server and the stub were linked against."""
+    """The folders with the shared libraries that the server and the stub were linked against."""
 
 
 def find_wheel() -> ServerWheel:
@@ -50,20 +50,20 @@ def find_wheel() -> ServerWheel:
 
 
 def check_platform(system: str, machine: str) -> None:
-    """Refuse every machine but Linux on x86_64, the only one that the wheel carries a server for."""
+    """Reject every platform but Linux on x86_64, the only one for which the wheel has a server."""
     if (system, machine) != ("linux", "x86_64"):
         raise ToolError(
-            f"the embedded server runs on linux x86_64 only, this machine is {system} {machine}: "
+            f"the embedded server runs only on linux x86_64, found {system} {machine}: "
             "run the command in a Linux container or on a Linux machine"
         )
 
 
 def check_glibc(library: str, version: str) -> None:
-    """Refuse a C library that the wheel's server cannot be loaded with.
+    """Reject a C library with which the wheel's server cannot be loaded.
 
     Args:
-        library: "glibc"; empty where the C library is another one.
-        version: such as "2.36".
+        library: "glibc"; empty for any other C library.
+        version: its version, such as "2.36".
     """
     if library == "glibc" and tuple(int(part) for part in version.split(".")[:2]) >= MINIMUM_GLIBC:
         return
@@ -76,23 +76,23 @@ def check_glibc(library: str, version: str) -> None:
 
 
 def check_python(version: tuple[int, int]) -> None:
-    """Refuse a Python for which there is no numpy 1, which the wheel's Triton needs, or no stub."""
+    """Reject a Python version for which there is no stub or no numpy 1, which the wheel's Triton needs."""
     if not OLDEST_PYTHON <= version <= NEWEST_PYTHON:
         raise ToolError(
-            f"the embedded server needs Python {_dotted(OLDEST_PYTHON)} to {_dotted(NEWEST_PYTHON)}, this is "
-            f"Python {_dotted(version)}: make the virtual environment with one of these"
+            f"the embedded server needs Python {_dotted(OLDEST_PYTHON)} to {_dotted(NEWEST_PYTHON)}, found "
+            f"{_dotted(version)}: create the virtual environment with one of these versions"
         )
 
 
 def find_libpython(version: tuple[int, int]) -> list[Path]:
-    """The folder to look for libpython in, which the stub embeds; none where it is among the system's."""
+    """Return the folder with the libpython that the stub embeds; empty if it is a library of the system."""
     name = f"libpython{_dotted(version)}.so.1.0"
     folders = [Path(str(sysconfig.get_config_var("LIBDIR"))), Path(sys.base_prefix) / "lib"]
     found = [folder for folder in folders if (folder / name).exists()]
     if not found and not find_library(name.removeprefix("lib").partition(".so")[0]):
         raise ToolError(
-            f"the embedded server cannot run models: {name} is missing, as this Python was built without a "
-            "shared library; install your system's libpython package, or use a Python that has it"
+            f"the embedded server cannot run models: {name} is missing, because this Python was built "
+            "without a shared library; install your system's libpython package, or use a Python that has it"
         )
     return found[:1]
 

@@ -1,4 +1,4 @@
-"""The simulator's files: worlds, workloads, suites and traces; their JSON Schemas are made from here."""
+"""The simulator's files: worlds, workloads, suites and traces; the JSON Schemas are generated from it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ Weights = Annotated[Mapping[Number, Annotated[float, Meta(gt=0, le=1e9)]], Meta(
 
 
 class OneOf(Section, frozen=True, kw_only=True):
-    """An object that has exactly one of its fields.
+    """An object with exactly one of its fields.
 
     Raises:
-        ConfigurationError: it has none, or several.
+        ConfigurationError: it has none or several.
     """
 
     def __post_init__(self) -> None:
@@ -51,13 +51,13 @@ class AffineFile(Section, frozen=True, kw_only=True):
     """base_ms + per_item_ms · batch, times cliff_factor for batches above cliff_above.
 
     Args:
-        base_ms: the part that every request takes.
-        per_item_ms: what each item adds.
+        base_ms: the time that every request takes.
+        per_item_ms: the time that each item adds.
         cliff_above: the largest batch before the cliff.
-        cliff_factor: how many times longer larger batches take.
+        cliff_factor: the factor by which larger batches take longer.
 
     Raises:
-        ConfigurationError: one of the two about the cliff without the other.
+        ConfigurationError: only one of cliff_above and cliff_factor is given.
     """
 
     base_ms: Milliseconds
@@ -66,7 +66,7 @@ class AffineFile(Section, frozen=True, kw_only=True):
     cliff_factor: Positive | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Reject half a cliff."""
+        """Reject one setting of the cliff without the other."""
         if (self.cliff_above is UNSET) != (self.cliff_factor is UNSET):
             raise ConfigurationError(
                 expected="both cliff_above and cliff_factor, or neither", found=", ".join(given(self))
@@ -86,18 +86,18 @@ class RowFile(Section, frozen=True, kw_only=True):
 
 
 class TableFile(Section, frozen=True, kw_only=True):
-    """Published times: interpolated between the points, the last edge continued.
+    """Published times: interpolated between the points, extrapolated above the largest.
 
     Args:
         rows: by sequence length.
-        factor: how many times longer this variant takes than the table says.
+        factor: the factor by which this variant takes longer than the table says.
     """
 
     rows: Annotated[tuple[RowFile, ...], Meta(min_length=1)]
     factor: Positive = 1.0
 
     def __post_init__(self) -> None:
-        """Reject rows that cannot be told apart."""
+        """Reject several rows without a sequence_length."""
         for index, row in enumerate(self.rows):
             if len(self.rows) > 1 and row.sequence_length is UNSET:
                 path, expected = f"rows[{index}]", "a sequence_length for each of several rows"
@@ -132,18 +132,18 @@ class VariantFile(Section, frozen=True, kw_only=True):
         name: its name.
         device: the hardware it runs on.
         service: its mean service time.
-        source: where the numbers are from.
+        source: the source of the numbers.
         concurrency: how many requests it serves at once (its instances).
-        told_concurrency: the concurrency that the router is given; the true one if left out.
+        told_concurrency: the concurrency that the router is configured with; the actual one if left out.
         max_batch_size: the largest batch it takes; any if left out.
         noise_sigma: standard deviation of ln(service time / its mean): log-normal noise.
         dynamic_batching: its batcher.
-        processor: the shared processor it runs on; its own if left out.
-        hidden_load: requests that reach it without the router, as a share of its own capacity.
-        power_w: the power of its device while it serves, in watts; without it there are no figures of energy.
+        processor: the shared processor that it runs on; one of its own if left out.
+        hidden_load: load that bypasses the router, as a share of its capacity.
+        power_w: the power of its device while it serves, in watts; without it no energy is computed.
 
     Raises:
-        ConfigurationError: a batcher on a shared processor.
+        ConfigurationError: it has a batcher on a shared processor.
     """
 
     name: Name
@@ -160,7 +160,7 @@ class VariantFile(Section, frozen=True, kw_only=True):
     power_w: Positive | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Reject what does not go together."""
+        """Reject a batcher on a shared processor."""
         if self.processor is not UNSET and self.dynamic_batching is not UNSET:
             raise ConfigurationError(
                 path="dynamic_batching",
@@ -173,15 +173,15 @@ class ProcessorFile(Section, frozen=True, kw_only=True):
     """A processor that several variants share.
 
     Args:
-        contention: how much slower a variant is for each other one that is busy: service times are
-            1 + contention · others; 1: they share it fairly.
+        contention: how much slower a variant is for each other busy one: service times are multiplied by
+            1 + contention · others; 1 is a fair share.
     """
 
     contention: NonNegative
 
 
 class PeriodFile(Section, frozen=True, kw_only=True):
-    """A part of a run in which something happens to a variant.
+    """A period of a run in which a variant behaves differently.
 
     Args:
         variant: its name.
@@ -194,24 +194,24 @@ class PeriodFile(Section, frozen=True, kw_only=True):
     end: Moment = field(name="to")
 
     def __post_init__(self) -> None:
-        """Reject what ends before it begins."""
+        """Reject a period that ends before it begins."""
         if self.end <= self.begin:
             expected = f"more than 'from' ({self.begin:g})"
             raise ConfigurationError(path="to", expected=expected, found=f"{self.end:g}")
 
 
 class DriftFile(PeriodFile, frozen=True, kw_only=True):
-    """A time when a variant is slower: heat, a neighbor, a lower clock.
+    """A period in which a variant is slower, for example by heat or a lower clock rate.
 
     Args:
-        factor: how many times longer service takes.
+        factor: the factor by which service takes longer.
     """
 
     factor: Annotated[float, Meta(gt=0, le=1_000_000)]
 
 
 class OutageFile(PeriodFile, frozen=True, kw_only=True):
-    """A time when a variant fails every request.
+    """A period in which a variant fails every request.
 
     Args:
         error_ms: how long a call takes to fail; 1 ms if left out, 1 s if the process is dead.
@@ -223,7 +223,7 @@ class OutageFile(PeriodFile, frozen=True, kw_only=True):
 
 
 class StallsFile(Section, frozen=True, kw_only=True):
-    """A variant that stops for a moment at random times.
+    """A variant that stalls for a moment at random times.
 
     Args:
         variant: its name.
@@ -237,16 +237,16 @@ class StallsFile(Section, frozen=True, kw_only=True):
 
 
 class WorldFile(Section, frozen=True, kw_only=True):
-    """A world: the variants of one logical model, and what happens to them.
+    """A world: the variants of one logical model, and the events that affect them.
 
     Args:
-        description: what this world is, in a sentence.
+        description: a sentence about this world.
         variants: the variants.
         assumed: what is assumed rather than published or measured.
         processors: processors that several variants share, by name.
-        drifts: times when a variant is slower.
-        outages: times when a variant fails.
-        stalls: variants that stop for a moment at random times.
+        drifts: periods in which a variant is slower.
+        outages: periods in which a variant fails.
+        stalls: variants that stall for a moment at random times.
         address: the address of this schema, for editors.
     """
 
@@ -260,7 +260,7 @@ class WorldFile(Section, frozen=True, kw_only=True):
     address: str = field(name="$schema", default="")
 
     def __post_init__(self) -> None:
-        """Reject names that do not exist, or exist twice."""
+        """Reject duplicate and unknown names."""
         names = [variant.name for variant in self.variants]
         for index, variant in enumerate(self.variants):
             if variant.name in names[:index]:
@@ -280,16 +280,16 @@ class WorldFile(Section, frozen=True, kw_only=True):
 
 
 class PoissonFile(Section, frozen=True):
-    """Arrivals without memory."""
+    """Poisson arrivals."""
 
 
 class BurstyFile(Section, frozen=True, kw_only=True):
-    """Two states in turn, each for an exponential time, Poisson within each (MMPP-2).
+    """Two alternating states of exponential length with Poisson arrivals (MMPP-2).
 
     Args:
-        burst_factor: the rate in a burst over the rate in calm.
-        mean_burst_s: how long a burst lasts.
-        mean_calm_s: how long the calm between lasts.
+        burst_factor: the rate in a burst divided by the rate in a calm period.
+        mean_burst_s: mean length of a burst.
+        mean_calm_s: mean length of a calm period.
     """
 
     burst_factor: Annotated[float, Meta(gt=1)]
@@ -298,10 +298,10 @@ class BurstyFile(Section, frozen=True, kw_only=True):
 
 
 class RecordedFile(Section, frozen=True, kw_only=True):
-    """Arrivals and sizes of a trace, all of it at its own pace unless load or requests say otherwise.
+    """The arrivals and sizes of a trace, all of them at the recorded rate unless load or requests is given.
 
     Args:
-        trace: the path of the trace, from this file.
+        trace: the path of the trace, relative to this file.
     """
 
     trace: str
@@ -349,15 +349,15 @@ class DeadlineFile(OneOf, frozen=True, kw_only=True):
 
 
 class WorkloadFile(Section, frozen=True, kw_only=True):
-    """A workload: which requests arrive when.
+    """A workload: when requests arrive and how large they are.
 
     Args:
-        description: what this workload is, in a sentence.
+        description: a sentence about this workload.
         arrivals: when requests arrive.
         batch_sizes: how large they are; 1 each if left out.
-        sequence_lengths: how often each length occurs, relative to the others.
-        load: offered load as a share of the world's capacity; 0.5, or as it was recorded, if left out.
-        requests: how many arrive; 6000, or as many as were recorded, if left out.
+        sequence_lengths: the relative frequency of each length.
+        load: offered load as a share of the world's capacity; 0.5, or the recorded load, if left out.
+        requests: number of requests; 6000, or the recorded number, if left out.
         deadline: when an answer is late; after 3 times the best variant's service time if left out.
         told_deadline: requests carry the deadline.
         refuse_late: the router may reject requests that it cannot serve in time.
@@ -365,7 +365,7 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
         address: the address of this schema, for editors.
 
     Raises:
-        ConfigurationError: sizes beside those of a trace.
+        ConfigurationError: sizes in addition to those of a trace.
     """
 
     description: str
@@ -381,7 +381,7 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
     address: str = field(name="$schema", default="")
 
     def __post_init__(self) -> None:
-        """Reject sizes beside those of a trace."""
+        """Reject sizes in addition to those of a trace."""
         if self.arrivals.recorded is not UNSET:
             for name in ("batch_sizes", "sequence_lengths"):
                 if getattr(self, name) is not UNSET:
@@ -413,14 +413,14 @@ Figure = Literal[
 
 
 class TargetFile(Section, frozen=True, kw_only=True):
-    """What the mean over the seeds of a policy's figure must be; every bound that is given.
+    """Bounds of a policy's figure, as the mean over the seeds.
 
     Args:
         policy: the policy.
         figure: the name of the figure in the summary.
         at_least: a lower bound.
         at_most: an upper bound.
-        least_of_all: `true`: no other policy but the oracles has less.
+        least_of_all: `true`: no other policy, except for the oracles, may have a lower value.
     """
 
     policy: str
@@ -430,7 +430,7 @@ class TargetFile(Section, frozen=True, kw_only=True):
     least_of_all: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Reject `false`, which would promise nothing."""
+        """Reject `false`, which would have no effect."""
         if self.least_of_all is False:
             raise ConfigurationError(path="least_of_all", expected="true, or to leave it out", found="false")
 
@@ -440,16 +440,16 @@ class CaseFile(Section, frozen=True, kw_only=True):
 
     Args:
         name: its name, unique in the suite.
-        world: the name of a world, or the path of its file from this one.
-        workload: the name of a workload, or the path of its file from this one.
+        world: the name of a world, or the path of its file relative to this one.
+        workload: the name of a workload, or the path of its file relative to this one.
         policies: the policies to compare; all if left out.
-        calm: leave out drift, outages and stalls.
-        load: instead of the workload's.
-        requests: instead of the workload's.
-        told_deadline: instead of the workload's.
-        warm_up_batch_sizes: instead of the workload's.
+        calm: leave out drifts, outages and stalls.
+        load: replaces the workload's.
+        requests: replaces the workload's.
+        told_deadline: replaces the workload's.
+        warm_up_batch_sizes: replaces the workload's.
         coverage: the share of latencies that the router's intervals should contain.
-        targets: what it must show.
+        targets: bounds that the results must meet.
     """
 
     name: Name
@@ -466,12 +466,12 @@ class CaseFile(Section, frozen=True, kw_only=True):
 
 
 class SuiteFile(Section, frozen=True, kw_only=True):
-    """A suite: cases that are compared together, and what they must show.
+    """A suite: cases to run together, and the targets of each.
 
     Args:
-        description: what this suite shows, in a sentence.
+        description: a sentence about what this suite shows.
         cases: the cases.
-        policies: the policies to compare in every case that names none; all if left out.
+        policies: the policies to compare in cases without their own; all if left out.
         address: the address of this schema, for editors.
     """
 
@@ -481,7 +481,7 @@ class SuiteFile(Section, frozen=True, kw_only=True):
     address: str = field(name="$schema", default="")
 
     def __post_init__(self) -> None:
-        """Reject two cases of one name."""
+        """Reject two cases with the same name."""
         names = [case.name for case in self.cases]
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -495,14 +495,14 @@ class TraceLine(Section, frozen=True, kw_only=True):
     A trace is a file of such lines, in any order; the run begins with the earliest arrival.
 
     Args:
-        arrival_s: when it arrived, in seconds of any clock that does not jump.
-        batch_size: how many items it held.
-        elements: how many tensor elements its inputs held in total; as many as items if left out.
-        variant: which variant served it, the last one if several were tried.
+        arrival_s: when it arrived, in seconds of any monotonic clock.
+        batch_size: number of items in it.
+        elements: number of tensor elements of all its inputs; one per item if left out.
+        variant: the variant that served it; the last one if several were tried.
         device: the hardware that the variant runs on.
         propensity: the probability with which the variant was chosen.
         latency_ms: from sending it to the variant to the answer; left out if there was none.
-        service_ms: how much of that was service, if known.
+        service_ms: the part of that in which it was served, if known.
     """
 
     arrival_s: float

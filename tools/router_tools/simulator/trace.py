@@ -1,4 +1,4 @@
-"""A trace: the requests that a router served, one JSON object a line."""
+"""A trace: the requests that a router served, one JSON object per line."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ class TracedRequest:
     """One request of a trace.
 
     Args:
-        arrival_s: when it came.
-        batch_size: how many items it held.
-        elements: how many tensor elements its inputs held total; `None`: not known.
-        variant: which variant served it; `None`: not known.
-        device: the hardware that the variant runs on; `None`: not known.
-        propensity: the probability with which the variant was chosen; `None`: not known.
-        latency_ms: from sending to answer; `None`: there was none.
-        service_ms: how much of that it was served; `None`: not known.
+        arrival_s: when it arrived.
+        batch_size: number of items in it.
+        elements: number of tensor elements of all its inputs; `None` if unknown.
+        variant: the variant that served it; `None` if unknown.
+        device: the hardware that the variant runs on; `None` if unknown.
+        propensity: the probability with which the variant was chosen; `None` if unknown.
+        latency_ms: from sending it to the answer; `None` if there was no answer.
+        service_ms: the part of that in which it was served; `None` if unknown.
     """
 
     arrival_s: float
@@ -38,7 +38,7 @@ class TracedRequest:
 
     @property
     def elements_per_item(self) -> int:
-        """How large its items were; 1 where that is not told."""
+        """Mean number of tensor elements per item; 1 if unknown."""
         return 1 if self.elements is None else max(1, round(self.elements / self.batch_size))
 
 
@@ -46,12 +46,15 @@ def read_trace(path: Path) -> list[TracedRequest]:
     """Read a trace, in the order of arrival.
 
     Raises:
-        ToolError: it cannot be read, a line is wrong (which, which field, what was expected and found), or
-            there are not two different times.
+        ToolError: it cannot be read, a line is invalid (names line, field, what was expected and found), or
+            all requests have the same arrival time.
     """
     requests = sorted(_requests(path), key=lambda request: request.arrival_s)
     if not requests or requests[0].arrival_s == requests[-1].arrival_s:
-        raise ToolError(f"{path}: expected requests at two times at least, found {len(requests)} requests")
+        raise ToolError(
+            f"{path}: expected requests with at least two different arrival times, found {len(requests)} "
+            "requests; record more"
+        )
     return requests
 
 

@@ -1,4 +1,4 @@
-"""A router that has measured its variants, and a policy that picks what a test wants."""
+"""A router that has measured its variants, and a policy whose pick a test sets."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ ANSWERS = 20
 
 
 class Wanted(Policy):
-    """Its cost is the predicted latency; the variant named `wanted` is picked all the same."""
+    """The cost is the predicted latency; the variant `wanted` is picked in any case."""
 
     name = "wanted"
 
@@ -36,11 +36,11 @@ class TaughtRouter:
     """A router of one model, with a clock that only the test advances.
 
     Args:
-        service_ms: the constant service times that it has measured, by variant; the others are unknown to it.
+        service_ms: the constant service times that it has measured, by variant; others are unknown.
         variants: its variants; CPU variants by the names in `service_ms` if empty.
-        settings: how it decides.
-        memory_mb: memory that was measured with each answer, by variant.
-        power_w: power that was measured with each answer, by variant.
+        settings: its settings.
+        memory_mb: measured memory of each answer, by variant.
+        power_w: measured power of each answer, by variant.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class TaughtRouter:
                     memory_mb=(memory_mb or {}).get(name),
                     power_w=(power_w or {}).get(name),
                 )
-        self.now_s += 100.0  # no variant counts as busy any more
+        self.now_s += 100.0  # after which no variant counts as busy
 
     def route(self, **context: object) -> RoutingDecision:
         """Route a request."""

@@ -32,7 +32,7 @@ def example() -> Example:
 
 
 def serve_until_the_gpu_waits(router: ModelRouter) -> dict[str, str | None]:
-    """Return why each variant is rejected when one request is served on the GPU and 32 wait there."""
+    """Return why each variant is rejected if one request is served on the GPU and 32 wait there."""
     router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
     only_gpu = RoutingContext(allowed_devices=frozenset({Device.GPU}))
     held = [router.route_request("m", only_gpu) for _ in range(33)]
@@ -50,7 +50,7 @@ def test_the_filter_of_a_program_rejects_with_its_reason(example: Example) -> No
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
-    """The project with the page's filter at the end of the list."""
+    """Return the project with the filter of the page at the end of the list."""
     folder = tmp_path_factory.mktemp("project")
     copy_project(folder)
     functions = [node for node in ast.parse(example.text).body if isinstance(node, ast.FunctionDef)]

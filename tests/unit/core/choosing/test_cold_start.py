@@ -63,7 +63,7 @@ def test_the_wait_at_a_variant_with_a_prior_is_its_prior_for_each_request_in_fli
     assert new.candidate.latency_ms == 9.0
 
 
-def test_where_all_are_unknown_the_first_request_goes_to_one_of_them():
+def test_if_all_are_unknown_the_first_request_goes_to_one_of_them():
     first, second = unknown("first"), unknown("second")
     ColdStart().guess([first, second], 1.0)
     assert first.candidate.service_ms == second.candidate.service_ms == 0.5

@@ -33,7 +33,7 @@ def test_the_expected_latency_includes_the_wait():
     assert (first.in_flight, second.in_flight) == (0, 1)
 
 
-def test_the_interval_is_around_the_expected_latency_and_stays_as_it_was_decided():
+def test_the_interval_contains_the_expected_latency_and_does_not_change():
     taught = TaughtRouter({"a": 8.0})
     decision = taught.route()
     low_ms, high_ms = decided = decision.expected_interval_ms
@@ -48,16 +48,16 @@ def test_the_interval_is_around_the_expected_latency_and_stays_as_it_was_decided
     ("context", "deadline_ms"),
     [({}, None), ({"max_latency_ms": 50.0}, 50.0), ({"max_latency_ms": 50.0, "spent_ms": 20.0}, 30.0)],
 )
-def test_the_deadline_is_what_was_left_of_it(context, deadline_ms):
+def test_the_deadline_is_the_time_that_was_left(context, deadline_ms):
     assert TaughtRouter({"a": 8.0}).route(**context).deadline_ms == deadline_ms
 
 
 class TestReason:
-    def test_says_what_was_expected_of_the_best_and_how_many_could_serve(self):
+    def test_states_the_expected_latency_of_the_best_and_how_many_could_serve(self):
         decision = TaughtRouter({"a": 8.0, "b": 30.0, "c": 40.0}).route(excluded_variants=frozenset({"c"}))
         assert decision.reason == "best by 'latency', expected in 8 ms; 2 of 3 variants could serve it"
 
-    def test_of_a_probe_says_that_it_is_to_learn(self):
+    def test_of_a_probe_states_that_it_explores(self):
         taught = TaughtRouter({"best": 10.0, "other": 10.1})
         decision = taught.route()
         while not decision.probe:
@@ -70,7 +70,7 @@ class TestReason:
 
 
 class TestConfidence:
-    def test_stays_as_it_was_decided_after_further_answers(self):
+    def test_does_not_change_after_later_answers(self):
         taught = TaughtRouter({"a": 10.0, "b": 10.5})
         decision = taught.route_to("a")
         decided = decision.confidence
@@ -109,14 +109,14 @@ class TestCandidates:
             {"a": 20.0, "b": 10.0, "c": 40.0}
         )
 
-    def test_a_variant_that_was_rejected_scores_nothing_and_predicts_nothing(self):
+    def test_a_rejected_variant_has_no_score_and_no_prediction(self):
         decision = TaughtRouter({"a": 20.0, "b": 10.0}).route(excluded_variants=frozenset({"b"}))
         (rejected,) = (each for each in decision.candidates if each.variant == "b")
         assert (rejected.score, rejected.expected_latency_ms) == (0.0, None)
         assert rejected.reason_out == "excluded from this request"
         assert rejected.device is Device.CPU
 
-    def test_they_stay_as_they_were_when_it_was_decided(self):
+    def test_they_do_not_change_after_the_decision(self):
         taught = TaughtRouter({"a": 10.0, "b": 20.0})
         decision = taught.route_to()
         before = decision.candidates
@@ -126,7 +126,7 @@ class TestCandidates:
         assert len(later) == 5
 
 
-def test_the_place_in_flight_is_handed_over_once():
+def test_the_place_in_flight_is_passed_on_once():
     decision = TaughtRouter({"a": 8.0}).route()
     assert decision.take_place() is not None
     assert decision.take_place() is None

@@ -1,4 +1,4 @@
-"""Each filter with the reason that it gives, their order, and which variants are taken back."""
+"""Each filter with its reason, their order, and which variants are taken back."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def state_of(
     memory_mb: float | None = None,
     power_w: float | None = None,
 ) -> VariantState:
-    """Return the state of a variant that was measured to take this much, as predicted for a request."""
+    """Return the state of a variant with these measurements, predicted for a request."""
     variant = Variant(
         name,
         device,
@@ -174,7 +174,7 @@ class TestRoom:
         state = state_of(device=device, memory_mb=300.0)
         return room_filter(capacity, {Device.GPU: limits}).reason_out(state, request_of())
 
-    def test_a_device_whose_places_are_taken_is_rejected(self):
+    def test_a_device_without_a_free_place_is_rejected(self):
         assert self.reason(DeviceLimits(max_in_flight=1), 0.0) == "gpu: 1 of 1 places are taken"
         assert self.reason(DeviceLimits(max_in_flight=2), 0.0) is None
 
@@ -212,14 +212,14 @@ class TestOrder:
             BREAKER_OPEN,
         ]
 
-    def test_predictions_are_judged_after_everything_else(self):
+    def test_filters_on_predictions_come_last(self):
         state = state_of(memory_mb=900.0, power_w=70.0)
         assert reasons([state], request_of(max_memory_mb=1.0, max_power_w=1.0))["a"].startswith(
             "expected to take 900 MB"
         )
         assert reasons([state], request_of(max_power_w=1.0))["a"].startswith("expected to draw 70 W")
 
-    def test_in_a_plan_the_breaker_comes_last_since_a_variant_may_be_taken_back_from_it(self):
+    def test_in_a_plan_the_breaker_is_last_because_its_variants_may_be_taken_back(self):
         plan = FilterPlan.of([Filter(filters.unavailable), Filter(filters.excluded)])
         assert plan.before == (filters.excluded, filters.unavailable)
 
@@ -252,7 +252,7 @@ class TestTakeBack:
         assert take_back_resting(rejected) == [resting]
         assert rejected == [(dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
 
-    def test_if_none_is_resting_none_is_taken_back(self):
+    def test_without_an_open_breaker_none_is_taken_back(self):
         rejected: Rejected = [(state_of(), BREAKER_OPEN_DEAD)]
         assert take_back_resting(rejected) == []
         assert len(rejected) == 1
@@ -288,14 +288,14 @@ class TestFiltersOfTheUser:
         with pytest.raises(NoVariantError, match="gpu: too large; cpu: too large"):
             router.route_request("m", RoutingContext(batch_size=9))
 
-    def test_of_a_constraint_is_asked_only_for_constrained_requests(self):
+    def test_of_a_constraint_is_applied_only_to_constrained_requests(self):
         router = self.router(Filter(self.no_gpu, constraint=True))
         constrained = RoutingContext(allowed_variants=frozenset({"gpu"}))
         assert router.route_request("m", RoutingContext()).fallbacks
         with pytest.raises(NoVariantError, match="gpu: the GPU is reserved"):
             router.route_request("m", constrained)
 
-    def test_also_holds_for_a_variant_that_is_taken_back_although_it_failed(self):
+    def test_also_applies_to_a_variant_that_is_taken_back(self):
         """Both breakers are open, so a variant is taken back, but not the one that the filter rejects."""
         router = self.router(Filter(self.no_gpu))
         for state in router.model("m").states.values():

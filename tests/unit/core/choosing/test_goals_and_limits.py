@@ -34,18 +34,18 @@ def test_a_request_may_name_its_devices():
     assert taught_router().chosen(allowed_devices=devices) == "ane"
 
 
-def test_a_request_is_kept_from_what_takes_more_memory_than_it_allows():
+def test_a_variant_that_takes_more_memory_than_the_request_allows_is_rejected():
     decision = taught_router().route(max_memory_mb=200.0)
     assert decision.variant == "cpu"
     reasons = {each.variant: each.reason_out for each in decision.candidates}
     assert reasons["gpu"] == "expected to take 900 MB, above the request's 200 MB"
 
 
-def test_a_request_is_kept_from_what_draws_more_power_than_it_allows():
+def test_a_variant_that_draws_more_power_than_the_request_allows_is_rejected():
     assert taught_router().chosen(max_power_w=50.0) == "ane"
 
 
-def test_a_request_that_allows_less_than_any_variant_takes_is_refused_with_the_reasons():
+def test_a_request_with_limits_below_every_variant_is_refused_with_the_reasons():
     with pytest.raises(NoVariantError, match=r"cpu: expected to draw 60 W, above the request's 1 W; gpu: "):
         taught_router().route(max_power_w=1.0)
 
@@ -107,7 +107,7 @@ def test_a_weight_makes_a_device_preferred_by_the_policy_for_power_too():
         assert taught_router(settings).chosen() == device
 
 
-def test_a_preferred_device_is_left_only_where_it_costs_more_than_twice_as_much():
+def test_a_preferred_device_is_used_unless_it_costs_more_than_twice_as_much():
     preferred = frozenset({Device.CPU})
     assert taught_router(ModelSettings(preferred_devices=preferred)).chosen() == "cpu"
     weighty_gpu = ModelSettings(preferred_devices=preferred, device_weights={Device.GPU: 3.0})
@@ -131,7 +131,7 @@ def test_a_request_may_state_whether_it_is_refused_when_late(refuse_late):
         taught.route(max_latency_ms=1.0, refuse_late=True)
 
 
-def test_other_settings_at_run_time_keep_what_was_learned():
+def test_new_settings_at_run_time_keep_what_was_learned():
     taught = taught_router()
     configure(taught, ModelSettings(policy="static:cpu", max_latency_ms=50.0))
     decision = taught.route()
@@ -139,7 +139,7 @@ def test_other_settings_at_run_time_keep_what_was_learned():
     assert decision.expected_latency_ms == pytest.approx(12.0, rel=0.01)
 
 
-def test_a_prior_is_used_where_nothing_was_measured():
+def test_without_measurements_a_prior_is_used():
     variants = (
         Variant("slow", Device.CPU, suitability=Suitability(fixed_ms=2.0, per_item_ms=8.0)),
         Variant("fast", Device.GPU, suitability=Suitability(fixed_ms=3.0, per_item_ms=0.5, power_w=70.0)),
@@ -152,7 +152,7 @@ def test_a_prior_is_used_where_nothing_was_measured():
     assert decision.expected_power_w == 70.0
 
 
-def test_a_variant_on_a_device_that_cannot_run_the_model_is_out_with_the_reason():
+def test_a_variant_on_a_device_that_cannot_run_the_model_is_rejected_with_the_reason():
     variants = (
         Variant("cpu", Device.CPU),
         Variant("ane", Device.NEURAL_ENGINE, suitability=Suitability("it has a Loop")),

@@ -59,12 +59,12 @@ class TestOptimism:
 
     @staticmethod
     def lowest_deadline_ms(taught: TaughtRouter) -> float:
-        """Return the time that the variant might need at best: one deviation less than predicted."""
+        """Return one standard deviation less than the predicted time."""
         latency = taught.model.state("a").profile.latency
         sd = min(latency.relative_variance(taught.now_s) ** 0.5, VariantState.MAX_DOUBT)
         return latency.predict(1.0) * (1.0 - sd)
 
-    def test_an_idle_variant_has_the_benefit_of_one_deviation(self):
+    def test_an_idle_variant_is_assumed_to_be_one_deviation_faster(self):
         taught = TaughtRouter({"a": 10.0}, settings=REFUSING)
         lowest_ms = self.lowest_deadline_ms(taught)
         assert lowest_ms < 10.0
@@ -72,7 +72,7 @@ class TestOptimism:
         with pytest.raises(DeadlineError):
             taught.route(max_latency_ms=lowest_ms * 0.999)
 
-    def test_a_busy_one_has_not(self):
+    def test_a_busy_one_is_not(self):
         variants = [Variant("a", Device.CPU, concurrency=2)]
         taught = TaughtRouter({"a": 10.0}, variants=variants, settings=REFUSING)
         held = taught.route()

@@ -7,7 +7,7 @@ from router_backend.core.records.variant import Device, Variant
 
 
 def standing(name: str, service_ms: float, *, relative_sd: float = 0.0, wait_ms: float = 0.0) -> Standing:
-    """Return the standing of a candidate whose cost is its latency."""
+    """Return a ranked candidate whose cost is its latency."""
     return Variant(name, Device.CPU), wait_ms + service_ms, wait_ms, service_ms, relative_sd**2
 
 

@@ -23,12 +23,12 @@ def test_points_are_spread_evenly():
     assert chi2.sf(statistic, 49) > 0.01
 
 
-def test_the_points_of_two_salts_have_nothing_to_do_with_each_other():
+def test_the_points_of_two_salts_are_independent():
     counts = [[0] * 10 for _ in range(10)]
     for unit in UNITS:
         counts[int(UnitHash("a").point(unit) * 10)][int(UnitHash("b").point(unit) * 10)] += 1
     assert chi2_contingency(counts).pvalue > 0.01
 
 
-def test_where_the_salt_ends_makes_a_difference():
+def test_the_end_of_the_salt_is_part_of_the_hash():
     assert UnitHash("a").point("bc") != UnitHash("ab").point("c")

@@ -20,7 +20,7 @@ def answers(seed: int, fraction: float, count: int):
 
 @pytest.mark.statistics
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
-def test_the_interval_holds_the_difference_at_every_look_of_nineteen_experiments_in_twenty(fraction):
+def test_in_19_of_20_experiments_the_interval_always_contains_the_difference(fraction):
     missed = 0
     for seed in range(200):
         difference = DifferenceOfMeans(coverage=0.95)
@@ -70,14 +70,14 @@ def test_mean_and_interval_are_those_of_the_formula(coverage):
     assert difference.interval() == pytest.approx((mean - width, mean + width))
 
 
-def test_a_difference_is_told_from_none_with_enough_answers():
+def test_a_difference_is_significant_with_enough_answers():
     difference = DifferenceOfMeans(coverage=0.95)
     for treated, latency_ms in answers(0, 0.5, 20_000):
         difference.update(treated, latency_ms, 0.5)
     assert difference.interval()[0] > 0.0
 
 
-def test_nothing_is_told_of_a_few_answers():
+def test_a_few_answers_show_nothing():
     difference = DifferenceOfMeans(coverage=0.95)
     for number in range(99):
         difference.update(number % 2 == 0, 1.0, 0.5)
@@ -87,7 +87,7 @@ def test_nothing_is_told_of_a_few_answers():
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0])
-def test_answers_while_all_get_one_arm_say_nothing(fraction):
+def test_answers_while_all_get_one_arm_show_nothing(fraction):
     difference = DifferenceOfMeans(coverage=0.95)
     for _ in range(200):
         difference.update(True, 1.0, fraction)

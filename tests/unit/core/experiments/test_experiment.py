@@ -36,30 +36,30 @@ def experiment(name: str = "v2", **settings: object) -> Experiment:
         ({"assign_by": AssignBy.MODEL}, "guardrails: expected none where the arm is assigned by model"),
     ],
 )
-def test_what_cannot_be_tried_is_refused(settings, message):
+def test_an_invalid_experiment_is_refused(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         experiment(**({"fraction": 0.1} | settings))
 
 
 @pytest.mark.parametrize("ratio", [0.9, math.inf, math.nan, -1.0])
 @pytest.mark.parametrize("name", ["error_ratio", "slow_ratio"])
-def test_a_guardrail_below_what_the_control_does_is_refused(name, ratio):
+def test_a_guardrail_below_the_control_is_refused(name, ratio):
     with pytest.raises(ConfigurationError, match=f"^{name}: expected a number of at least 1, found"):
         Guardrails(**{name: ratio})
 
 
 @pytest.mark.parametrize("name", ["error_ratio", "slow_ratio"])
-def test_a_treatment_may_be_held_to_what_the_control_does(name):
+def test_a_guardrail_may_equal_the_control(name):
     assert getattr(Guardrails(**{name: 1.0}), name) == 1.0
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, math.nan])
-def test_a_rate_of_false_stops_that_is_no_probability_is_refused(rate):
+def test_a_rate_of_false_stops_that_is_not_a_probability_is_refused(rate):
     with pytest.raises(ConfigurationError, match=r"^false_stop_rate: expected a number between 0 and 1"):
         Guardrails(false_stop_rate=rate)
 
 
-def test_experiments_on_one_model_may_not_want_the_same_requests():
+def test_experiments_on_one_model_may_not_overlap():
     one = experiment("one", fraction=0.1, unit_range=(0.4, 1.0))
     two = experiment("two", fraction=0.1, unit_range=(0.0, 0.5))
     with pytest.raises(ConfigurationError) as error:
@@ -71,13 +71,13 @@ def test_experiments_on_one_model_may_not_want_the_same_requests():
     )
 
 
-def test_an_experiment_within_another_is_refused_beside_the_one_that_begins_before_it():
+def test_an_experiment_within_another_is_refused_with_the_one_that_begins_first():
     inner = experiment("inner", fraction=0.1, unit_range=(0.4, 0.6))
     with pytest.raises(ConfigurationError, match=r"found 'outer' on 0 to 1 and 'inner' on 0\.4 to 0\.6"):
         check_experiments("resnet50", [inner, experiment("outer", fraction=0.1)])
 
 
-def test_experiments_side_by_side_are_fine():
+def test_experiments_side_by_side_are_valid():
     one = experiment("one", fraction=0.1, unit_range=(0.5, 1.0))
     check_experiments("resnet50", [one, experiment("two", fraction=0.1, unit_range=(0.0, 0.5))])
 
@@ -92,7 +92,7 @@ def test_experiments_side_by_side_are_fine():
         ((0.2, 0.4), (0.2, 0.4), True),
     ],
 )
-def test_two_experiments_overlap_where_both_want_some_units(one, other, overlap):
+def test_two_experiments_overlap_if_they_share_units(one, other, overlap):
     first, second = (experiment(fraction=0.1, unit_range=each) for each in (one, other))
     assert first.overlaps(second) is second.overlaps(first) is overlap
 
@@ -114,5 +114,5 @@ def test_a_pattern_says_which_models_it_is_for():
         ({"assign_by": AssignBy.MODEL, "guardrails": None}, False),
     ],
 )
-def test_what_was_counted_holds_for_as_long_as_the_same_is_compared(settings, same):
+def test_counts_are_kept_while_the_same_arms_are_compared(settings, same):
     assert experiment(**({"fraction": 0.1} | settings)).compares_as(experiment(fraction=0.1)) is same

@@ -1,4 +1,4 @@
-"""What counts as slow, and what as the treatment's share of the requests."""
+"""What counts as slow, and as the treatment's share of the requests."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from router_backend.core.experiments.share_test import ShareTest
 
 
 def control(*answers: tuple[int, float]) -> LatencyHistogram:
-    """So many answers of so many ms each."""
+    """Return a number of answers of the same latency."""
     histogram = LatencyHistogram()
     for count, latency_ms in answers:
         add(histogram, count, latency_ms)
@@ -22,7 +22,7 @@ def add(histogram: LatencyHistogram, count: int, latency_ms: float) -> None:
 
 
 def stop(guard: Guard, latency_ms: float) -> str | None:
-    """Why answers of the treatment that take so long stop it, each after nine fast ones of the control."""
+    """Return why answers of this latency stop the treatment, each after nine fast ones of the control."""
     for _ in range(50):
         for _ in range(9):
             assert guard.answered(False, 1.0, fraction=0.1) is None
@@ -43,7 +43,7 @@ def test_an_answer_as_slow_as_the_controls_p99_is_not_slow():
 
 
 @pytest.mark.parametrize(("more", "fired"), [(11, True), (12, False)])
-def test_what_is_slow_is_looked_up_again_when_the_control_has_an_eighth_more_answers(more, fired):
+def test_the_limit_of_slow_is_updated_when_the_control_has_an_eighth_more_answers(more, fired):
     histogram = control((100, 10.0))
     guard = Guard(Guardrails(), histogram)
     assert guard.answered(True, 50.0, fraction=0.1) is None
@@ -51,7 +51,7 @@ def test_what_is_slow_is_looked_up_again_when_the_control_has_an_eighth_more_ans
     assert (stop(guard, 50.0) is not None) is fired
 
 
-def test_the_reason_tells_the_shares_and_what_was_slow():
+def test_the_reason_states_the_shares_and_the_limit_of_slow():
     reason = stop(Guard(Guardrails(), control((100, 10.0))), 50.0)
     assert reason.startswith("too many slow answers: 5 of 5 above the control's p99, ")
     assert reason.endswith(" ms, were the treatment's")
@@ -59,7 +59,7 @@ def test_the_reason_tells_the_shares_and_what_was_slow():
 
 @pytest.mark.parametrize(("treated", "untreated"), [(0, 0), (10, 990), (500, 500), (300, 700)])
 @pytest.mark.parametrize("between", [0, 9])
-def test_the_share_is_the_fraction_or_what_the_treatment_got_of_the_requests_if_that_is_more(
+def test_the_share_is_the_larger_of_the_fraction_and_the_treatments_share_of_requests(
     treated, untreated, between
 ):
     """Failures of the treatment, with answers of the control between them."""

@@ -15,12 +15,12 @@ def test_a_quantile_is_right_to_two_percent(share):
     assert histogram.quantile(share) == pytest.approx(values[int(share * 10_000) - 1], rel=0.0201)
 
 
-def test_there_is_none_of_nothing():
+def test_without_values_there_is_no_quantile():
     assert LatencyHistogram().quantile(0.99) is None
 
 
 @pytest.mark.parametrize(("latency_ms", "shown_ms"), [(1e-9, 1e-3), (1e-3, 1e-3), (1e6, 1e6), (1e12, 1e6)])
-def test_what_is_beyond_its_bounds_counts_at_them(latency_ms, shown_ms):
+def test_values_beyond_the_bounds_count_at_the_bounds(latency_ms, shown_ms):
     histogram = LatencyHistogram()
     histogram.update(latency_ms)
     assert histogram.quantile(0.99) == pytest.approx(shown_ms, rel=0.04)
@@ -29,7 +29,7 @@ def test_what_is_beyond_its_bounds_counts_at_them(latency_ms, shown_ms):
 @pytest.mark.parametrize(
     ("share", "shown_ms"), [(1 / 3, 1.0), (0.5, 10.0), (2 / 3, 10.0), (0.7, 100.0), (1.0, 100.0)]
 )
-def test_a_quantile_of_a_few_is_the_least_that_the_share_was_not_above(share, shown_ms):
+def test_a_quantile_of_a_few_values_is_one_of_them(share, shown_ms):
     histogram = LatencyHistogram()
     for latency_ms in (100.0, 1.0, 10.0):
         histogram.update(latency_ms)

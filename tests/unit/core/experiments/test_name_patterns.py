@@ -30,19 +30,19 @@ def test_a_name_that_both_match_is_found(one: str, other: str, name: str):
     ("one", "other"),
     [("res*", "bert*"), ("a", "b"), ("a?", "a"), ("[ab]", "[cd]"), ("A*", "a*"), ("a*b", "*c")],
 )
-def test_where_there_is_none_none_is_found(one: str, other: str):
+def test_without_a_common_name_none_is_found(one: str, other: str):
     assert common_name(one, other) is None
 
 
 @given(PATTERNS, PATTERNS)
 @settings(max_examples=400, derandomize=True, deadline=None)
-def test_what_is_found_is_matched_by_both(one: str, other: str):
+def test_the_name_that_is_found_matches_both(one: str, other: str):
     name = common_name(one, other)
     assert name is None or (fnmatchcase(name, one) and fnmatchcase(name, other))
 
 
 @given(PATTERNS, PATTERNS, st.text(alphabet="ab!-[]", max_size=4))
 @settings(max_examples=400, derandomize=True, deadline=None)
-def test_a_name_is_found_wherever_some_name_is_matched_by_both(one: str, other: str, name: str):
+def test_if_any_name_matches_both_one_is_found(one: str, other: str, name: str):
     if fnmatchcase(name, one) and fnmatchcase(name, other):
         assert common_name(one, other) is not None

@@ -11,7 +11,7 @@ STEPS = (RolloutStep(60.0, 0.2), RolloutStep(120.0, 0.5))
 @pytest.mark.parametrize(
     ("elapsed_s", "fraction"), [(0.0, 0.1), (59.9, 0.1), (60.0, 0.2), (119.9, 0.2), (120.0, 0.5), (1e9, 0.5)]
 )
-def test_each_step_holds_from_its_time_on(elapsed_s, fraction):
+def test_each_step_applies_from_its_time_on(elapsed_s, fraction):
     assert fraction_after(0.1, STEPS, elapsed_s) == fraction
 
 

@@ -52,13 +52,13 @@ def test_the_arms_decide_by_their_own_policies(router):
         (lambda: LatencyOptimizedPolicy(), lambda: PowerEfficientPolicy()),
     ],
 )
-def test_the_arms_are_told_by_name_by_class_or_by_a_function(router, control, treatment):
+def test_arms_may_be_names_classes_or_functions(router, control, treatment):
     router.enable_ab_testing("v2", control=control, treatment=treatment, treatment_fraction=0.5)
     decided = {router.route_request("resnet50", RoutingContext(unit=unit)).policy for unit in "abcdefgh"}
     assert decided == {"latency", "power"}
 
 
-def test_the_same_classes_go_on_with_what_they_counted(router):
+def test_the_same_classes_keep_their_counts(router):
     for fraction in (0.5, 0.6):
         router.enable_ab_testing("v2", LatencyOptimizedPolicy, PowerEfficientPolicy, fraction)
         serve(router, 10)
@@ -76,7 +76,7 @@ def test_parameters_beside_a_function_are_refused():
         Experiment("v2", lambda: PowerEfficientPolicy(), "latency", 0.5, control_parameters={"speed": "1"})
 
 
-def test_the_report_tells_what_was_found(router):
+def test_the_report_states_the_results(router):
     router.enable_ab_testing(*V2, 0.25)
     serve(router, 1000)
     report = router.experiments.report("v2")
@@ -91,7 +91,7 @@ def test_the_report_tells_what_was_found(router):
     assert low_ms < found.difference_ms < high_ms
 
 
-def test_all_reports_are_had_at_once(router):
+def test_all_reports_are_returned_at_once(router):
     assert router.experiments.reports() == {}
     router.enable_ab_testing(*V2, 0.25)
     assert router.experiments.reports() == {"v2": router.experiments.report("v2")}
@@ -106,13 +106,13 @@ def test_before_any_request_the_report_has_no_figures(router):
 @pytest.mark.parametrize(
     "asked", [{"policy": "latency"}, {"optimization_goal": OptimizationGoal.MINIMIZE_LATENCY}]
 )
-def test_a_request_that_says_how_it_is_to_be_decided_takes_no_part(router, asked):
+def test_a_request_that_names_a_policy_is_in_no_experiment(router, asked):
     router.enable_ab_testing(*V2, 0.5)
     decision = router.route_request("resnet50", RoutingContext(unit="1", **asked))
     assert (decision.arm, decision.policy) == (None, "latency")
 
 
-def test_a_further_try_is_decided_by_the_same_arm_and_not_counted(router):
+def test_a_retry_uses_the_same_arm_and_is_not_counted(router):
     router.enable_ab_testing("v2", "round_robin", "p2c", 1.0)
     decision = router.route_request("resnet50", RoutingContext(excluded_variants=frozenset({"cpu"})))
     assert (decision.arm, decision.policy) == (None, "p2c")
@@ -120,7 +120,7 @@ def test_a_further_try_is_decided_by_the_same_arm_and_not_counted(router):
     assert arms(router) == {}
 
 
-def test_failures_count_when_they_are_known_to_be_the_variants_own(router):
+def test_failures_count_once_they_are_attributed_to_the_variant(router):
     router.enable_ab_testing(*V2, 1.0)
     serve(router, 1, error=Fault.ERROR)
 
@@ -136,8 +136,8 @@ def test_failures_count_when_they_are_known_to_be_the_variants_own(router):
     assert router.experiments.report("v2").models["resnet50"].treatment.variant_shares == {"gpu": 1.0}
 
 
-def test_a_treatment_that_fails_is_stopped_and_the_control_goes_on():
-    # Time enough passes between requests for the variant that fails to be tried again.
+def test_a_treatment_that_fails_is_stopped_and_the_control_continues():
+    # Enough time passes between requests that the failing variant is tried again.
     router = ModelRouter(clock=itertools.count(0.0, 2.0).__next__, rng=random.Random(0))
     router.register_model("resnet50", variants=VARIANTS)
     router.enable_ab_testing(*V2, 0.5)
@@ -169,7 +169,7 @@ def test_the_metrics_count_the_arms_and_do_not_fall_when_an_experiment_ends(rout
     assert sum(arms(router).values()) == 110
 
 
-def test_the_arms_stand_in_the_prometheus_metrics(router):
+def test_the_prometheus_metrics_contain_the_arms(router):
     router.enable_ab_testing(*V2, 1.0)
     serve(router, 3)
     sample = (
@@ -179,7 +179,7 @@ def test_the_arms_stand_in_the_prometheus_metrics(router):
     assert sample in router.export_prometheus_metrics().splitlines()
 
 
-def test_the_metrics_tell_the_share_that_gets_the_treatment_until_it_has_ended(router):
+def test_the_metrics_contain_the_share_of_the_treatment_until_the_experiment_ends(router):
     def fractions() -> dict[str, float]:
         return dict(router.get_metrics().get_model_metrics("resnet50").treatment_fractions)
 
@@ -200,7 +200,7 @@ def test_warm_ups_count_for_no_arm(router):
     assert (decision.policy, arms(router)) == ("latency", {})
 
 
-def test_an_experiment_that_is_enabled_again_goes_on_and_one_that_compares_something_else_starts_anew(router):
+def test_an_experiment_that_is_enabled_again_continues_unless_its_arms_changed(router):
     router.enable_ab_testing(*V2, 0.5)
     serve(router, 100)
     router.enable_ab_testing(*V2, 0.6)
@@ -211,7 +211,7 @@ def test_an_experiment_that_is_enabled_again_goes_on_and_one_that_compares_somet
     assert (found.control.answers, found.treatment.policy) == (0, "latency")
 
 
-def test_the_report_tells_the_share_of_the_failures(router):
+def test_the_report_states_the_share_of_failures(router):
     router.enable_ab_testing(*V2, 1.0)
     serve(router, 3)
     serve(router, 1, error=Fault.ERROR)
@@ -237,7 +237,7 @@ def test_a_rollout_that_is_changed_counts_from_the_change(router):
     assert fraction() == 0.5
 
 
-def test_an_experiment_may_come_beside_one_that_runs(router):
+def test_an_experiment_may_be_added_to_a_running_one(router):
     one = Experiment(*V2, 0.5, unit_range=(0.0, 0.5))
     router.experiments.set([one])
     serve(router, 20)
@@ -265,7 +265,7 @@ def test_by_model_every_request_of_a_model_has_the_arm_of_its_name(router):
     assert set.union(*found) == {"cpu", "gpu"}
 
 
-def test_an_experiment_on_another_model_changes_nothing_of_this_one(router):
+def test_an_experiment_on_another_model_does_not_affect_this_one(router):
     router.register_model("bert", variants=VARIANTS)
     of_resnet = Experiment(*V2, 0.5, model_name_pattern="resnet*")
     router.experiments.set([of_resnet])
@@ -290,7 +290,7 @@ def test_an_unknown_experiment_is_refused_with_those_that_run(router):
             call("v1")
 
 
-def test_models_that_come_later_take_part(router):
+def test_models_that_are_registered_later_take_part(router):
     router.experiments.set([Experiment(*V2, 0.5, model_name_pattern="b*")])
     router.register_model("bert", variants=VARIANTS)
     router.register_model("vgg19", variants=VARIANTS)
@@ -318,7 +318,7 @@ def test_experiments_that_cannot_run_are_refused_and_nothing_changes(router, oth
     assert (found.fraction, found.control.answers + found.treatment.answers) == (0.5, 100)
 
 
-def test_a_policy_for_a_variant_that_a_model_has_not_is_refused_and_nothing_changes(router):
+def test_a_policy_for_an_unknown_variant_is_refused_and_nothing_changes(router):
     with pytest.raises(
         ConfigurationError,
         match="model 'resnet50', experiment 'v3', policy 'static': expected 'static:' and one of",

@@ -26,7 +26,7 @@ def running(name: str = "v2", fraction: float = 0.1, **settings: object) -> Runn
 
 
 def decision() -> RoutingDecision:
-    """A decision for variant a, at second 0."""
+    """Return a decision for variant a, at second 0."""
     router = ModelRouter(clock=lambda: 0.0)
     router.register_model("resnet50", variants=[Variant("a", Device.CPU)])
     return router.route_request("resnet50", RoutingContext())
@@ -55,7 +55,7 @@ def treated(each: RunningExperiment, now_s: float = 0.0) -> set[str]:
 
 
 def serve(each: RunningExperiment, seed: int, requests: int, *, slower: float = 1.0, failing: float = 0.01):
-    """Requests until the treatment is stopped: how many. The treatment is so much slower, fails so often."""
+    """Return the number of requests until the treatment, which is slower or fails, is stopped."""
     rng = random.Random(seed)
     for number in range(1, requests + 1):
         arm = each.arm_of(f"{seed}-{number}", 0.0, rng)
@@ -73,7 +73,7 @@ def test_the_fraction_gets_the_treatment():
     assert len(treated(running(fraction=0.1))) == pytest.approx(400, abs=60)
 
 
-def test_units_of_the_treatment_keep_it_when_more_get_it():
+def test_units_keep_the_treatment_when_its_share_grows():
     each = running(fraction=0.1, rollout=(RolloutStep(60.0, 0.2), RolloutStep(120.0, 1.0)))
     assert treated(each) < treated(each, now_s=60.0) < treated(each, now_s=120.0) == set(UNITS)
 
@@ -170,7 +170,7 @@ def test_a_treatment_with_a_long_tail_is_stopped_soon():
         (None, {}),
     ],
 )
-def test_what_is_not_watched_stops_nothing(guardrails, harm):
+def test_an_unwatched_figure_stops_nothing(guardrails, harm):
     assert serve(running(fraction=0.1, guardrails=guardrails), 0, 3000, **harm) is None
 
 
@@ -202,7 +202,7 @@ def test_guardrails_that_come_later_watch_from_then_on():
     assert serve(each, 1, 2000, failing=0.5) < 200
 
 
-def test_what_ends_after_a_stop_is_not_counted():
+def test_a_request_that_ends_after_a_stop_is_not_counted():
     each = running(fraction=0.5)
     each.stopped_reason = "too many failures"
     answered(each.treatment, 1.0)
@@ -210,21 +210,21 @@ def test_what_ends_after_a_stop_is_not_counted():
     assert (each.treatment.answers, each.control.failures) == (0, 0)
 
 
-def test_an_end_that_says_nothing_is_not_counted():
+def test_an_ignored_end_is_not_counted():
     each = running(fraction=0.5)
     for outcome in (Outcome.IGNORED, Outcome.SUCCESS):  # an answer without a latency has an implausible one
         each.treatment.observe(Execution(DECISION, outcome, 0.0))
     assert (each.treatment.answers, each.treatment.failures) == (0, 0)
 
 
-def test_a_policy_for_a_variant_that_the_model_has_not_is_refused():
+def test_a_policy_for_an_unknown_variant_is_refused():
     with pytest.raises(ConfigurationError, match="static"):
         RunningExperiment(Experiment("v2", "latency", "static:tpu", 0.1), "resnet50", ["a"], 0.0)
 
 
-def test_another_rollout_leaves_the_guardrails_what_they_have_seen():
+def test_another_rollout_keeps_what_the_guardrails_have_counted():
     def stopped_after(change_after: int) -> int:
-        """How many failures stop a treatment whose rollout is changed after some of them."""
+        """Return how many failures stop a treatment whose rollout is changed after some of them."""
         each = running(fraction=0.1)
         for failures in range(1, 50):
             answered(each.control, 10.0)

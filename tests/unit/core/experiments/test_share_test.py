@@ -8,7 +8,7 @@ RUNS = 400
 
 
 def stops(true_ratio: float, share: float, events: int) -> list[int]:
-    """After how many events tests of "at most 1.5 times as likely" at 5 % give up, of RUNS those that do."""
+    """Return after how many events those of RUNS tests of "at most 1.5 times as likely" that stop do so."""
     treated = share * true_ratio / (share * true_ratio + 1.0 - share)
     found = []
     for seed in range(RUNS):
@@ -40,7 +40,7 @@ def test_a_ratio_beyond_is_given_up_soon(true_ratio, soon):
 
 
 def mean_likelihood_ratio(ratio: float, share: float, treated: int, untreated: int) -> float:
-    """Of the alternatives, that events are 1.2 to 10 times as likely as allowed; by its definition."""
+    """Return the mean over the alternatives, 1.2 to 10 times as likely as allowed, by its definition."""
 
     def likelihood(times: float) -> float:
         weight = share * ratio * times
@@ -63,12 +63,12 @@ def test_it_gives_up_once_the_mean_likelihood_ratio_reaches_the_inverse_of_alpha
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_where_all_get_one_arm_nothing_is_learned(share):
+def test_if_all_get_one_arm_nothing_is_learned(share):
     test = ShareTest(ratio=1.5, alpha=0.05)
     assert not any(test.update(share == 1.0, share) for _ in range(1000))
 
 
-def test_it_tells_how_many_of_the_events_were_the_treatments():
+def test_it_reports_how_many_events_were_the_treatments():
     test = ShareTest(ratio=1.5, alpha=0.05)
     for treated in (True, False, True, False, True):
         test.update(treated, 0.5)

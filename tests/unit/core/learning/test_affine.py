@@ -133,8 +133,8 @@ def test_forgetting_changes_neither_the_law_nor_its_variance():
     assert law.relative_variance() == pytest.approx(before) != 0.0
 
 
-def test_forgetting_gives_what_is_seen_next_the_weight_that_was_forgotten():
-    """20 observations, a tenth of which is kept, are as good as 2 of the same."""
+def test_after_forgetting_the_next_observations_have_more_weight():
+    """20 observations with a tenth of their weight count as much as 2."""
     forgetful, short = law_of([(4, 10.0)] * 20), law_of([(4, 10.0)] * 20)
     forgetful.forget(0.1)
     for name in SUMS:

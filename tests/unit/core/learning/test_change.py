@@ -77,7 +77,7 @@ def test_surprises_add_up_in_one_direction_only(surprise):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_calm_observations_between_make_a_surprise_forgotten(sign):
+def test_calm_observations_let_a_surprise_be_forgotten(sign):
     detector = ChangeDetector()
     for _ in range(50):
         assert not detector.update(0.9 * sign)

@@ -149,7 +149,7 @@ def test_the_third_outlier_in_a_row_is_learned():
     assert model.predict(8) > 500 * law_ms(8)
 
 
-def test_a_stall_of_less_than_a_thousand_times_is_learned_and_starts_the_row_anew():
+def test_a_stall_of_less_than_a_thousand_times_is_learned_and_restarts_the_row():
     model = trained()
     assert model.update(8, 500 * law_ms(8), now_s=30.0)
     learned = [model.update(8, factor * law_ms(8), now_s=30.0) for factor in (3e4, 1e2, 3e4, 3e4)]
@@ -158,14 +158,14 @@ def test_a_stall_of_less_than_a_thousand_times_is_learned_and_starts_the_row_ane
 
 
 @pytest.mark.parametrize(("size", "service_ms"), [(1e-9, 4.0), (1e12, 4.0), (4.0, 1e-9), (4.0, 1e12)])
-def test_the_smallest_and_the_largest_that_can_be_are_learned(size, service_ms):
+def test_the_smallest_and_the_largest_valid_values_are_learned(size, service_ms):
     model = LatencyModel()
     assert model.update(size, service_ms, now_s=0.0)
     assert (model.rejected, model.predict(size)) == (0, pytest.approx(service_ms))
 
 
 def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment():
-    """Size 16 has a cliff, and everything is slower lately: six times that is learned, not more."""
+    """Size 16 has a cliff and the level is above 1: at most six times that prediction is learned."""
 
     def slowed() -> LatencyModel:
         model = LatencyModel()
@@ -187,8 +187,8 @@ def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment(
     assert after(6.0) == pytest.approx(after(7.0))
 
 
-def test_the_prediction_is_the_law_times_the_factors_each_learned_from_what_is_left():
-    """Backfitting, done here with the three estimators by hand."""
+def test_the_prediction_is_the_law_times_factors_fitted_to_the_residuals():
+    """Backfitting, computed here with the three estimators."""
     model, law, cliffs, level = LatencyModel(), AffineLaw(), BucketResidual(), LevelFilter()
     rng = random.Random(0)
     for i in range(60):
@@ -203,7 +203,7 @@ def test_the_prediction_is_the_law_times_the_factors_each_learned_from_what_is_l
     assert model.change.alarms == 0
 
 
-def test_a_usual_service_time_between_starts_the_row_anew():
+def test_a_usual_service_time_restarts_the_row():
     model = trained()
     for _ in range(20):
         model.update(8, 1500 * law_ms(8), now_s=30.0)
@@ -222,7 +222,7 @@ def test_one_stall_does_not_distort_the_law():
         assert model.predict(x) == pytest.approx(law_ms(x), rel=0.5)
 
 
-def test_the_uncertainty_shrinks_with_data_and_grows_with_the_time_nothing_is_seen():
+def test_the_uncertainty_shrinks_with_data_and_grows_without():
     few, many = trained(count=5), trained(count=200)
     assert many.relative_variance(30.0) < few.relative_variance(30.0) < LatencyModel().relative_variance(30.0)
     at_once = many.relative_variance(many.updated_s)

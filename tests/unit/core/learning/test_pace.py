@@ -6,7 +6,7 @@ from router_backend.core.learning.pace import WINDOW_S, LearningPace
 
 
 def after_a_while(pace: LearningPace, per_s: float, seconds: float = 1.0, start_s: float = 0.0) -> float:
-    """Let responses arrive at a rate for some seconds and return the time at the end."""
+    """Let responses arrive at a rate for some seconds, and return the time at the end."""
     for number in range(int(per_s * seconds)):
         pace.takes(start_s + number / per_s)
     return start_s + seconds

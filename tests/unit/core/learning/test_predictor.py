@@ -4,14 +4,14 @@ from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.predictor import variance_of, widened
 
 
-def test_a_law_of_one_exact_observation_has_a_variance_of_an_eighth():
-    """The quarter that it starts from, over what was seen and one more."""
+def test_a_law_of_one_exact_observation_has_a_variance_of_one_eighth():
+    """The initial quarter, divided by the number of observations plus one."""
     law = AffineLaw()
     law.update(4.0, 10.0)
     assert variance_of(law) == pytest.approx(0.25 / 2)
 
 
-def test_a_law_that_saw_nothing_has_the_variance_that_it_starts_from():
+def test_a_law_without_observations_has_the_initial_variance():
     assert variance_of(AffineLaw()) == 0.25
 
 

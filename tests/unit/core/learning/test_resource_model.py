@@ -34,13 +34,13 @@ def test_an_implausible_value_is_rejected_and_counted(value):
 
 
 @pytest.mark.parametrize(("size", "value"), [(1e-9, 4.0), (1e12, 4.0), (4.0, 1e-9), (4.0, 1e12)])
-def test_the_smallest_and_the_largest_that_can_be_are_learned(size, value):
+def test_the_smallest_and_the_largest_valid_values_are_learned(size, value):
     model = ResourceModel()
     model.update(size, value, now_s=0.0)
     assert (model.rejected, model.predict(size)) == (0, pytest.approx(value))
 
 
-def test_the_variance_does_not_grow_while_no_time_passes_wherever_the_clock_starts():
+def test_the_variance_does_not_grow_while_no_time_passes():
     early, late = ResourceModel(), ResourceModel()
     early.update(4.0, 10.0, now_s=0.0)
     late.update(4.0, 10.0, now_s=1000.0)

@@ -21,7 +21,7 @@ print(router.route_request("m", RoutingContext()).variant)
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with the page's policy: its file, its lines in the registry, its row in the table."""
+    """Return the project with the policy of the page: its file, registry lines and row of the table."""
     folder = tmp_path_factory.mktemp("project")
     copy_project(folder)
     (module,) = examples("python plugin")
@@ -52,7 +52,7 @@ def test_a_policy_that_was_added_as_the_page_says_passes_the_contract_tests(copy
     assert re.search(r"[1-9]\d* passed", run_python(copy, "-m", "pytest", *contract))
 
 
-def test_a_policy_that_was_added_as_the_page_says_is_listed_as_the_test_of_the_table_wants_it(
+def test_a_policy_that_was_added_as_the_page_says_passes_the_test_of_the_table(
     copy: Path,
 ) -> None:
     listed = "tests/unit/test_docs.py::test_the_policies_are_listed"

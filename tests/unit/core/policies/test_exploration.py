@@ -6,14 +6,14 @@ from tests.unit.core.candidates import candidate_of
 def candidate(
     name: str, latency_ms: float, relative_sd: float = 0.0, cost_ms: float | None = None
 ) -> Candidate:
-    """A candidate whose cost is its latency, unless another is given."""
+    """Return a candidate whose cost is its latency, unless another is given."""
     made = candidate_of(name, latency_ms, relative_sd=relative_sd)
     made.cost = latency_ms if cost_ms is None else cost_ms
     return made
 
 
 def probes(budget: ExplorationBudget, best: Candidate, other: Candidate, requests: int) -> list[int]:
-    """The requests, counted from 1, that were sent to `other` instead of to the best."""
+    """Return the numbers, from 1, of the requests that were sent to `other` instead of the best."""
     return [n for n in range(1, requests + 1) if budget.probe([best, other], best) is other]
 
 
@@ -23,7 +23,7 @@ def test_the_only_candidate_is_never_a_probe():
 
 
 def test_every_request_adds_three_thousandths_of_its_latency():
-    """An excess of 0.135 ms needs five requests of 10 ms, and a little."""
+    """An excess of 0.135 ms needs slightly more than five requests of 10 ms."""
     other = candidate("other", 10.135, relative_sd=0.5)
     assert probes(ExplorationBudget(), candidate("best", 10.0), other, 5) == [5]
 
@@ -44,13 +44,13 @@ def test_the_budget_holds_five_latencies_at_most():
         assert (budget.probe([best, other], best) is other) is affordable
 
 
-def test_what_looked_hopeless_once_is_tried_again_in_the_end():
+def test_a_candidate_that_once_looked_hopeless_is_eventually_tried_again():
     """A first call that took 180 ms, beside a variant of 20 ms: 160 ms are saved in 2,667 requests."""
     hopeless = candidate("hopeless", 180.0, relative_sd=0.6)
     assert probes(ExplorationBudget(), candidate("best", 20.0), hopeless, 3000) == [2667]
 
 
-def test_a_candidate_that_two_deviations_would_not_make_the_best_is_not_worth_it():
+def test_a_candidate_that_two_deviations_would_not_make_the_best_is_not_tried():
     other = candidate("other", 10.45, relative_sd=0.02)
     assert probes(ExplorationBudget(), candidate("best", 10.0), other, 200) == []
 
@@ -71,8 +71,8 @@ def test_a_probe_does_not_undo_what_the_policy_added_to_the_latency():
     assert probes(ExplorationBudget(), candidate("best", 12.0), other, 1000) == []
 
 
-def test_what_probes_lose_stays_a_small_share_of_all_latency():
-    """The other looks 5 % slower and is: its probes cost their excess, and nothing is ever learned."""
+def test_probes_cost_a_small_share_of_all_latency():
+    """The other is predicted and is 5 % slower: its probes cost their excess, and nothing is learned."""
     best, other = candidate("best", 10.0), candidate("other", 10.5, relative_sd=0.2)
     count = len(probes(ExplorationBudget(), best, other, 10_000))
     assert count > 0

@@ -1,4 +1,4 @@
-"""The policies for throughput, power and balance: what each prefers, and which settings it rejects."""
+"""The policies for throughput, power and balance: preferences and invalid settings."""
 
 import math
 import random
@@ -69,23 +69,23 @@ def saturated(name: str, service_ms: float, wait_ms: float, weight: float = 1.0)
     return made
 
 
-def test_where_all_are_saturated_throughput_prefers_the_least_work_over_the_first_answer() -> None:
+def test_if_all_are_saturated_throughput_prefers_the_lowest_work_over_the_first_answer() -> None:
     late_but_cheap, soon_but_dear = saturated("cheap", 5.0, 31.0), saturated("dear", 30.0, 5.0)
     assert late_but_cheap.latency_ms > soon_but_dear.latency_ms
     assert pick(ThroughputOptimizedPolicy(), [late_but_cheap, soon_but_dear]) == "cheap"
 
 
-def test_a_growing_backlog_makes_work_dear() -> None:
+def test_a_growing_backlog_makes_work_expensive() -> None:
     crowded, free = saturated("crowded", 5.0, 200.0), saturated("free", 30.0, 5.0)
     assert pick(ThroughputOptimizedPolicy(), [crowded, free]) == "free"
 
 
-def test_below_saturation_throughput_prefers_what_answers_first() -> None:
+def test_below_saturation_throughput_prefers_the_first_answer() -> None:
     quick, slow = candidate("quick", Device.GPU, 5.0), candidate("slow", Device.CPU, 30.0)
     assert pick(ThroughputOptimizedPolicy(), [slow, quick]) == "quick"
 
 
-def test_throughput_pays_twice_the_utilization_of_what_is_free_and_nothing_else() -> None:
+def test_throughput_pays_only_twice_the_utilization_per_free_share() -> None:
     """W + E · (1 + 2u / ((1 - u) · c)), where the latency policy has 0.25 for 2 and two more terms."""
     busy = candidate("busy", Device.GPU, 9.0, wait_ms=4.0, utilization=0.5, concurrency=2)
     other = candidate("other", Device.CPU, 9.0, utilization=0.8)
@@ -100,7 +100,7 @@ def test_throughput_keeps_a_busy_device_free_that_latency_would_use() -> None:
 
 
 def test_the_priced_work_of_saturated_devices_is_by_instance_and_weight() -> None:
-    """S / c · e^(0.3 · (W - least W) / mean service per instance) / weight."""
+    """S / c · e^(0.3 · (W - lowest W) / mean service per instance) / weight."""
     short = candidate("short", Device.GPU, 6.0, wait_ms=5.0, utilization=1.0, concurrency=2)
     long = candidate("long", Device.CPU, 30.0, wait_ms=20.0, utilization=1.0, weight=2.0)
     short.mean_service_ms, long.mean_service_ms = 10.0, 25.0
@@ -118,7 +118,7 @@ def test_devices_are_saturated_above_nine_tenths(utilization: float) -> None:
     assert pick(ThroughputOptimizedPolicy(), [cheap, soon]) == ("soon" if utilization <= 0.9 else "cheap")
 
 
-def test_least_energy_is_chosen_among_those_that_are_fast_enough() -> None:
+def test_the_lowest_energy_is_chosen_among_variants_that_are_fast_enough() -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 20.0, power_w=8.0)
     quick = candidate("quick", Device.GPU, 5.0, power_w=70.0)
     both = [quick, thrifty]
@@ -127,28 +127,26 @@ def test_least_energy_is_chosen_among_those_that_are_fast_enough() -> None:
     assert thrifty.cost > quick.cost, "what is late ranks behind"
 
 
-def test_without_a_deadline_nobody_waits_for_the_thriftiest_without_an_end() -> None:
+def test_without_a_deadline_the_wait_for_the_most_efficient_is_bounded() -> None:
     crowded = candidate("crowded", Device.NEURAL_ENGINE, 5.0, wait_ms=100.0, power_w=8.0)
     assert pick(PowerEfficientPolicy(), [crowded, candidate("free", Device.GPU, 5.0, power_w=70.0)]) == "free"
 
 
 @pytest.mark.parametrize(("wait_ms", "picked"), [(0.0, "thrifty"), (79.0, "thrifty"), (81.0, "quick")])
-def test_what_is_late_anyway_is_served_by_the_least_product_of_energy_and_delay(
-    wait_ms: float, picked: str
-) -> None:
+def test_late_requests_go_to_the_lowest_product_of_energy_and_delay(wait_ms: float, picked: str) -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 20.0, wait_ms=wait_ms, power_w=8.0)
     quick = candidate("quick", Device.GPU, 10.0, power_w=80.0)  # five times the energy, a bound of 20 ms
     assert pick(PowerEfficientPolicy(), [thrifty, quick], RoutingContext(max_latency_ms=1.0)) == picked
 
 
-def test_a_little_less_of_a_wait_is_not_worth_a_hungry_device() -> None:
+def test_a_slightly_shorter_wait_does_not_justify_an_inefficient_device() -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 10.0, wait_ms=30.0, power_w=8.0)
     assert pick(PowerEfficientPolicy(), [thrifty, candidate("hungry", Device.CPU, 15.0, power_w=65.0)]) == (
         "thrifty"
     )
 
 
-def test_the_time_of_a_busy_thrifty_device_is_kept_for_those_who_save_most_there() -> None:
+def test_the_time_of_a_busy_efficient_device_is_kept_for_requests_that_save_most_there() -> None:
     def both(quick_ms: float, utilization: float) -> list[Candidate]:
         return [
             candidate("thrifty", Device.NEURAL_ENGINE, 10.0, utilization=utilization, power_w=8.0),
@@ -162,7 +160,7 @@ def test_the_time_of_a_busy_thrifty_device_is_kept_for_those_who_save_most_there
     assert pick(policy, both(5.0, 0.9)) == "quick", "270 mJ, less than what its time is worth"
 
 
-def test_power_that_was_never_measured_is_that_of_the_kind_of_device() -> None:
+def test_unmeasured_power_is_that_of_the_kind_of_device() -> None:
     assert min(NOMINAL_POWER_W, key=NOMINAL_POWER_W.__getitem__) is Device.NEURAL_ENGINE
     engine, gpu = candidate("engine", Device.NEURAL_ENGINE, 8.0), candidate("gpu", Device.GPU, 4.0)
     assert pick(PowerEfficientPolicy(), [gpu, engine]) == "engine"
@@ -189,7 +187,7 @@ def test_power_costs_the_soonest_latency_times_the_energy_relative_to_the_lowest
 
 
 def probed(policy: str, *candidates: Candidate, deadline_ms: float | None = None) -> set[str]:
-    """The candidates that 300 requests of this kind probe."""
+    """Return the candidates that 300 such requests probe."""
     picker, rng = Picker(create_policy(policy)), random.Random(0)
     request = core_candidates.request_of(RoutingContext(max_latency_ms=deadline_ms))
     picks = [picker.pick(candidates, request, rng) for _ in range(300)]
@@ -197,14 +195,14 @@ def probed(policy: str, *candidates: Candidate, deadline_ms: float | None = None
 
 
 def uncertain_beside_best(utilization: float = 0.0) -> tuple[Candidate, Candidate]:
-    """One that is best, and one that might be better."""
+    """Return the best candidate, and one that might be better."""
     best = candidate("best", Device.GPU, 10.0, utilization=utilization, power_w=50.0)
     other = candidate("other", Device.GPU, 10.4, utilization=utilization, power_w=50.0, relative_sd=0.3)
     return best, other
 
 
 @pytest.mark.parametrize("policy", ["latency", "throughput", "power", "adaptive"])
-def test_each_of_them_explores(policy: str) -> None:
+def test_every_goal_policy_explores(policy: str) -> None:
     assert probed(policy, *uncertain_beside_best()) == {"other"}
 
 
@@ -218,7 +216,7 @@ def test_power_does_not_explore_where_the_request_would_be_late() -> None:
 
 
 def weights(**named: str) -> Policy:
-    """The adaptive policy with these weights alone."""
+    """Return the adaptive policy with only these weights."""
     return create_policy("adaptive", dict.fromkeys(AdaptiveRoutingPolicy.DEFAULT_WEIGHTS, "0") | named)
 
 
@@ -283,13 +281,13 @@ def test_the_balance_is_divided_by_the_weight() -> None:
 def test_the_balance_shifts_with_the_weights() -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
     quick = candidate("quick", Device.GPU, 4.0, power_w=40.0)
-    # Against the quick one, the thrifty one takes 100 % more latency and 60 % less energy.
+    # Compared with the quick one, the thrifty one has 100 % more latency and takes 60 % less energy.
     assert pick(weights(latency_weight="1", resource_weight="1.6"), [quick, thrifty]) == "quick"
     assert pick(weights(latency_weight="1", resource_weight="1.8"), [quick, thrifty]) == "thrifty"
 
 
-def test_large_requests_decide_where_small_ones_may_go_anywhere() -> None:
-    """The small one's three times the latency is little beside the mean; so is its energy."""
+def test_large_requests_weigh_more_than_small_ones() -> None:
+    """For the small request, three times the latency is little compared with the mean; so is its energy."""
 
     def both(share: float) -> list[Candidate]:
         return [
@@ -305,7 +303,7 @@ def test_large_requests_decide_where_small_ones_may_go_anywhere() -> None:
     assert thrifty.cost - quick.cost == pytest.approx(1.8 - 0.01 * 40.0 * (70 - 24) / 70, rel=0.02)
 
 
-def test_what_a_model_is_not_known_for_counts_for_nobody() -> None:
+def test_an_unknown_figure_counts_for_no_candidate() -> None:
     stated = candidate("stated", Device.GPU, 4.0, suitability=Suitability(fixed_ms=9.0, per_item_ms=0.0))
     unknown = candidate("unknown", Device.CPU, 4.0)
     pick(weights(complexity_weight="1"), [unknown, stated])
@@ -336,7 +334,9 @@ def test_the_balance_is_expressed_in_ms() -> None:
         ("throughput", {"latency_weight": "1"}, "parameters: expected none, found 'latency_weight'"),
     ],
 )
-def test_what_a_policy_does_not_take_is_refused(name: str, parameters: dict[str, str], message: str) -> None:
+def test_an_unknown_argument_of_a_policy_is_refused(
+    name: str, parameters: dict[str, str], message: str
+) -> None:
     with pytest.raises(ConfigurationError) as error:
         create_policy(name, parameters)
     assert message in str(error.value)

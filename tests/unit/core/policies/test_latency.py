@@ -23,7 +23,7 @@ def test_an_idle_candidate_costs_its_wait_and_service():
 
 
 def priced(u: float, mean_u: float, *, wait_ms: float, mean_ms: float, concurrency: int = 1) -> float:
-    """The cost of 9 ms of service by the formula in the docstring of `CongestionPrice`."""
+    """Return the cost of 9 ms of service by the formula in the docstring of `CongestionPrice`."""
     r = mean_u / (1 - mean_u)
     share = ETA * u / ((1 - u) * concurrency)
     share += r * SIGMA * wait_ms / (wait_ms + 2 * mean_ms)
@@ -34,7 +34,7 @@ def priced(u: float, mean_u: float, *, wait_ms: float, mean_ms: float, concurren
 @pytest.mark.parametrize("concurrency", [1, 2, 4])
 @pytest.mark.parametrize("u", [0.1, 0.5, 0.75, 0.9])
 def test_beside_idle_variants_congestion_has_a_price_on_the_service_per_instance(u, concurrency):
-    """Of a thousand candidates one is busy, so r is next to nothing."""
+    """One of a thousand candidates is busy, so r is close to 0."""
     busy = candidate_of("busy", 9.0, utilization=u, concurrency=concurrency)
     choose(busy, *(candidate_of(f"idle {number}", 99.0) for number in range(999)))
     assert busy.cost == pytest.approx(9.0 * (1 + ETA * u / ((1 - u) * concurrency)), rel=1e-3)
@@ -42,7 +42,7 @@ def test_beside_idle_variants_congestion_has_a_price_on_the_service_per_instance
 
 @pytest.mark.parametrize("wait_ms", [0.0, 4.0, 400.0])
 @pytest.mark.parametrize("u", [0.2, 0.5, 0.8])
-def test_where_others_are_busy_as_well_the_price_is_on_those_that_are_held_up_behind(u, wait_ms):
+def test_if_others_are_busy_too_the_price_is_on_the_requests_that_wait(u, wait_ms):
     busy = candidate_of("busy", 9.0, wait_ms=wait_ms, utilization=u)
     busy.mean_service_ms = 6.0
     choose(busy, candidate_of("other", 99.0, utilization=0.6))
@@ -57,7 +57,7 @@ def test_the_price_stops_at_a_utilization_of_nineteen_twentieths(utilization):
     assert overloaded.cost == pytest.approx(priced(0.95, 0.95, wait_ms=4.0, mean_ms=6.0))
 
 
-def test_a_variant_that_was_sent_nothing_yet_counts_this_request_as_its_mean():
+def test_an_unused_variant_counts_this_request_as_its_mean():
     new = candidate_of("new", 9.0, wait_ms=4.0, utilization=0.5)
     choose(new)
     assert new.cost == pytest.approx(priced(0.5, 0.5, wait_ms=4.0, mean_ms=9.0))
@@ -84,7 +84,7 @@ def test_the_price_sends_a_request_past_a_busy_faster_variant():
     assert choose(busy, idle)[0] is idle
 
 
-def test_the_price_holds_for_a_well_known_variant_however_long_it_lasts():
+def test_the_price_of_a_well_known_busy_variant_does_not_fade():
     picker, rng = Picker(LatencyOptimizedPolicy()), random.Random(0)
     busy = candidate_of("busy", 10.0, utilization=0.5, relative_sd=0.05)
     idle = candidate_of("idle", 11.5, relative_sd=0.05)
@@ -97,7 +97,7 @@ def test_of_equal_costs_the_first_is_picked():
     assert choose(first, second)[0] is first
 
 
-def test_a_prediction_that_is_not_sure_costs_as_much_more_as_half_its_variance():
+def test_an_uncertain_prediction_costs_half_its_variance_more():
     sure, unsure = candidate_of("sure", 10.0), candidate_of("unsure", 9.8, relative_sd=0.3)
     assert choose(unsure, sure)[0] is sure
     assert unsure.cost == pytest.approx(9.8 * 1.045)
@@ -105,7 +105,7 @@ def test_a_prediction_that_is_not_sure_costs_as_much_more_as_half_its_variance()
 
 
 class TestExploration:
-    def test_an_uncertain_candidate_is_tried_now_and_then_and_marked_as_a_probe(self):
+    def test_an_uncertain_candidate_is_sometimes_tried_and_marked_as_a_probe(self):
         picker, rng = Picker(LatencyOptimizedPolicy()), random.Random(0)
         pair = [candidate_of("best", 10.0), candidate_of("other", 10.5, relative_sd=0.3)]
         choices = [picker.pick(pair, request_of(), rng) for _ in range(300)]

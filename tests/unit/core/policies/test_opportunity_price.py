@@ -21,7 +21,7 @@ def test_each_variant_has_its_own_price():
     assert price.mj_per_ms(candidate_of("b", 10.0, utilization=1.0)) == 0.0
 
 
-def test_a_loss_counts_as_nothing_and_what_is_long_ago_is_forgotten():
+def test_a_loss_counts_as_zero_and_old_savings_are_forgotten():
     price = OpportunityPrice()
     a = candidate_of("a", 10.0, utilization=1.0)
     price.served(a, 50.0)

@@ -1,4 +1,4 @@
-"""What is picked by the costs that a policy sets: the lowest, a drawn one, or a probe."""
+"""The pick by the costs of a policy: the lowest cost, a drawn candidate, or a probe."""
 
 import random
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class ByLatency(Policy):
 
 
 class Exploring(ByLatency):
-    """The same; it lets the picker explore."""
+    """The same, but the picker may explore."""
 
     name = "exploring"
     explores = True
@@ -41,7 +41,7 @@ class Drawing(ByLatency):
 
 
 class Remembering(ByLatency):
-    """Keeps the requests that it scored for."""
+    """Keeps the requests for which it was called."""
 
     name = "remembering"
 
@@ -54,7 +54,7 @@ class Remembering(ByLatency):
 
 
 def uncertain_pair() -> list[Candidate]:
-    """Two candidates, of which the second would be best if it were two deviations faster."""
+    """Return two candidates, of which the second would be best if it were two deviations faster."""
     return [candidate_of("best", 10.0), candidate_of("other", 10.5, relative_sd=0.3)]
 
 
@@ -100,7 +100,7 @@ class TestDraws:
         }
         assert stated == pytest.approx({"a": 0.75, "b": 0.25})
 
-    def test_what_is_drawn_is_no_probe(self):
+    def test_a_drawn_candidate_is_not_a_probe(self):
         picker, rng = Picker(Drawing()), random.Random(0)
         assert not any(picker.pick(uncertain_pair(), request_of(), rng)[2] for _ in range(200))
 
@@ -118,7 +118,7 @@ class TestProbes:
         pair = uncertain_pair()
         assert all(picker.pick(pair, request_of(), rng) == (pair[0], 1.0, False) for _ in range(1000))
 
-    def test_a_policy_that_explores_probes_when_the_requests_before_it_have_paid(self):
+    def test_a_policy_that_explores_probes_once_earlier_requests_have_paid_for_it(self):
         """An excess of 0.5 ms needs 17 requests of 10 ms, 0.03 ms each."""
         picker, rng = Picker(Exploring()), random.Random(0)
         pair = uncertain_pair()

@@ -1,4 +1,4 @@
-"""Policies from outside the package, installed as another package is: the documented example first of all."""
+"""Policies from another installed package: the documented example, and invalid ones."""
 
 import sys
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ else:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for installed packages that only this test has."""
+    """A folder for the installed packages of this test."""
     monkeypatch.syspath_prepend(tmp_path)
     find_plugins.cache_clear()
     yield tmp_path
@@ -80,12 +80,12 @@ def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
         "from router_backend.core.policies.base import Policy\nclass Frugal(Policy): name = 'frugal'",
     ],
 )
-def test_what_is_no_policy_of_that_name_is_refused(site: Path, text: str) -> None:
+def test_an_object_that_is_not_a_policy_of_that_name_is_refused(site: Path, text: str) -> None:
     install(site, "mine", {"frugal": "frugal:Frugal"}, frugal=text)
     assert "expected a Policy subclass of that name at 'frugal:Frugal', found " in refusal("frugal")
 
 
-def test_two_packages_that_bring_one_name_are_refused(site: Path) -> None:
+def test_two_packages_with_the_same_name_are_refused(site: Path) -> None:
     install(site, "mine", {"frugal": "mine:Frugal"})
     install(site, "yours", {"frugal": "yours:Frugal"})
     message = refusal("frugal")
@@ -95,7 +95,7 @@ def test_two_packages_that_bring_one_name_are_refused(site: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["class Frugal(:", "Frugal = Thrifty"])
-def test_a_module_that_is_broken_is_refused_with_the_reason(site: Path, text: str) -> None:
+def test_a_broken_module_is_refused_with_the_reason(site: Path, text: str) -> None:
     install(site, "mine", {"frugal": "frugal:Frugal"}, frugal=text)
     assert refusal("frugal").startswith("policy 'frugal': expected to import it from 'frugal:Frugal', found ")
 

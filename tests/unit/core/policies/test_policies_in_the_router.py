@@ -1,4 +1,4 @@
-"""What settings and goals change in the decisions of a router whose variants were measured."""
+"""The effect of settings and goals on the decisions of a router with measured variants."""
 
 import random
 
@@ -19,7 +19,7 @@ MODEL = "resnet50"
 
 
 class World:
-    """A router on a clock of its own, whose variants each answer in a constant time at a constant power."""
+    """A router with its own clock, whose variants have constant service times and power."""
 
     def __init__(self, settings: ModelSettings, *variants: Variant) -> None:
         self.now_s = 1000.0
@@ -27,7 +27,7 @@ class World:
         self.router.register_model(MODEL, variants=variants)
 
     def serve(self, variant: str, latency_ms: float, *, count: int, every_ms: float, power_w: float) -> None:
-        """Have a variant answer requests, one after another."""
+        """Let a variant answer requests, one after another."""
         context = RoutingContext(allowed_variants=frozenset({variant}))
         for _ in range(count):
             decision = self.router.route_request(MODEL, context)
@@ -36,7 +36,7 @@ class World:
             self.now_s += (every_ms - latency_ms) / 1e3
 
     def decide(self, context: RoutingContext | None = None) -> RoutingDecision:
-        """What is decided for a request that is then not sent."""
+        """Return the decision for a request that is not sent."""
         decision = self.router.route_request(MODEL, context or RoutingContext())
         self.router.record_execution(decision)
         return decision
@@ -47,7 +47,7 @@ def scores(decision: RoutingDecision) -> dict[str, float]:
 
 
 def measured_alike(settings: ModelSettings, *variants: Variant) -> World:
-    """Variants that were all seen to take 10 ms and 50 W, and are idle."""
+    """Return a router with idle variants that all take 10 ms and 50 W."""
     world = World(settings, *variants)
     for _ in range(20):
         for variant in variants:
@@ -66,7 +66,7 @@ def test_of_two_variants_measured_alike_the_adaptive_policy_prefers_the_one_with
     assert found["heavy"] < 0.9
 
 
-def test_the_work_alone_decides_in_proportion_where_it_alone_has_a_weight() -> None:
+def test_with_a_weight_on_work_alone_the_cost_is_proportional_to_it() -> None:
     names = ("latency", "resource", "quantization", "dynamic_shape", "history")
     weights = {f"{name}_weight": "0" for name in names} | {"complexity_weight": "1"}
     settings = ModelSettings(policy="adaptive", policy_parameters=weights)
@@ -99,7 +99,7 @@ def test_every_goal_has_a_policy_of_its_own(goal: OptimizationGoal, policy: str)
 
 @pytest.mark.parametrize(("weight", "chosen"), [(1.0, "thrifty"), (2.5, "thrifty"), (4.0, "hungry")])
 def test_power_weighs_the_energy_by_the_weights_of_the_devices(weight: float, chosen: str) -> None:
-    """The hungry one takes three times the energy, in as much time."""
+    """The less efficient one takes three times the energy in the same time."""
     settings = ModelSettings(policy="power", device_weights={Device.CPU: weight})
     world = World(settings, Variant("hungry", Device.CPU), Variant("thrifty", Device.NEURAL_ENGINE))
     for _ in range(20):

@@ -5,16 +5,16 @@ from router_backend.core.policies.registry import POLICIES, create_policy
 from router_backend.errors import ConfigurationError
 
 
-def test_the_latency_policy_goes_by_its_name():
+def test_the_latency_policy_is_registered_by_its_name():
     assert POLICIES["latency"] is LatencyOptimizedPolicy
 
 
-def test_nobody_can_change_the_registry_behind_its_back():
+def test_the_registry_cannot_be_changed_from_outside():
     with pytest.raises(TypeError):
         POLICIES["mine"] = LatencyOptimizedPolicy
 
 
-def test_a_policy_is_made_anew_for_each_model():
+def test_each_model_gets_a_new_policy_object():
     one, other = create_policy("latency"), create_policy("latency")
     assert type(one) is type(other) is LatencyOptimizedPolicy
     assert one is not other

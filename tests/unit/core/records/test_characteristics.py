@@ -8,7 +8,7 @@ from router_backend.errors import ConfigurationError
 
 @pytest.mark.parametrize("name", ["parameter_count", "parameter_bytes", "macs", "activation_bytes"])
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
-def test_a_count_that_cannot_be_is_refused(name: str, value: float) -> None:
+def test_an_invalid_count_is_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigurationError, match=f"model 'm': {name}: expected a number of 0 or more, found"):
         ModelCharacteristics("m", **{name: value})  # type: ignore[arg-type]
 
@@ -19,15 +19,15 @@ def test_a_count_may_be_zero(name: str) -> None:
     assert getattr(model, name) == 0
 
 
-def test_there_is_no_intensity_where_nothing_is_moved() -> None:
+def test_without_moved_bytes_there_is_no_intensity() -> None:
     assert ModelCharacteristics("m", macs=100, activation_bytes=0).arithmetic_intensity is None
 
 
-def test_what_is_not_known_stays_open() -> None:
+def test_unknown_characteristics_stay_unknown() -> None:
     model = ModelCharacteristics("m")
     assert (model.flops, model.arithmetic_intensity) == (None, None)
 
 
-def test_the_intensity_is_the_work_by_what_is_moved() -> None:
+def test_the_intensity_is_the_work_per_moved_byte() -> None:
     model = ModelCharacteristics("m", parameter_bytes=30, macs=100, activation_bytes=20)
     assert (model.flops, model.arithmetic_intensity) == (200, 4.0)

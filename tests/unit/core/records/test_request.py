@@ -36,7 +36,7 @@ def test_the_default_is_one_item_that_any_variant_may_serve_with_no_deadline():
         ),
     ],
 )
-def test_a_number_that_no_request_can_have_is_refused_by_name(field, value, expected):
+def test_an_invalid_number_is_refused_by_name(field, value, expected):
     with pytest.raises(InvalidRequestError) as error:
         RoutingContext(**{field: value})
     assert str(error.value) == f"{field} must be {expected}, found {value}"
@@ -46,9 +46,9 @@ def test_a_number_that_no_request_can_have_is_refused_by_name(field, value, expe
     ("field", "value"),
     [("batch_size", 1), ("elements", 0), ("spent_ms", 0.0), ("max_memory_mb", 0.5), ("max_power_w", 0.5)],
 )
-def test_the_least_that_a_request_can_have_is_taken(field, value):
+def test_the_lowest_valid_numbers_are_accepted(field, value):
     assert getattr(RoutingContext(**{field: value}), field) == value
 
 
-def test_a_deadline_that_has_passed_already_is_no_error():
+def test_a_deadline_that_has_already_passed_is_valid():
     assert RoutingContext(max_latency_ms=-1.0).max_latency_ms == -1.0

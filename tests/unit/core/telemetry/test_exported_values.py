@@ -1,4 +1,4 @@
-"""The exported text shows what happened: each value here is other than 0, and known."""
+"""Exported values: each value here is known, and not 0."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from router_backend import Device, ModelRouter, RoutingContext, Variant
 
 
 class Clock:
-    """Goes on by a millisecond each time that it is read, as if everything took that long."""
+    """Advances by a millisecond each time that it is read."""
 
     now_s = 1000.0
 
@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def router(clock: Clock) -> ModelRouter:
-    """One whose only variant answered in 4 ms for long, and then takes 40 ms."""
+    """Return a router whose only variant first takes 4 ms and then 40 ms."""
     router = ModelRouter(clock=clock)
     router.register_model("m", variants=[Variant("m_gpu", Device.GPU)])
     for latency_ms in (*[4.0] * 50, *[40.0] * 10):
@@ -36,7 +36,7 @@ def router(clock: Clock) -> ModelRouter:
 
 
 def exported(router: ModelRouter) -> dict[str, float]:
-    """The values by name; of those that stand for several sets of labels, the last."""
+    """Return the values by name; the last one of those with several sets of labels."""
 
     def values() -> Iterator[tuple[str, float]]:
         for family in text_string_to_metric_families(router.export_prometheus_metrics()):
@@ -51,7 +51,7 @@ def test_a_service_time_that_changed_is_exported_as_a_drift_alarm(router: ModelR
     assert exported(router)["model_router_drift_alarms_total"] == alarms
 
 
-def test_the_utilization_of_a_variant_that_served_lately_is_exported(router: ModelRouter) -> None:
+def test_the_utilization_of_a_variant_that_served_recently_is_exported(router: ModelRouter) -> None:
     utilization = router.get_metrics().get_model_metrics("m").variants["m_gpu"].utilization
     assert 0.1 < utilization < 0.5
     assert exported(router)["model_router_utilization_ratio"] == pytest.approx(utilization, rel=0.01)

@@ -1,4 +1,4 @@
-"""The names keep to Prometheus' rules, and both ways to read the metrics show the same ones."""
+"""The names follow Prometheus' rules, and both forms of the metrics have the same values."""
 
 import re
 
@@ -25,19 +25,19 @@ def test_a_name_keeps_to_the_rules(metric: Metric) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_a_unit_is_a_base_unit_and_stands_at_the_end_of_the_name(metric: Metric) -> None:
+def test_a_unit_is_a_base_unit_at_the_end_of_the_name(metric: Metric) -> None:
     name = metric.name.removesuffix("_total")
     units = [unit for unit in BASE_UNITS if name.endswith(f"_{unit}")]
     assert units == ([metric.unit] if metric.unit else [])
 
 
-def test_no_name_stands_twice() -> None:
+def test_every_name_is_unique() -> None:
     assert len({metric.name for metric in METRICS}) == len(METRICS)
 
 
 @pytest.fixture
 def router() -> ModelRouter:
-    """One that has answered 4 requests, in 4 ms each, failed one, and let one go."""
+    """Return a router that has answered 4 requests in 4 ms each, failed one, and released one."""
     router = ModelRouter(clock=lambda: 0.0)
     router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
     only_gpu = RoutingContext(allowed_variants=frozenset({"m_gpu"}), max_latency_ms=3.0)

@@ -22,7 +22,7 @@ def router() -> ModelRouter:
     return router
 
 
-def test_requests_and_latencies_are_told_by_device(router: ModelRouter) -> None:
+def test_requests_and_latencies_are_counted_by_device(router: ModelRouter) -> None:
     for latency_ms in (4.0, 6.0):
         router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=latency_ms)
     metrics = router.get_metrics().get_model_metrics("m")
@@ -31,7 +31,7 @@ def test_requests_and_latencies_are_told_by_device(router: ModelRouter) -> None:
     assert metrics.avg_latency_ms == dict.fromkeys(Device, 0.0) | {Device.GPU: 5.0}
 
 
-def test_what_was_predicted_is_held_against_what_came(router: ModelRouter) -> None:
+def test_predictions_are_compared_with_observations(router: ModelRouter) -> None:
     for latency_ms in (4.0, 6.0):
         decision = router.route_request("m", GPU_ONLY)
         expected_ms = decision.expected_latency_ms
@@ -41,14 +41,14 @@ def test_what_was_predicted_is_held_against_what_came(router: ModelRouter) -> No
     assert 0.0 < variant.confidence < 1.0
 
 
-def test_a_latency_that_no_clock_can_show_is_an_answer_without_a_time(router: ModelRouter) -> None:
+def test_an_implausible_latency_is_an_answer_without_a_time(router: ModelRouter) -> None:
     router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=float("nan"))
     variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
     assert (variant.count(Outcome.SUCCESS), variant.answers, variant.avg_latency_ms) == (1, 0, 0.0)
     assert variant.measurements_rejected == 1
 
 
-def test_memory_and_power_that_cannot_be_are_counted(router: ModelRouter) -> None:
+def test_implausible_memory_and_power_are_counted(router: ModelRouter) -> None:
     router.record_execution(
         router.route_request("m", GPU_ONLY), latency_ms=4.0, memory_mb=-1.0, power_w=float("inf")
     )
@@ -56,7 +56,7 @@ def test_memory_and_power_that_cannot_be_are_counted(router: ModelRouter) -> Non
     assert (variant.answers, variant.measurements_rejected) == (1, 2)
 
 
-def test_what_is_in_flight_is_seen_until_it_ends(router: ModelRouter) -> None:
+def test_a_request_in_flight_is_counted_until_it_ends(router: ModelRouter) -> None:
     decision = router.route_request("m", GPU_ONLY)
     assert router.get_metrics().get_model_metrics("m").variants["m_gpu"].in_flight == 1
     router.record_execution(decision, latency_ms=4.0)
@@ -95,7 +95,7 @@ def test_retries_count_at_the_variant_that_failed(router: ModelRouter) -> None:
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_an_error_is_counted_once_when_it_shows_what_it_was(router: ModelRouter, answered: bool) -> None:
+def test_an_error_is_counted_once_when_its_cause_is_known(router: ModelRouter, answered: bool) -> None:
     dispatch = router.dispatch("m", RoutingContext())
     failed = dispatch.next_attempt()
     failed.failed(Fault.ERROR)
@@ -108,7 +108,7 @@ def test_an_error_is_counted_once_when_it_shows_what_it_was(router: ModelRouter,
     assert ends == {Outcome.SUCCESS: 0, Outcome.FAILURE: int(answered), Outcome.IGNORED: int(not answered)}
 
 
-def test_changes_of_the_settings_are_counted_by_their_end(router: ModelRouter) -> None:
+def test_changes_of_the_settings_are_counted_by_their_result(router: ModelRouter) -> None:
     router.configure(lambda _: ModelSettings())
     router.model("m").config_refused()
     metrics = router.get_metrics().get_model_metrics("m")
@@ -116,17 +116,17 @@ def test_changes_of_the_settings_are_counted_by_their_end(router: ModelRouter) -
     assert metrics.config_age_s == 1.0
 
 
-def test_what_was_read_does_not_change_afterwards(router: ModelRouter) -> None:
+def test_a_snapshot_does_not_change_afterwards(router: ModelRouter) -> None:
     before = router.get_metrics().get_model_metrics("m")
     router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=4.0)
     assert before.total_requests == 0
 
 
-def test_an_unknown_model_is_refused_with_those_that_are_there(router: ModelRouter) -> None:
+def test_an_unknown_model_is_refused_with_the_known_ones(router: ModelRouter) -> None:
     with pytest.raises(InvalidRequestError, match="model 'n' is not registered: found m"):
         router.get_metrics().get_model_metrics("n")
 
 
-def test_before_any_request_there_is_nothing_to_divide_by(router: ModelRouter) -> None:
+def test_before_any_request_no_ratio_divides_by_zero(router: ModelRouter) -> None:
     metrics = router.get_metrics().get_model_metrics("m")
     assert (metrics.total_requests, metrics.avg_decision_us) == (0, 0.0)

@@ -17,7 +17,7 @@ def make_router(*variants: Variant, limits: DeviceLimits = LIMITS) -> ModelRoute
     return router
 
 
-def test_the_devices_that_have_variants_are_there_and_no_others():
+def test_only_devices_with_variants_are_listed():
     backends = make_router(Variant("g", Device.GPU), Variant("c", Device.CPU)).backends()
     assert list(backends) == [Device.CPU, Device.GPU]
     assert backends[Device.GPU].variants == ("g",)
@@ -46,7 +46,7 @@ def test_a_device_whose_only_variant_died_is_not_available():
     assert not router.backends()[Device.GPU].available
 
 
-def test_what_is_in_flight_is_counted_over_models_with_and_without_a_limit():
+def test_requests_in_flight_are_counted_over_models_with_and_without_a_limit():
     router = make_router(Variant("g", Device.GPU), Variant("c", Device.CPU, concurrency=2))
     router.register_model("n", variants=[Variant("n_gpu", Device.GPU)])
     held = [router.route_request("m", RoutingContext(allowed_variants=frozenset({name}))) for name in "gcc"]
@@ -58,7 +58,7 @@ def test_what_is_in_flight_is_counted_over_models_with_and_without_a_limit():
     assert len(held) == 4
 
 
-def test_the_strictest_limits_of_the_models_are_told():
+def test_the_strictest_limits_of_the_models_are_reported():
     router = make_router(Variant("g", Device.GPU))
     stricter = ModelSettings(device_limits={Device.GPU: DeviceLimits(max_in_flight=4, max_memory_mb=100.0)})
     router.register_model("n", variants=[Variant("n_gpu", Device.GPU)], settings=stricter)

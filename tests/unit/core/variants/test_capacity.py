@@ -16,7 +16,7 @@ OTHER_GPU = Variant("n_gpu", Device.GPU)
 
 
 class Others:
-    """What other processes, some of which have ended, have in flight on the GPU, and what they are told."""
+    """Other processes, some of which have ended: their requests on the GPU, and what is reported to them."""
 
     def __init__(self, taken: Taken, *, of_the_living: Taken | None = None) -> None:
         self.taken = taken
@@ -51,7 +51,7 @@ def limited(limits: DeviceLimits, *, shared: Others | None = None) -> ModelRoute
 ON_GPU = RoutingContext(allowed_devices=frozenset({Device.GPU}))
 
 
-def test_a_device_that_is_full_is_out_with_its_count_and_other_devices_are_not():
+def test_a_full_device_is_rejected_with_its_count_and_other_devices_are_not():
     router = limited(DeviceLimits(max_in_flight=2))
     held = [router.route_request("m", ON_GPU) for _ in range(2)]
     decision = router.route_request("m", RoutingContext())
@@ -61,7 +61,7 @@ def test_a_device_that_is_full_is_out_with_its_count_and_other_devices_are_not()
     assert len(held) == 2
 
 
-def test_the_limit_of_a_device_holds_for_all_models_together():
+def test_the_limit_of_a_device_applies_to_all_models_together():
     router = limited(DeviceLimits(max_in_flight=1))
     held = router.route_request("m", ON_GPU)
     with pytest.raises(NoVariantError, match=r"\(n_gpu: gpu: 1 of 1 places are taken\)"):
@@ -89,7 +89,7 @@ def test_a_decision_that_is_dropped_gives_its_place_back():
     assert router.route_request("m", ON_GPU).variant == "m_gpu"
 
 
-def test_memory_in_flight_leaves_no_room_for_what_would_not_fit_beside_it():
+def test_a_request_that_does_not_fit_beside_the_memory_in_flight_is_rejected():
     router = limited(DeviceLimits(max_memory_mb=1000.0))
     for _ in range(20):
         decision = router.route_request("m", ON_GPU)
@@ -102,29 +102,29 @@ def test_memory_in_flight_leaves_no_room_for_what_would_not_fit_beside_it():
     assert router.route_request("m", ON_GPU).variant == "m_gpu"
 
 
-def test_a_request_whose_memory_is_not_known_is_not_kept_out_by_a_limit_of_memory():
+def test_a_request_of_unknown_memory_is_not_rejected_by_a_limit_of_memory():
     assert limited(DeviceLimits(max_memory_mb=1.0)).route_request("m", ON_GPU).variant == "m_gpu"
 
 
-def test_what_other_processes_have_in_flight_counts():
+def test_requests_of_other_processes_count():
     router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(8)))
     with pytest.raises(NoVariantError, match="gpu: 8 of 8 places are taken"):
         router.route_request("n", RoutingContext())
 
 
-def test_what_processes_had_in_flight_that_have_ended_is_forgotten_before_anyone_is_turned_away():
+def test_requests_of_ended_processes_are_removed_before_any_rejection():
     router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(8), of_the_living=Taken(7)))
     assert router.route_request("n", RoutingContext()).variant == "n_gpu"
 
 
-def test_where_the_others_fill_the_device_without_those_that_have_ended_it_stays_out_with_their_count():
+def test_a_device_that_running_processes_fill_stays_rejected_with_their_count():
     router = limited(DeviceLimits(max_in_flight=8), shared=Others(Taken(20), of_the_living=Taken(9)))
     with pytest.raises(NoVariantError, match="gpu: 9 of 8 places are taken"):
         router.route_request("n", RoutingContext())
 
 
 def taking_600_mb(limit_mb: float, shared: Others | None = None) -> ModelRouter:
-    """One whose requests were seen to take 600 MB of the GPU each."""
+    """Return a model whose requests take 600 MB of the GPU each."""
     router = limited(DeviceLimits(), shared=shared)
     for _ in range(20):
         decision = router.route_request("m", ON_GPU)
@@ -135,7 +135,7 @@ def taking_600_mb(limit_mb: float, shared: Others | None = None) -> ModelRouter:
 
 
 @pytest.mark.parametrize("before_mb", [500.0, 700.0])
-def test_memory_that_other_processes_take_counts_that_of_ended_ones_does_not(before_mb: float):
+def test_memory_of_other_processes_counts_until_they_end(before_mb: float):
     shared = Others(Taken(2, before_mb), of_the_living=Taken(1, 500.0))
     with pytest.raises(NoVariantError, match="gpu: 600 MB more would not fit, 500 of 1000 MB are taken"):
         taking_600_mb(1000.0, shared).route_request("m", ON_GPU)
@@ -149,7 +149,7 @@ def test_a_device_may_be_filled_to_its_last_megabyte():
     assert capacity.reason_out(Device.GPU, DeviceLimits(max_memory_mb=1000.0), memory_mb=600.1)
 
 
-def test_nothing_is_left_of_memory_when_all_have_ended_not_even_what_rounding_leaves():
+def test_when_all_have_ended_no_rounding_error_of_memory_is_left():
     capacity, places = Capacity(), [Place(10.0, 0.0) for _ in range(3)]
     for place, memory_mb in zip(places, (0.1, 0.2, 0.3), strict=True):
         capacity.take(place, Device.GPU, memory_mb)
@@ -159,7 +159,7 @@ def test_nothing_is_left_of_memory_when_all_have_ended_not_even_what_rounding_le
     assert capacity.taken(Device.GPU) == Taken(0, 0.0)
 
 
-def test_other_processes_are_told_of_every_change():
+def test_every_change_is_reported_to_other_processes():
     others = Others(Taken())
     router = limited(DeviceLimits(max_in_flight=8), shared=others)
     decision = router.route_request("n", RoutingContext())
@@ -195,6 +195,6 @@ def test_a_limit_below_one_request_is_refused(count: int):
 
 
 @pytest.mark.parametrize("memory_mb", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_limit_of_memory_that_is_no_number_above_zero_is_refused(memory_mb: float):
+def test_a_limit_of_memory_that_is_not_above_zero_is_refused(memory_mb: float):
     with pytest.raises(ConfigurationError, match=f"max_memory_mb: .* found {memory_mb};"):
         DeviceLimits(max_memory_mb=memory_mb)

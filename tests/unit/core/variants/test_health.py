@@ -46,7 +46,7 @@ class TestClosed:
             breaker.succeeded()
         assert breaker.state is BreakerState.CLOSED
 
-    def test_an_end_that_says_nothing_does_not_break_a_row_of_failures(self):
+    def test_an_ignored_end_does_not_interrupt_a_run_of_failures(self):
         breaker = Breaker()
         breaker.failed(Fault.ERROR, 100.0)
         breaker.ignored()
@@ -74,7 +74,7 @@ class TestHalfOpen:
         assert breaker.state is BreakerState.CLOSED
         assert breaker.allows(100.3)
 
-    def test_a_probe_that_says_nothing_lets_another_one_pass(self):
+    def test_an_ignored_probe_lets_another_one_pass(self):
         breaker = opened(now_s=100.0)
         breaker.dispatched()
         breaker.ignored()
@@ -96,7 +96,7 @@ class TestHalfOpen:
             open_times_s.append(fail_probe(breaker, Fault.DEAD, now_s))
         assert open_times_s == pytest.approx([10.0, 20.0, 40.0, 60.0, 60.0, 60.0])
 
-    def test_after_a_recovery_the_open_time_starts_anew(self):
+    def test_after_a_recovery_the_open_time_starts_over(self):
         breaker = opened(now_s=100.0)
         fail_probe(breaker, Fault.ERROR, 101.0)
         breaker.succeeded()
@@ -105,11 +105,11 @@ class TestHalfOpen:
         breaker.failed(Fault.ERROR, 103.0)
         assert breaker.open_until_s == pytest.approx(103.25)
 
-    def test_a_failing_variant_that_turns_out_dead_is_kept_out_for_five_seconds(self):
+    def test_a_failing_variant_whose_process_has_ended_is_kept_out_for_five_seconds(self):
         breaker = opened(now_s=100.0)
         assert fail_probe(breaker, Fault.DEAD, 101.0) == pytest.approx(5.0)
 
-    def test_a_process_that_lives_again_and_fails_is_kept_out_as_one_that_fails(self):
+    def test_a_restarted_process_that_fails_is_kept_out_like_any_failing_one(self):
         breaker = opened(Fault.DEAD, now_s=100.0)
         assert fail_probe(breaker, Fault.ERROR, 200.0) == pytest.approx(0.25)
 
@@ -131,7 +131,7 @@ class TestRequestsSentBeforeItOpened:
         assert breaker.fault is Fault.DEAD
         assert breaker.open_until_s == pytest.approx(105.1)
 
-    def test_their_errors_do_not_call_a_dead_process_back(self):
+    def test_their_errors_do_not_make_a_dead_process_available(self):
         breaker = opened(Fault.DEAD, now_s=100.0)
         breaker.failed(Fault.ERROR, 100.1)
         assert breaker.fault is Fault.DEAD

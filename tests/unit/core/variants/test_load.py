@@ -6,7 +6,7 @@ from router_backend.core.variants.load import Load, Place
 
 
 def leave(load: Load, place: Place, now_s: float) -> None:
-    """A request is answered."""
+    """End a request that was answered."""
     load.leave(place, now_s, answered=True)
 
 
@@ -18,7 +18,7 @@ def test_an_idle_variant_means_no_wait():
 
 
 class TestOneInstance:
-    def test_the_wait_is_what_is_left_of_the_running_request(self):
+    def test_the_wait_is_the_rest_of_the_running_request(self):
         load = Load(concurrency=1)
         load.enter(10.0, now_s=1.0)
         assert load.wait_ms(1.0) == pytest.approx(10.0)
@@ -69,15 +69,15 @@ class TestOneInstance:
         assert third.started_s is None
         assert load.wait_ms(1.001) == pytest.approx(9.0 + 5.0)
 
-    def test_a_departure_stamped_before_the_next_was_sent_starts_it_when_it_was_sent(self):
-        """The answer of the first was on its way to the router while the second was routed."""
+    def test_a_request_sent_after_a_departure_starts_when_it_was_sent(self):
+        """The second request was routed before the answer of the first reached the router."""
         load = Load(concurrency=1)
         first = load.enter(10.0, now_s=1.0)
         second = load.enter(10.0, now_s=1.011)
         leave(load, first, 1.009)
         assert second.started_s == 1.011
 
-    def test_what_rounding_leaves_of_the_waiting_times_is_gone_when_nobody_waits(self):
+    def test_when_nothing_waits_no_rounding_error_of_waiting_times_is_left(self):
         load = Load(concurrency=1)
         places = [load.enter(predicted_ms, now_s=1.0) for predicted_ms in (1.0, 1e16, 1.0)]
         for place in places[:2]:  # beside 1e16, the 1 is lost
@@ -121,7 +121,7 @@ class TestSeveralInstances:
             load.enter(predicted_ms, now_s=1.0)
         assert load.wait_ms(1.0) == pytest.approx(10.0)
 
-    def test_requests_may_leave_in_another_order_than_they_came(self):
+    def test_requests_may_end_in_any_order(self):
         load = Load(concurrency=2)
         slow, fast, third, fourth = (load.enter(ms, now_s=1.0) for ms in (50.0, 10.0, 10.0, 10.0))
         leave(load, fast, 1.010)
@@ -169,7 +169,7 @@ class TestUtilization:
 
 
 class TestClock:
-    def test_a_clock_that_jumps_back_leaves_wait_and_utilization_sound(self):
+    def test_a_clock_that_jumps_back_leaves_wait_and_utilization_valid(self):
         load = Load(concurrency=1)
         first = load.enter(10.0, now_s=100.0)
         load.enter(10.0, now_s=40.0)
@@ -179,7 +179,7 @@ class TestClock:
         assert load.in_flight == 1
         assert 0.0 < load.wait_ms(41.0) < math.inf
 
-    def test_a_clock_that_stands_still_does_not_fade_anything(self):
+    def test_a_clock_that_stops_fades_nothing(self):
         load = Load(concurrency=1)
         for _ in range(10):
             leave(load, load.enter(100.0, now_s=3.0), 3.0)
@@ -188,7 +188,7 @@ class TestClock:
 
 
 class TestUnknownConcurrency:
-    def test_a_variant_that_serves_two_at_once_is_found_out_by_overtaking(self):
+    def test_a_variant_that_serves_two_at_once_is_detected_by_overtaking(self):
         """A long request runs; short ones behind it are answered before it, again and again."""
         load = Load(concurrency=1)
         for second in range(3):
@@ -200,7 +200,7 @@ class TestUnknownConcurrency:
         load.enter(100.0, now_s=9.0)
         assert load.wait_ms(9.0) == 0.0
 
-    def test_only_the_oldest_running_request_tells_who_was_overtaken(self):
+    def test_only_overtaking_the_oldest_running_request_counts(self):
         """The third is answered just before the second, and long before the first."""
         load = Load(concurrency=2)
         for second in range(3):
@@ -210,7 +210,7 @@ class TestUnknownConcurrency:
             leave(load, first, second + 0.100)
         assert load.concurrency == 3
 
-    def test_a_place_that_is_found_out_is_taken_at_once(self):
+    def test_a_detected_place_is_used_at_once(self):
         load = Load(concurrency=1)
         for second in range(3):
             long, short = load.enter(100.0, now_s=float(second)), load.enter(10.0, now_s=float(second))
@@ -222,7 +222,7 @@ class TestUnknownConcurrency:
                 load.leave(place, second + 0.2, answered=False)
         assert started_s == [2.1, 2.1]
 
-    def test_requests_that_fail_at_once_overtake_nobody(self):
+    def test_requests_that_fail_at_once_do_not_overtake(self):
         load = Load(concurrency=1)
         for second in range(20):
             long = load.enter(100.0, now_s=float(second))
@@ -231,7 +231,7 @@ class TestUnknownConcurrency:
             leave(load, long, second + 0.1)
         assert load.concurrency == 1
 
-    def test_the_mean_service_time_is_that_of_what_was_sent(self):
+    def test_the_mean_service_time_is_that_of_the_requests_sent(self):
         load = Load(concurrency=1)
         load.enter(10.0, now_s=0.0)
         assert load.mean_service_ms == 10.0

@@ -16,13 +16,13 @@ def learn(profile: ModelProfile, service_ms: float, now_s: float) -> bool:
     return profile.learn(1.0, service_ms, 10.0, service_ms, now_s)
 
 
-def test_nothing_is_known_and_nothing_is_trusted_before_the_first_answer(profile):
+def test_before_the_first_answer_nothing_is_known_with_confidence_0(profile):
     assert not profile.latency.known
     assert profile.confidence(0.0) == 0.0
     assert profile.measurements_rejected == 0
 
 
-def test_confidence_grows_with_what_is_learned(profile):
+def test_confidence_grows_with_every_answer(profile):
     for number in range(100):
         assert learn(profile, 10.0, float(number))
     assert 0.92 < profile.confidence(99.0) < 1.0
@@ -59,7 +59,7 @@ def test_a_latency_a_thousand_times_too_large_is_rejected_and_widens_no_interval
     assert profile.measurements_rejected == 1
 
 
-def test_where_answers_come_too_fast_for_all_to_be_learned_from_the_rest_is_skipped_not_rejected(profile):
+def test_answers_that_are_too_frequent_to_be_learned_are_skipped_not_rejected(profile):
     learned = 0
     for number in range(4_000):
         before = profile.interval.get()
@@ -69,7 +69,7 @@ def test_where_answers_come_too_fast_for_all_to_be_learned_from_the_rest_is_skip
     assert profile.measurements_rejected == 0
 
 
-def test_the_interval_learns_nothing_where_nothing_was_predicted(profile):
+def test_without_a_prediction_the_interval_learns_nothing(profile):
     assert profile.learn(1.0, 10.0, 0.0, 10.0, 1.0)
     assert profile.interval.get() == 0.5
 

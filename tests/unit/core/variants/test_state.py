@@ -14,7 +14,7 @@ def state_of(concurrency: int = 1, max_batch_size: int = 0) -> VariantState:
 
 
 def send(state: VariantState, now_s: float) -> Place:
-    """A request for which 10 ms are predicted is sent there."""
+    """Send a request for which 10 ms are predicted."""
     state.candidate.service_ms = 10.0
     return state.dispatch(now_s)
 
@@ -22,18 +22,18 @@ def send(state: VariantState, now_s: float) -> Place:
 def succeed(
     state: VariantState, place: Place, size: float, expected_ms: float, latency_ms: float, now_s: float
 ) -> bool:
-    """The request of this place is answered; whether that taught anything."""
+    """Answer the request of this place; return whether it was learned from."""
     service_ms = state.answered(place, latency_ms, now_s)
     return service_ms is not None and state.profile.learn(size, service_ms, expected_ms, latency_ms, now_s)
 
 
 def answer(state: VariantState, place: Place, latency_ms: float, size: float = 1.0) -> None:
-    """The request of this place, predicted as 10 ms, is answered after `latency_ms`."""
+    """Answer the request of this place, predicted as 10 ms, after `latency_ms`."""
     succeed(state, place, size, 10.0, latency_ms, place.dispatched_s + latency_ms / 1e3)
 
 
 class TestServiceTime:
-    def test_a_request_that_met_no_other_was_served_all_the_time(self):
+    def test_the_service_time_of_a_lone_request_is_its_latency(self):
         state = state_of()
         answer(state, send(state, 1.0), latency_ms=14.0)
         assert state.profile.latency.predict(1.0) == pytest.approx(14.0)
@@ -46,7 +46,7 @@ class TestServiceTime:
         answer(state, second, latency_ms=16.0)  # sent at 4, first left at 10, answered at 20
         assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
 
-    def test_a_departure_that_taught_nothing_ends_the_wait_as_well(self):
+    def test_a_departure_that_is_not_learned_from_also_ends_the_wait(self):
         state = state_of()
         first = send(state, 1.000)
         second = send(state, 1.004)
@@ -62,7 +62,7 @@ class TestServiceTime:
         answer(state, third, latency_ms=20.0)
         assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
 
-    def test_an_answer_that_overtook_the_queue_did_not_wait_there(self):
+    def test_an_answer_that_overtook_the_queue_did_not_wait_in_it(self):
         state = state_of()
         send(state, 1.0)
         second = send(state, 1.0)
@@ -70,7 +70,7 @@ class TestServiceTime:
         assert state.profile.latency.predict(1.0) == pytest.approx(8.0)
 
     def test_a_departure_recorded_late_does_not_lengthen_the_next_service(self):
-        """The second was sent after the first had left, though before that was recorded."""
+        """The second request was sent after the first had ended, but before that was recorded."""
         state = state_of()
         first = send(state, 1.000)
         second = send(state, 1.012)
@@ -87,7 +87,7 @@ class TestPrediction:
         assert (candidate.service_ms, candidate.wait_ms, candidate.utilization) == (0.0, 0.0, 0.0)
         assert (candidate.power_w, candidate.memory_mb) == (None, None)
 
-    def test_it_puts_service_wait_and_utilization_together(self):
+    def test_it_combines_service_wait_and_utilization(self):
         state = state_of()
         answer(state, send(state, 1.0), latency_ms=10.0)
         send(state, 1.010)
@@ -114,7 +114,7 @@ class TestPrediction:
 
 
 class TestCandidate:
-    def test_counts_what_is_in_flight_until_it_ends(self):
+    def test_counts_requests_in_flight_until_they_end(self):
         state = state_of()
         first, second = send(state, 1.0), send(state, 1.0)
         assert state.candidate.in_flight == 2
@@ -123,7 +123,7 @@ class TestCandidate:
         state.released(second, now_s=1.1)
         assert state.candidate.in_flight == 0
 
-    def test_has_the_mean_service_time_of_what_was_sent(self):
+    def test_has_the_mean_service_time_of_the_requests_sent(self):
         state = state_of()
         assert state.candidate.mean_service_ms == 0.0
         send(state, 1.0)
@@ -142,7 +142,7 @@ class TestCandidate:
 
 class TestLatencyThatNoClockCanShow:
     @pytest.mark.parametrize("bad_ms", [math.nan, math.inf, -math.inf, -1e6, 0.0, 5e-324, 1e300])
-    def test_it_frees_the_place_is_counted_and_disturbs_nothing(self, bad_ms):
+    def test_it_frees_the_place_and_is_counted_and_changes_nothing_else(self, bad_ms):
         state, sound = state_of(), state_of()
         for each, latency_ms in ((state, bad_ms), (sound, None)):
             for i in range(10):
@@ -161,7 +161,7 @@ class TestLatencyThatNoClockCanShow:
         assert state.profile.latency.predict(1.0) == sound.profile.latency.predict(1.0)
         assert state.profile.interval.get() == sound.profile.interval.get()
 
-    def test_a_latency_beyond_the_present_does_not_block_the_queue(self):
+    def test_a_latency_that_ends_in_the_future_does_not_block_the_queue(self):
         state = state_of()
         first = send(state, 1.0)
         send(state, 1.0)
@@ -171,7 +171,7 @@ class TestLatencyThatNoClockCanShow:
 
 class TestFaultyClock:
     @pytest.mark.parametrize("elapsed_s", [0.0, -1e-6, -50.0])
-    def test_an_answer_on_a_clock_that_stands_still_or_jumps_back_teaches_nothing(self, elapsed_s):
+    def test_an_answer_is_not_learned_from_if_the_clock_stops_or_jumps_back(self, elapsed_s):
         state = state_of()
         for i in range(10):
             answer(state, send(state, float(i)), latency_ms=10.0)
@@ -182,7 +182,7 @@ class TestFaultyClock:
         assert state.profile.measurements_rejected == 1
         assert state.load.in_flight == 0
 
-    def test_what_waited_is_not_told_apart_from_its_wait_by_a_clock_that_stood_still(self):
+    def test_a_request_behind_another_is_not_learned_from_if_the_clock_stopped(self):
         state = state_of()
         first, second = send(state, 1.0), send(state, 1.0)
         assert succeed(state, first, 1.0, 10.0, 10.0, now_s=1.001)
@@ -190,7 +190,7 @@ class TestFaultyClock:
         assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
         assert state.profile.measurements_rejected == 1
 
-    def test_what_waited_is_not_taken_for_alone_because_the_clock_jumped_back_while_it_did(self):
+    def test_a_request_that_waited_while_the_clock_jumped_back_is_not_learned_from(self):
         state = state_of()
         first, second = send(state, 20.0), send(state, 20.0)
         assert not succeed(state, first, 1.0, 10.0, 10.0, now_s=19.995)
@@ -213,7 +213,7 @@ class TestFaultyClock:
 
 class TestHiddenConcurrency:
     @pytest.mark.parametrize(("end", "concurrency"), [("answer", 2), ("bad latency", 1), ("ignored", 1)])
-    def test_it_is_found_out_by_answers_that_overtake_and_by_no_other_end(self, end, concurrency):
+    def test_it_is_detected_by_answers_that_overtake_and_by_no_other_end(self, end, concurrency):
         state = state_of()
         for second in range(3):
             long, short = send(state, float(second)), send(state, float(second))
@@ -236,7 +236,7 @@ class TestEnds:
         assert (state.answers, state.failures) == (1, 1)
         assert state.load.in_flight == 0
 
-    def test_an_ignored_request_teaches_nothing(self):
+    def test_an_ignored_request_is_not_learned_from(self):
         state = state_of()
         state.released(send(state, 1.0), now_s=1.010)
         assert not state.profile.latency.known

@@ -46,7 +46,7 @@ def test_each_option_becomes_the_argument_of_its_name() -> None:
     [
         (
             {"grpc_port": 1},
-            "gRPC port: expected another one than the HTTP port, found 1 for both: .*--grpc-port",
+            "gRPC port: expected a port other than the HTTP port, found 1 for both: .*--grpc-port",
         ),
         ({"metrics_port": 2}, "metrics port: .* the gRPC port, found 2 for both: .*--metrics-port"),
     ],

@@ -1,21 +1,21 @@
-"""A failed start is told in a sentence that names the cause and the fix."""
+"""A failed start is reported in a sentence with the cause and the fix."""
 
 from router_tools.embedded_triton import explanation
 from tests.unit.router_tools.embedded_triton import samples
 
 
-def test_each_model_that_ended_the_start_is_named_with_its_reason_and_the_way_round_it() -> None:
+def test_each_model_that_ended_the_start_is_named_with_its_reason_and_a_workaround() -> None:
     log = "\n".join([samples.BROKEN, samples.NO_VERSION, samples.GAVE_UP])
     error = str(explanation.ended_during_start(1, log))
     assert error == (
         "the server ended during its start (exit status 1), because model 'broken' failed to load: Internal: "
         "ModuleNotFoundError: No module named 'nowhere'; model 'bare' failed to load: at least one version "
         "must be available under the version policy of model 'bare'. "
-        "Mend the model, or serve the others with --no-exit-on-error"
+        "Fix the model, or serve the others with --no-exit-on-error"
     )
 
 
-def test_a_crash_is_not_blamed_on_a_model_that_the_server_would_have_gone_on_without() -> None:
+def test_a_crash_is_not_attributed_to_a_model_whose_failure_does_not_end_the_server() -> None:
     error = str(explanation.ended_during_start(-11, f"{samples.BROKEN}\n{samples.LOADING}"))
     assert error.startswith("the server ended during its start (killed by SIGSEGV). The last lines")
 
@@ -30,7 +30,7 @@ def test_an_end_without_a_known_cause_shows_the_signal_and_the_end_of_the_log() 
 
 def test_a_refused_argument_is_repeated() -> None:
     log = "/bin/tritonserver: unrecognized option '--nonsense'\nUsage: tritonserver [options]\n"
-    assert "(unrecognized option '--nonsense'): mend those after `--`" in str(
+    assert "(unrecognized option '--nonsense'): fix those after `--`" in str(
         explanation.ended_during_start(1, log)
     )
 

@@ -33,7 +33,7 @@ def test_a_c_library_that_does_not_do_is_named_with_the_one_that_does(
     ("system", "machine"), [("darwin", "arm64"), ("linux", "aarch64"), ("win32", "x86_64")]
 )
 def test_a_machine_without_a_server_is_named(system: str, machine: str) -> None:
-    with pytest.raises(ToolError, match=f"linux x86_64 only, this machine is {system} {machine}"):
+    with pytest.raises(ToolError, match=f"only on linux x86_64, found {system} {machine}"):
         wheel.check_platform(system, machine)
 
 
@@ -44,7 +44,7 @@ def test_linux_on_x86_64_is_accepted() -> None:
 @pytest.mark.parametrize("version", [(3, 9), (3, 13), (4, 0)])
 def test_a_python_that_the_server_cannot_run_models_with_is_refused(version: tuple[int, int]) -> None:
     found = ".".join(map(str, version))
-    with pytest.raises(ToolError, match=rf"needs Python 3\.10 to 3\.12, this is Python {found}: make"):
+    with pytest.raises(ToolError, match=rf"needs Python 3\.10 to 3\.12, found {found}: create"):
         wheel.check_python(version)
 
 

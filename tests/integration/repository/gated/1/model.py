@@ -1,4 +1,4 @@
-"""Loads only once a file is there, as a variant does whose device is missing; answers its input."""
+"""Fails to load until a file exists, like a variant whose device is missing; answers its input."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 

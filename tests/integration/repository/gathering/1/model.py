@@ -1,4 +1,4 @@
-"""Holds requests with a positive first value until enough of them wait; answers all others at once."""
+"""Holds requests with a positive first value until enough of them wait; answers others at once."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 

@@ -1,4 +1,4 @@
-"""Answers its input, but kills its own process on a magic value."""
+"""Answers its input, but kills its process on a magic value."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 

@@ -1,4 +1,4 @@
-"""Answers its input, and as JSON what else came with the request."""
+"""Answers its input, and as JSON everything else in the request."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
