@@ -559,3 +559,12 @@ def test_a_request_whose_end_is_reported_leaves_no_garbage(host: Host):
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_memory_and_power_of_an_answer_are_learned(host: Host):
+    attempt = host.attempt("a")
+    host.clock.now_s += 0.005
+    attempt.succeeded(5.0, memory_mb=100.0, power_w=30.0)
+    profile = host.router.model("m").state("a").profile
+    assert profile.memory.predict(1.0) == pytest.approx(100.0)
+    assert profile.power.predict(1.0) == pytest.approx(30.0)
