@@ -10,12 +10,9 @@ FOLDER = "a folder"
 
 
 def path_kind(path: Path) -> str:
-    """What there is, in words for a message.
+    """Return `REGULAR_FILE`, `FOLDER`, what else there is, or why that is unknown, in words for a message.
 
     Unlike `Path.is_file` it raises nothing, not for a path that is too long either.
-
-    Returns:
-        `REGULAR_FILE`, `FOLDER`, what else it is, or why that cannot be told.
     """
     try:
         mode = path.stat().st_mode
@@ -42,9 +39,8 @@ def read_bytes(path: Path, expected: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigurationError(
-            where=str(path), expected="a readable file", found=str(error.strerror)
-        ) from None
+        found = str(error.strerror)
+        raise ConfigurationError(where=str(path), expected="a readable file", found=found) from None
 
 
 def decode_text(where: str, content: bytes) -> str:
@@ -56,9 +52,5 @@ def decode_text(where: str, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            where=where,
-            expected="text in UTF-8",
-            found=f"another byte at {error.start}",
-            fix="save it as UTF-8",
-        ) from None
+        found, fix = f"another byte at {error.start}", "save it as UTF-8"
+        raise ConfigurationError(where=where, expected="text in UTF-8", found=found, fix=fix) from None
