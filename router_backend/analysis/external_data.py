@@ -39,7 +39,7 @@ def _check_file(where: str, folder: Path, stored: external_data_helper.ExternalD
         raise invalid(where, expected, "one with a NUL character", SAVE_AGAIN)
     file = (folder / stored.location).resolve()
     if not file.is_relative_to(folder.resolve()):
-        fix = f"move it there and {SAVE_AGAIN}"
+        fix = "move it there and save the model again"
         raise invalid(where, "data in the file's own folder", f"'{stored.location}'", fix)
     needed_bytes = (stored.offset or 0) + (stored.length or 0)
     if path_kind(file) != REGULAR_FILE or file.stat().st_size < needed_bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from router_backend.analysis.broken_content import BrokenNodeError, invalid
+from router_backend.analysis.broken_content import invalid
 from router_backend.analysis.external_data import check_external_data
 from router_backend.analysis.graph import inner_graphs, tensors
 from router_backend.analysis.operators import check_operators
@@ -68,7 +68,8 @@ def _check_order(path: Path, graph: onnx.GraphProto, outer: frozenset[str] = fro
         sorter.add(name, *(each for each in node.input if each in maker))
         for needed in node.input:
             if needed and needed not in given and needed not in maker:
-                raise BrokenNodeError(node, f"a value '{needed}' that something makes", "nothing that does")
+                where = f"{path}, node '{node.name}' ({node.op_type})"
+                raise invalid(where, f"a value '{needed}' that something makes", "nothing that does")
     try:
         sorter.prepare()
     except CycleError as error:
