@@ -11,11 +11,9 @@ LIKELY = string.ascii_lowercase + string.digits + "_"
 
 
 def common_name(one: str, other: str) -> str | None:
-    """A name that both patterns match; None: there is none.
+    """Return a name that both patterns match, `None` if there is none.
 
-    Args:
-        one: as in a shell: `*` is any text, `?` any character, `[ab]` one of them, `[!ab]` any other.
-        other: the same.
+    Patterns are as in a shell: `*` is any text, `?` any character, `[ab]` one of them, `[!ab]` any other.
 
     Examples:
         >>> common_name("res*", "*50")
@@ -28,7 +26,7 @@ def common_name(one: str, other: str) -> str | None:
 
     @cache
     def common(i: int, j: int) -> str | None:
-        """A text that what is left of both patterns matches."""
+        """Return a text that what is left of both patterns matches."""
         if i == len(first) and j == len(second):
             return ""
         stars = [i < len(first) and first[i] == STAR, j < len(second) and second[j] == STAR]
@@ -42,7 +40,7 @@ def common_name(one: str, other: str) -> str | None:
         return longer(i, j, i + 1, j + 1)
 
     def longer(i: int, j: int, next_i: int, next_j: int) -> str | None:
-        """A character that both parts match, and what can follow it."""
+        """Return a character that both parts match, and what can follow it."""
         rest = common(next_i, next_j)
         both = (each for each in characters if fnmatchcase(each, first[i]) and fnmatchcase(each, second[j]))
         character = next(both, None)
@@ -52,7 +50,7 @@ def common_name(one: str, other: str) -> str | None:
 
 
 def _parts(pattern: str) -> list[str]:
-    """The pattern in parts that match one character each, or any text."""
+    """Return the pattern in parts that match one character each, or any text."""
     parts: list[str] = []
     start = 0
     while start < len(pattern):
