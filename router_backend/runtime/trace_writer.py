@@ -126,10 +126,11 @@ def open_trace(model: RouterSetup, warn: Callable[[str], None]) -> TraceWriter |
     try:
         return TraceWriter(path, warn)
     except OSError as error:
+        where, found = f"model '{model.name}', config.pbtxt", f"'{path}' ({error.strerror})"
         raise ConfigurationError(
-            where=f"model '{model.name}', config.pbtxt",
+            where=where,
             path="trace_file",
             expected="a file that can be written",
-            found=f"'{path}' ({error.strerror})",
+            found=found,
             fix="name another file",
         ) from None
