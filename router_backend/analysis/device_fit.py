@@ -17,9 +17,9 @@ HALF = frozenset({Quantization.FP16, Quantization.BF16})
 def fit(model: ModelCharacteristics, device: Device, memory_mb: float | None = None) -> Suitability:
     """Return whether a model can run on a device, with priors from published figures.
 
-    The prior of the service time is a roofline model. Per item: the time for its operations or for moving its
-    activations, whichever is longer. Per request: the time for reading the weights, plus the overhead of a
-    call. All at a fraction of the device's published peak. Expect it to be right within a factor of a few.
+    The prior of the service time is a roofline model. Per item, it is the longer of the times for its
+    operations and for moving its activations; per request, the time for reading the weights, plus the
+    overhead of a call; all at a fraction of the device's published peak. It is a rough estimate.
 
     `memory_mb` is the memory of the device; `None` if unknown.
 
@@ -75,7 +75,9 @@ def _unsuitability(
     if Quantization.BF16 in model.quantization:
         return f"the model's numbers are bf16, which {device.value} cannot run"
     if device is Device.NEURAL_ENGINE and model.dynamic_dimensions:
-        return f"the model's {', '.join(model.dynamic_dimensions)} is open, {device.value} wants fixed shapes"
+        return (
+            f"the model's {', '.join(model.dynamic_dimensions)} is dynamic, {device.value} needs fixed ones"
+        )
     return None
 
 

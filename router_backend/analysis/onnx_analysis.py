@@ -80,7 +80,7 @@ def _check_counts(path: Path, found: ModelCharacteristics) -> None:
     for name in ("parameter_bytes", "macs", "activation_bytes"):
         count = getattr(found, name)
         if count is not None and count > LARGEST_COUNT:
-            raise invalid(path, "shapes of a model", f"ones that come to {name} of more than {LARGEST_COUNT}")
+            raise invalid(path, "shapes of a valid model", f"shapes with {name} above {LARGEST_COUNT}")
 
 
 def _operator(node: onnx.NodeProto) -> str:

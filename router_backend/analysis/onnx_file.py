@@ -69,7 +69,7 @@ def _check_order(path: Path, graph: onnx.GraphProto, outer: frozenset[str] = fro
         for needed in node.input:
             if needed and needed not in given and needed not in maker:
                 where = f"{path}, node '{node.name}' ({node.op_type})"
-                raise invalid(where, f"a value '{needed}' that something makes", "nothing that does")
+                raise invalid(where, f"a node that produces the value '{needed}'", "none")
     try:
         sorter.prepare()
     except CycleError as error:

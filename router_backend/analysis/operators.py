@@ -17,7 +17,7 @@ def check_operators(path: Path, model: onnx.ModelProto) -> None:
     """
     opset, newest = opset_of(model), onnx.defs.onnx_opset_version()
     if opset > newest:
-        raise invalid(path, f"opset {newest} at the most", f"{opset}", "update the package 'onnx'")
+        raise invalid(path, f"at most opset {newest}", f"{opset}", "update the package 'onnx'")
     functions = {(function.domain, function.name) for function in model.functions}
     for node in nodes(model.graph):
         if node.domain in STANDARD_DOMAINS and (node.domain, node.op_type) not in functions:

@@ -85,7 +85,7 @@ def test_features_that_coreml_lacks_exclude_only_its_devices(
 def test_the_neural_engine_wants_fixed_shapes() -> None:
     model = replace(RESNET50, dynamic_dimensions=("images[2]",))
     assert fit(model, Device.NEURAL_ENGINE).reason_out == (
-        "the model's images[2] is open, neural_engine wants fixed shapes"
+        "the model's images[2] is dynamic, neural_engine needs fixed ones"
     )
     assert fit(model, Device.MPS).reason_out is None
 

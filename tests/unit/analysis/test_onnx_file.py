@@ -75,7 +75,7 @@ def test_a_cycle_is_refused_with_its_path(tmp_path: Path) -> None:
 
 def test_a_value_that_no_node_produces_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", [helper.make_node("Add", ["x", "ghost"], ["y"], name="n1")])
-    assert "node 'n1' (Add): expected a value 'ghost' that something makes" in refusal(path)
+    assert "node 'n1' (Add): expected a node that produces the value 'ghost'" in refusal(path)
 
 
 def external(folder: Path) -> Path:
