@@ -1,4 +1,4 @@
-"""Whether two patterns of model names can match the same name."""
+"""Check whether two patterns of model names can match the same name."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ LIKELY = string.ascii_lowercase + string.digits + "_"
 
 
 def common_name(one: str, other: str) -> str | None:
-    """Return a name that both patterns match, `None` if there is none.
+    """Return a name that both patterns match; `None` if there is none.
 
-    Patterns are as in a shell: `*` is any text, `?` any character, `[ab]` one of them, `[!ab]` any other.
+    Args:
+        one: a shell pattern: `*` is any text, `?` any character, `[ab]` one of them, `[!ab]` any other.
+        other: another pattern.
 
     Examples:
         >>> common_name("res*", "*50")
@@ -26,7 +28,7 @@ def common_name(one: str, other: str) -> str | None:
 
     @cache
     def common(i: int, j: int) -> str | None:
-        """Return a text that what is left of both patterns matches."""
+        """Return a text that the rest of both patterns matches."""
         if i == len(first) and j == len(second):
             return ""
         stars = [i < len(first) and first[i] == STAR, j < len(second) and second[j] == STAR]
@@ -40,7 +42,7 @@ def common_name(one: str, other: str) -> str | None:
         return longer(i, j, i + 1, j + 1)
 
     def longer(i: int, j: int, next_i: int, next_j: int) -> str | None:
-        """Return a character that both parts match, and what can follow it."""
+        """Return a character that both parts match, and the text after it."""
         rest = common(next_i, next_j)
         both = (each for each in characters if fnmatchcase(each, first[i]) and fnmatchcase(each, second[j]))
         character = next(both, None)
@@ -50,13 +52,13 @@ def common_name(one: str, other: str) -> str | None:
 
 
 def _parts(pattern: str) -> list[str]:
-    """Return the pattern in parts that match one character each, or any text."""
+    """Split a pattern into parts that match one character, or any text."""
     parts: list[str] = []
     start = 0
     while start < len(pattern):
         end = start + 1
         if pattern[start] == "[":
-            # A bracket that closes a class stands behind at least one character of the class.
+            # The bracket that closes a class follows at least one character.
             closing = pattern.find("]", start + (3 if pattern[start + 1 : start + 2] == "!" else 2))
             end = closing + 1 if closing > 0 else end
         part = pattern[start:end]

@@ -106,7 +106,7 @@ class LogicalModel:
         power_w: float | None = None,
         fault: Fault | None = None,
     ) -> Execution | None:
-        """Do what `ModelRouter.record_execution` does; return `None` if the end was recorded before."""
+        """Do what `ModelRouter.record_execution` does; return how it ended, `None` if that was known."""
         with self._lock:
             place = decision.take_place()
             if place is None:
