@@ -15,7 +15,7 @@ from router_backend.executors.onnx_settings import OnnxSettings
 Tensors = Mapping[str, npt.NDArray[Any]]
 _RUNTIME = f"onnxruntime {onnxruntime.__version__}"
 
-# The errors that ONNX Runtime raises on purpose; they have no common base class.
+# The errors that ONNX Runtime raises itself; they have no common base class.
 _ORT_ERRORS = (
     ort_errors.EPFail,
     ort_errors.EngineError,
@@ -95,7 +95,7 @@ def _open(path: Path, settings: OnnxSettings) -> Any:
     try:
         return _create(path, settings, strict=True)
     except _ORT_ERRORS as error:
-        _open_with_cpu_fallback(path, settings)  # raises if the file or the provider is at fault
+        _open_with_cpu_fallback(path, settings)  # raises if the file or the provider is the cause
         expected = f"a model that {settings.provider.name} can run completely"
         fix = "change the model, or set the parameter 'allow_cpu_nodes' to 'true'"
         raise _broken(path, expected, f"parts that would run on the CPU ({error})", fix) from error
