@@ -10,9 +10,12 @@ FOLDER = "a folder"
 
 
 def path_kind(path: Path) -> str:
-    """Return `REGULAR_FILE`, `FOLDER`, what else there is, or why that is unknown, in words for a message.
+    """Return the kind of file at a path, in words for a message.
 
-    Unlike `Path.is_file` it raises nothing, not for a path that is too long either.
+    Unlike `Path.is_file`, it never raises, even if the path is too long.
+
+    Returns:
+        `REGULAR_FILE`, `FOLDER`, another kind, or why the kind is unknown.
     """
     try:
         mode = path.stat().st_mode
