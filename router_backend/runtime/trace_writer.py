@@ -126,11 +126,10 @@ def open_trace(model: RouterSetup, warn: Callable[[str], None]) -> TraceWriter |
     try:
         return TraceWriter(path, warn)
     except OSError as error:
-        where, found = f"model '{model.name}', config.pbtxt", f"'{path}' ({error.strerror})"
         raise ConfigurationError(
-            where=where,
+            where=f"model '{model.name}', config.pbtxt",
             path="trace_file",
             expected="a file that can be written",
-            found=found,
+            found=f"'{path}' ({error.strerror})",
             fix="name another file",
         ) from None
