@@ -87,6 +87,16 @@ class ConfigurationError(RouterError):
         return ConfigurationError(*(problem.at(where, path) for problem in self.problems))
 
 
+def require(valid: bool, path: str, expected: str, found: object, *, where: str = "", fix: str = "") -> None:
+    """Reject a setting unless it is valid.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not valid:
+        raise ConfigurationError(where=where, path=path, expected=expected, found=f"{found}", fix=fix)
+
+
 class Problems(list[Problem]):
     """Collects what is wrong in several steps, to report all of it at once.
 

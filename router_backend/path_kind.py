@@ -42,9 +42,8 @@ def read_bytes(path: Path, expected: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigurationError(
-            where=str(path), expected="a readable file", found=str(error.strerror)
-        ) from None
+        found = str(error.strerror)
+        raise ConfigurationError(where=str(path), expected="a readable file", found=found) from None
 
 
 def decode_text(where: str, content: bytes) -> str:
@@ -56,9 +55,5 @@ def decode_text(where: str, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            where=where,
-            expected="text in UTF-8",
-            found=f"another byte at {error.start}",
-            fix="save it as UTF-8",
-        ) from None
+        found, fix = f"another byte at {error.start}", "save it as UTF-8"
+        raise ConfigurationError(where=where, expected="text in UTF-8", found=found, fix=fix) from None

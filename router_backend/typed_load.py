@@ -42,12 +42,7 @@ class _Invalid:
 
 
 def decode_json(where: str, text: str, line: int = 1) -> object:
-    """Return the value of a JSON text; `load` reports the keys that it repeats.
-
-    Args:
-        where: the file that it is from, for the messages.
-        text: the text.
-        line: the line of the file on which it begins.
+    """Return the value of a JSON text from `line` of a file on; `load` reports the keys that it repeats.
 
     Raises:
         ConfigurationError: it is not JSON, or nested too deeply.
@@ -62,12 +57,9 @@ def decode_json(where: str, text: str, line: int = 1) -> object:
 
 
 def load(kind: type[Loaded], value: object, where: str = "") -> Loaded:
-    """Return a structure made from a decoded value.
+    """Return a structure made from a decoded value: dictionaries, lists, texts, numbers.
 
-    Args:
-        kind: its class, declared with msgspec; every structure in it is a `Section`.
-        value: dictionaries, lists, texts, numbers.
-        where: what the value is from, for the messages.
+    Its class is declared with msgspec; every structure in it is a `Section`. Messages say `where` it is from.
 
     Raises:
         ConfigurationError: every problem of the value, each with its path.
@@ -83,12 +75,9 @@ def load(kind: type[Loaded], value: object, where: str = "") -> Loaded:
 
 
 def load_texts(kind: type[Loaded], texts: Mapping[str, object], where: str = "") -> Loaded:
-    """Return a structure made from texts by key, such as the parameters of a config.pbtxt.
+    """Return a structure made from texts by key, such as the parameters of a config.pbtxt, as `load` does.
 
-    Args:
-        kind: its class, declared with msgspec.
-        texts: by key; those that belong to Triton are left out.
-        where: what they are from, for the messages.
+    Texts that belong to Triton are left out.
 
     Raises:
         ConfigurationError: every problem of the texts, each with its key.

@@ -29,13 +29,7 @@ LONGEST_REASON = 200
 
 
 class BrokenNodeError(Exception):
-    """A node is invalid.
-
-    Args:
-        node: the node.
-        expected: what the node should have or be.
-        found: what it has or is instead.
-    """
+    """A node is invalid: it does not have what is expected, but what was found."""
 
     def __init__(self, node: NodeProto, expected: str, found: str) -> None:
         super().__init__(expected, found)
@@ -45,13 +39,16 @@ class BrokenNodeError(Exception):
         self.operator = node.op_type
 
 
+def invalid(
+    where: object, expected: str, found: str, fix: str = "export the model again"
+) -> ConfigurationError:
+    """Return the error about a file or a place in it."""
+    return ConfigurationError(where=str(where), expected=expected, found=found, fix=fix)
+
+
 @contextmanager
 def reading(path: Path, step: str) -> Iterator[None]:
-    """Convert errors raised within a step that reads the content of a file.
-
-    Args:
-        path: the file.
-        step: the step, to follow "while" in the message, such as "counting its work".
+    """Convert errors raised within a step, such as "counting its work", that reads the content of a file.
 
     Raises:
         ConfigurationError: the content is invalid.
@@ -59,17 +56,8 @@ def reading(path: Path, step: str) -> Iterator[None]:
     try:
         yield
     except BrokenNodeError as error:
-        raise ConfigurationError(
-            where=f"{path}, node '{error.name}' ({error.operator})",
-            expected=error.expected,
-            found=error.found,
-            fix="export the model again",
-        ) from None
+        where = f"{path}, node '{error.name}' ({error.operator})"
+        raise invalid(where, error.expected, error.found) from None
     except BROKEN as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
-        raise ConfigurationError(
-            where=str(path),
-            expected="a model that can be analyzed",
-            found=f"{reason}, while {step}",
-            fix="export the model again",
-        ) from error
+        raise invalid(path, "a model that can be analyzed", f"{reason}, while {step}") from error

@@ -21,10 +21,7 @@ def fit(model: ModelCharacteristics, device: Device, memory_mb: float | None = N
     operations and for moving its activations; per request, the time for reading the weights, plus the
     overhead of a call; all at a fraction of the device's published peak. It is a rough estimate.
 
-    Args:
-        model: the characteristics of the model.
-        device: the device.
-        memory_mb: memory of the device in MB; `None` if unknown.
+    `memory_mb` is the memory of the device; `None` if unknown.
 
     References:
         Williams, Waterman and Patterson, "Roofline", Communications of the ACM 52 (2009).

@@ -5,19 +5,16 @@ from pathlib import Path
 import onnx
 from onnx import external_data_helper
 
+from router_backend.analysis.broken_content import invalid
 from router_backend.analysis.graph import tensors
-from router_backend.errors import ConfigurationError
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
 NUMBERS = ("offset", "length")
+SAVE_AGAIN = "save the model again"
 
 
 def check_external_data(path: Path, graph: onnx.GraphProto) -> None:
-    """Check the references to external data of all tensors against the files.
-
-    Args:
-        path: the ONNX file.
-        graph: its graph.
+    """Check the references to external data of all tensors of an ONNX file's graph against the files.
 
     Raises:
         ConfigurationError: a reference is invalid, or a file is outside the folder, missing or too short.
@@ -32,35 +29,19 @@ def check_external_data(path: Path, graph: onnx.GraphProto) -> None:
 def _check_numbers(where: str, tensor: onnx.TensorProto) -> None:
     for entry in tensor.external_data:
         if entry.key in NUMBERS and not (entry.value.isascii() and entry.value.isdecimal()):
-            raise ConfigurationError(
-                where=where,
-                expected=f"a whole number as the {entry.key} of its external data",
-                found=f"'{entry.value}'",
-                fix="save the model again",
-            )
+            expected = f"a whole number as the {entry.key} of its external data"
+            raise invalid(where, expected, f"'{entry.value}'", SAVE_AGAIN)
 
 
 def _check_file(where: str, folder: Path, stored: external_data_helper.ExternalDataInfo) -> None:
     if "\0" in stored.location:
-        raise ConfigurationError(
-            where=where,
-            expected="the name of a file with external data",
-            found="one with a NUL character",
-            fix="save the model again",
-        )
+        expected = "the name of a file with external data"
+        raise invalid(where, expected, "one with a NUL character", SAVE_AGAIN)
     file = (folder / stored.location).resolve()
     if not file.is_relative_to(folder.resolve()):
-        raise ConfigurationError(
-            where=where,
-            expected="data in the file's own folder",
-            found=f"'{stored.location}'",
-            fix="move it there and save the model again",
-        )
+        fix = "move it there and save the model again"
+        raise invalid(where, "data in the file's own folder", f"'{stored.location}'", fix)
     needed_bytes = (stored.offset or 0) + (stored.length or 0)
     if path_kind(file) != REGULAR_FILE or file.stat().st_size < needed_bytes:
-        raise ConfigurationError(
-            where=where,
-            expected=f"{needed_bytes} bytes of external data in '{stored.location}'",
-            found="fewer or no such file",
-            fix="copy it along with the model",
-        )
+        expected = f"{needed_bytes} bytes of external data in '{stored.location}'"
+        raise invalid(where, expected, "fewer or no such file", "copy it along with the model")

@@ -46,13 +46,7 @@ def _of_node(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _input(node: onnx.NodeProto, index: int, values: Values, rank: int | None = None) -> tuple[int, ...]:
-    """Return the shape of an input.
-
-    Args:
-        node: the node.
-        index: the index of the input.
-        values: all values of the graph.
-        rank: the required number of dimensions; `None` for at least one.
+    """Return the shape of an input, with the required number of dimensions; `None` for at least one.
 
     Raises:
         OpenShapeError: the shape is unknown, or an operator of a custom domain has another input.
@@ -88,8 +82,7 @@ def _shape(values: Values, name: str) -> tuple[int, ...]:
 def _convolution(weight: int) -> Callable[[onnx.NodeProto, Values], int]:
     """Return a counter: each output element is a sum over the kernel and the input channels of its group.
 
-    Args:
-        weight: the index of the input that holds the weights.
+    `weight` is the index of the input that holds the weights.
     """
 
     def count(node: onnx.NodeProto, values: Values) -> int:

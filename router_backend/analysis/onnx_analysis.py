@@ -8,7 +8,7 @@ from types import MappingProxyType
 import onnx
 from onnx.inliner import inline_local_functions
 
-from router_backend.analysis.broken_content import reading
+from router_backend.analysis.broken_content import invalid, reading
 from router_backend.analysis.constants import BITS, Constant, learned_constants, strip_values
 from router_backend.analysis.graph import STANDARD_DOMAINS, graphs, nodes, opset_of
 from router_backend.analysis.macs import macs
@@ -16,7 +16,6 @@ from router_backend.analysis.onnx_file import read_onnx
 from router_backend.analysis.quantization import quantization
 from router_backend.analysis.shapes import Value, dynamic_dimensions, infer
 from router_backend.core.records.characteristics import ModelCharacteristics
-from router_backend.errors import ConfigurationError
 
 CONTROL_FLOW = ("If", "Loop", "Scan")
 CONSTANTS = ("Constant", "ConstantOfShape")
@@ -81,12 +80,7 @@ def _check_counts(path: Path, found: ModelCharacteristics) -> None:
     for name in ("parameter_bytes", "macs", "activation_bytes"):
         count = getattr(found, name)
         if count is not None and count > LARGEST_COUNT:
-            raise ConfigurationError(
-                where=str(path),
-                expected="shapes of a valid model",
-                found=f"shapes with {name} above {LARGEST_COUNT}",
-                fix="export the model again",
-            )
+            raise invalid(path, "shapes of a valid model", f"shapes with {name} above {LARGEST_COUNT}")
 
 
 def _operator(node: onnx.NodeProto) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from router_backend.analysis.broken_content import invalid
 from router_backend.analysis.external_data import check_external_data
 from router_backend.analysis.graph import inner_graphs, tensors
 from router_backend.analysis.operators import check_operators
-from router_backend.errors import ConfigurationError
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
 LARGEST_BYTES = 2**31 - 1
@@ -34,54 +34,32 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 def _parse(path: Path) -> onnx.ModelProto:
     kind = path_kind(path)
     if kind != REGULAR_FILE:
-        raise ConfigurationError(where=str(path), expected="an ONNX file", found=kind, fix="name another")
+        raise invalid(path, "an ONNX file", kind, "name another")
     try:
         size_bytes = path.stat().st_size
         if size_bytes > LARGEST_BYTES:
-            raise ConfigurationError(
-                where=str(path),
-                expected="at most 2 GB, which is what protobuf can read",
-                found=f"{size_bytes} bytes",
-                fix="store the weights beside it, with onnx.save(..., save_as_external_data=True)",
-            )
+            fix = "store the weights beside it, with onnx.save(..., save_as_external_data=True)"
+            raise invalid(path, "at most 2 GB, which is what protobuf can read", f"{size_bytes} bytes", fix)
         model = onnx.load(path, load_external_data=False)
     except OSError as error:
-        raise ConfigurationError(
-            where=str(path), expected="an ONNX file", found=str(error.strerror), fix="name another"
-        ) from None
+        raise invalid(path, "an ONNX file", str(error.strerror), "name another") from None
     except DecodeError:
-        raise ConfigurationError(
-            where=str(path),
-            expected="an ONNX file",
-            found="one that is truncated or of another kind",
-            fix="export it again",
-        ) from None
+        found = "one that is truncated or of another kind"
+        raise invalid(path, "an ONNX file", found, "export it again") from None
     if not model.graph.node:
-        raise ConfigurationError(
-            where=str(path), expected="a model with operators", found="none", fix="export it again"
-        )
+        raise invalid(path, "a model with operators", "none", "export it again")
     return model
 
 
 def _check_shapes(path: Path, graph: onnx.GraphProto) -> None:
     for tensor in tensors(graph):
         if min(tensor.dims, default=0) < 0:
-            raise ConfigurationError(
-                where=f"{path}, tensor '{tensor.name}'",
-                expected="a shape without negative sizes",
-                found=f"{list(tensor.dims)}",
-                fix="export the model again",
-            )
+            where = f"{path}, tensor '{tensor.name}'"
+            raise invalid(where, "a shape without negative sizes", f"{list(tensor.dims)}")
 
 
 def _check_order(path: Path, graph: onnx.GraphProto, outer: frozenset[str] = frozenset()) -> None:
-    """Check that each value is produced before it is used.
-
-    Args:
-        path: the ONNX file.
-        graph: the graph or a subgraph.
-        outer: the values of the enclosing graphs.
-    """
+    """Check that each value is produced before it is used; `outer` are those of the enclosing graphs."""
     maker = {name: node for node in graph.node for name in node.output if name}
     given = outer | {each.name for each in (*graph.input, *graph.initializer)}
     given |= {each.values.name for each in graph.sparse_initializer}
@@ -90,21 +68,12 @@ def _check_order(path: Path, graph: onnx.GraphProto, outer: frozenset[str] = fro
         sorter.add(name, *(each for each in node.input if each in maker))
         for needed in node.input:
             if needed and needed not in given and needed not in maker:
-                raise ConfigurationError(
-                    where=f"{path}, node '{node.name}' ({node.op_type})",
-                    expected=f"a node that produces the value '{needed}'",
-                    found="none",
-                    fix="export the model again",
-                )
+                where = f"{path}, node '{node.name}' ({node.op_type})"
+                raise invalid(where, f"a node that produces the value '{needed}'", "none")
     try:
         sorter.prepare()
     except CycleError as error:
-        raise ConfigurationError(
-            where=str(path),
-            expected="a graph without cycles",
-            found=f"{' -> '.join(error.args[1])}",
-            fix="export the model again",
-        ) from None
+        raise invalid(path, "a graph without cycles", " -> ".join(error.args[1])) from None
     for node in graph.node:
         for inner in inner_graphs(node):
             _check_order(path, inner, given | maker.keys())

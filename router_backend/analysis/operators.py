@@ -4,9 +4,8 @@ from pathlib import Path
 
 import onnx
 
-from router_backend.analysis.broken_content import BrokenNodeError
+from router_backend.analysis.broken_content import BrokenNodeError, invalid
 from router_backend.analysis.graph import STANDARD_DOMAINS, nodes, opset_of
-from router_backend.errors import ConfigurationError
 
 
 def check_operators(path: Path, model: onnx.ModelProto) -> None:
@@ -18,12 +17,7 @@ def check_operators(path: Path, model: onnx.ModelProto) -> None:
     """
     opset, newest = opset_of(model), onnx.defs.onnx_opset_version()
     if opset > newest:
-        raise ConfigurationError(
-            where=str(path),
-            expected=f"at most opset {newest}",
-            found=f"{opset}",
-            fix="update the package 'onnx'",
-        )
+        raise invalid(path, f"at most opset {newest}", f"{opset}", "update the package 'onnx'")
     functions = {(function.domain, function.name) for function in model.functions}
     for node in nodes(model.graph):
         if node.domain in STANDARD_DOMAINS and (node.domain, node.op_type) not in functions:
@@ -33,12 +27,8 @@ def check_operators(path: Path, model: onnx.ModelProto) -> None:
 def _check(path: Path, node: onnx.NodeProto, opset: int) -> None:
     version = max(1, opset)
     if not onnx.defs.has(node.op_type, max_inclusive_version=version, domain=""):
-        raise ConfigurationError(
-            where=f"{path}, node '{node.name}'",
-            expected=f"an operator of opset {opset}",
-            found=f"'{node.op_type}'",
-            fix="export the model for an opset that has it",
-        )
+        where, fix = f"{path}, node '{node.name}'", "export the model for an opset that has it"
+        raise invalid(where, f"an operator of opset {opset}", f"'{node.op_type}'", fix)
     operator = onnx.defs.get_schema(node.op_type, max_inclusive_version=version, domain="")
     for kind, needed, found in (
         ("inputs", operator.min_input, len(node.input)),

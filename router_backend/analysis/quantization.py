@@ -25,11 +25,9 @@ TYPES = {
 
 
 def quantization(operators: Mapping[str, int], weight_types: Iterable[int]) -> frozenset[Quantization]:
-    """Return the kinds of quantization that a model uses.
+    """Return the kinds of quantization by a model's operators and the ONNX element types of its parameters.
 
-    Args:
-        operators: number of nodes by operator; operators of custom domains are prefixed with the domain.
-        weight_types: ONNX element types of the parameters, without scalars, which may be zero points.
+    Operators of custom domains are prefixed with the domain; scalars, which may be zero points, are left out.
     """
     names = [name.rpartition(".")[2] for name in operators]
     by_operator = {OPERATORS[name] for name in names if name in OPERATORS}

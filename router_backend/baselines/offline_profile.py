@@ -37,11 +37,7 @@ class FrozenLaw:
 
 
 class FrozenQueue:
-    """The requests in flight at one variant, with the service times that the profile predicted for them.
-
-    Args:
-        concurrency: how many requests the variant serves at once.
-    """
+    """The requests in flight at one variant, with the service times that the profile predicted for them."""
 
     __slots__ = ("_load", "_sent")
 
@@ -64,9 +60,7 @@ class FrozenQueue:
     def wait_ms(self, in_flight: int, now_s: float) -> float:
         """Return the wait of a request that is sent now.
 
-        Args:
-            in_flight: the number in flight; if the queue has more, the oldest were dropped unrecorded.
-            now_s: the time.
+        If the queue has more than the number in flight, the oldest were dropped unrecorded.
         """
         while len(self._sent) > in_flight:
             self.ended(self._sent[0][0], now_s, answered=False)

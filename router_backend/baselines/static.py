@@ -32,11 +32,8 @@ class StaticPolicy(Policy):
         """
         cls.refuse_parameters(parameters)
         if not argument:
-            raise ConfigurationError(
-                where=f"policy '{cls.name}'",
-                expected=f"'{cls.name}:' and the name of a variant",
-                found=f"'{cls.name}'",
-            )
+            expected, found = f"'{cls.name}:' and the name of a variant", f"'{cls.name}'"
+            raise ConfigurationError(where=f"policy '{cls.name}'", expected=expected, found=found)
         return cls(argument)
 
     def check(self, variants: Collection[str]) -> None:
@@ -46,12 +43,10 @@ class StaticPolicy(Policy):
             ConfigurationError: it has no variant of that name.
         """
         if self._variant not in variants:
-            raise ConfigurationError(
-                where=f"policy '{self.name}'",
-                expected=f"'{self.name}:' and one of {', '.join(variants)}",
-                found=f"'{self.name}:{self._variant}'",
-                hint=nearest(self._variant, variants),
-            )
+            where, hint = f"policy '{self.name}'", nearest(self._variant, variants)
+            expected = f"'{self.name}:' and one of {', '.join(variants)}"
+            found = f"'{self.name}:{self._variant}'"
+            raise ConfigurationError(where=where, expected=expected, found=found, hint=hint)
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         """Set 0 for the named variant, 1 for the others."""

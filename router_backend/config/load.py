@@ -22,7 +22,7 @@ from router_backend.core.experiments.experiment import Experiment, check_experim
 from router_backend.core.records.variant import Variant
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.errors import ConfigurationError, Problems
+from router_backend.errors import ConfigurationError, Problems, require
 from router_backend.path_kind import decode_text, read_bytes
 from router_backend.typed_load import decode_json, fields_of, given, load, load_texts
 
@@ -34,13 +34,7 @@ DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
 
 @dataclass(frozen=True, slots=True)
 class RoutingFile:
-    """A routing configuration, and the file that it is from.
-
-    Args:
-        path: where the file is.
-        content: its bytes.
-        config: what these say.
-    """
+    """A routing configuration, with the path and the content of the file that it is from."""
 
     path: Path
     content: bytes
@@ -51,13 +45,8 @@ class RoutingFile:
 class RouterSetup:
     """Everything that a router model needs to know before it serves.
 
-    Args:
-        name: the logical model.
-        repository: the folder that holds the router model and its variants.
-        parameters: its own settings.
-        variants: the models that can serve it.
-        signature: the tensors that all of them take and give.
-        routing_file: the routing configuration that it follows, if it has one.
+    The repository holds the router model and its variants, and the signature is what all of these take and
+    give. There may be no routing file.
     """
 
     name: str
@@ -97,11 +86,9 @@ class RouterSetup:
 
 
 def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetup:
-    """Validate a router model's configuration against its parameters and its variants.
+    """Validate a router model's configuration, in its JSON form, against its parameters and its variants.
 
-    Args:
-        config: the model configuration in its JSON form, complete or not.
-        repository: the folder that holds the router model and its variants.
+    The configuration may be incomplete; the repository holds the router model and its variants.
 
     Raises:
         ConfigurationError: everything that is wrong with it.
@@ -131,14 +118,13 @@ def read_parameters(model_name: str, texts: Mapping[str, str]) -> RouterParamete
 
 def check_completed(config: Mapping[str, Any], setup: RouterSetup) -> None:
     """Reject a configuration without inputs or outputs, with which Triton would accept no request."""
-    if not config.get("input") or not config.get("output"):
-        raise ConfigurationError(
-            where=f"model '{setup.name}', {CONFIG_FILE}",
-            expected="input and output, since this Triton does not complete configurations",
-            found="none",
-            fix=f"declare them as '{setup.variants[0].name}' does, or start Triton without "
-            f"--disable-auto-complete-config",
-        )
+    complete = bool(config.get("input") and config.get("output"))
+    expected = "input and output, since this Triton does not complete configurations"
+    fix = (
+        f"declare them as '{setup.variants[0].name}' does, or start Triton without "
+        "--disable-auto-complete-config"
+    )
+    require(complete, "", expected, "none", where=f"model '{setup.name}', {CONFIG_FILE}", fix=fix)
 
 
 def read_routing_file(path: Path) -> RoutingFile:
@@ -152,11 +138,7 @@ def read_routing_file(path: Path) -> RoutingFile:
 
 
 def parse_routing(source: str, content: bytes) -> RoutingConfig:
-    """Return the routing configuration in the content of a file.
-
-    Args:
-        source: the file, for the messages.
-        content: JSON in UTF-8.
+    """Return the routing configuration in the content of the file `source`, JSON in UTF-8.
 
     Raises:
         ConfigurationError: everything that is wrong in it.
@@ -194,11 +176,9 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
     members: dict[str, Any] = {each.name: getattr(experiment, each.name) for each in fields(experiment)}
     for arm in ("control", "treatment"):
         if not isinstance(members[arm], str):
-            raise ConfigurationError(
-                where=f"experiment '{experiment.experiment_id}'",
-                expected="policies by name, which is what a file can hold",
-                found=repr(members[arm]),
-            )
+            where = f"experiment '{experiment.experiment_id}'"
+            expected = "policies by name, which is what a file can hold"
+            raise ConfigurationError(where=where, expected=expected, found=repr(members[arm]))
         members[arm] = {"name": members[arm], "parameters": members.pop(f"{arm}_parameters")}
     return members
 
@@ -212,11 +192,7 @@ def _check_own(name: str, own: Signature, variant: Variant, signature: Signature
         own.max_batch_size or signature.max_batch_size,
     )
     check_agreement(name, completed, variant.name, signature)
-    if completed.max_batch_size > signature.max_batch_size:
-        raise ConfigurationError(
-            where=f"model '{name}', {CONFIG_FILE}",
-            path="max_batch_size",
-            expected=f"at most {signature.max_batch_size}, the largest of its variants",
-            found=f"{completed.max_batch_size}",
-            fix="lower it, or leave it out",
-        )
+    where, fix = f"model '{name}', {CONFIG_FILE}", "lower it, or leave it out"
+    found, largest = completed.max_batch_size, signature.max_batch_size
+    expected = f"at most {largest}, the largest of its variants"
+    require(found <= largest, "max_batch_size", expected, found, where=where, fix=fix)

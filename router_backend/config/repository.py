@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from router_backend.config.schema import DEVICES, StatedCharacteristics, VariantEntry
 from router_backend.core.records.variant import Device, Variant
-from router_backend.errors import ConfigurationError, Problem, Problems, nearest
+from router_backend.errors import ConfigurationError, Problem, Problems, nearest, require
 from router_backend.path_kind import REGULAR_FILE, decode_text, path_kind, read_bytes
 from router_backend.typed_load import Section, fields_of, given, load_texts
 
@@ -90,9 +90,8 @@ def read_model_config(model_folder: Path) -> Any:
     try:
         return text_format.Parse(text, _schema().ModelConfig())
     except text_format.ParseError as error:
-        raise ConfigurationError(
-            where=str(path), expected="a model configuration", found=f"an error: {error}"
-        ) from None
+        found = f"an error: {error}"
+        raise ConfigurationError(where=str(path), expected="a model configuration", found=found) from None
 
 
 def read_stated(where: str, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -171,13 +170,10 @@ def check_agreement(first: str, one: Signature, second: str, other: Signature) -
     for kind, ones, others in (("input", one.inputs, other.inputs), ("output", one.outputs, other.outputs)):
         tensors, twins = ({tensor.name: tensor for tensor in each} for each in (ones, others))
         for name in (name for name in {**tensors, **twins} if tensors.get(name) != twins.get(name)):
-            problem = Problem(
-                path=f"{kind} '{name}'",
-                expected=f"{tensors.get(name, 'none')} as in '{first}'",
-                found=f"{twins.get(name, 'none')} in '{second}'",
-                fix="give the variants of one model the same names, types and dims",
-            )
-            problems.append(problem)
+            expected = f"{tensors.get(name, 'none')} as in '{first}'"
+            found = f"{twins.get(name, 'none')} in '{second}'"
+            fix = "give the variants of one model the same names, types and dims"
+            problems.append(Problem(path=f"{kind} '{name}'", expected=expected, found=found, fix=fix))
     if (one.max_batch_size == 0) != (other.max_batch_size == 0):
         found = f"{one.max_batch_size} and {other.max_batch_size}"
         problems.append(Problem(path="max_batch_size", expected="both 0 or neither", found=found))
@@ -194,11 +190,8 @@ def _schema() -> ModuleType:
     """
     package = importlib.util.find_spec("tritonclient")
     if package is None or not package.submodule_search_locations:
-        raise ConfigurationError(
-            expected="the package 'tritonclient', which has the schema of config.pbtxt",
-            found="none",
-            fix="pip install tritonclient",
-        )
+        expected = "the package 'tritonclient', which has the schema of config.pbtxt"
+        raise ConfigurationError(expected=expected, found="none", fix="pip install tritonclient")
     path = Path(package.submodule_search_locations[0]) / "grpc" / "model_config_pb2.py"
     spec = importlib.util.spec_from_file_location("router_backend_model_config_pb2", path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -231,26 +224,16 @@ def _is_model_name(name: str) -> bool:
 
 
 def _check_entry(model_name: str, entry: VariantEntry, repository: Path) -> None:
-    if not _is_model_name(entry.name):
-        raise ConfigurationError(
-            expected="the plain name of a model",
-            found=f"'{entry.name}'",
-            fix="write the name of its folder in the repository, without slashes",
-        )
-    if entry.name == model_name:
-        raise ConfigurationError(
-            expected="the models behind the router",
-            found=f"'{model_name}', the router itself",
-            fix="remove it",
-        )
+    found = f"'{entry.name}'"
+    fix = "write the name of its folder in the repository, without slashes"
+    require(_is_model_name(entry.name), "", "the plain name of a model", found, fix=fix)
+    expected = "the models behind the router"
+    itself = f"'{model_name}', the router itself"
+    require(entry.name != model_name, "", expected, itself, fix="remove it")
     if path_kind(repository / entry.name / CONFIG_FILE) != REGULAR_FILE:
-        raise ConfigurationError(
-            expected=f"a model with a {CONFIG_FILE} in the repository {repository}",
-            found=f"'{entry.name}'",
-            hint=nearest(
-                entry.name, sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_FILE}"))
-            ),
-        )
+        expected = f"a model with a {CONFIG_FILE} in the repository {repository}"
+        known = sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_FILE}"))
+        raise ConfigurationError(expected=expected, found=found, hint=nearest(entry.name, known))
 
 
 def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> RepositoryVariant:
@@ -258,13 +241,9 @@ def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> Rep
     config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     where = f"model '{entry.name}', {CONFIG_FILE}"
     signature = Signature.of(config)
-    if not signature.inputs or not signature.outputs:
-        raise ConfigurationError(
-            where=where,
-            expected=f"input and output, which the router '{model_name}' needs before the model is loaded",
-            found="none",
-            fix="declare them there",
-        )
+    expected = f"input and output, which the router '{model_name}' needs before the model is loaded"
+    declared = bool(signature.inputs and signature.outputs)
+    require(declared, "", expected, "none", where=where, fix="declare them there")
     device = _device(where, entry, config)
     variant = Variant(entry.name, device, _concurrency(config), signature.max_batch_size)
     return RepositoryVariant(variant, signature)
@@ -281,13 +260,11 @@ def _device(where: str, entry: VariantEntry, config: Mapping[str, Any]) -> Devic
             return DEVICE_OF_KIND[group["kind"]]
     if entry.device is not UNSET:
         return entry.device
-    raise ConfigurationError(
-        where=where,
-        expected="the device that it runs on",
-        found="none",
-        fix=f"add the parameter 'device' ({DEVICES}) or an instance_group with KIND_CPU or KIND_GPU, or "
-        f"write '{entry.name}=<device>' in the router's parameter 'variants'",
+    fix = (
+        f"add the parameter 'device' ({DEVICES}) or an instance_group with KIND_CPU or KIND_GPU, or "
+        f"write '{entry.name}=<device>' in the router's parameter 'variants'"
     )
+    raise ConfigurationError(where=where, expected="the device that it runs on", found="none", fix=fix)
 
 
 def _concurrency(config: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import UNSET
 
 from router_backend.config.schema import PolicyChoice, RouterParameters, RoutingRule
-from router_backend.core.experiments.experiment import Experiment, check_experiments
+from router_backend.core.experiments.experiment import Experiment, check_experiments, check_names
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.records.variant import Device
@@ -55,14 +55,7 @@ class RoutingConfig:
         """Reject what no router could follow."""
         for rule in (None, *self.rules):
             self.resolve(rule)
-        names = [experiment.experiment_id for experiment in self.experiments]
-        if len(set(names)) < len(names):
-            raise ConfigurationError(
-                path="experiments",
-                expected="every experiment_id once",
-                found=", ".join(names),
-                fix="give each experiment a name of its own",
-            )
+        check_names(self.experiments)
         for pattern in {experiment.model_name_pattern for experiment in self.experiments}:
             same = [each for each in self.experiments if each.model_name_pattern in (pattern, "*")]
             try:

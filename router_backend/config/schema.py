@@ -59,8 +59,7 @@ Weights = Annotated[
     Mapping[Device, Weight], Meta(extra={"expected": "device=weight with commas between, each device once"})
 ]
 BatchSizes = Annotated[
-    tuple[Count, ...],
-    Meta(extra={"none": "none", "expected": "whole numbers with commas between, or none"}),
+    tuple[Count, ...], Meta(extra={"none": "none", "expected": "whole numbers with commas between, or none"})
 ]
 Devices = Annotated[frozenset[Device], Meta(min_length=1)]
 
@@ -314,12 +313,8 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         if self.policy is UNSET:
             if self.policy_parameters is UNSET:
                 return UNSET
-            raise ConfigurationError(
-                path="policy_parameters",
-                expected="the parameter 'policy' as well",
-                found="none",
-                fix="name the policy",
-            )
+            expected, fix = "the parameter 'policy' as well", "name the policy"
+            raise ConfigurationError(path="policy_parameters", expected=expected, found="none", fix=fix)
         try:
             return PolicyChoice(self.policy, self.policy_parameters or NO_PARAMETERS)
         except ConfigurationError as error:

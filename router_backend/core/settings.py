@@ -11,7 +11,7 @@ from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.registry import NO_PARAMETERS, create_policy
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.errors import ConfigurationError
+from router_backend.errors import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,12 @@ class ModelSettings:
         """
         create_policy(self.policy, self.policy_parameters)
         for device, weight in self.device_weights.items():
-            if not 0.0 < weight < math.inf:
-                raise ConfigurationError(
-                    path=f"device_weights.{device.value}",
-                    expected="a number above 0",
-                    found=f"{weight}",
-                    fix="1 is neutral, 2 prefers the device twice as much",
-                )
-        if self.max_latency_ms is not None and not 0.0 < self.max_latency_ms < math.inf:
-            raise ConfigurationError(
-                path="max_latency_ms", expected="a number above 0", found=f"{self.max_latency_ms}"
-            )
-        if not 0.0 < self.coverage < 1.0:
-            raise ConfigurationError(
-                path="coverage", expected="a number between 0 and 1", found=f"{self.coverage}"
-            )
+            path, fix = f"device_weights.{device.value}", "1 is neutral, 2 prefers the device twice as much"
+            require(0.0 < weight < math.inf, path, "a number above 0", weight, fix=fix)
+        deadline_ms = self.max_latency_ms
+        valid = deadline_ms is None or 0.0 < deadline_ms < math.inf
+        require(valid, "max_latency_ms", "a number above 0", deadline_ms)
+        require(0.0 < self.coverage < 1.0, "coverage", "a number between 0 and 1", self.coverage)
 
     def new_policy(self) -> Policy:
         """A new policy, as the settings ask for it."""

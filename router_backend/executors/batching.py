@@ -34,15 +34,7 @@ def run_joined(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
 
 
 def run_each(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
-    """Run requests one by one.
-
-    Args:
-        run: runs the model; raises `RouterError` if it fails.
-        requests: the inputs of each request, by name.
-
-    Returns:
-        The outputs or the error of each request, in the same order.
-    """
+    """Run requests one by one, with the same arguments and result as `run_joined`."""
     return [_attempt(run, request) for request in requests]
 
 
@@ -53,7 +45,7 @@ def _signature(request: Tensors) -> Hashable:
 def _run_group(run: Run, requests: Sequence[Tensors]) -> list[Outcome]:
     if len(requests) == 1:
         return run_each(run, requests)
-    sizes = [_batch_size(request) for request in requests]
+    sizes = [next(iter(request.values())).shape[0] for request in requests]
     joined = {name: np.concatenate([request[name] for request in requests]) for name in requests[0]}
     try:
         return list(_split(run(joined), sizes))
@@ -66,10 +58,6 @@ def _attempt(run: Run, request: Tensors) -> Outcome:
         return run(request)
     except RouterError as error:
         return error
-
-
-def _batch_size(request: Tensors) -> int:
-    return next(iter(request.values())).shape[0]
 
 
 def _split(outputs: Tensors, sizes: Sequence[int]) -> list[Tensors]:

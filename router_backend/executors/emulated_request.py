@@ -25,9 +25,7 @@ class EmulatedFailureError(RouterError):
 def requested_service_ms(model_name: str, parameters_json: str) -> float | None:
     """Return the service time in ms that a request sets for a variant; `None` if it sets none.
 
-    Args:
-        model_name: the variant.
-        parameters_json: the parameters of the request as a JSON object; may be empty.
+    The parameters of the request are a JSON object, or an empty text.
 
     Raises:
         InvalidRequestError: the parameter is invalid or lacks this variant.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
 from router_backend.config.schema import Count
 from router_backend.core.records.variant import Device
-from router_backend.errors import ConfigurationError
+from router_backend.errors import require
 from router_backend.typed_load import Section, load_texts
 
 Ms = Annotated[float, Meta(ge=0, extra={"unit": "ms"})]
@@ -50,14 +51,9 @@ class EmulatedSettings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Reject anything but one law."""
-        names = [
-            name for name in ("base_ms", "per_item_ms", "ms_by_batch") if getattr(self, name) is not UNSET
-        ]
-        if names not in LAWS:
-            raise ConfigurationError(
-                expected="the parameters base_ms and per_item_ms, or ms_by_batch alone",
-                found=" and ".join(names) or "none of them",
-            )
+        names = [name for name in chain(*LAWS) if getattr(self, name) is not UNSET]
+        expected = "the parameters base_ms and per_item_ms, or ms_by_batch alone"
+        require(names in LAWS, "", expected, " and ".join(names) or "none of them")
 
     @property
     def points_ms(self) -> Mapping[int, float]:
@@ -70,9 +66,6 @@ class EmulatedSettings(Section, frozen=True, kw_only=True):
 
 def parse_settings(parameters: Mapping[str, str]) -> EmulatedSettings:
     """Read a variant's parameters, e.g. `{"device": "gpu", "base_ms": "0.9", "per_item_ms": "1.5"}`.
-
-    Args:
-        parameters: key and string value of each entry of `parameters` in config.pbtxt.
 
     Raises:
         ConfigurationError: everything that is wrong with them.

@@ -30,12 +30,7 @@ class LinearLayer:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         if config["max_batch_size"] < 1:
-            raise ConfigurationError(
-                where="config.pbtxt",
-                path="max_batch_size",
-                expected="at least 1",
-                found=f"{config['max_batch_size']}",
-            )
+            raise _mismatch("max_batch_size", "at least 1", f"{config['max_batch_size']}")
         shape = _width("input", config["input"]), _width("output", config["output"])
         self.output_name: str = config["output"][0]["name"]
         self.weights = np.random.default_rng(self.SEED).standard_normal(shape, dtype=np.float32)
@@ -51,10 +46,9 @@ def _width(kind: str, tensors: Sequence[Mapping[str, Any]]) -> int:
     found = ", ".join(f"{each['name']} {each['data_type']} {each['dims']}" for each in tensors)
     dims: list[int] = [size for each in tensors if each["data_type"] == "TYPE_FP32" for size in each["dims"]]
     if len(tensors) != 1 or len(dims) != 1 or dims[0] < 1:
-        raise ConfigurationError(
-            where="config.pbtxt",
-            path=kind,
-            expected="one tensor, TYPE_FP32 with one fixed dimension",
-            found=found or "none",
-        )
+        raise _mismatch(kind, "one tensor, TYPE_FP32 with one fixed dimension", found or "none")
     return dims[0]
+
+
+def _mismatch(path: str, expected: str, found: str) -> ConfigurationError:
+    return ConfigurationError(where="config.pbtxt", path=path, expected=expected, found=found)

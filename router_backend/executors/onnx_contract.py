@@ -26,13 +26,9 @@ ONNX_TYPES: Mapping[str, str] = {
 def check_tensors(
     kind: str, declared: Sequence[Mapping[str, Any]], found: Sequence[TensorSpec], max_batch_size: int
 ) -> None:
-    """Check that names, types and shapes in config.pbtxt match the ONNX file.
+    """Check that names, types and shapes declared in config.pbtxt match those found in the ONNX file.
 
-    Args:
-        kind: "input" or "output", for the message.
-        declared: the entries of config.pbtxt, each with `name`, `data_type` and `dims`.
-        found: the tensors of the ONNX file.
-        max_batch_size: from config.pbtxt; if above 0, `dims` do not include the batch dimension.
+    If `max_batch_size` is above 0, the `dims` in config.pbtxt do not include the batch dimension.
 
     Raises:
         ConfigurationError: the first mismatch.
@@ -40,56 +36,41 @@ def check_tensors(
     by_name = {spec.name: spec for spec in found}
     names = [entry["name"] for entry in declared]
     if sorted(names) != sorted(by_name):
-        raise ConfigurationError(
-            where="config.pbtxt",
-            path=kind,
-            expected=f"the {kind}s of the ONNX file, {_listed(by_name)}",
-            found=_listed(names),
-            fix="use the same names",
-        )
+        expected = f"the {kind}s of the ONNX file, {_listed(by_name)}"
+        raise _mismatch(kind, expected, _listed(names), "use the same names")
     for entry in declared:
-        _check_type(kind, entry, by_name[entry["name"]])
-        _check_shape(kind, entry, by_name[entry["name"]], max_batch_size)
+        place = f"{kind} '{entry['name']}'"
+        _check_type(place, entry, by_name[entry["name"]])
+        _check_shape(place, entry, by_name[entry["name"]], max_batch_size)
 
 
-def _check_type(kind: str, entry: Mapping[str, Any], spec: TensorSpec) -> None:
+def _check_type(place: str, entry: Mapping[str, Any], spec: TensorSpec) -> None:
     expected = {onnx_type: name for name, onnx_type in ONNX_TYPES.items()}.get(spec.onnx_type)
     if expected is None:
-        raise ConfigurationError(
-            where="ONNX file",
-            path=f"{kind} '{spec.name}'",
-            expected=f"one of {', '.join(ONNX_TYPES)}",
-            found=spec.onnx_type,
-            fix="change the model",
-        )
+        expected = f"one of {', '.join(ONNX_TYPES)}"
+        raise _mismatch(place, expected, spec.onnx_type, "change the model", where="ONNX file")
     if entry["data_type"] != expected:
-        raise ConfigurationError(
-            where="config.pbtxt",
-            path=f"{kind} '{spec.name}'",
-            expected=f"{expected}, as in the ONNX file ({spec.onnx_type})",
-            found=entry["data_type"],
-        )
+        raise _mismatch(place, f"{expected}, as in the ONNX file ({spec.onnx_type})", entry["data_type"])
 
 
-def _check_shape(kind: str, entry: Mapping[str, Any], spec: TensorSpec, max_batch_size: int) -> None:
+def _check_shape(place: str, entry: Mapping[str, Any], spec: TensorSpec, max_batch_size: int) -> None:
     dims = tuple(int(size) for size in entry["dims"])
     full = (-1, *dims) if max_batch_size > 0 else dims
     if max_batch_size > 0 and spec.shape and spec.shape[0] is not None:
-        raise ConfigurationError(
-            where="ONNX file",
-            path=f"{kind} '{spec.name}'",
-            expected=f"a free batch dimension, since config.pbtxt has a max_batch_size of {max_batch_size}",
-            found=f"a first dimension of {spec.shape[0]}",
-            fix="export the model with a free batch dimension, or set max_batch_size to 0 and write all dims",
-        )
+        expected = f"a free batch dimension, since config.pbtxt has a max_batch_size of {max_batch_size}"
+        found = f"a first dimension of {spec.shape[0]}"
+        fix = "export the model with a free batch dimension, or set max_batch_size to 0 and write all dims"
+        raise _mismatch(place, expected, found, fix, where="ONNX file")
     if len(full) != len(spec.shape) or not all(map(_fits, full, spec.shape)):
-        raise ConfigurationError(
-            where="config.pbtxt",
-            path=f"{kind} '{spec.name}'",
-            expected=f"the shape of the ONNX file, {_shape(spec.shape)}",
-            found=f"{_shape(full)}{' with the batch dimension' if max_batch_size > 0 else ''}",
-            fix="write the same dims",
-        )
+        expected = f"the shape of the ONNX file, {_shape(spec.shape)}"
+        found = f"{_shape(full)}{' with the batch dimension' if max_batch_size > 0 else ''}"
+        raise _mismatch(place, expected, found, "write the same dims")
+
+
+def _mismatch(
+    place: str, expected: str, found: str, fix: str = "", where: str = "config.pbtxt"
+) -> ConfigurationError:
+    return ConfigurationError(where=where, path=place, expected=expected, found=found, fix=fix)
 
 
 def _fits(declared: int, found: int | None) -> bool:

@@ -74,6 +74,5 @@ def _response(request: pb_utils.InferenceRequest, outcome: Outcome) -> pb_utils.
 
 def _error(error: RouterError) -> pb_utils.TritonError:
     invalid = isinstance(error, InvalidRequestError)
-    return pb_utils.TritonError(
-        str(error), pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
-    )
+    code = pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
+    return pb_utils.TritonError(str(error), code)

@@ -13,6 +13,7 @@ from router_backend.errors import ConfigurationError, InvalidRequestError, Route
 from router_backend.executors.onnx_settings import OnnxSettings
 
 Tensors = Mapping[str, npt.NDArray[Any]]
+_RUNTIME = f"onnxruntime {onnxruntime.__version__}"
 
 # The errors that ONNX Runtime raises itself; they have no common base class.
 _ORT_ERRORS = (
@@ -37,13 +38,7 @@ class ExecutionError(RouterError):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output of an ONNX file.
-
-    Args:
-        name: the name of the tensor.
-        onnx_type: its type, such as `tensor(float)`.
-        shape: its dimensions; `None` for dynamic ones.
-    """
+    """One input or output of an ONNX file: a type is such as `tensor(float)`, `None` a dynamic dimension."""
 
     name: str
     onnx_type: str
@@ -55,14 +50,6 @@ class OnnxSession:
 
     No part of the model runs on the CPU, unless that is the provider or the settings allow it.
 
-    Args:
-        path: the ONNX file.
-        settings: the provider, its options and the number of threads.
-
-    Attributes:
-        inputs: the inputs of the file.
-        outputs: the outputs of the file.
-
     Raises:
         ConfigurationError: the file is missing or invalid, or the provider is not available.
     """
@@ -70,25 +57,14 @@ class OnnxSession:
     def __init__(self, path: Path, settings: OnnxSettings) -> None:
         _check_provider(settings)
         if not path.is_file():
-            raise ConfigurationError(
-                where=str(path),
-                expected="an ONNX file",
-                found="no such file",
-                fix="put it there, or name another one with parameter 'onnx_file'",
-            )
+            fix = "put it there, or name another one with parameter 'onnx_file'"
+            raise _broken(path, "an ONNX file", "no such file", fix)
         self._session = _open(path, settings)
         self.inputs = tuple(_spec(each) for each in self._session.get_inputs())
         self.outputs = tuple(_spec(each) for each in self._session.get_outputs())
 
     def run(self, tensors: Tensors, output_names: Sequence[str]) -> Tensors:
-        """Run the model once.
-
-        Args:
-            tensors: an array for each input, by name; on the CPU, C-contiguous arrays are read in place.
-            output_names: the outputs to compute.
-
-        Returns:
-            The outputs by name.
+        """Compute the named outputs once; on the CPU, C-contiguous arrays are read in place.
 
         Raises:
             InvalidRequestError: the tensors do not match the inputs of the model.
@@ -103,15 +79,14 @@ class OnnxSession:
         return dict(zip(output_names, arrays, strict=True))
 
 
+def _broken(where: object, expected: str, found: str, fix: str = "") -> ConfigurationError:
+    return ConfigurationError(where=str(where), expected=expected, found=found, fix=fix)
+
+
 def _check_provider(settings: OnnxSettings) -> None:
-    available = onnxruntime.get_available_providers()
-    if settings.provider.name not in available:
-        raise ConfigurationError(
-            where=f"onnxruntime {onnxruntime.__version__}",
-            expected=settings.provider.name,
-            found=", ".join(available),
-            fix=settings.provider.origin,
-        )
+    available, provider = onnxruntime.get_available_providers(), settings.provider
+    if provider.name not in available:
+        raise _broken(_RUNTIME, provider.name, ", ".join(available), provider.origin)
 
 
 def _open(path: Path, settings: OnnxSettings) -> Any:
@@ -121,12 +96,9 @@ def _open(path: Path, settings: OnnxSettings) -> Any:
         return _create(path, settings, strict=True)
     except _ORT_ERRORS as error:
         _open_with_cpu_fallback(path, settings)  # raises if the file or the provider is the cause
-        raise ConfigurationError(
-            where=str(path),
-            expected=f"a model that {settings.provider.name} can run completely",
-            found=f"parts that would run on the CPU ({error})",
-            fix="change the model, or set the parameter 'allow_cpu_nodes' to 'true'",
-        ) from error
+        expected = f"a model that {settings.provider.name} can run completely"
+        fix = "change the model, or set the parameter 'allow_cpu_nodes' to 'true'"
+        raise _broken(path, expected, f"parts that would run on the CPU ({error})", fix) from error
 
 
 def _open_with_cpu_fallback(path: Path, settings: OnnxSettings) -> Any:
@@ -134,18 +106,12 @@ def _open_with_cpu_fallback(path: Path, settings: OnnxSettings) -> Any:
     try:
         session = _create(path, settings, strict=False)
     except _ORT_ERRORS as error:
-        raise ConfigurationError(
-            where=str(path),
-            expected=f"an ONNX file that {provider.name} of onnxruntime {onnxruntime.__version__} can load",
-            found=str(error),
-        ) from error
+        expected = f"an ONNX file that {provider.name} of onnxruntime {onnxruntime.__version__} can load"
+        raise _broken(path, expected, str(error)) from error
     if session.get_providers()[0] != provider.name:
-        raise ConfigurationError(
-            where=f"onnxruntime {onnxruntime.__version__}",
-            expected=f"{provider.name} to start",
-            found=f"only {', '.join(session.get_providers())}",
-            fix=f"see the server's log for the driver or library that is missing; {provider.origin}",
-        )
+        found = f"only {', '.join(session.get_providers())}"
+        fix = f"see the server's log for the driver or library that is missing; {provider.origin}"
+        raise _broken(_RUNTIME, f"{provider.name} to start", found, fix)
     return session
 
 

@@ -50,11 +50,8 @@ class OnnxParameters(Section, frozen=True, kw_only=True):
             raise ConfigurationError(path="onnx_file", expected=expected, found=f"'{self.onnx_file}'")
         if self.device is not UNSET and self.device not in self.provider.devices:
             reached = " or ".join(sorted(each.value for each in self.provider.devices))
-            raise ConfigurationError(
-                path="device",
-                expected=f"{reached}, where {self.provider.name} runs",
-                found=f"'{self.device.value}'",
-            )
+            expected = f"{reached}, where {self.provider.name} runs"
+            raise ConfigurationError(path="device", expected=expected, found=f"'{self.device.value}'")
 
     @property
     def provider(self) -> Provider:
@@ -64,14 +61,9 @@ class OnnxParameters(Section, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class OnnxSettings:
-    """How to run one ONNX file.
+    """How to run one ONNX file: its `OnnxParameters`, and the provider's options as ONNX Runtime takes them.
 
-    Args:
-        provider: the execution provider that must run the model.
-        provider_options: its options, as ONNX Runtime takes them.
-        onnx_file: the file in the model's version folder.
-        intra_op_threads: threads of one inference on the CPU; 0 leaves it to ONNX Runtime (all cores).
-        allow_cpu_nodes: the CPU may run the nodes that the provider has no kernel for.
+    With `intra_op_threads` of 0, ONNX Runtime uses all cores.
     """
 
     provider: Provider
@@ -89,23 +81,18 @@ class OnnxSettings:
 def parse_settings(parameters: Mapping[str, str], gpu_index: str | None = None) -> OnnxSettings:
     """Read a model's parameters, e.g. `{"device": "cpu", "execution_provider": "CPUExecutionProvider"}`.
 
-    Args:
-        parameters: key and string value of each entry of `parameters` in config.pbtxt.
-        gpu_index: the GPU to run on where the provider has a choice and its options do not say it.
+    `gpu_index` is the GPU to run on where the provider has a choice and its options do not say it.
 
     Raises:
         ConfigurationError: everything that is wrong with them.
     """
-    options = {
-        key.removeprefix(OPTION_PREFIX): value
-        for key, value in parameters.items()
-        if key.startswith(OPTION_PREFIX)
-    }
-    own = {
-        key: value
-        for key, value in parameters.items()
-        if key not in STATED and not key.startswith(OPTION_PREFIX)
-    }
+    options: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for key, value in parameters.items():
+        if key.startswith(OPTION_PREFIX):
+            options[key.removeprefix(OPTION_PREFIX)] = value
+        elif key not in STATED:
+            own[key] = value
     said = load_texts(OnnxParameters, own, WHERE)
     _check_options(said, options)
     if gpu_index is not None and "device_id" in said.provider.options:
@@ -135,6 +122,5 @@ def _check_option(said: OnnxParameters, name: str, value: str) -> None:
         raise ConfigurationError(expected=expected, found=f"'{value}'", hint=nearest(value, known[name]))
     foreign = FOREIGN_COMPUTE_UNITS.get(said.device) if isinstance(said.device, Device) else None
     if name == "MLComputeUnits" and value == foreign:
-        raise ConfigurationError(
-            expected=f"units that include the parameter 'device', {said.device.value}", found=f"'{value}'"
-        )
+        expected = f"units that include the parameter 'device', {said.device.value}"
+        raise ConfigurationError(expected=expected, found=f"'{value}'")

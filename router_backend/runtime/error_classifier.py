@@ -14,10 +14,7 @@ class ErrorClassifier:
     """Distinguishes Triton's errors about a variant from the variant's own errors.
 
     The whole text must match, with the variant's own name: a variant that calls other models may well pass
-    on their errors.
-
-    Args:
-        group_names: the names of the instance groups in config.pbtxt, by variant.
+    on their errors. `group_names` are those of the instance groups in config.pbtxt, by variant.
     """
 
     def __init__(self, group_names: Mapping[str, Sequence[str]]) -> None:

@@ -1,22 +1,21 @@
-"""A decision as JSON types, for clients that ask for an explanation."""
+"""What clients may ask of the router itself, as JSON types: a decision, or the state of its devices."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.choosing.ranking import CandidateReport
 from router_backend.core.dispatch import Attempt
+from router_backend.core.router import ModelRouter
 
 
 def explain(
     decision: RoutingDecision, observed_ms: float | None, failures: Sequence[Attempt]
 ) -> dict[str, Any]:
-    """Return what was decided for a request, and the outcome.
+    """Return the decision that served a request, the latency observed, and the failed attempts before it.
 
-    Args:
-        decision: the decision that served it.
-        observed_ms: the latency observed at the variant; `None` in a dry run.
-        failures: the failed attempts before it.
+    There is no latency in a dry run.
     """
     arm = decision.arm
     return {
@@ -37,6 +36,17 @@ def explain(
         "expected_power_w": _rounded(decision.expected_power_w),
         "failed": [{"variant": attempt.variant, "error": attempt.message} for attempt in failures],
         "candidates": [_candidate(candidate) for candidate in decision.candidates],
+    }
+
+
+def report(router: ModelRouter) -> dict[str, Any]:
+    """Return the capabilities and state of a router's devices, and the results of its experiments so far."""
+    return {
+        "backends": {device.value: asdict(state) for device, state in router.backends().items()},
+        "experiments": {
+            experiment_id: {name: asdict(on_model) for name, on_model in found.models.items()}
+            for experiment_id, found in router.experiments.reports().items()
+        },
     }
 
 

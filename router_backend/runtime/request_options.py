@@ -57,16 +57,10 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
 
 
 class RequestOptions(Struct, frozen=True, kw_only=True):
-    """The router's share of a request's parameters, and the rest.
+    """The router's share of a request's parameters, as `RequestParameters` describes them, and the rest.
 
-    Args:
-        explain: report the decision.
-        dry_run: decide, but do not run the model.
-        report: report the state of the router, and do nothing else.
-        max_latency_ms: the deadline, from the request's arrival; `None`: the model's own, if it has one.
-        sticky_key: what experiments assign an arm by; empty: the correlation id, else the request id.
-        context: the other parameters for the router, by field of `RoutingContext`.
-        forwarded: the parameters that are passed on to the variant.
+    Without `max_latency_ms`, the model's own deadline applies, if it has one. `context` has the other
+    parameters for the router, by field of `RoutingContext`, and `forwarded` those for the variant.
     """
 
     explain: bool = False
@@ -94,11 +88,7 @@ OF_OPTIONS = frozenset(RequestOptions.__struct_fields__)
 
 
 def read_options(parameters_json: str, variants: Collection[str]) -> RequestOptions:
-    """Split a request's parameters, a JSON object or nothing.
-
-    Args:
-        parameters_json: as Triton passes them.
-        variants: the names of the model's variants.
+    """Split a request's parameters as Triton passes them, a JSON object or nothing.
 
     Raises:
         InvalidRequestError: an unknown `router_` parameter, an invalid value, or a parameter for the
@@ -149,24 +139,16 @@ def _read(own: dict[str, ParameterValue], is_strict: bool) -> RequestParameters:
 def _check_variants(allowed: Collection[str], variants: Collection[str]) -> None:
     for name in allowed:
         if name not in variants:
-            raise _invalid(
-                "router_allowed_variants",
-                f"variants of the model, {', '.join(variants)}",
-                f"'{name}'",
-                nearest(name, variants),
-            )
+            expected = f"variants of the model, {', '.join(variants)}"
+            raise _invalid("router_allowed_variants", expected, f"'{name}'", nearest(name, variants))
 
 
 def _check_forwarded(parameters: dict[str, ParameterValue]) -> None:
     """Reject fractions: Triton cannot pass them from model to model."""
     for key, value in parameters.items():
         if isinstance(value, float):
-            raise _invalid(
-                key,
-                "text, a whole number, true or false, as Triton passes on",
-                f"{value}",
-                fix="send it as text",
-            )
+            expected = "text, a whole number, true or false, as Triton passes on"
+            raise _invalid(key, expected, f"{value}", fix="send it as text")
 
 
 def _invalid(key: str, expected: str, found: str, hint: str = "", fix: str = "") -> InvalidRequestError:

@@ -81,11 +81,8 @@ class SharedCapacity:
             self._file = _open(path)
             self._map = mmap.mmap(self._file, SIZE)
         except OSError as error:
-            raise ConfigurationError(
-                expected=f"a file that routers can share at {path}",
-                found=str(error.strerror),
-                fix="make room there, or remove it",
-            ) from None
+            expected, fix = f"a file that routers can share at {path}", "make room there, or remove it"
+            raise ConfigurationError(expected=expected, found=str(error.strerror), fix=fix) from None
         self._words = memoryview(self._map).cast("q")
         self._slot = self._claim()
         _unlock(self._file, FILE_LOCK)
@@ -108,11 +105,7 @@ class SharedCapacity:
         )
 
     def forget_dead(self) -> bool:
-        """Void the counts of processes that have ended, checked at most once per interval.
-
-        Returns:
-            Whether there were any.
-        """
+        """Void the counts of ended processes, at most once per interval; return whether there were any."""
         now_s = time.monotonic()
         if now_s < self._next_look_s:
             return False
@@ -126,18 +119,15 @@ class SharedCapacity:
         """Give the slot back; the last process removes the file."""
         _lock(self._file, FILE_LOCK)
         self._void(self._slot)
-        if all(self._is_dead(slot) for slot in range(self._words[SLOTS_USED]) if slot != self._slot):
-            self._remove()
+        others = (slot for slot in range(self._words[SLOTS_USED]) if slot != self._slot)
+        if all(map(self._is_dead, others)) and _is_at(self._file, self._path):
+            self._path.unlink()
         self._release()
 
     def _release(self) -> None:
         self._words.release()
         self._map.close()
         os.close(self._file)
-
-    def _remove(self) -> None:
-        if _is_at(self._file, self._path):
-            self._path.unlink()
 
     def _claim(self) -> int:
         for slot in range(SLOTS):

@@ -92,17 +92,10 @@ class WorkerPool(Generic[Item]):
 
 
 class _Worker(threading.Thread, Generic[Item]):
-    """A thread that sleeps until it is woken with an item.
-
-    Attributes:
-        ends: whether it ends instead of going to sleep.
-    """
+    """A thread that sleeps until it is woken with an item, or ends instead if `ends` is set."""
 
     def __init__(
-        self,
-        work: Callable[[Item], None],
-        next_item: Callable[["_Worker[Item]"], Item | None],
-        name: str,
+        self, work: Callable[[Item], None], next_item: Callable[["_Worker[Item]"], Item | None], name: str
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.ends = False

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.load import RouterSetup, check_completed, read_router_setup
+from router_backend.config.load import DECISION_OUTPUT, RouterSetup, check_completed, read_router_setup
+from router_backend.config.repository import Signature
 from router_backend.core.records.outcome import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.core.variants.capacity import Capacity
@@ -22,7 +23,6 @@ from router_backend.runtime.shared_capacity import SharedCapacity, shared_file
 from router_backend.runtime.trace_writer import open_trace
 from router_backend.runtime.variant_description import describe
 from router_backend.runtime.worker_pool import WorkerPool
-from router_backend.serving.completion import complete
 from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
@@ -52,7 +52,7 @@ class TritonPythonModel:
         """Fill in, from the variants, the inputs, outputs and batch size that config.pbtxt omits."""
         repository = Path(pb_utils.get_model_dir()).parent.parent
         model = read_router_setup(auto_complete_model_config.as_dict(), repository)
-        complete(auto_complete_model_config, model.signature)
+        _complete(auto_complete_model_config, model.signature)
         return auto_complete_model_config
 
     def initialize(self, args: dict[str, str]) -> None:
@@ -138,6 +138,22 @@ class TritonPythonModel:
     def _get_ready(self) -> None:
         self._look()
         self._warmup.run()
+
+
+def _complete(config: pb_utils.ModelConfig, signature: Signature) -> None:
+    """Add what a configuration omits of its variants' signature, and the output for decisions, in place."""
+    declared = config.as_dict()
+    outputs = {output["name"] for output in declared["output"]}
+    if not declared["input"]:
+        for tensor in signature.inputs:
+            config.add_input(tensor.as_dict())
+    if not outputs - {DECISION_OUTPUT.name}:
+        for tensor in signature.outputs:
+            config.add_output(tensor.as_dict())
+    if DECISION_OUTPUT.name not in outputs:
+        config.add_output(DECISION_OUTPUT.as_dict())
+    if declared["max_batch_size"] == 0:
+        config.set_max_batch_size(signature.max_batch_size)
 
 
 def _metrics_writer(model: RouterSetup, router: ModelRouter, instance: str) -> MetricsWriter | None:

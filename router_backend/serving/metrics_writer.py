@@ -29,10 +29,7 @@ class MetricsWriter:
     The calls are safe from when `initialize` is called until `finalize` returns (Triton 24.10); the thread
     has ended by then.
 
-    Args:
-        router: the router.
-        router_instance: the name of this instance, which distinguishes its gauges from another's.
-        interval_s: the interval between updates.
+    `router_instance` is the name of this instance, which distinguishes its gauges from another's.
     """
 
     INTERVALS_PER_REFRESH = 10

@@ -13,8 +13,7 @@ from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
 from router_backend.errors import RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
-from router_backend.runtime.explanation import explain
-from router_backend.runtime.report import report
+from router_backend.runtime.explanation import explain, report
 from router_backend.runtime.request_options import read_options
 from router_backend.runtime.trace_writer import TraceWriter
 from router_backend.serving.forwarding import Forwarder

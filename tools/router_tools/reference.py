@@ -11,8 +11,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, UNSET, inspect
@@ -27,8 +28,14 @@ from router_backend.runtime.request_options import RequestParameters
 from router_backend.typed_load import fields_of, names_of
 from router_tools.simulator import schema as files
 
+Node = TypeVar("Node", bound=ast.AST)
+
 CHECKOUT = Path(__file__).parents[2]
 SOURCES = CHECKOUT / "router_backend"
+SHARED = (SOURCES / "errors.py", SOURCES / "analysis" / "broken_content.py")
+"""Where functions are that make a problem, beside the file that calls them."""
+MAKERS = ("ConfigurationError", "None")
+"""What functions that make a problem return: those of other errors have no row in the tables."""
 SCHEMAS = {
     SCHEMA: schema.RoutingDocument,
     **{
@@ -222,23 +229,68 @@ def _sources(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-def _calls(path: Path) -> Iterator[ast.Call]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            yield node
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _nodes(tree: ast.AST, kind: type[Node]) -> Iterator[Node]:
+    return (node for node in ast.walk(tree) if isinstance(node, kind))
 
 
 def _problems(path: Path) -> Iterator[Problem]:
     """Return the problems that a source reports, with a placeholder for what differs."""
     if path.name.startswith(EMULATED):
         return
-    for call in _calls(path):
-        members = {each.arg: _template(each.value) for each in call.keywords if each.arg}
-        if isinstance(call.func, ast.Name) and "expected" in members:
+    for function in _nodes(_tree(path), ast.FunctionDef):
+        texts = [*_assigned(_tree(path).body), *_assigned(_nodes(function, ast.Assign))]
+        for call in _nodes(function, ast.Call):
+            known = {name: value for line, name, value in texts if line <= call.lineno}
+            members = {
+                name: _template(known.get(value.id, value) if isinstance(value, ast.Name) else value)
+                for name, value in _arguments(call, path).items()
+            }
             shown = {name: members[name] for name in ("expected", "found", "fix") if name in members}
             setting = members.get("path", "")
-            if members["expected"] != PLACEHOLDER:  # else the tables of settings say what is expected
+            if members.get("expected", PLACEHOLDER) != PLACEHOLDER:  # else the tables of settings say it
                 yield Problem(path="" if setting == PLACEHOLDER else setting, **shown)
+
+
+def _assigned(statements: Iterable[ast.AST]) -> Iterator[tuple[int, str, ast.expr]]:
+    """Return the line, name and value of each assignment, also of those of several names, in their order."""
+    assignments = [each for each in statements if isinstance(each, ast.Assign)]
+    for each in sorted(assignments, key=lambda assignment: assignment.lineno):
+        target, value = each.targets[0], each.value
+        pairs: Iterable[tuple[ast.expr, ast.expr]] = [(target, value)]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            pairs = zip(target.elts, value.elts, strict=True)
+        yield from ((each.lineno, name.id, text) for name, text in pairs if isinstance(name, ast.Name))
+
+
+@cache
+def _makers(path: Path) -> Mapping[str, ast.arguments]:
+    """Return the arguments of the functions by which a file makes problems, by their names."""
+    functions = [each for source in (*SHARED, path) for each in _nodes(_tree(source), ast.FunctionDef)]
+    return {
+        each.name: each.args
+        for each in functions
+        if each.returns is not None
+        and ast.unparse(each.returns) in MAKERS
+        and "expected" in [argument.arg for argument in each.args.args]
+    }
+
+
+def _arguments(call: ast.Call, path: Path) -> dict[str, ast.expr]:
+    """Return the arguments of a call by name, if it makes a problem: directly, or by a function that does."""
+    if not isinstance(call.func, ast.Name):
+        return {}
+    given = {each.arg: each.value for each in call.keywords if each.arg}
+    maker = _makers(path).get(call.func.id)
+    if maker is None:
+        return given
+    names, defaults = [each.arg for each in maker.args], maker.defaults
+    omitted = zip(names[len(names) - len(defaults) :], defaults, strict=True)
+    return {**dict(omitted), **dict(zip(names, call.args, strict=False)), **given}
 
 
 def _answers() -> list[tuple[str, str, str]]:
@@ -246,7 +298,7 @@ def _answers() -> list[tuple[str, str, str]]:
     kinds = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
     rows = set()
     for path in sorted(SOURCES.rglob("*.py")):
-        for call in _calls(path):
+        for call in _nodes(_tree(path), ast.Call):
             kind = kinds.get(getattr(call.func, "id", ""))
             if call.args and kind and issubclass(kind, RouterError) and kind is not errors.ConfigurationError:
                 message = _template(call.args[0])

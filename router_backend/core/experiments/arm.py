@@ -15,11 +15,7 @@ TREATMENT = "treatment"
 class Arm:
     """A policy in an experiment, with counts that are changed in place.
 
-    Args:
-        experiment_id: the experiment.
-        name: CONTROL or TREATMENT.
-        picker: picks for its requests.
-        on_end: called with the arm and how an attempt of one of its requests ended.
+    Its name is CONTROL or TREATMENT. `on_end` is called with how each attempt of its requests ended.
 
     Attributes:
         answers: requests that were answered with a latency.

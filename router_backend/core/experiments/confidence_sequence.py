@@ -40,14 +40,7 @@ class DifferenceOfMeans:
     NARROWEST_AT = 5_000
     MIN_ANSWERS_PER_ARM = 50
 
-    __slots__ = (
-        "_coverage",
-        "_mean",
-        "_mean_of_answers",
-        "_of_control",
-        "_of_treatment",
-        "_squares",
-    )
+    __slots__ = ("_coverage", "_mean", "_mean_of_answers", "_of_control", "_of_treatment", "_squares")
 
     def __init__(self, coverage: float) -> None:
         self._coverage = coverage

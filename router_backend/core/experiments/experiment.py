@@ -10,7 +10,7 @@ from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.rollout import RolloutStep, check_fraction, check_rollout
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import NO_PARAMETERS, PolicySource, new_policy
-from router_backend.errors import ConfigurationError
+from router_backend.errors import ConfigurationError, require
 
 
 class AssignBy(str, Enum):
@@ -60,8 +60,7 @@ class Experiment:
             ConfigurationError: no name, an unknown policy or parameter, a share out of range, rollout steps
                 that do not increase, or guardrails for an experiment by model.
         """
-        if not self.experiment_id:
-            raise ConfigurationError(path="experiment_id", expected="a name", found="nothing")
+        require(bool(self.experiment_id), "experiment_id", "a name", "nothing")
         try:
             self._check()
         except ConfigurationError as error:
@@ -96,19 +95,11 @@ class Experiment:
             except ConfigurationError as error:
                 raise error.at(path=arm) from None
         low, high = self.unit_range
-        if not 0.0 <= low < high <= 1.0:
-            raise ConfigurationError(
-                path="unit_range",
-                expected="two shares from 0 to 1, the smaller first",
-                found=f"{low} and {high}",
-            )
-        if self.guardrails is not None and self.assign_by is AssignBy.MODEL:
-            raise ConfigurationError(
-                path="guardrails",
-                expected="none where the arm is assigned by model, which has no second arm to compare with",
-                found="some",
-                fix="set guardrails to none, or assign by request",
-            )
+        expected = "two shares from 0 to 1, the smaller first"
+        require(0.0 <= low < high <= 1.0, "unit_range", expected, f"{low} and {high}")
+        valid = self.guardrails is None or self.assign_by is not AssignBy.MODEL
+        expected = "none where the arm is assigned by model, which has no second arm to compare with"
+        require(valid, "guardrails", expected, "some", fix="set guardrails to none, or assign by request")
 
 
 def _compared(experiment: Experiment) -> tuple[object, ...]:
@@ -119,6 +110,17 @@ def _compared(experiment: Experiment) -> tuple[object, ...]:
         experiment.assign_by,
         experiment.unit_range,
     )
+
+
+def check_names(experiments: Sequence[Experiment]) -> None:
+    """Reject experiments of the same name.
+
+    Raises:
+        ConfigurationError: two have the same.
+    """
+    names, fix = [each.experiment_id for each in experiments], "give each experiment a name of its own"
+    valid = len(set(names)) == len(names)
+    require(valid, "experiments", "every experiment_id once", ", ".join(names), fix=fix)
 
 
 def check_experiments(model_name: str, experiments: Sequence[Experiment]) -> None:
@@ -133,19 +135,13 @@ def check_experiments(model_name: str, experiments: Sequence[Experiment]) -> Non
     Raises:
         ConfigurationError: two of them overlap.
     """
-    ordered = sorted(experiments, key=_first_unit)
+    ordered = sorted(experiments, key=lambda experiment: experiment.unit_range[0])
     for before, after in pairwise(ordered):
         if after.unit_range[0] < before.unit_range[1]:
-            raise ConfigurationError(
-                where=f"model '{model_name}'",
-                expected="experiments whose unit_ranges do not overlap",
-                found=f"{_shown(before)} and {_shown(after)}",
-                fix="give each a range of its own, such as 0 to 0.5 and 0.5 to 1",
-            )
-
-
-def _first_unit(experiment: Experiment) -> float:
-    return experiment.unit_range[0]
+            where, found = f"model '{model_name}'", f"{_shown(before)} and {_shown(after)}"
+            expected = "experiments whose unit_ranges do not overlap"
+            fix = "give each a range of its own, such as 0 to 0.5 and 0.5 to 1"
+            raise ConfigurationError(where=where, expected=expected, found=found, fix=fix)
 
 
 def _shown(experiment: Experiment) -> str:

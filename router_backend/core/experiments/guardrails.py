@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from router_backend.errors import ConfigurationError
+from router_backend.errors import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,8 @@ class Guardrails:
             ConfigurationError: a ratio below 1, a rate outside (0, 1).
         """
         for name, ratio in (("error_ratio", self.error_ratio), ("slow_ratio", self.slow_ratio)):
-            if ratio is not None and not 1.0 <= ratio < math.inf:
-                raise ConfigurationError(
-                    path=name,
-                    expected="a number of at least 1",
-                    found=f"{ratio}",
-                    fix="2 lets the treatment do it twice as often as the control",
-                )
-        if not 0.0 < self.false_stop_rate < 1.0:
-            raise ConfigurationError(
-                path="false_stop_rate", expected="a number between 0 and 1", found=f"{self.false_stop_rate}"
-            )
+            valid = ratio is None or 1.0 <= ratio < math.inf
+            fix = "2 lets the treatment do it twice as often as the control"
+            require(valid, name, "a number of at least 1", ratio, fix=fix)
+        rate = self.false_stop_rate
+        require(0.0 < rate < 1.0, "false_stop_rate", "a number between 0 and 1", rate)

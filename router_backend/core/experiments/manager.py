@@ -4,10 +4,10 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from router_backend.core.experiments.experiment import Experiment
+from router_backend.core.experiments.experiment import Experiment, check_names
 from router_backend.core.experiments.model_experiments import ModelExperiments, Running
 from router_backend.core.experiments.report import ExperimentReport, report_on
-from router_backend.errors import ConfigurationError, InvalidRequestError
+from router_backend.errors import InvalidRequestError
 
 
 class Change(NamedTuple):
@@ -106,15 +106,8 @@ class ExperimentManager:
             ConfigurationError: as `set`.
         """
         wanted = list(experiments)
+        check_names(wanted)
         by_name = {experiment.experiment_id: experiment for experiment in wanted}
-        if len(by_name) < len(wanted):
-            names = ", ".join(experiment.experiment_id for experiment in wanted)
-            raise ConfigurationError(
-                path="experiments",
-                expected="every experiment_id once",
-                found=names,
-                fix="give each experiment a name of its own",
-            )
         now_s = self._clock()
         running = {name: model.prepare(wanted, now_s) for name, model in self._models.items()}
         return Change(by_name, running, now_s)

@@ -20,9 +20,6 @@ class ModelExperiments:
 
     The point comes from another hash than the arm and is the same for all experiments, so that no unit moves
     to another experiment when one starts or ends.
-
-    Attributes:
-        running: the experiments by name.
     """
 
     __slots__ = ("_layer", "_model_name", "_only", "_variants", "running")
@@ -75,6 +72,5 @@ class ModelExperiments:
         try:
             return RunningExperiment(experiment, self._model_name, self._variants, now_s)
         except ConfigurationError as error:
-            raise error.at(
-                where=f"model '{self._model_name}', experiment '{experiment.experiment_id}'"
-            ) from None
+            where = f"model '{self._model_name}', experiment '{experiment.experiment_id}'"
+            raise error.at(where) from None

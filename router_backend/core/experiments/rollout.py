@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router_backend.errors import ConfigurationError
+from router_backend.errors import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,7 @@ class RolloutStep:
         Raises:
             ConfigurationError: one of them is out of range.
         """
-        if not 0.0 < self.after_s < math.inf:
-            raise ConfigurationError(path="after_s", expected="a number above 0", found=f"{self.after_s}")
+        require(0.0 < self.after_s < math.inf, "after_s", "a number above 0", self.after_s)
         check_fraction(self.fraction)
 
 
@@ -36,13 +35,8 @@ def check_fraction(fraction: float) -> None:
     Raises:
         ConfigurationError: it is not from 0 to 1.
     """
-    if not 0.0 <= fraction <= 1.0:
-        raise ConfigurationError(
-            path="fraction",
-            expected="a number from 0 to 1",
-            found=f"{fraction}",
-            fix="0.1 gives the treatment to 10 %",
-        )
+    fix = "0.1 gives the treatment to 10 %"
+    require(0.0 <= fraction <= 1.0, "fraction", "a number from 0 to 1", fraction, fix=fix)
 
 
 def check_rollout(fraction: float, rollout: Sequence[RolloutStep]) -> None:
@@ -53,13 +47,9 @@ def check_rollout(fraction: float, rollout: Sequence[RolloutStep]) -> None:
     """
     after_s = 0.0
     for step in rollout:
-        if step.after_s <= after_s or step.fraction <= fraction:
-            raise ConfigurationError(
-                path="rollout",
-                expected="each step later and larger than the one before",
-                found=f"{step.fraction:g} after {step.after_s:g} s behind {fraction:g} after {after_s:g} s",
-                fix="sort them",
-            )
+        valid = step.after_s > after_s and step.fraction > fraction
+        found = f"{step.fraction:g} after {step.after_s:g} s behind {fraction:g} after {after_s:g} s"
+        require(valid, "rollout", "each step later and larger than the one before", found, fix="sort them")
         after_s, fraction = step.after_s, step.fraction
 
 

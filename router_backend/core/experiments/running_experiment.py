@@ -22,10 +22,7 @@ class RunningExperiment:
     request without a unit is a unit of its own: its point is drawn.
 
     Failures by the variant's fault and answers with a latency are counted; other ends are not, nor are
-    retries.
-
-    Attributes:
-        stopped_reason: why the guardrails have stopped the treatment; `None` if they have not.
+    retries. `stopped_reason` is why the guardrails have stopped the treatment; `None` if they have not.
 
     Raises:
         ConfigurationError: a policy is for a variant that is not among them.

@@ -85,11 +85,7 @@ class AffineLaw:
         return max(0.0, squares / self.n)
 
     def forget(self, remaining: float) -> None:
-        """Scale the weight of all past observations, as after a change of the law.
-
-        Args:
-            remaining: the fraction of the weight to keep, from 0 to 1.
-        """
+        """Keep a fraction of the weight of all past observations, as after a change of the law."""
         self.n *= remaining
         self.w *= remaining
         self.wx *= remaining

@@ -34,11 +34,7 @@ class BucketResidual:
         self.factors: dict[int, float] = {}
 
     def update(self, x: float, ratio: float) -> float:
-        """Learn that at size x > 0 the observed time was `ratio` times the predicted one.
-
-        Returns:
-            The updated factor at this size.
-        """
+        """Learn observed / predicted at size x > 0, and return the updated factor at this size."""
         bucket = frexp(x)[1]
         total, weight = self._sums.get(bucket, EMPTY_BUCKET)
         total = total * DECAY + ratio

@@ -40,11 +40,7 @@ class ChangeDetector:
         self.alarms = 0
 
     def update(self, log_ratio: float) -> bool:
-        """Learn one prediction error ln(observed / predicted).
-
-        Returns:
-            Whether this observation raised an alarm; the sums then restart from 0.
-        """
+        """Learn one ln(observed / predicted); return whether it raised an alarm, which restarts the sums."""
         sigma = math.sqrt(self._variance)
         if sigma < MIN_SIGMA:
             sigma = MIN_SIGMA

@@ -81,11 +81,7 @@ class LatencyModel:
         self.updated_s = 0.0
 
     def update(self, x: float, service_ms: float, now_s: float) -> bool:
-        """Learn that a request of size x was served in `service_ms`, observed at `now_s`.
-
-        Returns:
-            `False` if the observation was rejected.
-        """
+        """Learn that a request of size x took `service_ms` at `now_s`; return `False` if that is rejected."""
         if not (MIN_PLAUSIBLE <= service_ms <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return False

@@ -31,21 +31,12 @@ class OvertakingDetector:
         self._deadline_s: float | None = None
 
     def overtook(self, now_s: float, service_ms: float) -> None:
-        """Record that a request was answered although it should have been queued.
-
-        Args:
-            now_s: when the response came.
-            service_ms: the predicted service time of the request.
-        """
+        """Record an answer to a request, of predicted `service_ms`, that should have been queued."""
         if self._deadline_s is None:
             self._deadline_s = now_s + MIN_LEAD * service_ms / 1e3
 
     def oldest_left(self, now_s: float) -> bool:
-        """Record that the oldest running request finished.
-
-        Returns:
-            Whether the variant serves one more request concurrently than is assumed.
-        """
+        """Record that the oldest running request finished; return whether one more is served than assumed."""
         self._evidence *= DECAY
         if self._deadline_s is not None:
             self._evidence += now_s > self._deadline_s

@@ -13,13 +13,7 @@ from router_backend.core.learning.predictor import (
 class ResourceModel:
     """An affine function of the request's size, with a constant prior before the first measurement.
 
-    Args:
-        prior: the prediction before the first measurement; 0 if unknown.
-
-    Attributes:
-        known: whether anything has been learned yet.
-        rejected: the number of implausible observations.
-        updated_s: the time of the last observation, in seconds of the router's clock.
+    The prior is 0 if it is unknown. The attributes are those of `LatencyModel`.
 
     Examples:
         >>> memory = ResourceModel(prior=100.0)
@@ -54,10 +48,7 @@ class ResourceModel:
         return self.law.predict(x) if self.known else self.prior
 
     def relative_variance(self, now_s: float) -> float:
-        """Return the squared relative standard deviation of the prediction.
-
-        It shrinks with data and grows with the time since the last observation.
-        """
+        """Return the squared relative standard deviation of the prediction, as `LatencyModel` does."""
         if not self.known:
             return VARIANCE_UNKNOWN
         return widened(variance_of(self.law), now_s - self.updated_s)

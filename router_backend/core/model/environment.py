@@ -10,14 +10,9 @@ from router_backend.core.variants.capacity import Capacity
 
 
 class Environment(NamedTuple):
-    """What the models of one router share.
+    """What the models of one router share, as `ModelRouter` describes it.
 
-    Args:
-        lock: guards all of them; not held while a variant is called.
-        clock: returns monotonic seconds; the only source of time.
-        rng: the only source of randomness.
-        capacity: counts what is in flight on devices that have limits.
-        filters: decide which variants may serve a request.
+    The lock guards all of them, and is not held while a variant is called.
     """
 
     lock: threading.Lock

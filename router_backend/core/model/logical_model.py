@@ -30,13 +30,7 @@ from router_backend.errors import (
 class LogicalModel:
     """Selects variants and records executions. Thread-safe, except for methods that expect the lock.
 
-    Args:
-        name: its name for clients.
-        variants: the models that can serve it, at least one, each once.
-        policy: its default policy, used for this model only.
-        settings: how to decide.
-        experiments: the experiments that its requests take part in.
-        environment: what it shares with the router's other models.
+    It has at least one variant, each once, and a default policy of its own.
 
     Attributes:
         states: its variants by name.
@@ -112,11 +106,7 @@ class LogicalModel:
         power_w: float | None = None,
         fault: Fault | None = None,
     ) -> Execution | None:
-        """Free the decision's place, and learn and count its end, as `ModelRouter.record_execution` does.
-
-        Returns:
-            How the attempt ended; `None` if that was recorded before.
-        """
+        """Do what `ModelRouter.record_execution` does; return how it ended, `None` if that was known."""
         with self._lock:
             place = decision.take_place()
             if place is None:

@@ -54,10 +54,8 @@ class Pickers:
     def of(self, context: RoutingContext, now_s: float) -> tuple[Picker, Arm | None]:
         """Return the picker that a request names, else its goal's, its experiment's, or the model's own.
 
-        A retry of a request with a unit is decided by the same arm, which only counts the first attempt.
-
-        Returns:
-            The picker, and the arm that the request counts for; `None` if it counts for none.
+        A retry of a request with a unit is decided by the same arm, which only counts the first attempt. The
+        other return value is the arm that the request counts for; `None` if it counts for none.
 
         Raises:
             InvalidRequestError: no policy has that name, or it is for a variant that the model lacks.

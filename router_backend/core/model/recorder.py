@@ -19,10 +19,7 @@ NOT_LOADED = "not ready: Triton has not loaded it"
 class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
-    Attributes:
-        profiling: whether answers are learned from.
-        counts: what is counted for the model.
-        variant_counts: what is counted for each variant.
+    Answers are learned from if `profiling` is set.
     """
 
     __slots__ = ("_capacity", "counts", "profiling", "variant_counts")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
-from router_backend.errors import ConfigurationError
+from router_backend.errors import require
 
 
 class Quantization(str, Enum):
@@ -64,14 +64,9 @@ class ModelCharacteristics:
         """
         for name in ("parameter_count", "parameter_bytes", "macs", "activation_bytes"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise ConfigurationError(
-                    where=f"model '{self.model_name}'",
-                    path=name,
-                    expected="a number of 0 or more",
-                    found=f"{value}",
-                    fix="leave it out where it is not known",
-                )
+            valid = value is None or 0 <= value < math.inf
+            where, fix = f"model '{self.model_name}'", "leave it out where it is not known"
+            require(valid, name, "a number of 0 or more", value, where=where, fix=fix)
 
     @property
     def flops(self) -> int | None:

@@ -5,7 +5,7 @@ from enum import Enum
 
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.suitability import UNKNOWN, Suitability
-from router_backend.errors import ConfigurationError
+from router_backend.errors import require
 
 
 class Device(str, Enum):
@@ -43,17 +43,6 @@ class Variant:
         Raises:
             ConfigurationError: concurrency below 1 or a negative batch size.
         """
-        if self.concurrency < 1:
-            raise ConfigurationError(
-                where=f"variant '{self.name}'",
-                path="concurrency",
-                expected="at least 1",
-                found=f"{self.concurrency}",
-            )
-        if self.max_batch_size < 0:
-            raise ConfigurationError(
-                where=f"variant '{self.name}'",
-                path="max_batch_size",
-                expected="0 (no batching) or more",
-                found=f"{self.max_batch_size}",
-            )
+        where, largest = f"variant '{self.name}'", self.max_batch_size
+        require(self.concurrency >= 1, "concurrency", "at least 1", self.concurrency, where=where)
+        require(largest >= 0, "max_batch_size", "0 (no batching) or more", largest, where=where)

@@ -46,12 +46,7 @@ def backends_of(
 ) -> dict[Device, BackendCapabilities]:
     """Return the devices that have variants, in the order of `Device`.
 
-    Args:
-        states: all variants of the router.
-        reasons_out: why variants can take no request now, by name.
-        limits: the limits of each device, of all models.
-        capacity: what is in flight.
-        now_s: the time.
+    `reasons_out` says why variants can take no request now, by name; `limits` are those of all models.
     """
     by_device: dict[Device, list[VariantState]] = {}
     for state in states:

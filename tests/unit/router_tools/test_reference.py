@@ -41,5 +41,5 @@ def test_a_table_has_names_defaults_and_meanings() -> None:
 
 def test_the_messages_have_their_advice() -> None:
     messages = (CHECKOUT / "docs" / "operate" / "messages.md").read_text(encoding="utf-8")
-    assert "| `goal: expected a policy or a goal, found …` | remove one |" in messages
+    assert "| `goal: expected a policy or a goal, found both, '…' and '…'` | remove one |" in messages
     assert "| UNAVAILABLE | send fewer at a time, or raise `max_in_flight` |" in messages
