@@ -20,7 +20,6 @@ from msgspec import NODEFAULT, UNSET, inspect
 
 from router_backend import errors
 from router_backend.config import schema
-from router_backend.config.load import SCHEMA
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
@@ -30,23 +29,17 @@ from router_tools.simulator import schema as files
 
 Node = TypeVar("Node", bound=ast.AST)
 
-CHECKOUT = Path(__file__).parents[2]
-SOURCES = CHECKOUT / "router_backend"
+SOURCES = Path(errors.__file__).parent
 SHARED = (SOURCES / "errors.py", SOURCES / "analysis" / "broken_content.py")
 """Where functions are that make a problem, beside the file that calls them."""
 MAKERS = ("ConfigurationError", "None")
 """What functions that make a problem return: those of other errors have no row in the tables."""
-SCHEMAS = {
-    SCHEMA: schema.RoutingDocument,
-    **{
-        Path(files.__file__).parent / "schemas" / f"{name}.schema.json": kind
-        for name, kind in (
-            ("world", files.WorldFile),
-            ("workload", files.WorkloadFile),
-            ("suite", files.SuiteFile),
-            ("trace", files.TraceLine),
-        )
-    },
+SCHEMAS: Mapping[str, type] = {
+    "router_backend/config/routing.schema.json": schema.RoutingDocument,
+    "tools/router_tools/simulator/schemas/world.schema.json": files.WorldFile,
+    "tools/router_tools/simulator/schemas/workload.schema.json": files.WorkloadFile,
+    "tools/router_tools/simulator/schemas/suite.schema.json": files.SuiteFile,
+    "tools/router_tools/simulator/schemas/trace.schema.json": files.TraceLine,
 }
 TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
     "router parameters": [("", "parameter", schema.RouterParameters)],
@@ -87,10 +80,12 @@ NO_DEFAULT = "none"
 AS_IT_SAYS = "as it says"
 
 
-def generate() -> dict[Path, str]:
-    """Return every file that is generated, or has generated parts, with the text that it should have."""
-    texts = {path: json.dumps(json_schema(kind), indent=2) + "\n" for path, kind in SCHEMAS.items()}
-    for path in sorted((CHECKOUT / "docs").rglob("*.md")):
+def generate(checkout: Path) -> dict[Path, str]:
+    """Return every file of a checkout that is generated, or has generated parts, with its proper text."""
+    texts = {
+        checkout / name: json.dumps(json_schema(kind), indent=2) + "\n" for name, kind in SCHEMAS.items()
+    }
+    for path in sorted((checkout / "docs").rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         if PART.search(text):
             texts[path] = PART.sub(_part, text)
@@ -142,8 +137,8 @@ def messages() -> str:
 
 
 def main() -> None:
-    """Write all of it."""
-    for path, text in generate().items():
+    """Write all of it into the checkout that is the working directory."""
+    for path, text in generate(Path.cwd()).items():
         path.write_text(text, encoding="utf-8")
 
 

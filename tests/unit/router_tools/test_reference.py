@@ -6,9 +6,10 @@ import pytest
 
 from router_backend.config.schema import RouterParameters
 from router_backend.typed_load import fields_of
-from router_tools.reference import CHECKOUT, TABLES, generate, meanings, settings_table
+from router_tools.reference import TABLES, generate, meanings, settings_table
+from tests.documents import CHECKOUT
 
-GENERATED = generate()
+GENERATED = generate(CHECKOUT)
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
