@@ -85,15 +85,23 @@ class Dispatch:
         Raises:
             InvalidRequestError, NoVariantError, DeadlineError: as `ModelRouter.route_request`.
             VariantsFailedError: no variant is left to try; the text has the errors of those that were tried.
+                What a policy raises when it learns of that is the error's cause.
         """
         attempts = self.attempts
         try:
             decision = self._model.route(self._remaining_context() if attempts else self._context)
-        except RouterError as error:
+        except Exception as error:
             if any(attempt.is_open for attempt in attempts):
                 raise
-            self.cancel()
-            raise self._as_final(error) from None
+            if not isinstance(error, RouterError):  # a policy that a user wrote
+                self.cancel()
+                raise
+            final = self._as_final(error)
+            try:
+                self.cancel()
+            except Exception as defect:
+                raise final from defect
+            raise final from None
         if attempts and attempts[-1].fault is not None:
             self._model.retried(attempts[-1].decision)
         attempt = Attempt(self, decision)
