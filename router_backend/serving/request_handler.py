@@ -67,6 +67,8 @@ class RequestHandler:
             forwarder = Forwarder(request, inputs, output_names, options.forwarded)
             return self._serve(request, dispatch, forwarder, arrived_s, explained=options.explain)
         except RouterError as error:
+            if error.__cause__ is not None:  # a defect in a user's policy
+                pb_utils.Logger.log_error("".join(traceback.format_exception(error.__cause__)))
             return error_response(error)
 
     def _serve(
@@ -118,5 +120,8 @@ class RequestHandler:
 
     def _dry_run(self, dispatch: Dispatch) -> pb_utils.InferenceResponse:
         attempt = dispatch.next_attempt()
-        attempt.ignored()
+        try:
+            attempt.ignored()
+        except Exception:  # noqa: BLE001 - as above
+            pb_utils.Logger.log_error(traceback.format_exc())
         return explained_response([], explain(attempt.decision, None, []), self._batched)
