@@ -478,6 +478,15 @@ class TestDefectInPolicy:
         assert host.ends == {"a": (0, 0, 1)}
         assert list(dispatch) == []
 
+    def test_where_it_can_neither_score_nor_observe_the_first_defect_is_raised(self, host: Host):
+        dispatch = host.dispatch()
+        dispatch.next_attempt().failed(Fault.ERROR)
+        host.policy.cannot_score = host.policy.is_defective = True
+        with pytest.raises(DefectError) as error:
+            dispatch.next_attempt()
+        assert isinstance(error.value.__cause__, DefectError)
+        assert host.ends == {"a": (0, 0, 1)}
+
     def test_where_it_cannot_score_open_attempts_may_still_answer(self, host: Host):
         dispatch = host.dispatch()
         slow = dispatch.next_attempt()
