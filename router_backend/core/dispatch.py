@@ -9,7 +9,7 @@ from router_backend.core.choosing.decision import Execution, RoutingDecision
 from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
-from router_backend.errors import DeadlineError, NoVariantError, RouterError, VariantsFailedError
+from router_backend.errors import DeadlineError, NoVariantError, VariantsFailedError
 
 
 class Dispatch:
@@ -85,15 +85,15 @@ class Dispatch:
         Raises:
             InvalidRequestError, NoVariantError, DeadlineError: as `ModelRouter.route_request`.
             VariantsFailedError: no variant is left to try; the text has the errors of those that were tried.
+                What a policy raises when it learns of that is the error's cause.
         """
         attempts = self.attempts
         try:
             decision = self._model.route(self._remaining_context() if attempts else self._context)
-        except RouterError as error:
+        except Exception as error:
             if any(attempt.is_open for attempt in attempts):
                 raise
-            self.cancel()
-            raise self._as_final(error) from None
+            raise self._as_final(error) from self._cancel_despite_defects()
         if attempts and attempts[-1].fault is not None:
             self._model.retried(attempts[-1].decision)
         attempt = Attempt(self, decision)
@@ -108,6 +108,14 @@ class Dispatch:
                 if attempt.close() is not None:
                     ends.callback(self._model.record, attempt.decision)
             ends.callback(self._conclude, None)
+
+    def _cancel_despite_defects(self) -> Exception | None:
+        """End the request without an answer; return what a policy raised when it learned of that."""
+        try:
+            self.cancel()
+        except Exception as defect:  # noqa: BLE001 - a policy that a user wrote may raise anything
+            return defect
+        return None
 
     def _succeeded(
         self, attempt: Attempt, latency_ms: float, memory_mb: float | None, power_w: float | None
@@ -155,7 +163,7 @@ class Dispatch:
             spent_ms=context.spent_ms + passed_ms,
         )
 
-    def _as_final(self, error: RouterError) -> RouterError:
+    def _as_final(self, error: Exception) -> Exception:
         """Return the error for the client when there is no further attempt."""
         no_variant = isinstance(error, NoVariantError) and not isinstance(error, DeadlineError)
         failed = [attempt for attempt in self.failures if attempt.fault is not Fault.NOT_READY]

@@ -59,6 +59,7 @@ class Readiness:
                 found.append(variant)
             else:
                 self._router.model(self._name).set_ready(variant, NOT_LOADED)
+                self._missing.add(variant)  # another thread may just have found it loaded
         return found
 
     def _is_loaded(self, variant: str) -> bool:

@@ -9,12 +9,12 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Attempt, Dispatch
-from router_backend.core.records.outcome import Fault
+from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.router import ModelRouter
-from router_backend.errors import RouterError
+from router_backend.errors import InvalidRequestError, RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.explanation import explain, report
-from router_backend.runtime.request_options import read_options
+from router_backend.runtime.request_options import RequestOptions, read_options
 from router_backend.runtime.trace_writer import TraceWriter
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
@@ -49,8 +49,7 @@ class RequestHandler:
     def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
         """Return the answer to a request that arrived at `arrived_s` of the monotonic clock."""
         try:
-            options = read_options(request.parameters(), self._variants)
-            check_can_be_explained(options, request)
+            options = self._options(request)
             if options.report:
                 return explained_response([], report(self._router), self._batched)
             inputs = request.inputs()
@@ -66,7 +65,23 @@ class RequestHandler:
             forwarder = Forwarder(request, inputs, output_names, options.forwarded)
             return self._serve(request, dispatch, forwarder, arrived_s, explained=options.explain)
         except RouterError as error:
+            if error.__cause__ is not None:  # a defect in a user's policy
+                pb_utils.Logger.log_error("".join(traceback.format_exception(error.__cause__)))
             return error_response(error)
+
+    def _options(self, request: pb_utils.InferenceRequest) -> RequestOptions:
+        """Return what the request asks of the router.
+
+        Raises:
+            InvalidRequestError: it asks for something invalid.
+        """
+        try:
+            options = read_options(request.parameters(), self._variants)
+            check_can_be_explained(options, request)
+        except InvalidRequestError:
+            self._router.model(self._name).refused(Refusal.INVALID_REQUEST)
+            raise
+        return options
 
     def _serve(
         self,
@@ -117,5 +132,8 @@ class RequestHandler:
 
     def _dry_run(self, dispatch: Dispatch) -> pb_utils.InferenceResponse:
         attempt = dispatch.next_attempt()
-        attempt.ignored()
+        try:
+            attempt.ignored()
+        except Exception:  # noqa: BLE001 - as above
+            pb_utils.Logger.log_error(traceback.format_exc())
         return explained_response([], explain(attempt.decision, None, []), self._batched)

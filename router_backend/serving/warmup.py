@@ -4,6 +4,7 @@ from __future__ import annotations  # while Triton completes a configuration, it
 
 import threading
 import time
+import traceback
 from collections import deque
 from dataclasses import replace
 
@@ -62,6 +63,8 @@ class Warmup:
             self._measure(self._variants[name])
         except (NoVariantError, VariantsFailedError) as error:
             pb_utils.Logger.log_warn(f"router '{self._model.name}': warm-up of '{name}' ended: {error}")
+        except Exception:  # noqa: BLE001 - a defect in a user's policy must not keep the others from theirs
+            pb_utils.Logger.log_error(traceback.format_exc())
 
     def _measure(self, variant: Variant) -> None:
         for position, batch_size in enumerate(self._batch_sizes[:1] + self._batch_sizes):

@@ -36,6 +36,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.router("punctual", "slow", metrics_interval_ms=SOON, **refusing)
     repository.router("twofold", "fast, slow", TWO_INSTANCES, metrics_interval_ms=SOON)
     repository.router("reloaded", "fast", metrics_interval_ms=SOON)
+    repository.router("rehearsed", "fast", metrics_interval_ms=SOON)
     repository.router("silent", "fast", metrics="false")
     return repository
 
@@ -112,6 +113,19 @@ def test_refusals_are_counted_by_their_reason(server: EmbeddedTriton, client: Cl
         client.refusal("deserted", items(1))
     expect(server, 3, "model_router_refusals_total", model="deserted", reason="no_variant")
     assert Scrape(server).total("model_router_variant_ready", model="deserted", variant="absent") == 0.0
+
+
+def test_a_request_with_an_invalid_parameter_counts_as_invalid(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    client.refusal("rehearsed", items(1), parameters={"router_polcy": "latency"})
+    expect(server, 1, "model_router_refusals_total", model="rehearsed", reason="invalid_request")
+
+
+def test_a_dry_run_counts_as_ignored(server: EmbeddedTriton, client: Client) -> None:
+    client.ask("rehearsed", items(1), parameters={"router_dry_run": True})
+    expect(server, 1, REQUESTS, model="rehearsed")
+    expect(server, 1, REQUESTS, model="rehearsed", outcome="ignored")
 
 
 def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_if_configured(

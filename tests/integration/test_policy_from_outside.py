@@ -8,7 +8,7 @@ import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton
 from tests.installed_package import install
-from tests.integration.client import Client, items, until
+from tests.integration.client import Client, decision_of, items, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -38,7 +38,11 @@ def server(
     repository = ModelRepository(tmp_path_factory.mktemp("outside"))
     repository.variant("double", "scaling", factor=2)
     repository.variant("triple", "scaling", factor=3)
+    repository.variant("no_paper", "refusing", refuses="everything", message="out of paper")
+    repository.variant("no_ink", "refusing", refuses="everything", message="out of ink")
     repository.router("outside", "double, triple", policy="forgetful", warmup_batch_sizes="none")
+    repository.router("broken", "no_paper, no_ink", policy="forgetful", warmup_batch_sizes="none")
+    repository.router("warm", "double, triple", policy="forgetful")
     with pytest.MonkeyPatch.context() as patch:
         # The processes of models ignore PYTHONPATH; they find installed packages and their working directory.
         patch.chdir(site)
@@ -52,3 +56,22 @@ def test_it_chooses_and_a_defect_in_its_learning_is_logged_and_fails_no_request(
         for value in range(5):
             np.testing.assert_array_equal(client.output("outside", items(value)), items(3 * value))
     until(lambda: server.log_text().count("RuntimeError: where did I put it") == 5)
+
+
+def test_a_defect_in_what_it_learns_costs_no_client_the_variants_messages(server: EmbeddedTriton) -> None:
+    with closing(Client(server)) as client:
+        refusal = client.refusal("broken", items(1))
+    assert "out of paper" in refusal.message
+    assert "out of ink" in refusal.message
+
+
+def test_a_defect_in_what_it_learns_costs_no_dry_run(server: EmbeddedTriton) -> None:
+    with closing(Client(server)) as client:
+        answer = client.ask("outside", items(1), parameters={"router_dry_run": True})
+    assert decision_of(answer)["policy"] == "forgetful"
+
+
+def test_a_defect_in_what_it_learns_ends_no_thread(server: EmbeddedTriton) -> None:
+    with closing(Client(server)) as client:
+        until(lambda: client.executions("triple") > 0 and client.executions("double") > 0)
+    assert "Exception in thread" not in server.log_text()

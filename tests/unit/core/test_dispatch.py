@@ -38,8 +38,11 @@ class InOrder(Policy):
     def __init__(self) -> None:
         self.observed: list[Execution] = []
         self.is_defective = False
+        self.cannot_score = False
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+        if self.cannot_score:
+            raise DefectError
         for place, candidate in enumerate(candidates):
             candidate.cost = float(place)
 
@@ -455,6 +458,43 @@ class TestDefectInPolicy:
         with pytest.raises(DefectError):
             last.ignored()
         assert host.ends == {"a": (0, 0, 1), "b": (0, 0, 1)}
+
+    def test_where_no_variant_is_left_the_error_still_has_their_messages(self, host: Host):
+        dispatch = host.dispatch()
+        for _ in "abc":
+            dispatch.next_attempt().failed(Fault.ERROR, "out of paper")
+        host.policy.is_defective = True
+        with pytest.raises(VariantsFailedError, match="a: out of paper; b: out of paper; c: out") as error:
+            dispatch.next_attempt()
+        assert isinstance(error.value.__cause__, DefectError)
+        assert host.ends == dict.fromkeys("abc", (0, 0, 1))
+
+    def test_where_it_cannot_score_errors_before_it_still_end(self, host: Host):
+        dispatch = host.dispatch()
+        dispatch.next_attempt().failed(Fault.ERROR)
+        host.policy.cannot_score = True
+        with pytest.raises(DefectError):
+            dispatch.next_attempt()
+        assert host.ends == {"a": (0, 0, 1)}
+        assert list(dispatch) == []
+
+    def test_where_it_can_neither_score_nor_observe_the_first_defect_is_raised(self, host: Host):
+        dispatch = host.dispatch()
+        dispatch.next_attempt().failed(Fault.ERROR)
+        host.policy.cannot_score = host.policy.is_defective = True
+        with pytest.raises(DefectError) as error:
+            dispatch.next_attempt()
+        assert isinstance(error.value.__cause__, DefectError)
+        assert host.ends == {"a": (0, 0, 1)}
+
+    def test_where_it_cannot_score_open_attempts_may_still_answer(self, host: Host):
+        dispatch = host.dispatch()
+        slow = dispatch.next_attempt()
+        host.policy.cannot_score = True
+        with pytest.raises(DefectError):
+            dispatch.next_attempt()
+        host.answer(slow, 400.0)
+        assert host.ends == {"a": (1, 0, 0)}
 
 
 class TestWarmup:
