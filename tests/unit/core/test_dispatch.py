@@ -457,6 +457,14 @@ class TestDefectInPolicy:
         assert host.ends == {"a": (0, 0, 1), "b": (0, 0, 1)}
 
 
+def test_a_dry_run_is_counted_neither_in_metrics_nor_in_an_experiment(host: Host):
+    host.router.experiments.set([Experiment("v2", lambda: host.policy, lambda: host.policy, 0.5)])
+    host.attempt("a", dry_run=True).ignored()
+    assert host.ends == {}
+    assert not host.router.model("m").metrics().counts.arms
+    assert host.in_flight == {}
+
+
 class TestWarmup:
     def test_it_is_learned_from_and_counted_nowhere(self, host: Host):
         host.router.experiments.set([Experiment("v2", lambda: host.policy, lambda: host.policy, 0.5)])
