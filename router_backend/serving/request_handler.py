@@ -9,13 +9,13 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Attempt, Dispatch
-from router_backend.core.records.outcome import Fault
+from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.errors import RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.explanation import explain
 from router_backend.runtime.report import report
-from router_backend.runtime.request_options import read_options
+from router_backend.runtime.request_options import RequestOptions, read_options
 from router_backend.runtime.trace_writer import TraceWriter
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
@@ -50,14 +50,14 @@ class RequestHandler:
     def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
         """Return the answer to a request that arrived at `arrived_s` of the monotonic clock."""
         try:
-            options = read_options(request.parameters(), self._variants)
-            check_can_be_explained(options, request)
+            options = self._options_of(request)
             if options.report:
                 return explained_response([], report(self._router), self._batched)
             inputs = request.inputs()
             unit_matters = bool(self._router.experiments)
             context = context_of_request(request, inputs, options, self._batched, unit_matters)
             context.spent_ms = (time.monotonic() - arrived_s) * 1e3
+            context.dry_run = options.dry_run
             dispatch = self._router.dispatch(self._name, context)
             if options.dry_run:
                 return self._dry_run(dispatch)
@@ -68,6 +68,15 @@ class RequestHandler:
             return self._serve(request, dispatch, forwarder, arrived_s, explained=options.explain)
         except RouterError as error:
             return error_response(error)
+
+    def _options_of(self, request: pb_utils.InferenceRequest) -> RequestOptions:
+        try:
+            options = read_options(request.parameters(), self._variants)
+            check_can_be_explained(options, request)
+        except RouterError:
+            self._router.model(self._name).refused(Refusal.INVALID_REQUEST)
+            raise
+        return options
 
     def _serve(
         self,
