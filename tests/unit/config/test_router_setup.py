@@ -87,6 +87,11 @@ class TestTwoVariants:
             read_router_setup(config, repository)
         assert [problem.path for problem in error.value.problems] == sorted(wrong)
 
+    def test_a_characteristic_that_a_variant_states_wrong_is_refused(self, repository, write_model):
+        write_model("resnet50_int8", CPU, 'parameters { key: "macs" value { string_value: "lots" } }')
+        with pytest.raises(ConfigurationError, match=r"config\.pbtxt: macs: expected a"):
+            read_router_setup(config_of("resnet50_cpu, resnet50_int8"), repository)
+
     def test_variants_that_disagree_are_named_both(self, repository, write_model):
         write_model(
             "resnet50_int8",
