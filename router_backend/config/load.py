@@ -19,6 +19,7 @@ from router_backend.config.repository import (
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import RouterParameters, RoutingDocument
 from router_backend.core.experiments.experiment import Experiment, check_experiments
+from router_backend.core.model.logical_model import check_variants
 from router_backend.core.records.variant import Variant
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
@@ -94,7 +95,8 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
         ConfigurationError: everything that is wrong with it.
     """
     name = config["name"]
-    texts = {key: value.get("string_value", "") for key, value in config.get("parameters", {}).items()}
+    own = sorted(config.get("parameters", {}).items())  # protobuf gives them in another order each time
+    texts = {key: value.get("string_value", "") for key, value in own}
     parameters = read_parameters(name, texts)
     problems = Problems()
     with problems.collect():
@@ -102,6 +104,8 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
         file = None if path is None else read_routing_file(Path(os.path.normpath(repository / name / path)))
     with problems.collect():
         found = find_variants(name, parameters.variants, repository)
+        with problems.collect():
+            check_variants(name, [each.variant for each in found])
         signature = common_signature({each.variant.name: each.signature for each in found})
         _check_own(name, Signature.of(config), found[0].variant, signature)
     problems.raise_if_any()

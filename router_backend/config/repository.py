@@ -244,6 +244,7 @@ def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> Rep
     expected = f"input and output, which the router '{model_name}' needs before the model is loaded"
     declared = bool(signature.inputs and signature.outputs)
     require(declared, "", expected, "none", where=where, fix="declare them there")
+    read_stated(where, {key: value.string_value for key, value in message.parameters.items()})
     device = _device(where, entry, config)
     variant = Variant(entry.name, device, _concurrency(config), signature.max_batch_size)
     return RepositoryVariant(variant, signature)

@@ -56,6 +56,7 @@ class RequestHandler:
             unit_matters = bool(self._router.experiments)
             context = context_of_request(request, inputs, options, self._batched, unit_matters)
             context.spent_ms = (time.monotonic() - arrived_s) * 1e3
+            context.dry_run = options.dry_run
             dispatch = self._router.dispatch(self._name, context)
             if options.dry_run:
                 return self._dry_run(dispatch)

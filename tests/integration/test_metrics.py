@@ -36,7 +36,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.router("punctual", "slow", metrics_interval_ms=SOON, **refusing)
     repository.router("twofold", "fast, slow", TWO_INSTANCES, metrics_interval_ms=SOON)
     repository.router("reloaded", "fast", metrics_interval_ms=SOON)
-    repository.router("rehearsed", "fast", metrics_interval_ms=SOON)
+    repository.router("uncounted", "fast", metrics_interval_ms=SOON)
     repository.router("silent", "fast", metrics="false")
     return repository
 
@@ -95,6 +95,23 @@ def test_warm_ups_are_not_counted(server: EmbeddedTriton) -> None:
     assert answers(server, "silent") == 0.0
 
 
+def test_dry_runs_are_not_counted(server: EmbeddedTriton, client: Client) -> None:
+    until(lambda: Scrape(server).total("model_router_variant_ready", model="uncounted") == 1.0)
+    for _ in range(3):
+        client.ask("uncounted", items(1), parameters={"router_dry_run": True})
+    client.ask("uncounted", items(1))
+    expect(server, 1, REQUESTS, model="uncounted", outcome="success")
+    assert Scrape(server).total(REQUESTS, model="uncounted") == 1.0
+
+
+def test_a_request_with_an_invalid_parameter_is_counted_as_refused(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    client.refusal("uncounted", items(1), parameters={"router_goal": "fast"})
+    client.refusal("uncounted", items(1), parameters={"router_policy": "static:nobody"})
+    expect(server, 2, "model_router_refusals_total", model="uncounted", reason="invalid_request")
+
+
 def test_a_failure_and_the_retry_count_at_the_variant_that_failed(
     server: EmbeddedTriton, client: Client
 ) -> None:
@@ -113,19 +130,6 @@ def test_refusals_are_counted_by_their_reason(server: EmbeddedTriton, client: Cl
         client.refusal("deserted", items(1))
     expect(server, 3, "model_router_refusals_total", model="deserted", reason="no_variant")
     assert Scrape(server).total("model_router_variant_ready", model="deserted", variant="absent") == 0.0
-
-
-def test_a_request_with_an_invalid_parameter_counts_as_invalid(
-    server: EmbeddedTriton, client: Client
-) -> None:
-    client.refusal("rehearsed", items(1), parameters={"router_polcy": "latency"})
-    expect(server, 1, "model_router_refusals_total", model="rehearsed", reason="invalid_request")
-
-
-def test_a_dry_run_counts_as_ignored(server: EmbeddedTriton, client: Client) -> None:
-    client.ask("rehearsed", items(1), parameters={"router_dry_run": True})
-    expect(server, 1, REQUESTS, model="rehearsed")
-    expect(server, 1, REQUESTS, model="rehearsed", outcome="ignored")
 
 
 def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_if_configured(

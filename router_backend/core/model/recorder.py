@@ -83,7 +83,7 @@ class Recorder:
         The policy comes last, so that an exception in a user's policy does not affect the others.
         """
         decision = execution.decision
-        if not decision.context.warmup:
+        if not (decision.context.warmup or decision.context.dry_run):
             self.variant_counts[decision.state].observe(execution)
             if decision.arm is not None:
                 self.counts.observe(execution)

@@ -40,6 +40,7 @@ class RoutingContext:
         priority: above 0, delays that it causes to later requests are ignored; below 0, they count twice.
         unit: what experiments assign arms by, usually a user or a session; empty if there is none.
         warmup: whether the router sent it to learn; metrics and experiments do not count it.
+        dry_run: whether only the decision is wanted; metrics and experiments do not count it either.
     """
 
     batch_size: int = 1
@@ -57,6 +58,7 @@ class RoutingContext:
     priority: int = 0
     unit: str = ""
     warmup: bool = False
+    dry_run: bool = False
 
     def is_constrained(self) -> bool:
         """Return whether it restricts which variants may serve it."""

@@ -75,6 +75,23 @@ class TestTwoVariants:
         with pytest.raises(ConfigurationError, match="expected the key 'variants'"):
             read_router_setup({"name": "resnet50"}, repository)
 
+    def test_a_variant_that_stands_twice_is_refused(self, repository):
+        with pytest.raises(ConfigurationError, match="model 'resnet50': expected every variant once"):
+            read_router_setup(config_of("resnet50_cpu, resnet50_cpu"), repository)
+
+    def test_what_is_wrong_with_its_parameters_is_listed_in_the_order_of_their_names(self, repository):
+        wrong = {key: {"string_value": "x"} for key in ("metrics", "goal", "worker_threads", "coverage")}
+        config = config_of()
+        config["parameters"].update(wrong)
+        with pytest.raises(ConfigurationError) as error:
+            read_router_setup(config, repository)
+        assert [problem.path for problem in error.value.problems] == sorted(wrong)
+
+    def test_a_characteristic_that_a_variant_states_wrong_is_refused(self, repository, write_model):
+        write_model("resnet50_int8", CPU, 'parameters { key: "macs" value { string_value: "lots" } }')
+        with pytest.raises(ConfigurationError, match=r"config\.pbtxt: macs: expected a"):
+            read_router_setup(config_of("resnet50_cpu, resnet50_int8"), repository)
+
     def test_variants_that_disagree_are_named_both(self, repository, write_model):
         write_model(
             "resnet50_int8",

@@ -497,6 +497,14 @@ class TestDefectInPolicy:
         assert host.ends == {"a": (1, 0, 0)}
 
 
+def test_a_dry_run_is_counted_neither_in_metrics_nor_in_an_experiment(host: Host):
+    host.router.experiments.set([Experiment("v2", lambda: host.policy, lambda: host.policy, 0.5)])
+    host.attempt("a", dry_run=True).ignored()
+    assert host.ends == {}
+    assert not host.router.model("m").metrics().counts.arms
+    assert host.in_flight == {}
+
+
 class TestWarmup:
     def test_it_is_learned_from_but_not_counted(self, host: Host):
         host.router.experiments.set([Experiment("v2", lambda: host.policy, lambda: host.policy, 0.5)])
