@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from router_backend.config.resolve import RoutingConfig
-from router_backend.config.schema import PolicyChoice, RoutingDocument, RoutingRule
+from router_backend.config.schema import LimitsSection, PolicyChoice, RoutingDocument, RoutingRule
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.policies.registry import NO_PARAMETERS
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.typed_load import load
+from router_backend.typed_load import given, load
 
 
 class ModelRouterConfigBuilder:
@@ -40,7 +40,8 @@ class ModelRouterConfigBuilder:
         self, name: str, parameters: Mapping[str, str] = NO_PARAMETERS
     ) -> ModelRouterConfigBuilder:
         """Set the policy of models for which neither they themselves nor a rule name one."""
-        return self._with(default_policy=PolicyChoice(name, parameters))
+        choice = load(PolicyChoice, {"name": name, "parameters": dict(parameters)})
+        return self._with(default_policy=choice)
 
     def add_routing_rule(
         self,
@@ -72,12 +73,14 @@ class ModelRouterConfigBuilder:
         self, backend: str, *, max_in_flight: int | None = None, max_memory_mb: float | None = None
     ) -> ModelRouterConfigBuilder:
         """Limit what may be in flight on a device, all models together."""
-        limits = {load(Device, backend): DeviceLimits(max_in_flight, max_memory_mb)}
+        stated = {"max_in_flight": max_in_flight, "max_memory_mb": max_memory_mb}
+        members = {key: value for key, value in stated.items() if value is not None}
+        limits = {load(Device, backend): DeviceLimits(**given(load(LimitsSection, members)))}
         return self._with(device_limits={**self._config.device_limits, **limits})
 
     def enable_profiling(self, enabled: bool) -> ModelRouterConfigBuilder:
         """Learn from answers or not; then the predictions stay as they are."""
-        return self._with(profiling=enabled)
+        return self._with(profiling=load(bool, enabled))
 
     def add_experiment(self, experiment: Experiment) -> ModelRouterConfigBuilder:
         """Compare two policies on the models whose names match the experiment's pattern."""

@@ -22,18 +22,20 @@ class DeviceLimits:
     max_memory_mb: float | None = None
 
     def __post_init__(self) -> None:
-        """Reject limits that no request could meet.
+        """Reject limits that mean nothing, or that no request could meet.
 
         Raises:
-            ConfigurationError: fewer than one request, or memory that is not above 0.
+            ConfigurationError: no whole number of requests, fewer than one, or memory that is not above 0.
         """
-        if self.max_in_flight is not None and self.max_in_flight < 1:
-            raise ConfigurationError(
-                path="max_in_flight",
-                expected="a whole number, at least 1",
-                found=f"{self.max_in_flight}",
-                fix="leave it out where a device has no limit",
-            )
+        if self.max_in_flight is not None:
+            if not 1 <= self.max_in_flight < math.inf or self.max_in_flight % 1:
+                raise ConfigurationError(
+                    path="max_in_flight",
+                    expected="a whole number, at least 1",
+                    found=f"{self.max_in_flight}",
+                    fix="leave it out where a device has no limit",
+                )
+            object.__setattr__(self, "max_in_flight", int(self.max_in_flight))  # JSON's 2.0 is 2
         if self.max_memory_mb is not None and not 0.0 < self.max_memory_mb < math.inf:
             raise ConfigurationError(
                 path="max_memory_mb",

@@ -101,7 +101,20 @@ def test_a_router_follows_what_was_built():
         (lambda b: b.set_backend_weight("metal", 1.0), "backend_weights.metal: expected one of"),
         (
             lambda b: b.set_backend_limits("gpu", max_in_flight=0),
-            "max_in_flight: expected a whole number, at least 1, found 0",
+            "max_in_flight: expected a whole number of at least 1, found 0",
+        ),
+        (
+            lambda b: b.set_backend_limits("gpu", max_in_flight=1.5),
+            "max_in_flight: expected a whole number of at least 1, found 1.5",
+        ),
+        (
+            lambda b: b.set_backend_limits("gpu", max_memory_mb=True),
+            "max_memory_mb: expected a number of megabytes above 0, found true",
+        ),
+        (lambda b: b.enable_profiling("false"), "expected true or false, found 'false'"),
+        (
+            lambda b: b.set_default_policy("adaptive", {"latency_weight": 0.3}),
+            'parameters.latency_weight: expected text, such as "0.3", found 0.3',
         ),
     ],
 )

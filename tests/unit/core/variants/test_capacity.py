@@ -61,6 +61,10 @@ def test_a_full_device_is_rejected_with_its_count_and_other_devices_are_not():
     assert len(held) == 2
 
 
+def test_a_whole_number_that_json_writes_as_a_fraction_is_shown_as_one():
+    assert repr(DeviceLimits(max_in_flight=2.0).max_in_flight) == "2"
+
+
 def test_the_limit_of_a_device_applies_to_all_models_together():
     router = limited(DeviceLimits(max_in_flight=1))
     held = router.route_request("m", ON_GPU)
@@ -188,8 +192,8 @@ def test_limits_can_change_while_requests_are_in_flight():
     assert router.route_request("n", RoutingContext()).variant == "n_gpu"
 
 
-@pytest.mark.parametrize("count", [0, -1])
-def test_a_limit_below_one_request_is_refused(count: int):
+@pytest.mark.parametrize("count", [0, -1, 1.5, float("nan"), float("inf")])
+def test_a_limit_below_one_request_or_between_two_is_refused(count: float):
     with pytest.raises(ConfigurationError, match=f"max_in_flight: .* found {count};"):
         DeviceLimits(max_in_flight=count)
 
