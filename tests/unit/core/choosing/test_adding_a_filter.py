@@ -2,13 +2,14 @@
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 from router_backend import Device, ModelRouter, RoutingContext, Variant
 from router_backend.core.choosing import filters
-from tests.documents import DOCS, Example, examples
+from tests.documents import CHECKOUT, DOCS, MESSAGES, Example, examples
 from tests.project_copy import check_style, copy_project, replace_once, run_python
 
 PAGE = DOCS / "develop" / "adding-a-filter.md"
@@ -50,14 +51,24 @@ def test_the_filter_of_a_program_rejects_with_its_reason(example: Example) -> No
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
-    """Return the project with the filter of the page at the end of the list."""
+    """Return the project with the page's filter at the end of the list, and its row in the table of reasons."""
     folder = tmp_path_factory.mktemp("project")
     copy_project(folder)
     functions = [node for node in ast.parse(example.text).body if isinstance(node, ast.FunctionDef)]
     (function,) = (ast.get_source_segment(example.text, node) for node in functions)
     replace_once(folder / FILTERS, LAST, f"{LAST}\n\n{function}\n")
     replace_once(folder / FILTERS, "True),\n)\n", f"True),\n    Filter({NAME}),\n)\n")
+    page, last = folder / MESSAGES.relative_to(CHECKOUT), "| `would be late` |"
+    replace_once(page, last, f"| `… requests are waiting` | too many |\n{last}")
     return folder
+
+
+def test_a_filter_that_was_added_as_the_page_says_passes_the_tests_of_filters_and_reasons(copy: Path) -> None:
+    tests = (
+        "tests/unit/core/choosing/test_filters.py",
+        "tests/unit/test_docs.py::test_every_reason_of_a_filter_is_explained",
+    )
+    assert re.search(r"[1-9]\d* passed", run_python(copy, "-m", "pytest", *tests, "-p", "no:cacheprovider"))
 
 
 def test_a_filter_that_was_added_as_the_page_says_rejects_with_its_reason(copy: Path) -> None:

@@ -233,8 +233,12 @@ class TestOrder:
         plan = FilterPlan.of([Filter(two, needs_prediction=True), Filter(two), Filter(one)])
         assert plan == ((two, one), (two,))
 
-    def test_only_filters_of_constraints_are_skipped_for_requests_without_any(self):
-        assert [each.reason_out.__name__ for each in FILTERS if not each.constraint] == ["unavailable"]
+    def test_filters_that_are_skipped_without_constraints_would_reject_nothing_then(self):
+        state = state_of(max_batch_size=1, memory_mb=900.0, power_w=70.0)
+        state.not_ready_reason = "not ready"
+        reasons = [each.reason_out(state, request_of(batch_size=2)) for each in FILTERS if each.constraint]
+        assert len(reasons) > 4
+        assert set(reasons) == {None}
 
 
 def test_the_variants_that_pass_keep_their_order_and_the_others_are_added():
