@@ -29,6 +29,20 @@ from router_tools.errors import ToolError
 
 NAMES = {each.name: key for kind in (RoutingDocument, RoutingRule) for key, each in fields_of(kind).items()}
 """What the files call the settings, by their names in the core."""
+DEFAULTS = ModelSettings()
+COLUMNS = ("policy", "preferred", "weights", "limits", "other", "deadline")
+IN_A_COLUMN = frozenset(
+    {
+        "policy",
+        "policy_parameters",
+        "preferred_devices",
+        "device_weights",
+        "device_limits",
+        "max_latency_ms",
+        "refuse_late",
+    }
+)
+"""The settings that these columns show, by their names in the core."""
 ANY_OTHER = "any other model"
 
 
@@ -152,7 +166,7 @@ def _value(value: object) -> object:
 
 def _print(path: Path, checked: Checked) -> None:
     console = Console()
-    table = Table("model", "policy", "preferred", "weights", "limits", "deadline", box=box.SIMPLE)
+    table = Table("model", *COLUMNS, box=box.SIMPLE)
     for name, config in checked.settings.items():
         table.add_row(*map(escape, (name, *_cells(config))))
     console.print(f"{escape(str(path))}: [green]valid[/]", highlight=False, soft_wrap=True)
@@ -170,8 +184,19 @@ def _cells(config: ModelSettings) -> tuple[str, ...]:
         "\n".join(_lines(settings["backend_weights"])) or "none",
         "\n".join(f"{device}: {', '.join(_lines(held))}" for device, held in limits.items() if held)
         or "none",
+        "\n".join(_lines(_others(config))) or "none",
         _deadline(config),
     )
+
+
+def _others(config: ModelSettings) -> dict[str, Any]:
+    """The settings that have no column, where they differ from the default."""
+    changed = [
+        each.name for each in fields(config) if getattr(config, each.name) != getattr(DEFAULTS, each.name)
+    ]
+    settings = _settings(config)
+    keys = [NAMES.get(name, name) for name in changed if name not in IN_A_COLUMN]
+    return {key: json.dumps(settings[key]) for key in keys}
 
 
 def _deadline(config: ModelSettings) -> str:

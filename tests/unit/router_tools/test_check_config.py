@@ -70,6 +70,11 @@ class TestFile:
         assert first["bert_?"][1] == "latency"
         assert first["*"][1] == first["any"][3] == "c3"
 
+    def test_a_setting_without_a_column_is_shown_where_it_is_not_the_default(self, file):
+        assert "profiling=false" in run(str(file))
+        file.write_text(json.dumps({"profiling": True}))
+        assert "profiling" not in run(str(file))
+
     def test_that_is_right_is_told_as_json(self, file):
         told = json.loads(run(str(file), "--json"))
         assert (told["path"], told["warnings"]) == (str(file), [])
