@@ -20,6 +20,7 @@ from msgspec import NODEFAULT, UNSET, inspect
 
 from router_backend import errors
 from router_backend.config import schema
+from router_backend.core.settings import ModelSettings
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
@@ -119,7 +120,9 @@ def settings_table(header: str, kind: type) -> str:
     words = meanings(kind)
     own = set(kind.__annotations__)
     ordered = sorted(fields_of(kind).values(), key=lambda each: (not each.required, each.name not in own))
-    rows = [[f"`{each.encode_name}`", _default(each), words[each.name] + _names(each)] for each in ordered]
+    rows = [
+        [f"`{each.encode_name}`", _default(each, kind), words[each.name] + _names(each)] for each in ordered
+    ]
     if all(default == NO_DEFAULT for _, default, _ in rows):
         return _table([header, "meaning"], [[name, meaning] for name, _, meaning in rows])
     return _table([header, "default", "meaning"], rows)
@@ -178,13 +181,15 @@ def _names(setting: inspect.Field) -> str:
     return f": {', '.join(f'`{name}`' for name in names_of(kind))}"
 
 
-def _default(setting: inspect.Field) -> str:
+def _default(setting: inspect.Field, kind: type) -> str:
     if setting.required:
         return "required"
     if setting.default_factory is not NODEFAULT:
         return NO_DEFAULT if setting.default_factory is dict else "those below"
     value = setting.default
-    if value in (NODEFAULT, UNSET, None, ()):
+    if value is NODEFAULT and issubclass(kind, schema.SharedSettings) and setting.name != "policy":
+        value = getattr(ModelSettings(), setting.name, UNSET)  # no place says anything
+    if value in (NODEFAULT, UNSET, None, (), frozenset(), NO_PARAMETERS):
         return NO_DEFAULT
     if isinstance(value, schema.PolicyChoice):
         return f"`{value.name}`"

@@ -38,6 +38,8 @@ def test_a_table_has_names_defaults_and_meanings() -> None:
     assert lines[2].startswith("| `variants` | required | the models behind the router")
     assert "| `warmup_batch_sizes` | `1,1,8,8` | the batches" in "\n".join(lines)
     assert "| `metrics` | `true` | show" in "\n".join(lines)
+    assert "| `refuse_late` | `false` | reject" in "\n".join(lines)
+    assert "| `max_latency_ms` | none | the deadline" in "\n".join(lines)
 
 
 def test_the_messages_have_their_advice() -> None:

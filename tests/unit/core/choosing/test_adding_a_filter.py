@@ -51,7 +51,7 @@ def test_the_filter_of_a_program_rejects_with_its_reason(example: Example) -> No
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
-    """Return the project with the page's filter at the end of the list, and its row in the table of reasons."""
+    """Return the project with the page's filter at the end of the list, and its reason in the table."""
     folder = tmp_path_factory.mktemp("project")
     copy_project(folder)
     functions = [node for node in ast.parse(example.text).body if isinstance(node, ast.FunctionDef)]
