@@ -12,7 +12,7 @@ from router_backend.core.policies.energy import energy_mj
 from router_backend.core.records.request import Request
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.candidate import Candidate
-from router_backend.errors import ConfigurationError, nearest
+from router_backend.errors import ConfigurationError
 
 STATIC_SHAPES = frozenset({Device.NEURAL_ENGINE})
 """Devices that compile a model for fixed shapes, and again for each new shape."""
@@ -75,10 +75,8 @@ class AdaptiveRoutingPolicy(Policy):
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> AdaptiveRoutingPolicy:
         """Return a new policy with the weights of a configuration."""
-        if argument:
-            raise ConfigurationError(
-                where=f"policy '{cls.name}'", expected=f"'{cls.name}' alone", found=f"'{cls.name}:{argument}'"
-            )
+        cls.refuse_argument(argument)
+        cls.refuse_parameters(parameters, cls.DEFAULT_WEIGHTS)
         weights = {name: cls._weight(name, text) for name, text in parameters.items()}
         if not any({**cls.DEFAULT_WEIGHTS, **weights}.values()):
             raise ConfigurationError(
@@ -92,15 +90,6 @@ class AdaptiveRoutingPolicy(Policy):
 
     @classmethod
     def _weight(cls, name: str, text: str) -> float:
-        if name not in cls.DEFAULT_WEIGHTS:
-            known = list(cls.DEFAULT_WEIGHTS)
-            raise ConfigurationError(
-                where=f"policy '{cls.name}'",
-                path="parameters",
-                expected=f"only {', '.join(known)}",
-                found=f"'{name}'",
-                hint=nearest(name, known),
-            )
         try:
             weight = float(text)
         except ValueError:

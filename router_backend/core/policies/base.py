@@ -9,7 +9,7 @@ from typing import ClassVar
 from router_backend.core.choosing.decision import Execution
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
-from router_backend.errors import ConfigurationError
+from router_backend.errors import ConfigurationError, nearest
 
 
 class Policy(ABC):
@@ -47,28 +47,45 @@ class Policy(ABC):
         Raises:
             ConfigurationError: it does not accept the argument or a parameter.
         """
-        if argument:
-            raise ConfigurationError(
-                where=f"policy '{cls.name}'", expected=f"'{cls.name}' alone", found=f"'{cls.name}:{argument}'"
-            )
+        cls.refuse_argument(argument)
         cls.refuse_parameters(parameters)
         return cls()
 
     @classmethod
-    def refuse_parameters(cls, parameters: Mapping[str, str]) -> None:
-        """Reject parameters, for policies that take none.
+    def refuse_argument(cls, argument: str) -> None:
+        """Reject an argument, for policies that take none.
 
         Raises:
             ConfigurationError: there is one.
         """
-        if parameters:
+        if argument:
             raise ConfigurationError(
-                where=f"policy '{cls.name}'",
-                path="parameters",
-                expected="none",
-                found=", ".join(map(repr, parameters)),
-                fix="remove them",
+                where=f"policy '{cls.name}'", expected=f"'{cls.name}' alone", found=f"'{cls.name}:{argument}'"
             )
+
+    @classmethod
+    def refuse_parameters(cls, parameters: Mapping[str, str], known: Collection[str] = ()) -> None:
+        """Reject parameters that the policy does not take: all of them unless some are `known`.
+
+        Raises:
+            ConfigurationError: there is one.
+        """
+        unknown = [name for name in parameters if name not in known]
+        if not unknown:
+            return
+        where = f"policy '{cls.name}'"
+        if not known:
+            found = ", ".join(map(repr, unknown))
+            raise ConfigurationError(
+                where=where, path="parameters", expected="none", found=found, fix="remove them"
+            )
+        raise ConfigurationError(
+            where=where,
+            path="parameters",
+            expected=f"only {', '.join(known)}",
+            found=f"'{unknown[0]}'",
+            hint=nearest(unknown[0], known),
+        )
 
     def check(self, variants: Collection[str]) -> None:  # noqa: B027 - most policies name no variant
         """Check that the policy can serve a model with these variants.
