@@ -3,6 +3,13 @@
 import json
 from typing import Any
 
+from router_backend.config.schema import RoutingRule
+from router_backend.core.policies.registry import POLICIES
+from router_backend.typed_load import fields_of
+
+KEYS_OF_A_RULE = ", ".join(fields_of(RoutingRule))
+NAMES_OF_POLICIES = ", ".join(POLICIES)
+
 RULE: dict[str, Any] = {"model_name_pattern": "resnet*"}
 
 EXPERIMENT: dict[str, Any] = {
@@ -133,17 +140,11 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "rules that are an object": (
         {"routing_rules": RULE},
-        (
-            ": routing_rules: expected a list of items, each an object with model_name_pattern, goal,"
-            " preferred_backends, max_latency_ms, refuse_late, policy, found an object"
-        ),
+        f": routing_rules: expected a list of items, each an object with {KEYS_OF_A_RULE}, found an object",
     ),
     "a rule that is a text": (
         {"routing_rules": [RULE, "resnet*"]},
-        (
-            ": routing_rules[1]: expected an object with model_name_pattern, goal, "
-            "preferred_backends, max_latency_ms, refuse_late, policy, found 'resnet*'"
-        ),
+        f": routing_rules[1]: expected an object with {KEYS_OF_A_RULE}, found 'resnet*'",
     ),
     "a rule without a pattern": (
         {"routing_rules": [{"goal": "balanced"}]},
@@ -162,9 +163,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "an unknown key of a rule": (
         {"routing_rules": [{**RULE, "max_latency": 50}]},
         (
-            ": routing_rules[0]: expected a known key, found 'max_latency' (did you mean "
-            "'max_latency_ms'?); use one of model_name_pattern, goal, preferred_backends, "
-            "max_latency_ms, refuse_late, policy"
+            f": routing_rules[0]: expected a known key, found 'max_latency' (did you mean "
+            f"'max_latency_ms'?); use one of {KEYS_OF_A_RULE}"
         ),
     ),
     "an unknown goal": (
@@ -404,18 +404,13 @@ BEYOND_THE_SCHEMA: dict[str, tuple[str, str]] = {
     ),
     "an unknown policy of an experiment": (
         json.dumps({"experiments": [{**EXPERIMENT, "treatment": {"name": "c4"}}]}),
-        (
-            ": experiments[0].treatment: expected one of the policies latency, throughput, power, "
-            "adaptive, static, random, round_robin, p2c, least_request, peak_ewma, c3, prequal, exp3,"
-            " linucb, offline_profile, found 'c4'"
-        ),
+        f": experiments[0].treatment: expected one of the policies {NAMES_OF_POLICIES}, found 'c4'",
     ),
     "an unknown policy": (
         '{"routing_rules": [{"model_name_pattern": "a", "policy": {"name": "latncy"}}]}',
         (
-            ": routing_rules[0].policy: expected one of the policies latency, throughput, power, "
-            "adaptive, static, random, round_robin, p2c, least_request, peak_ewma, c3, prequal, exp3,"
-            " linucb, offline_profile, found 'latncy' (did you mean 'latency'?)"
+            f": routing_rules[0].policy: expected one of the policies "
+            f"{NAMES_OF_POLICIES}, found 'latncy' (did you mean 'latency'?)"
         ),
     ),
     "a parameter that the policy does not take": (

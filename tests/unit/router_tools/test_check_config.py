@@ -1,11 +1,14 @@
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from router_backend.core.settings import ModelSettings
 from router_tools.__main__ import app
+from router_tools.check_config import NAMES
 from router_tools.errors import ToolError
 from tests.unit.config.routing_documents import EXPERIMENT, FULL
 
@@ -79,7 +82,9 @@ class TestFile:
         told = json.loads(run(str(file), "--json"))
         assert (told["path"], told["warnings"]) == (str(file), [])
         assert list(told["settings"]) == ["resnet*", "bert_?", "*", "any other model"]
-        assert told["settings"]["resnet*"] == {
+        settings = told["settings"]["resnet*"]
+        assert list(settings) == [NAMES.get(each.name, each.name) for each in fields(ModelSettings)]
+        expected = {
             "policy": "p2c",
             "policy_parameters": {},
             "preferred_backends": ["gpu", "neural_engine"],
@@ -93,6 +98,7 @@ class TestFile:
             "refuse_late": True,
             "profiling": False,
         }
+        assert {key: settings[key] for key in expected} == expected
 
     def test_that_is_wrong_is_refused_with_the_place(self, file):
         file.write_text('{"backend_weights": {"gpu": -1}}')

@@ -27,9 +27,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (module,) = examples("python plugin")
     registry = folder / REGISTRY
     registry.with_name("cpu_first.py").write_text(module.text)
-    first = "from router_backend.core.policies.latency import"
+    before = "from router_backend.core.policies.base import Policy\n"
     replace_once(
-        registry, first, f"from router_backend.core.policies.cpu_first import CpuFirstPolicy\n{first}"
+        registry, before, f"{before}from router_backend.core.policies.cpu_first import CpuFirstPolicy\n"
     )
     replace_once(registry, "    )\n}\n", "        CpuFirstPolicy,\n    )\n}\n")
     page = folder / POLICIES.relative_to(CHECKOUT)
