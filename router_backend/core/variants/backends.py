@@ -66,7 +66,7 @@ def _backend(
     capacity: Capacity,
     now_s: float,
 ) -> BackendCapabilities:
-    names = tuple(state.variant.name for state in states)
+    names = tuple(dict.fromkeys(state.variant.name for state in states))  # several models may share one
     unavailable = {name: reasons_out[name] for name in names if name in reasons_out}
     concurrency = sum(state.load.concurrency for state in states)
     busy = sum(state.load.utilization(now_s) * state.load.concurrency for state in states)

@@ -34,6 +34,15 @@ def test_a_device_is_available_as_long_as_one_variant_is():
     assert not router.backends()[Device.GPU].available
 
 
+def test_a_device_is_not_available_if_the_only_variant_of_two_models_is_out():
+    router = make_router(Variant("g", Device.GPU))
+    router.register_model("n", variants=[Variant("g", Device.GPU)])
+    for name in ("m", "n"):
+        router.model(name).set_ready("g", "not ready: gone")
+    assert router.backends()[Device.GPU].variants == ("g",)
+    assert not router.backends()[Device.GPU].available
+
+
 def test_a_variant_that_its_device_cannot_run_is_not_available():
     router = make_router(Variant("g", Device.GPU, suitability=Suitability("no such operator")))
     assert router.backends()[Device.GPU].unavailable == {"g": "no such operator"}
