@@ -20,6 +20,7 @@ from msgspec import NODEFAULT, UNSET, inspect
 
 from router_backend import errors
 from router_backend.config import schema
+from router_backend.core.policies.registry import NO_PARAMETERS
 from router_backend.core.settings import ModelSettings
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
