@@ -1,13 +1,7 @@
 """The use of one resource by a request on one variant: memory in MB, or power in W."""
 
 from router_backend.core.learning.affine import AffineLaw
-from router_backend.core.learning.predictor import (
-    MAX_PLAUSIBLE,
-    MIN_PLAUSIBLE,
-    VARIANCE_UNKNOWN,
-    variance_of,
-    widened,
-)
+from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 
 
 class ResourceModel:
@@ -20,35 +14,27 @@ class ResourceModel:
         >>> memory.predict(8)
         100.0
         >>> for x in (1, 8) * 10:
-        ...     memory.update(x, 50.0 + 10.0 * x, now_s=0.0)
+        ...     memory.update(x, 50.0 + 10.0 * x)
         >>> round(memory.predict(4))
         90
     """
 
-    __slots__ = ("known", "law", "prior", "rejected", "updated_s")
+    __slots__ = ("known", "law", "prior", "rejected")
 
     def __init__(self, prior: float = 0.0) -> None:
         self.law = AffineLaw()
         self.known = False
         self.prior = prior
         self.rejected = 0
-        self.updated_s = 0.0
 
-    def update(self, x: float, value: float, now_s: float) -> None:
-        """Learn that a request of size x used `value`, measured at `now_s`."""
+    def update(self, x: float, value: float) -> None:
+        """Learn that a request of size x used `value`."""
         if not (MIN_PLAUSIBLE <= value <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return
         self.law.update(x, value)
-        self.updated_s = now_s
         self.known = True
 
     def predict(self, x: float) -> float:
         """Return the expected use of a request of size x; 0 without prior and measurements."""
         return self.law.predict(x) if self.known else self.prior
-
-    def relative_variance(self, now_s: float) -> float:
-        """Return the squared relative standard deviation of the prediction, as `LatencyModel` does."""
-        if not self.known:
-            return VARIANCE_UNKNOWN
-        return widened(variance_of(self.law), now_s - self.updated_s)

@@ -51,7 +51,7 @@ class Recorder:
             ):
                 service_ms = None
             if memory_mb is not None or power_w is not None:
-                profile.learn_resources(size, memory_mb, power_w, now_s)
+                profile.learn_resources(size, memory_mb, power_w)
         plausible_ms = latency_ms if service_ms is not None or is_plausible_ms(latency_ms) else None
         execution = new_execution((decision, SUCCESS, now_s, plausible_ms, service_ms, None))
         self._observe(execution)

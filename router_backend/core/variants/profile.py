@@ -55,11 +55,9 @@ class ModelProfile:
             self.interval.update(math.log(latency_ms / expected_ms))
         return learned
 
-    def learn_resources(
-        self, size: float, memory_mb: float | None, power_w: float | None, now_s: float
-    ) -> None:
+    def learn_resources(self, size: float, memory_mb: float | None, power_w: float | None) -> None:
         """Learn the memory and power of a request of `size`; `None` if not measured."""
         if memory_mb is not None:
-            self.memory.update(size, memory_mb, now_s)
+            self.memory.update(size, memory_mb)
         if power_w is not None:
-            self.power.update(size, power_w, now_s)
+            self.power.update(size, power_w)

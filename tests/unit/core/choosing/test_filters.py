@@ -46,7 +46,7 @@ def state_of(
         characteristics=characteristics,
     )
     state = VariantState(variant, coverage=0.9)
-    state.profile.learn_resources(1.0, memory_mb, power_w, NOW_S)
+    state.profile.learn_resources(1.0, memory_mb, power_w)
     state.predict(1.0, NOW_S)
     return state
 
@@ -190,7 +190,7 @@ class TestOrder:
     def test_a_variant_has_the_reason_of_the_first_filter_that_rejects_it(self):
         """Each request states one constraint less than the one before."""
         state = failed_state(Fault.ERROR, max_batch_size=1)
-        state.profile.learn_resources(1.0, 900.0, 70.0, NOW_S)
+        state.profile.learn_resources(1.0, 900.0, 70.0)
         constraints: dict[str, object] = {
             "excluded_variants": frozenset({"a"}),
             "allowed_variants": frozenset({"b"}),

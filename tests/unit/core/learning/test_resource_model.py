@@ -2,7 +2,6 @@ import math
 
 import pytest
 
-from router_backend.core.learning.predictor import confidence
 from router_backend.core.learning.resource_model import ResourceModel
 
 
@@ -10,7 +9,7 @@ def taught(observations: int, prior: float = 0.0) -> ResourceModel:
     model = ResourceModel(prior)
     for number in range(observations):
         size = 1 + number % 8
-        model.update(size, 50.0 + 10.0 * size, now_s=0.0)
+        model.update(size, 50.0 + 10.0 * size)
     return model
 
 
@@ -28,7 +27,7 @@ def test_an_implausible_value_is_rejected_and_counted(value):
     model = taught(40)
     before = model.predict(4.0)
     for count in (1, 2):
-        model.update(4.0, value, now_s=0.0)
+        model.update(4.0, value)
         assert model.predict(4.0) == before
         assert model.rejected == count
 
@@ -36,24 +35,5 @@ def test_an_implausible_value_is_rejected_and_counted(value):
 @pytest.mark.parametrize(("size", "value"), [(1e-9, 4.0), (1e12, 4.0), (4.0, 1e-9), (4.0, 1e12)])
 def test_the_smallest_and_the_largest_valid_values_are_learned(size, value):
     model = ResourceModel()
-    model.update(size, value, now_s=0.0)
+    model.update(size, value)
     assert (model.rejected, model.predict(size)) == (0, pytest.approx(value))
-
-
-def test_the_variance_does_not_grow_while_no_time_passes():
-    early, late = ResourceModel(), ResourceModel()
-    early.update(4.0, 10.0, now_s=0.0)
-    late.update(4.0, 10.0, now_s=1000.0)
-    assert late.relative_variance(1000.0) == early.relative_variance(0.0) < 1.0
-
-
-def test_confidence_starts_at_zero_and_grows_with_data():
-    grown = [confidence(taught(count), 0.0) for count in (0, 1, 10, 100)]
-    assert grown[0] == 0.0
-    assert grown == sorted(set(grown))
-    assert 0.9 < grown[-1] < 1.0
-
-
-def test_confidence_decays_without_measurements():
-    model = taught(100)
-    assert confidence(model, 1e6) == 0.0 < confidence(model, 10.0) < confidence(model, 0.0)

@@ -40,7 +40,7 @@ def candidate(
     stated = suitability or Suitability()
     power = ResourceModel()
     if power_w is not None:
-        power.update(1.0, power_w, 0.0)
+        power.update(1.0, power_w)
     return Candidate(
         Variant(name, device, concurrency, characteristics=characteristics, suitability=stated),
         service_ms=service_ms,

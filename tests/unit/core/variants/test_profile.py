@@ -37,7 +37,7 @@ def test_memory_and_power_start_at_what_the_analysis_of_the_model_suggests():
     ("memory_mb", "power_w", "known"), [(100.0, None, (True, False)), (None, 10.0, (False, True))]
 )
 def test_of_memory_and_power_only_what_was_measured_is_learned(profile, memory_mb, power_w, known):
-    profile.learn_resources(1.0, memory_mb, power_w, now_s=0.0)
+    profile.learn_resources(1.0, memory_mb, power_w)
     assert (profile.memory.predict(1.0) > 0.0, profile.power.predict(1.0) > 0.0) == known
     assert profile.measurements_rejected == 0
 
@@ -46,7 +46,7 @@ def test_every_implausible_measurement_is_counted(profile):
     for number in range(50):
         learn(profile, 10.0, float(number))
     assert not learn(profile, math.nan, 50.0)
-    profile.learn_resources(1.0, -1.0, math.inf, now_s=50.0)
+    profile.learn_resources(1.0, -1.0, math.inf)
     assert profile.measurements_rejected == 3
 
 

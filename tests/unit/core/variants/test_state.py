@@ -107,7 +107,7 @@ class TestPrediction:
     def test_power_and_memory_are_those_of_the_size(self):
         state = state_of()
         for size in (1.0, 2.0, 4.0) * 10:
-            state.profile.learn_resources(size, 100.0 * size, 10.0 * size, now_s=1.0)
+            state.profile.learn_resources(size, 100.0 * size, 10.0 * size)
         candidate = state.predict(3.0, now_s=1.0)
         assert candidate.memory_mb == pytest.approx(300.0, rel=0.05)
         assert candidate.power_w == pytest.approx(30.0, rel=0.05)
