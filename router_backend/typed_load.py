@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from msgspec import UNSET, Struct, UnsetType, ValidationError, convert, inspect
 
@@ -30,6 +30,9 @@ KEYS_OF_TRITON = frozenset({"EXECUTION_ENV_PATH", "FORCE_CPU_ONLY_INPUT_TENSORS"
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of all groups of settings: unknown keys are rejected, and defaults are not written."""
+
+    TOGETHER: ClassVar[frozenset[str]] = frozenset()
+    """The keys that `__post_init__` looks at. It must accept UNSET for every other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +169,29 @@ def _problems(kind: Any, value: object, path: str) -> list[Problem]:
             raise error.__cause__ from None
         found = _key_problems(kind, value, path)
         found += [each for member in _members(kind, value, path) for each in _problems(*member)]
+        found += _problems_together(kind, value, path) if found else []
         if not found and isinstance(error, ConfigurationError):
             found += error.at(path=path).problems
         return found or [_wrong_value(inspect.type_info(kind), value, path)]
+    return []
+
+
+def _problems_together(kind: Any, value: object, path: str) -> list[Problem]:
+    """Return what is wrong with members that are right on their own, beside a member that is wrong."""
+    section = _plain(kind)
+    if not isinstance(value, dict) or not _is_section(section) or not section.TOGETHER:
+        return []
+    hints, known = get_type_hints(section, include_extras=True), fields_of(section)
+    names = {key: known[key].name for key in section.TOGETHER & value.keys()}
+    members = dict.fromkeys((each.name for each in known.values() if each.required), UNSET)
+    try:
+        members |= {name: _convert(hints[name], value[key]) for key, name in names.items()}
+    except (ConfigurationError, ValidationError):
+        return []  # reported already
+    try:
+        section(**members)
+    except ConfigurationError as error:
+        return list(error.at(path=path).problems)
     return []
 
 

@@ -94,6 +94,8 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         refuse_late: reject a request at once if no variant can answer it in time.
     """
 
+    TOGETHER = frozenset({"policy", "policy_parameters", "goal"})
+
     goal: OptimizationGoal | UnsetType = UNSET
     preferred_devices: Devices | UnsetType = field(name="preferred_backends", default=UNSET)
     max_latency_ms: Milliseconds | UnsetType = UNSET

@@ -327,3 +327,33 @@ def test_the_nearest_name_is_offered_only_where_one_is_near():
 def test_a_name_in_other_letters_or_with_a_word_more_is_near(name: str):
     assert nearest(name, ["cpu", "mps"]) == "did you mean 'mps'?"
     assert nearest("bert", []) == ""
+
+
+class Bouquet(Section, frozen=True):
+    TOGETHER = frozenset({"roses", "tulips"})
+
+    vase: Color
+    roses: int = 0
+    tulips: int = 0
+
+    def __post_init__(self) -> None:
+        if self.roses and self.tulips:
+            raise ConfigurationError(path="roses", expected="roses or tulips", found="both")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"vase": "red", "roses": 1, "tulips": 2}, ["roses"]),
+        ({"vase": "pink", "roses": 1, "tulips": 2}, ["vase", "roses"]),
+        ({"roses": 1, "tulips": 2}, ["", "roses"]),
+        ({"vase": "pink", "roses": 1}, ["vase"]),
+        ({"vase": "pink", "roses": "one", "tulips": 2}, ["vase", "roses"]),
+    ],
+)
+def test_members_that_do_not_fit_together_are_reported_beside_a_wrong_one(
+    value: object, expected: list[str]
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(Bouquet, value)
+    assert [problem.path for problem in raised.value.problems] == expected

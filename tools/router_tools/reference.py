@@ -167,6 +167,7 @@ def _complete(component: dict[str, Any], kind: inspect.StructType) -> None:
     words = meanings(kind.cls)
     for each in kind.fields:
         key = component["properties"][each.encode_name]
+        key.pop("uniqueItems", None)  # a set accepts an item twice
         if each.name in words:
             key["description"] = words[each.name]
         inner = each.type.type if isinstance(each.type, inspect.Metadata) else each.type

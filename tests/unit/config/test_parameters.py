@@ -141,6 +141,21 @@ class TestValues:
             assert policy in message
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"policy": "latancy"},
+        {"policy": "p2c", "goal": "power"},
+        {"policy_parameters": "a=1"},
+        {"policy": "adaptive", "policy_parameters": "latency_weight=-1"},
+    ],
+)
+def test_a_policy_that_is_wrong_is_reported_beside_any_other_wrong_parameter(wrong: dict[str, str]):
+    both = refusal(variants="a", max_latency_ms="-3", **wrong)
+    assert refusal(variants="a", max_latency_ms="-3") in both
+    assert refusal(variants="a", **wrong) in both
+
+
 class TestUnknownKeys:
     def test_are_refused_with_the_nearest_and_all_the_known_ones(self):
         message = refusal(variants="a", worker_thread="4")

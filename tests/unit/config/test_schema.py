@@ -74,7 +74,20 @@ def test_a_file_can_be_checked_with_the_schema_alone(tmp_path: Path):
 
 
 TEXTS = ("", "gpu", "tpu", "p2c", "balanced", "request", "model")
-OTHERS = ("null", "true", "false", "-1", "0", "1", "2.5", "[]", '["cpu"]', "{}", '{"name": "c3"}')
+OTHERS = (
+    "null",
+    "true",
+    "false",
+    "-1",
+    "0",
+    "1",
+    "2.5",
+    "[]",
+    '["cpu"]',
+    '["gpu", "gpu"]',
+    "{}",
+    '{"name": "c3"}',
+)
 VALUES = st.sampled_from([*map(json.dumps, TEXTS), *OTHERS]).map(json.loads)  # each an object of its own
 KEYS = st.sampled_from(
     ("name", "goal", "gpu", "tpu", "policy", "max_latency_ms", "max_in_flight", "routing_rules", "extra")
