@@ -68,6 +68,7 @@ def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
     message = refusal("frugal")
     assert message.startswith(f"policy 'frugal': expected to import it from '{value}', found ")
     assert found in message
+    assert message.endswith("; fix the package that provides it, or uninstall it")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,10 @@ def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
 )
 def test_an_object_that_is_not_a_policy_of_that_name_is_refused(site: Path, text: str) -> None:
     install(site, "mine", {"frugal": "frugal:Frugal"}, frugal=text)
-    assert "expected a Policy subclass of that name at 'frugal:Frugal', found " in refusal("frugal")
+    message = refusal("frugal")
+    expected = "policy 'frugal': expected a Policy subclass of that name at 'frugal:Frugal', found "
+    assert message.startswith(expected)
+    assert message.endswith("; fix the package that provides it")
 
 
 def test_two_packages_with_the_same_name_are_refused(site: Path) -> None:
