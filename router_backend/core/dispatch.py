@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
@@ -85,15 +84,15 @@ class Dispatch:
         Raises:
             InvalidRequestError, NoVariantError, DeadlineError: as `ModelRouter.route_request`.
             VariantsFailedError: no variant is left to try; the text has the errors of those that were tried.
-                What a policy raises when it learns of that is the error's cause.
         """
         attempts = self.attempts
         try:
             decision = self._model.route(self._remaining_context() if attempts else self._context)
-        except Exception as error:
+        except Exception as error:  # of whatever kind, without open attempts it is the end of the request
             if any(attempt.is_open for attempt in attempts):
                 raise
-            raise self._as_final(error) from self._cancel_despite_defects()
+            self.cancel()
+            raise self._as_final(error) from None
         if attempts and attempts[-1].fault is not None:
             self._model.retried(attempts[-1].decision)
         attempt = Attempt(self, decision)
@@ -103,31 +102,19 @@ class Dispatch:
     def cancel(self) -> None:
         """End the request without an answer: errors so far do not count as failures of their variants."""
         self._ended = True
-        with ExitStack() as ends:  # each is recorded, even if a policy that a user wrote raises at another
-            for attempt in reversed(self.attempts):
-                if attempt.close() is not None:
-                    ends.callback(self._model.record, attempt.decision)
-            ends.callback(self._conclude, None)
-
-    def _cancel_despite_defects(self) -> Exception | None:
-        """End the request without an answer; return what a policy raised when it learned of that."""
-        try:
-            self.cancel()
-        except Exception as defect:  # noqa: BLE001 - a policy that a user wrote may raise anything
-            return defect
-        return None
+        for attempt in self.attempts:
+            if attempt.close() is not None:
+                self._model.record(attempt.decision)
+        self._conclude(None)
 
     def _succeeded(
         self, attempt: Attempt, latency_ms: float, memory_mb: float | None, power_w: float | None
     ) -> Execution | None:
         self._ended = self._answered = True
-        try:
-            return self._model.record(
-                attempt.decision, latency_ms=latency_ms, memory_mb=memory_mb, power_w=power_w
-            )
-        finally:
-            if self._undecided:
-                self._conclude(Fault.ERROR)
+        execution = self._model.record(attempt.decision, latency_ms, memory_mb, power_w)
+        if self._undecided:
+            self._conclude(Fault.ERROR)
+        return execution
 
     def _failed(self, attempt: Attempt, fault: Fault) -> None:
         if fault is not Fault.ERROR or self._answered:
@@ -140,17 +127,14 @@ class Dispatch:
 
     def _ignored(self, attempt: Attempt) -> None:
         self._ended = True
-        try:
-            self._model.record(attempt.decision)
-        finally:
-            self._conclude(None)
+        self._model.record(attempt.decision)
+        self._conclude(None)
 
     def _conclude(self, fault: Fault | None) -> None:
         """Count the errors whose blame was undecided until the request ended."""
         undecided, self._undecided = self._undecided, []
-        with ExitStack() as ends:
-            for attempt in reversed(undecided):
-                ends.callback(self._model.conclude, attempt.decision, fault)
+        for attempt in undecided:
+            self._model.conclude(attempt.decision, fault)
 
     def _remaining_context(self) -> RoutingContext:
         """Return the request for its next attempt: tried variants excluded, elapsed time added."""

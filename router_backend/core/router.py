@@ -28,6 +28,10 @@ from router_backend.core.variants.capacity import Capacity, DeviceLimits
 from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
+def _raise(defect: Exception) -> None:
+    raise defect
+
+
 class ModelRouter:
     """Routes requests of logical models to their variants. Thread-safe.
 
@@ -37,6 +41,8 @@ class ModelRouter:
         clock: returns monotonic seconds; the only source of time.
         rng: the only source of randomness; with a seed, every decision can be replayed.
         filters: decide which variants may serve a request.
+        on_defect: receives what a policy raises while it learns, under the router's lock, so that the request
+            goes on; by default it is raised to the caller, and the rest of the request is not recorded.
 
     Attributes:
         experiments: starts, changes, stops and reports experiments.
@@ -59,6 +65,7 @@ class ModelRouter:
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         filters: Sequence[Filter] = FILTERS,
+        on_defect: Callable[[Exception], None] = _raise,
     ) -> None:
         default = settings or ModelSettings()
         self._settings_of: Callable[[str], ModelSettings] = lambda _: default
@@ -67,7 +74,7 @@ class ModelRouter:
         self._lock = threading.Lock()
         self._clock = clock
         self._environment = Environment(
-            self._lock, clock, rng or random.Random(), capacity or Capacity(), filters
+            self._lock, clock, rng or random.Random(), capacity or Capacity(), filters, on_defect
         )
         self.experiments = ExperimentManager(self._lock, clock)
 

@@ -5,7 +5,6 @@ from __future__ import annotations  # while Triton completes a configuration, it
 import gc
 import json
 import time
-import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +26,7 @@ from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
 from router_backend.serving.request_handler import RequestHandler
-from router_backend.serving.responses import error_response, send
+from router_backend.serving.responses import error_response, log_defect, send
 from router_backend.serving.warmup import Warmup
 
 
@@ -65,7 +64,7 @@ class TritonPythonModel:
         model = read_router_setup(config, Path(args["model_repository"]).parent)
         check_completed(config, model)
         self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
-        router = ModelRouter(model.settings, capacity=Capacity(self._shared_capacity))
+        router = ModelRouter(model.settings, capacity=Capacity(self._shared_capacity), on_defect=log_defect)
         variants = describe(model.variants, model.repository, pb_utils.Logger.log_warn)
         router.register_model(model.name, variants=variants)
         router.experiments.set(model.routing.experiments)
@@ -114,7 +113,7 @@ class TritonPythonModel:
         try:
             response = self._handler.answer(arrival.request, arrival.at_s)
         except Exception as defect:  # noqa: BLE001 - a client waits for an answer
-            pb_utils.Logger.log_error(traceback.format_exc())
+            log_defect(defect)
             response = error_response(
                 RouterError(f"defect in the router: {defect!r}; Triton's log has the traceback")
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import time
-import traceback
 
 import triton_python_backend_utils as pb_utils
 
@@ -66,8 +65,6 @@ class RequestHandler:
             forwarder = Forwarder(request, inputs, output_names, options.forwarded)
             return self._serve(request, dispatch, forwarder, arrived_s, explained=options.explain)
         except RouterError as error:
-            if error.__cause__ is not None:  # a defect in a user's policy
-                pb_utils.Logger.log_error("".join(traceback.format_exception(error.__cause__)))
             return error_response(error)
 
     def _options(self, request: pb_utils.InferenceRequest) -> RequestOptions:
@@ -104,7 +101,9 @@ class RequestHandler:
             response = forwarder.call(attempt.variant)
             latency_ms = (time.monotonic() - sent_s) * 1e3
             if not response.has_error():
-                self._succeeded(attempt, arrived_s, latency_ms)
+                execution = attempt.succeeded(latency_ms)
+                if self._trace is not None and execution is not None:
+                    self._trace.observe(execution, arrived_s)
                 if not explained:
                     return response
                 explanation = explain(attempt.decision, latency_ms, dispatch.failures)
@@ -114,27 +113,13 @@ class RequestHandler:
                 dispatch.cancel()
                 return canceled_response()
 
-    def _succeeded(self, attempt: Attempt, arrived_s: float, latency_ms: float) -> None:
-        try:
-            execution = attempt.succeeded(latency_ms)
-            if self._trace is not None and execution is not None:
-                self._trace.observe(execution, arrived_s)
-        except Exception:  # noqa: BLE001 - a defect in a user's policy must not lose the answer
-            pb_utils.Logger.log_error(traceback.format_exc())
-
     def _failed(self, attempt: Attempt, message: str) -> None:
         fault = self._errors.classify(attempt.variant, message)
-        try:
-            attempt.failed(fault, message)
-        except Exception:  # noqa: BLE001 - as above; another variant may still answer
-            pb_utils.Logger.log_error(traceback.format_exc())
+        attempt.failed(fault, message)
         if fault is Fault.NOT_READY:
             self._readiness.missing(attempt.variant)
 
     def _dry_run(self, dispatch: Dispatch) -> pb_utils.InferenceResponse:
         attempt = dispatch.next_attempt()
-        try:
-            attempt.ignored()
-        except Exception:  # noqa: BLE001 - as above
-            pb_utils.Logger.log_error(traceback.format_exc())
+        attempt.ignored()
         return explained_response([], explain(attempt.decision, None, []), self._batched)

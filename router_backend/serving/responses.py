@@ -3,6 +3,7 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import json
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,11 @@ def error_response(error: RouterError) -> pb_utils.InferenceResponse:
     """Return an error response with Triton's code for the kind of error."""
     code = getattr(pb_utils.TritonError, CODE_OF_STATUS.get(error.status, error.status))
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+
+
+def log_defect(defect: Exception) -> None:
+    """Write a defect of the router, or of a user's policy, to Triton's log with its place."""
+    pb_utils.Logger.log_error("".join(traceback.format_exception(defect)))
 
 
 def empty_response() -> pb_utils.InferenceResponse:

@@ -4,7 +4,6 @@ from __future__ import annotations  # while Triton completes a configuration, it
 
 import threading
 import time
-import traceback
 from collections import deque
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, VariantsFailedError
 from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.serving.responses import log_defect
 from router_backend.serving.tensors import context_of, synthetic_inputs
 
 
@@ -63,8 +63,8 @@ class Warmup:
             self._measure(self._variants[name])
         except (NoVariantError, VariantsFailedError) as error:
             pb_utils.Logger.log_warn(f"router '{self._model.name}': warm-up of '{name}' ended: {error}")
-        except Exception:  # noqa: BLE001 - a defect in a user's policy must not keep the others from theirs
-            pb_utils.Logger.log_error(traceback.format_exc())
+        except Exception as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
+            log_defect(defect)
 
     def _measure(self, variant: Variant) -> None:
         for position, batch_size in enumerate(self._batch_sizes[:1] + self._batch_sizes):

@@ -13,6 +13,7 @@ class Environment(NamedTuple):
     """What the models of one router share, as `ModelRouter` describes it.
 
     The lock guards all of them, and is not held while a variant is called.
+    `on_defect` receives what a policy raises while it learns.
     """
 
     lock: threading.Lock
@@ -20,3 +21,4 @@ class Environment(NamedTuple):
     rng: random.Random
     capacity: Capacity
     filters: Sequence[Filter]
+    on_defect: Callable[[Exception], None]

@@ -57,7 +57,7 @@ class LogicalModel:
         self._selector = Selector(
             name, self.states, self._pickers, settings, environment, self._abandoned.append
         )
-        self._recorder = Recorder(self.states.values(), environment.capacity)
+        self._recorder = Recorder(self.states.values(), environment.capacity, environment.on_defect)
         self._apply(settings)
 
     @property

@@ -1,6 +1,6 @@
 """Records how attempts at the variants of one model ended: frees their places, learns, counts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
@@ -19,16 +19,19 @@ NOT_LOADED = "not ready: Triton has not loaded it"
 class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
-    Answers are learned from if `profiling` is set.
+    Answers are learned from if `profiling` is set. `on_defect` receives what a policy raises while it learns.
     """
 
-    __slots__ = ("_capacity", "counts", "profiling", "variant_counts")
+    __slots__ = ("_capacity", "_on_defect", "counts", "profiling", "variant_counts")
 
-    def __init__(self, states: Iterable[VariantState], capacity: Capacity) -> None:
+    def __init__(
+        self, states: Iterable[VariantState], capacity: Capacity, on_defect: Callable[[Exception], None]
+    ) -> None:
         self.profiling = True
         self.counts = ModelCounts()
         self.variant_counts = {state: VariantCounts() for state in states}
         self._capacity = capacity
+        self._on_defect = on_defect
 
     def answered(
         self,
@@ -78,10 +81,7 @@ class Recorder:
         state.released(place, now_s)
 
     def _observe(self, execution: Execution) -> None:
-        """Report how an attempt ended to the counters, the experiment's arm and the policy.
-
-        The policy comes last, so that an exception in a user's policy does not affect the others.
-        """
+        """Report how an attempt ended to the counters, the experiment's arm and the policy."""
         decision = execution.decision
         if not (decision.context.warmup or decision.context.dry_run):
             self.variant_counts[decision.state].observe(execution)
@@ -90,4 +90,7 @@ class Recorder:
                 decision.arm.observe(execution)
         chooser = decision.chooser
         if chooser.learns and self.profiling:
-            chooser.observe(execution)
+            try:
+                chooser.observe(execution)
+            except Exception as defect:  # noqa: BLE001 - a policy that a user wrote may raise anything
+                self._on_defect(defect)

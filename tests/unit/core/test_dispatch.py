@@ -58,7 +58,10 @@ class Host:
     def __init__(self, settings: ModelSettings | None = None) -> None:
         self.clock = Clock(1000.0)
         self.policy = InOrder()
-        self.router = ModelRouter(settings, clock=self.clock, rng=random.Random(0))
+        self.defects: list[Exception] = []
+        self.router = ModelRouter(
+            settings, clock=self.clock, rng=random.Random(0), on_defect=self.defects.append
+        )
         self.router.set_routing_policy(lambda: self.policy)
         self.router.register_model("m", variants=[Variant(name, Device.CPU) for name in "abc"])
 
@@ -411,7 +414,7 @@ class TestLaterReports:
 
 
 class TestDefectInPolicy:
-    """A policy raises in `observe`: the error reaches the host, and everything else is done."""
+    """A policy raises in `observe`: the host receives the error, and everything else is done."""
 
     def test_at_an_answer_errors_before_it_still_count(self, host: Host):
         dispatch = host.dispatch()
@@ -419,8 +422,9 @@ class TestDefectInPolicy:
             dispatch.next_attempt().failed(Fault.ERROR)
         answer = dispatch.next_attempt()
         host.policy.is_defective = True
-        with pytest.raises(DefectError):
-            host.answer(answer, 4.0)
+        execution = host.answer(answer, 4.0)
+        assert (execution.variant, execution.latency_ms) == ("c", 4.0)
+        assert [type(defect) for defect in host.defects] == [DefectError] * 3
         assert host.ends == {"a": (0, 1, 0), "b": (0, 1, 0), "c": (1, 0, 0)}
         assert [host.router.model("m").state(name).failures for name in "abc"] == [1, 1, 0]
         assert host.in_flight == {}
@@ -430,8 +434,8 @@ class TestDefectInPolicy:
     def test_at_a_failure_another_variant_can_still_be_tried(self, host: Host, fault: Fault):
         host.policy.is_defective = True
         dispatch = host.dispatch()
-        with pytest.raises(DefectError):
-            dispatch.next_attempt().failed(fault, "gone")
+        dispatch.next_attempt().failed(fault, "gone")
+        assert [type(defect) for defect in host.defects] == [DefectError]
         host.policy.is_defective = False
         host.answer(dispatch.next_attempt(), 4.0)
         assert host.ends["b"] == (1, 0, 0)
@@ -445,8 +449,8 @@ class TestDefectInPolicy:
         dispatch.next_attempt()
         dispatch.next_attempt()
         host.policy.is_defective = True
-        with pytest.raises(DefectError):
-            dispatch.cancel()
+        dispatch.cancel()
+        assert [type(defect) for defect in host.defects] == [DefectError] * 3
         assert host.ends == dict.fromkeys("abc", (0, 0, 1))
         assert host.in_flight == {}
 
@@ -455,8 +459,8 @@ class TestDefectInPolicy:
         dispatch.next_attempt().failed(Fault.ERROR)
         last = dispatch.next_attempt()
         host.policy.is_defective = True
-        with pytest.raises(DefectError):
-            last.ignored()
+        last.ignored()
+        assert [type(defect) for defect in host.defects] == [DefectError] * 2
         assert host.ends == {"a": (0, 0, 1), "b": (0, 0, 1)}
 
     def test_where_no_variant_is_left_the_error_still_has_their_messages(self, host: Host):
@@ -464,9 +468,9 @@ class TestDefectInPolicy:
         for _ in "abc":
             dispatch.next_attempt().failed(Fault.ERROR, "out of paper")
         host.policy.is_defective = True
-        with pytest.raises(VariantsFailedError, match="a: out of paper; b: out of paper; c: out") as error:
+        with pytest.raises(VariantsFailedError, match="a: out of paper; b: out of paper; c: out"):
             dispatch.next_attempt()
-        assert isinstance(error.value.__cause__, DefectError)
+        assert [type(defect) for defect in host.defects] == [DefectError] * 3
         assert host.ends == dict.fromkeys("abc", (0, 0, 1))
 
     def test_where_it_cannot_score_errors_before_it_still_end(self, host: Host):
@@ -484,7 +488,8 @@ class TestDefectInPolicy:
         host.policy.cannot_score = host.policy.is_defective = True
         with pytest.raises(DefectError) as error:
             dispatch.next_attempt()
-        assert isinstance(error.value.__cause__, DefectError)
+        assert [type(defect) for defect in host.defects] == [DefectError]
+        assert error.value is not host.defects[0]
         assert host.ends == {"a": (0, 0, 1)}
 
     def test_where_it_cannot_score_open_attempts_may_still_answer(self, host: Host):
@@ -495,6 +500,19 @@ class TestDefectInPolicy:
             dispatch.next_attempt()
         host.answer(slow, 400.0)
         assert host.ends == {"a": (1, 0, 0)}
+
+
+def test_by_default_what_a_policy_raises_while_it_learns_reaches_the_caller():
+    policy = InOrder()
+    policy.is_defective = True
+    router = ModelRouter()
+    router.set_routing_policy(lambda: policy)
+    router.register_model("m", variants=[Variant("a", Device.CPU)])
+    decision = router.route_request("m", RoutingContext())
+    with pytest.raises(DefectError):
+        router.record_execution(decision, latency_ms=4.0)
+    state = router.model("m").state("a")
+    assert (state.load.in_flight, state.answers) == (0, 1)
 
 
 def test_a_dry_run_is_counted_neither_in_metrics_nor_in_an_experiment(host: Host):
