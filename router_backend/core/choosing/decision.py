@@ -62,6 +62,7 @@ class RoutingDecision:
     Attributes:
         expected_latency_ms: predicted wait and service of the chosen variant.
         expected_service_ms: predicted service time of the chosen variant, without the wait.
+        half_width: θ of the prediction interval: predicted · e^(±θ).
         in_flight: requests that the chosen variant had in flight, without this one.
         propensity: the probability with which the variant was chosen.
         probe: whether it was chosen to learn rather than because it was best.
@@ -69,7 +70,6 @@ class RoutingDecision:
 
     __slots__ = (
         "_abandon",
-        "_half_width",
         "_place",
         "_rejected",
         "_standings",
@@ -79,6 +79,7 @@ class RoutingDecision:
         "deadline_ms",
         "expected_latency_ms",
         "expected_service_ms",
+        "half_width",
         "in_flight",
         "model_name",
         "now_s",
@@ -116,7 +117,7 @@ class RoutingDecision:
         self.in_flight = candidate.in_flight - 1  # its own place is among them
         self.chooser = chooser
         self.arm = arm
-        self._half_width = state.profile.interval.half_width
+        self.half_width = state.profile.interval.half_width
         # The candidates' figures are overwritten by the next decision.
         self._standings: list[Standing] = [
             (c.variant, c.cost, c.wait_ms, c.service_ms, c.variance) for c in candidates
@@ -155,14 +156,9 @@ class RoutingDecision:
         return self.state.profile.power.predict(self.size) or None
 
     @property
-    def half_width(self) -> float:
-        """The half-width θ of the prediction interval: predicted · e^(±θ)."""
-        return self._half_width
-
-    @property
     def expected_interval_ms(self) -> tuple[float, float]:
         """The prediction interval of the latency, at the configured coverage."""
-        factor = math.exp(self._half_width)
+        factor = math.exp(self.half_width)
         return self.expected_latency_ms / factor, self.expected_latency_ms * factor
 
     @property
