@@ -77,7 +77,7 @@ class RouterSetup:
         source = "" if self.routing_file is None else str(self.routing_file.path)
         model = f"model '{self.name}'"
         problems = Problems()
-        for make, path in routing.makers(self.name, self.parameters):
+        for make, path in routing.policies_of(self.name, self.parameters):
             where = f"{source}, {model}" if path else f"{model}, {CONFIG_FILE}"
             with problems.collect(where, path or "policy"):
                 make().check([variant.name for variant in self.variants])

@@ -64,7 +64,7 @@ class RoutingConfig:
                 raise error.at(path="experiments") from None
 
     @property
-    def chooser(self) -> PolicyChoice:
+    def policy_choice(self) -> PolicyChoice:
         """The policy where no other place names one."""
         return self.default_policy
 
@@ -79,7 +79,7 @@ class RoutingConfig:
     def resolve(self, rule: RoutingRule | None, own: RouterParameters | None = None) -> ModelSettings:
         """Return the settings of a model with this rule and these parameters of its own."""
         places = [place for place in (own, rule, self) if place is not None]
-        policy = _first_said("chooser", places)
+        policy = _first_said("policy_choice", places)
         said = {name: _first_said(name, places) for name in SETTINGS}
         return ModelSettings(
             policy=policy.name,
@@ -103,13 +103,15 @@ class RoutingConfig:
         """
         router.configure(self.settings_for, self.experiments)
 
-    def makers(self, model_name: str, own: RouterParameters) -> Iterator[tuple[Callable[[], Policy], str]]:
+    def policies_of(
+        self, model_name: str, own: RouterParameters
+    ) -> Iterator[tuple[Callable[[], Policy], str]]:
         """Return what makes the policies of a model, each with the path of the setting; of its own, none."""
         rule = self.rule_for(model_name)
-        if own.chooser is not UNSET:
-            yield own.chooser.new_policy, ""
-        elif rule is not None and rule.chooser is not UNSET:
-            yield rule.chooser.new_policy, f"routing_rules[{self.rules.index(rule)}].policy"
+        if own.policy_choice is not UNSET:
+            yield own.policy_choice.new_policy, ""
+        elif rule is not None and rule.policy_choice is not UNSET:
+            yield rule.policy_choice.new_policy, f"routing_rules[{self.rules.index(rule)}].policy"
         else:
             yield self.default_policy.new_policy, "default_policy"
         for index, experiment in enumerate(self.experiments):

@@ -103,20 +103,17 @@ class SharedSettings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Reject settings from which no policy follows, or two."""
-        _ = self.chooser
-
-    @property
-    def chooser(self) -> PolicyChoice | UnsetType:
-        """The policy, named or implied by the goal."""
         named = self.named_policy()
-        if self.goal is UNSET:
-            return named
-        if named is not UNSET:
+        if named is not UNSET and self.goal is not UNSET:
             found = f"both, '{named.name}' and '{self.goal.value}'"
             raise ConfigurationError(
                 path="goal", expected="a policy or a goal", found=found, fix="remove one"
             )
-        return PolicyChoice(POLICY_OF_GOAL[self.goal])
+
+    @property
+    def policy_choice(self) -> PolicyChoice | UnsetType:
+        """The policy, named or implied by the goal."""
+        return self.named_policy() if self.goal is UNSET else PolicyChoice(POLICY_OF_GOAL[self.goal])
 
     def named_policy(self) -> PolicyChoice | UnsetType:
         """Return the policy that is named."""
