@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -39,6 +38,7 @@ class Drawn(Policy):
     def __init__(self) -> None:
         self.observed: list[Execution] = []
         self.is_defective = False
+        self.raised = 0
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         for candidate in candidates:
@@ -50,6 +50,7 @@ class Drawn(Policy):
     def observe(self, execution: Execution) -> None:
         self.observed.append(execution)
         if self.is_defective:
+            self.raised += 1
             raise DefectError
 
 
@@ -71,7 +72,14 @@ class Requests(RuleBasedStateMachine):
         super().__init__()
         self.clock, self.policy, self.capacity = Clock(1000.0), Drawn(), Capacity()
         limited = ModelSettings(device_limits={Device.CPU: LIMIT}, refuse_late=True)
-        self.router = ModelRouter(limited, capacity=self.capacity, clock=self.clock, rng=random.Random(0))
+        self.defects: list[Exception] = []
+        self.router = ModelRouter(
+            limited,
+            capacity=self.capacity,
+            clock=self.clock,
+            rng=random.Random(0),
+            on_defect=self.defects.append,
+        )
         self.router.set_routing_policy(lambda: self.policy)
         self.router.register_model("m", variants=VARIANTS)
         experiment = Experiment("v2", lambda: self.policy, lambda: self.policy, 0.5, guardrails=None)
@@ -101,8 +109,7 @@ class Requests(RuleBasedStateMachine):
 
     def report(self, each: Expected, attempt: Attempt, report: Callable[[], object]) -> bool:
         """Report an end; return whether it is the first report."""
-        with suppress(DefectError):
-            report()
+        report()
         if attempt not in each.open:
             return False
         each.open.remove(attempt)
@@ -132,7 +139,7 @@ class Requests(RuleBasedStateMachine):
         tried = {attempt.variant for attempt in each.dispatch.attempts}
         try:
             attempt = each.dispatch.next_attempt()
-        except (RouterError, DefectError):
+        except RouterError:
             if not each.open:
                 self.cancelled(each)
             return
@@ -175,8 +182,7 @@ class Requests(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         each = data.draw(st.sampled_from(self.recent))
-        with suppress(DefectError):
-            each.dispatch.cancel()
+        each.dispatch.cancel()
         self.cancelled(each)
 
     def cancelled(self, each: Expected) -> None:
@@ -225,6 +231,10 @@ class Requests(RuleBasedStateMachine):
             assert variant.counts.faults == {fault: faults[fault] for fault in Fault}
         in_arms = [each for each in counted if each.decision.arm is not None]
         assert sum(sum(ends.values()) for ends in metrics.counts.arms.values()) == len(in_arms)
+
+    @invariant()
+    def every_defect_of_the_policy_reaches_the_host(self) -> None:
+        assert [type(defect) for defect in self.defects] == [DefectError] * self.policy.raised
 
     @invariant()
     def the_states_count_every_answer_and_failure(self) -> None:
