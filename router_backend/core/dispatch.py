@@ -88,7 +88,7 @@ class Dispatch:
         attempts = self.attempts
         try:
             decision = self._model.route(self._remaining_context() if attempts else self._context)
-        except Exception as error:  # of whatever kind, without open attempts it is the end of the request
+        except Exception as error:  # of any kind: without open attempts, it is the end of the request
             if any(attempt.is_open for attempt in attempts):
                 raise
             self.cancel()
