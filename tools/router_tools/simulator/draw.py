@@ -1,6 +1,6 @@
 """All random quantities of the run of one seed, drawn in advance and shared by all policies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,12 +22,14 @@ class Requests:
         batch_size: numbers of items.
         sequence_length: sequence lengths of the items.
         noise: by variant, random factors on the mean service time.
+        luck: by variant that fails requests, a uniform number; a request fails if it is below the share.
     """
 
     arrival_s: Array
     batch_size: Array
     sequence_length: Array
     noise: dict[str, Array]
+    luck: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Draw:
 
 def draw(world: World, workload: Workload, seed: int) -> Draw:
     """Draw all random quantities of the run of a seed."""
-    requests = _requests(world, workload, seed)
+    requests = _with_content_and_luck(world, workload, _requests(world, workload, seed), seed)
     length_s = float(requests.arrival_s[-1])
     return Draw(
         requests=requests,
@@ -74,6 +76,19 @@ def _requests(world: World, workload: Workload, seed: int) -> Requests:
     else:
         arrival_s = poisson_s(rng, per_s, workload.requests)
     return _sized(world.variants, workload, arrival_s, seed, "requests")
+
+
+def _with_content_and_luck(world: World, workload: Workload, requests: Requests, seed: int) -> Requests:
+    count = len(requests.arrival_s)
+    content = lognormal(workload.content_sigma, count, stream(seed, "content"))
+    return replace(
+        requests,
+        noise={name: factors * content for name, factors in requests.noise.items()},
+        luck={
+            name: stream(seed, "luck", name).random(count)
+            for name in sorted({failures.variant for failures in world.failures})
+        },
+    )
 
 
 def _repeat(world: World, recorded: Recorded, count: int, per_s: float, seed: int) -> Requests:
@@ -103,8 +118,12 @@ def _noise(variants: tuple[WorldVariant, ...], count: int, seed: int, kind: str)
 
 
 def noise(variant: WorldVariant, count: int, rng: np.random.Generator) -> Array:
-    """Return log-normal factors of mean 1."""
-    sigma = variant.noise_sigma
+    """Return the random factors on a variant's service times."""
+    return lognormal(variant.noise_sigma, count, rng)
+
+
+def lognormal(sigma: float, count: int, rng: np.random.Generator) -> Array:
+    """Return log-normal factors of mean 1; `sigma` is the standard deviation of their logarithm."""
     factors: Array = np.exp(rng.normal(-0.5 * sigma * sigma, sigma, count))
     return factors
 

@@ -30,11 +30,12 @@ def routed_jobs(
         deadlines_ms(world, workload, requests).tolist(),
         _sizes(requests),
         work_s(world.variants, requests),
+        _luck(requests),
         strict=True,
     )
     return [
-        RoutedJob(simulation, index, context(deadline_ms, *size), deadline_ms, *size, work)
-        for index, (deadline_ms, size, work) in enumerate(rows)
+        RoutedJob(simulation, index, context(deadline_ms, *size), deadline_ms, *size, work, luck)
+        for index, (deadline_ms, size, work, luck) in enumerate(rows)
     ]
 
 
@@ -49,6 +50,21 @@ def work_s(variants: Iterable[WorldVariant], requests: Requests) -> list[dict[st
             mean_ms(*size) * factor / 1e3 for size, factor in zip(sizes, noise, strict=True)
         ]
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def best_variants(world: World, requests: Requests) -> Array:
+    """Return for each request the index of the variant with the lowest mean service time, without events."""
+    laws = [cache(variant.law.mean_ms) for variant in world.variants]
+    means_ms = np.array([[law(*size) for law in laws] for size in _sizes(requests)])
+    best: Array = means_ms.argmin(axis=1)
+    return best
+
+
+def _luck(requests: Requests) -> list[dict[str, float]]:
+    if not requests.luck:
+        return [{}] * len(requests.arrival_s)
+    rows = zip(*(numbers.tolist() for numbers in requests.luck.values()), strict=True)
+    return [dict(zip(requests.luck, row, strict=True)) for row in rows]
 
 
 def deadlines_ms(world: World, workload: Workload, requests: Requests) -> Array:

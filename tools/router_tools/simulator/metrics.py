@@ -9,6 +9,9 @@ from router_tools.simulator.array import Array
 from router_tools.simulator.calibration import Calibration, calibrate
 from router_tools.simulator.record import RunRecord
 
+RECOVERY_REQUESTS = 200
+RECOVERY_S = 10.0
+
 
 @dataclass(frozen=True)
 class RunMetrics:
@@ -29,6 +32,10 @@ class RunMetrics:
         regret_50: mean latency in excess of the oracle's over the first 50 requests, of those that both
             answered, as a share of the oracle's mean latency over the run.
         regret_200: the same over the first 200 requests.
+        best_after_100: share of the answers, from the 101st request on, by the variant with the lowest mean
+            service time for the request.
+        best_after_events: the same for the requests that came more than 200 requests and 10 s after the last
+            drift, outage or failure; NaN if none did, or there was no such event.
         makespan_s: time of the last answer.
         energy_j: mean energy of an answer: the power of the variant times the service time. Failed attempts
             are left out, and requests that a device serves together count in full.
@@ -53,6 +60,8 @@ class RunMetrics:
     refused: float
     regret_50: float
     regret_200: float
+    best_after_100: float
+    best_after_events: float
     makespan_s: float
     energy_j: float
     energy_ratio: float
@@ -90,6 +99,8 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
         refused=float(run.refused.mean()),
         regret_50=_mean(lost_ms[:50]) / oracle_mean_ms,
         regret_200=_mean(lost_ms[:200]) / oracle_mean_ms,
+        best_after_100=_best_share(run, 100),
+        best_after_events=_best_share(run, _recovered(run)) if run.calm_s else float("nan"),
         makespan_s=float(np.nanmax(run.arrival_s + run.latency_ms / 1e3, initial=0.0)),
         energy_j=_energy_j(run),
         energy_ratio=energy_ratio,
@@ -100,6 +111,18 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
         calibration=calibrate(run),
         decisions_per_s=run.decisions_per_s,
     )
+
+
+def _best_share(run: RunRecord, first: int) -> float:
+    """Return the share of the best variant among the answers to the requests from index `first` on."""
+    executions = run.executions[run.executions["request"] >= first]
+    return _mean(executions["variant"] == run.best[executions["request"]])
+
+
+def _recovered(run: RunRecord) -> int:
+    """Return the index of the first request that came 200 requests and 10 s after the last event."""
+    by_count = int(np.searchsorted(run.arrival_s, run.calm_s)) + RECOVERY_REQUESTS
+    return max(by_count, int(np.searchsorted(run.arrival_s, run.calm_s + RECOVERY_S)))
 
 
 def _energy_j(run: RunRecord) -> float:

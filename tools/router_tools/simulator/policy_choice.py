@@ -10,12 +10,12 @@ from router_backend.errors import ConfigurationError
 from router_tools.errors import ToolError
 from router_tools.simulator.capacity import variant_capacity_per_s
 from router_tools.simulator.exact_profile import exact_laws
-from router_tools.simulator.oracle import Oracle, RefusingOracle
+from router_tools.simulator.oracle import Oracle, RefusingOracle, ShortestExpectedDelay
 from router_tools.simulator.stations.base import Station
 from router_tools.simulator.workload import Workload
 from router_tools.simulator.world import World
 
-ORACLES: dict[str, type[Oracle]] = {oracle.name: oracle for oracle in (Oracle, RefusingOracle)}
+ORACLES: tuple[str, ...] = (Oracle.name, RefusingOracle.name, ShortestExpectedDelay.name)
 
 
 def all_policies(world: World, workload: Workload) -> list[str]:
@@ -64,9 +64,12 @@ def policy_maker(
         reference_length: the sequence length of the first request, to which sizes are relative.
         stations: what the oracles see.
     """
+    if name == ShortestExpectedDelay.name:
+        laws = {variant.name: variant.law.mean_ms for variant in world.variants}
+        return lambda: ShortestExpectedDelay(stations, laws)
     if name in ORACLES:
-        return lambda: ORACLES[name](stations)
+        return lambda: RefusingOracle(stations) if name == RefusingOracle.name else Oracle(stations)
     if name == OfflineProfilePolicy.name:
-        laws = exact_laws(world, workload, reference_length)
-        return lambda: OfflineProfilePolicy(laws)
+        profile = exact_laws(world, workload, reference_length)
+        return lambda: OfflineProfilePolicy(profile)
     return lambda: create_policy(name)

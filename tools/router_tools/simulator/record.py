@@ -30,6 +30,8 @@ class RunRecord:
         deadline_ms: deadline, from the arrival.
         latency_ms: time from arrival to answer, including failed attempts; NaN if it was not answered.
         refused: whether the router refused it on arrival.
+        best: index of the variant with the lowest mean service time for it, without events.
+        calm_s: when the last drift, outage or failure ended; 0 if there was none.
         power_w: by variant, the power that its device draws while it serves; NaN if unknown.
         executions: one row of EXECUTION per answered execution, in the order of the answers.
         decisions_per_s: decisions per second of real time spent deciding.
@@ -40,6 +42,8 @@ class RunRecord:
     deadline_ms: Array
     latency_ms: Array
     refused: Array
+    best: Array
+    calm_s: float
     power_w: tuple[float, ...]
     executions: Array
     decisions_per_s: float

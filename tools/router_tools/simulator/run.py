@@ -10,7 +10,7 @@ from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.draw import Draw, draw
-from router_tools.simulator.jobs import deadlines_ms, routed_jobs
+from router_tools.simulator.jobs import best_variants, deadlines_ms, routed_jobs
 from router_tools.simulator.oracle import Oracle
 from router_tools.simulator.policy_choice import policy_maker
 from router_tools.simulator.randomness import router_rng
@@ -79,6 +79,8 @@ def _record(world: World, workload: Workload, drawn: Draw, recorder: Recorder, b
         deadline_ms=deadlines_ms(world, workload, drawn.requests),
         latency_ms=np.array(recorder.latency_ms),
         refused=np.array(recorder.refused),
+        best=best_variants(world, drawn.requests),
+        calm_s=world.calm_from * drawn.length_s,
         power_w=tuple(
             float("nan") if variant.power_w is None else variant.power_w for variant in world.variants
         ),

@@ -20,6 +20,7 @@ BatchSize = Annotated[int, Meta(ge=1, le=65_536)]
 Requests = Annotated[int, Meta(ge=1, le=100_000_000)]
 Load = Annotated[float, Meta(gt=0, le=1000)]
 Moment = Annotated[float, Meta(ge=0, le=1)]
+Sigma = Annotated[float, Meta(ge=0, le=2)]
 Milliseconds = Annotated[float, Meta(gt=0, le=1e9, extra={"unit": "ms"})]
 Number = Annotated[
     str,
@@ -137,6 +138,7 @@ class VariantFile(Section, frozen=True, kw_only=True):
         told_concurrency: the concurrency that the router is configured with; the actual one if left out.
         max_batch_size: the largest batch it takes; any if left out.
         noise_sigma: standard deviation of ln(service time / its mean): log-normal noise.
+        cold_factor: the factor by which its first call takes longer.
         dynamic_batching: its batcher.
         processor: the shared processor that it runs on; one of its own if left out.
         hidden_load: load that bypasses the router, as a share of its capacity.
@@ -153,7 +155,8 @@ class VariantFile(Section, frozen=True, kw_only=True):
     concurrency: Instances = 1
     told_concurrency: Instances | UnsetType = UNSET
     max_batch_size: BatchSize | UnsetType = UNSET
-    noise_sigma: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    noise_sigma: Sigma = 0.0
+    cold_factor: Annotated[float, Meta(ge=1, le=1_000_000)] = 1.0
     dynamic_batching: BatchingFile | UnsetType = UNSET
     processor: str | UnsetType = UNSET
     hidden_load: Annotated[float, Meta(gt=0, lt=1)] | UnsetType = UNSET
@@ -222,6 +225,16 @@ class OutageFile(PeriodFile, frozen=True, kw_only=True):
     dead: bool = False
 
 
+class FailuresFile(PeriodFile, frozen=True, kw_only=True):
+    """A period in which a variant fails some of its requests, each after its service time.
+
+    Args:
+        share: the share of requests that fail, at random.
+    """
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+
+
 class StallsFile(Section, frozen=True, kw_only=True):
     """A variant that stalls for a moment at random times.
 
@@ -245,7 +258,8 @@ class WorldFile(Section, frozen=True, kw_only=True):
         assumed: what is assumed rather than published or measured.
         processors: processors that several variants share, by name.
         drifts: periods in which a variant is slower.
-        outages: periods in which a variant fails.
+        outages: periods in which a variant fails every request.
+        failures: periods in which a variant fails some requests.
         stalls: variants that stall for a moment at random times.
         address: the address of this schema, for editors.
     """
@@ -256,6 +270,7 @@ class WorldFile(Section, frozen=True, kw_only=True):
     processors: Mapping[str, ProcessorFile] = field(default_factory=dict)
     drifts: tuple[DriftFile, ...] = ()
     outages: tuple[OutageFile, ...] = ()
+    failures: tuple[FailuresFile, ...] = ()
     stalls: tuple[StallsFile, ...] = ()
     address: str = field(name="$schema", default="")
 
@@ -272,7 +287,7 @@ class WorldFile(Section, frozen=True, kw_only=True):
                     expected=f"one of the processors ({', '.join(self.processors) or 'none'})",
                     found=f"'{variant.processor}'",
                 )
-        for kind in ("drifts", "outages", "stalls"):
+        for kind in ("drifts", "outages", "failures", "stalls"):
             for index, event in enumerate(getattr(self, kind)):
                 if event.variant not in names:
                     path, expected = f"{kind}[{index}].variant", f"one of {', '.join(names)}"
@@ -356,6 +371,8 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
         arrivals: when requests arrive.
         batch_sizes: how large they are; 1 each if left out.
         sequence_lengths: the relative frequency of each length.
+        content_sigma: standard deviation of ln(work / its mean) among requests of one size: what is in a
+            request makes it longer on every variant, and the router cannot see it.
         load: offered load as a share of the world's capacity; 0.5, or the recorded load, if left out.
         requests: number of requests; 6000, or the recorded number, if left out.
         deadline: when an answer is late; after 3 times the best variant's service time if left out.
@@ -372,6 +389,7 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
     arrivals: ArrivalsFile
     batch_sizes: BatchSizesFile | UnsetType = UNSET
     sequence_lengths: Weights | UnsetType = UNSET
+    content_sigma: Sigma | UnsetType = UNSET
     load: Load | UnsetType = UNSET
     requests: Requests | UnsetType = UNSET
     deadline: DeadlineFile | UnsetType = UNSET
@@ -398,6 +416,8 @@ Figure = Literal[
     "goodput_ratio",
     "regret_50",
     "regret_200",
+    "best_after_100",
+    "best_after_events",
     "makespan_s",
     "energy_j",
     "energy_ratio",
@@ -421,6 +441,7 @@ class TargetFile(Section, frozen=True, kw_only=True):
         at_least: a lower bound.
         at_most: an upper bound.
         least_of_all: `true`: no other policy, except for the oracles, may have a lower value.
+        relative_to: the bounds are for the ratio of the figure to this policy's.
     """
 
     policy: str
@@ -428,6 +449,7 @@ class TargetFile(Section, frozen=True, kw_only=True):
     at_least: float | UnsetType = UNSET
     at_most: float | UnsetType = UNSET
     least_of_all: bool | UnsetType = UNSET
+    relative_to: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Reject `false`, which would have no effect."""

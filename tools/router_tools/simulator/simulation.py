@@ -9,7 +9,7 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, VariantsFailedError
 from router_tools.simulator.agenda import Agenda
-from router_tools.simulator.job import Job
+from router_tools.simulator.job import NO_LUCK, Job
 from router_tools.simulator.record import Recorder
 from router_tools.simulator.stations.base import Station
 
@@ -27,6 +27,7 @@ class RoutedJob(Job):
         batch_size: number of items.
         sequence_length: length of the items.
         work_s: by variant, its true service time when served alone and undisturbed.
+        luck: by variant that may fail it, as for `Job`.
     """
 
     __slots__ = (
@@ -52,8 +53,9 @@ class RoutedJob(Job):
         batch_size: int,
         sequence_length: int,
         work_s: Mapping[str, float],
+        luck: Mapping[str, float] = NO_LUCK,
     ) -> None:
-        super().__init__(batch_size, sequence_length, work_s)
+        super().__init__(batch_size, sequence_length, work_s, luck)
         self.simulation = simulation
         self.index = index
         self.context = context

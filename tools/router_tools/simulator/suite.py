@@ -17,6 +17,7 @@ class Target:
         at_least: the lower bound; `None` for no bound.
         at_most: the upper bound; `None` for no bound.
         least_of_all: whether no other policy except the oracles may have a lower value.
+        relative_to: the policy whose figure the value is divided by; `None` for the figure itself.
     """
 
     policy: str
@@ -24,6 +25,7 @@ class Target:
     at_least: float | None = None
     at_most: float | None = None
     least_of_all: bool = False
+    relative_to: str | None = None
 
     def __str__(self) -> str:
         bounds = [] if self.at_least is None else [f"≥ {self.at_least:g}"]
@@ -31,7 +33,8 @@ class Target:
             bounds.append(f"≤ {self.at_most:g}")
         if self.least_of_all:
             bounds.append("lowest of all")
-        return ", ".join(bounds)
+        of = f" of {self.relative_to}" if self.relative_to else ""
+        return ", ".join(bounds) + of
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ def judge(suite_case: SuiteCase, comparison: Comparison) -> list[Outcome]:
 
 def _judge(case: str, target: Target, figures: dict[str, dict[str, float]]) -> Outcome:
     value = figures[target.policy][target.figure]
+    if target.relative_to is not None:
+        value /= figures[target.relative_to][target.figure]
     met = (target.at_least is None or value >= target.at_least) and (
         target.at_most is None or value <= target.at_most
     )

@@ -45,10 +45,11 @@ def _case(document: Document[SuiteFile], index: int, file: CaseFile) -> SuiteCas
     case = Case(file.name, world, workload, policies, file.coverage)
     targets = tuple(Target(**given(target)) for target in file.targets)
     for number, target in enumerate(targets):
-        if target.policy not in case.runs:
-            raise document.error(
-                f"cases[{index}].targets[{number}].policy",
-                f"one of the policies of the case ({', '.join(case.runs)})",
-                f"'{target.policy}'",
-            )
+        for field, policy in (("policy", target.policy), ("relative_to", target.relative_to)):
+            if policy is not None and policy not in case.runs:
+                raise document.error(
+                    f"cases[{index}].targets[{number}].{field}",
+                    f"one of the policies of the case ({', '.join(case.runs)})",
+                    f"'{policy}'",
+                )
     return SuiteCase(case, targets)

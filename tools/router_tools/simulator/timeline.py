@@ -7,7 +7,7 @@ from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.draw import Draw
 from router_tools.simulator.jobs import hidden_jobs
 from router_tools.simulator.pace import Pace, Slowdown
-from router_tools.simulator.stations.base import Interruption, Station
+from router_tools.simulator.stations.base import FailingPeriod, Interruption, Station
 from router_tools.simulator.world import World
 
 
@@ -17,7 +17,9 @@ def begin(world: World, draw: Draw, stations: Mapping[str, Station], agenda: Age
     for variant in world.variants:
         station = stations[variant.name]
         station.disturb(
-            _pace(variant.name, world, draw, now_s), _interruptions(variant.name, world, draw, now_s)
+            _pace(variant.name, world, draw, now_s),
+            _interruptions(variant.name, world, draw, now_s),
+            _failing(variant.name, world, draw, now_s),
         )
         if variant.name in draw.hidden:
             hidden = draw.hidden[variant.name]
@@ -46,3 +48,13 @@ def _interruptions(variant: str, world: World, draw: Draw, begin_s: float) -> li
         for outage in world.outages
         if outage.variant == variant
     )
+
+
+def _failing(variant: str, world: World, draw: Draw, begin_s: float) -> list[FailingPeriod]:
+    return [
+        FailingPeriod(
+            begin_s + failures.start * draw.length_s, begin_s + failures.end * draw.length_s, failures.share
+        )
+        for failures in world.failures
+        if failures.variant == variant
+    ]

@@ -14,7 +14,15 @@ from router_tools.simulator.schema import BatchSizesFile, WorkloadFile
 from router_tools.simulator.trace import read_trace
 from router_tools.simulator.workload import Bursty, Deadline, Poisson, Workload, log_uniform, probabilities
 
-_AS_THEY_ARE = ("description", "load", "requests", "told_deadline", "refuse_late", "warm_up_batch_sizes")
+_AS_THEY_ARE = (
+    "description",
+    "load",
+    "requests",
+    "told_deadline",
+    "refuse_late",
+    "content_sigma",
+    "warm_up_batch_sizes",
+)
 
 
 def read_workload(path: Path) -> Workload:

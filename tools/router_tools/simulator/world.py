@@ -33,6 +33,7 @@ class WorldVariant:
         max_batch_size: the largest batch that it accepts; 0 for no limit.
         law: its mean service time.
         noise_sigma: standard deviation of ln(service time / mean).
+        cold_factor: factor on the service time of its first call.
         batching: its dynamic batcher; `None` if it has none.
         processor: the shared processor that it runs on; `None` if it does not share one.
         hidden_load: load from requests that bypass the router, as a fraction of its capacity.
@@ -50,6 +51,7 @@ class WorldVariant:
     processor: str | None
     hidden_load: float
     power_w: float | None = None
+    cold_factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,23 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """A period in which a variant fails some of its requests, each after its service time.
+
+    Args:
+        variant: the name of the variant.
+        start: start of the period, as a fraction of the run.
+        end: end of the period, as a fraction of the run.
+        share: the probability that a request fails.
+    """
+
+    variant: str
+    start: float
+    end: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stalls:
     """Random stalls of a variant, with exponential intervals and durations.
 
@@ -114,7 +133,8 @@ class World:
         variants: the variants, at least one.
         contention: by shared processor, the relative slowdown of a variant per other busy variant.
         drifts: periods in which variants are slower.
-        outages: periods in which variants fail.
+        outages: periods in which variants fail every request.
+        failures: periods in which variants fail some requests.
         stalls: random stalls of variants.
     """
 
@@ -125,8 +145,15 @@ class World:
     contention: dict[str, float] = field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
     outages: tuple[Outage, ...] = ()
+    failures: tuple[Failures, ...] = ()
     stalls: tuple[Stalls, ...] = ()
 
+    @property
+    def calm_from(self) -> float:
+        """The end of the last drift, outage or failures, as a fraction of the run; 0 if there are none."""
+        events: tuple[Drift | Outage | Failures, ...] = (*self.drifts, *self.outages, *self.failures)
+        return max((event.end for event in events), default=0.0)
+
     def calm(self) -> "World":
-        """Return the same world without drifts, outages and stalls."""
-        return replace(self, drifts=(), outages=(), stalls=())
+        """Return the same world without drifts, outages, failures and stalls."""
+        return replace(self, drifts=(), outages=(), failures=(), stalls=())

@@ -8,7 +8,7 @@ from router_backend.typed_load import given
 from router_tools.simulator.document import read_document
 from router_tools.simulator.schema import BatchingFile, OutageFile, ServiceFile, VariantFile, WorldFile
 from router_tools.simulator.service_law import AffineServiceLaw, ServiceLaw, TableServiceLaw
-from router_tools.simulator.world import Drift, DynamicBatching, Outage, Stalls, World, WorldVariant
+from router_tools.simulator.world import Drift, DynamicBatching, Failures, Outage, Stalls, World, WorldVariant
 
 _ERROR_S = 0.001
 _DEAD_ERROR_S = 1.0
@@ -29,6 +29,7 @@ def read_world(path: Path) -> World:
         contention={name: processor.contention for name, processor in file.processors.items()},
         drifts=tuple(Drift(each.variant, each.begin, each.end, each.factor) for each in file.drifts),
         outages=tuple(map(_outage, file.outages)),
+        failures=tuple(Failures(each.variant, each.begin, each.end, each.share) for each in file.failures),
         stalls=tuple(Stalls(each.variant, each.every_s, each.mean_ms / 1e3) for each in file.stalls),
     )
 
@@ -46,6 +47,7 @@ def _variant(file: VariantFile) -> WorldVariant:
         processor=file.processor or None,
         hidden_load=file.hidden_load or 0.0,
         power_w=file.power_w or None,
+        cold_factor=file.cold_factor,
     )
 
 

@@ -49,6 +49,8 @@ COLUMNS = (
     Column("answered", "answered", percent, "share of requests that were answered"),
     Column("lost 50", "regret_50", percent, "mean latency in excess of the oracle's, first 50 requests"),
     Column("lost 200", "regret_200", percent, "mean latency in excess of the oracle's, first 200"),
+    Column("best 100", "best_after_100", percent, "share of the fastest variant from the 101st request on"),
+    Column("best after", "best_after_events", percent, "the same 200 requests and 10 s after the last event"),
     Column("done s", "makespan_s", ms, "time of the last answer"),
     Column("J", "energy_j", ratio, "mean energy of an answer"),
     Column("J in time", "energy_in_time_j", ratio, "energy of all answers per answer in time"),

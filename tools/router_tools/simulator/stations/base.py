@@ -28,6 +28,20 @@ class Interruption(NamedTuple):
     fault: Fault
 
 
+class FailingPeriod(NamedTuple):
+    """A period in which some jobs fail, each after its service.
+
+    Args:
+        from_s: start of the period.
+        to_s: end of the period.
+        share: the probability that a job fails.
+    """
+
+    from_s: float
+    to_s: float
+    share: float
+
+
 class Station(ABC):
     """One variant that serves jobs; without events until `disturb` is called.
 
@@ -43,14 +57,20 @@ class Station(ABC):
         self._pace = Pace()
         self._coming: list[Interruption] = []
         self._present: Interruption | None = None
+        self._failing: Sequence[FailingPeriod] = ()
+        self._cold_factor = variant.cold_factor
 
-    def disturb(self, pace: Pace, interruptions: Sequence[Interruption]) -> None:
+    def disturb(
+        self, pace: Pace, interruptions: Sequence[Interruption], failing: Sequence[FailingPeriod] = ()
+    ) -> None:
         """Set the events of a run, while the station is idle.
 
         Args:
             pace: its speed over time.
             interruptions: when it fails, in order of time and without overlap.
+            failing: when it fails some jobs.
         """
+        self._failing = failing
         self._pace = pace
         self._coming = list(interruptions)
         for interruption in interruptions:
@@ -59,19 +79,30 @@ class Station(ABC):
 
     def submit(self, job: Job) -> None:
         """Accept a job at the current time; `job.answered` or `job.failed` is called when it ends."""
-        if self._present is None:
-            self._accept(job)
-        else:
+        if self._present is not None:
             self._fail(job)
+            return
+        if self._cold_factor != 1.0:
+            job.work_s = self._cold_work_s(job)
+            self._cold_factor = 1.0
+        self._accept(job)
 
     def completion_s(self, job: Job) -> float:
         """Return when a job that arrives now would be answered if no other followed; infinite if it fails."""
         if self._present is not None:
             return math.inf
+        if self._cold_factor != 1.0:
+            job = Job(job.batch_size, job.sequence_length, self._cold_work_s(job), job.luck)
         completion_s = self._foresee(job)
+        if self._is_unlucky(job, completion_s):
+            return math.inf
         if self._coming and completion_s > self._coming[0].from_s:
             return math.inf
         return completion_s
+
+    def failure_share(self, now_s: float) -> float:
+        """Return the probability that a job fails that ends now."""
+        return max((each.share for each in self._failing if each.from_s <= now_s < each.to_s), default=0.0)
 
     @abstractmethod
     def _accept(self, job: Job) -> None:
@@ -91,6 +122,18 @@ class Station(ABC):
             self._coming.remove(present)
             for job in self._clear():
                 self._fail(job)
+
+    def _answer(self, job: Job) -> None:
+        if self._is_unlucky(job, self._agenda.now_s):
+            job.failed(Fault.ERROR)
+        else:
+            job.answered()
+
+    def _is_unlucky(self, job: Job, end_s: float) -> bool:
+        return bool(self._failing) and job.luck.get(self.name, 1.0) < self.failure_share(end_s)
+
+    def _cold_work_s(self, job: Job) -> dict[str, float]:
+        return {**job.work_s, self.name: self._cold_factor * job.work_s[self.name]}
 
     def _fail(self, job: Job) -> None:
         assert self._present is not None

@@ -70,7 +70,7 @@ class BatchingStation(Station):
         if jobs in self._busy:  # otherwise, they have failed
             del self._busy[jobs]
             for job in jobs:
-                job.answered()
+                self._answer(job)
             self._send(None)
 
     def _foresee(self, job: Job) -> float:

@@ -37,7 +37,7 @@ class FirstComeStation(Station):
     def _finish(self, job: Job) -> None:
         if job in self._jobs:  # otherwise, it has failed
             del self._jobs[job]
-            job.answered()
+            self._answer(job)
 
     def _clear(self) -> list[Job]:
         jobs = list(self._jobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from router_tools.simulator.job import Job
@@ -14,6 +15,7 @@ class Member:
 
     Args:
         concurrency: the number of instances.
+        answer: called with each job that is done.
 
     Attributes:
         pace: the speed of the variant over time if it has the processor to itself.
@@ -21,17 +23,18 @@ class Member:
         waiting: the queued jobs, with their work in seconds at full speed.
     """
 
-    __slots__ = ("concurrency", "pace", "running", "waiting")
+    __slots__ = ("answer", "concurrency", "pace", "running", "waiting")
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, answer: Callable[[Job], None] = Job.answered) -> None:
         self.concurrency = concurrency
+        self.answer = answer
         self.pace = Pace()
         self.running: dict[Job, float] = {}
         self.waiting: dict[Job, float] = {}
 
     def copy(self) -> Member:
         """Return an independent copy of the state."""
-        twin = Member(self.concurrency)
+        twin = Member(self.concurrency, self.answer)
         twin.pace = self.pace
         twin.running = dict(self.running)
         twin.waiting = dict(self.waiting)

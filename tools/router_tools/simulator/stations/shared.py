@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.job import Job
 from router_tools.simulator.pace import Pace
-from router_tools.simulator.stations.base import Interruption, Station
+from router_tools.simulator.stations.base import FailingPeriod, Interruption, Station
 from router_tools.simulator.stations.processor_sharing import End, Member, SharedProcessor
 from router_tools.simulator.world import WorldVariant
 
@@ -44,7 +44,7 @@ class ProcessorEvents:
             self.advance()
             del end.member.running[end.job]
             self.start_waiting()
-            end.job.answered()
+            end.member.answer(end.job)
 
 
 class SharedStation(Station):
@@ -58,18 +58,21 @@ class SharedStation(Station):
 
     def __init__(self, variant: WorldVariant, agenda: Agenda, events: ProcessorEvents) -> None:
         super().__init__(variant, agenda)
-        self._member = Member(variant.concurrency)
+        self._member = Member(variant.concurrency, self._answer)
         self._events = events
         events.processor.members.append(self._member)
 
-    def disturb(self, pace: Pace, interruptions: Sequence[Interruption]) -> None:
+    def disturb(
+        self, pace: Pace, interruptions: Sequence[Interruption], failing: Sequence[FailingPeriod] = ()
+    ) -> None:
         """Set the events of a run, while the station is idle.
 
         Args:
             pace: its speed over time.
             interruptions: when it fails, in order of time and without overlap.
+            failing: when it fails some jobs.
         """
-        super().disturb(pace, interruptions)
+        super().disturb(pace, interruptions, failing)
         self._member.pace = pace
 
     def _accept(self, job: Job) -> None:
