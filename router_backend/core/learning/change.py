@@ -20,6 +20,7 @@ class ChangeDetector:
 
     Attributes:
         alarms: the number of changes detected.
+        variance: σ².
 
     References:
         Page, Continuous inspection schemes, Biometrika 41 (1954).
@@ -32,21 +33,21 @@ class ChangeDetector:
         2
     """
 
-    __slots__ = ("_above", "_below", "_variance", "alarms")
+    __slots__ = ("_above", "_below", "alarms", "variance")
 
     def __init__(self) -> None:
         self._above = self._below = 0.0
-        self._variance = INITIAL_SIGMA**2
+        self.variance = INITIAL_SIGMA**2
         self.alarms = 0
 
     def update(self, log_ratio: float) -> bool:
         """Learn one ln(observed / predicted); return whether it raised an alarm, which restarts the sums."""
-        sigma = math.sqrt(self._variance)
+        sigma = math.sqrt(self.variance)
         if sigma < MIN_SIGMA:
             sigma = MIN_SIGMA
         error = abs(log_ratio)  # comparisons are faster than min and max, and every response passes here
         winsorized = error if error < WINSORIZE_SIGMAS * sigma else WINSORIZE_SIGMAS * sigma
-        self._variance = self._variance * DECAY + winsorized * winsorized * (1.0 - DECAY)
+        self.variance = self.variance * DECAY + winsorized * winsorized * (1.0 - DECAY)
         if error <= SLACK * sigma and self._above == 0.0 == self._below:
             return False  # the usual case
         z = log_ratio / sigma if error < MAX_Z * sigma else math.copysign(MAX_Z, log_ratio)
@@ -55,6 +56,10 @@ class ChangeDetector:
         self._below = below if below > 0.0 else 0.0
         if above <= THRESHOLD and below <= THRESHOLD:
             return False
-        self._above = self._below = 0.0
+        self.restart()
         self.alarms += 1
         return True
+
+    def restart(self) -> None:
+        """Set the sums back to 0."""
+        self._above = self._below = 0.0

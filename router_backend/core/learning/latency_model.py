@@ -1,18 +1,22 @@
 """The service time of one variant: affine law, cliffs, drift and change detection combined."""
 
+import copy
 import math
 
 from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.change import ChangeDetector
-from router_backend.core.learning.level import LevelFilter
+from router_backend.core.learning.level import FRESH_S, LevelFilter
 from router_backend.core.learning.predictor import (
+    LEVEL_VARIANCE,
+    LEVEL_VARIANCE_PER_S,
     MAX_PLAUSIBLE,
     MIN_PLAUSIBLE,
     VARIANCE_GROWTH_PER_S,
     VARIANCE_UNKNOWN,
     variance_of,
 )
+from router_backend.core.learning.regime import UsualRegime
 
 OUTLIER_RATIO = 1000.0
 MAX_OUTLIERS_IN_A_ROW = 2
@@ -20,6 +24,8 @@ WINSORIZE_RATIO = 6.0
 WINSORIZE_FROM = 4.0
 """Number of observations from which outliers are winsorized: before, the prediction is unreliable."""
 REMAINING_AFTER_CHANGE = 0.02
+SLOWDOWN = math.log(2.0)
+"""ln(observed / predicted) from which a change is a slowdown that may pass."""
 
 
 class LatencyModel:
@@ -34,10 +40,14 @@ class LatencyModel:
 
     Change: the detector compares observations with the law and its cliffs, without the level g. The level
     would hide a change from the detector, and would look like one itself after a stall. On an alarm, 2 % of
-    the law's weight is kept and both factors are reset.
+    the law's weight is kept and both factors are reset. After a slowdown, the usual law is remembered
+    (`UsualRegime`), and restored by the first answer that fits it.
 
     Attributes:
-        known: whether anything has been learned yet.
+        known: whether anything has been learned yet. The first answer teaches nothing: it is often slow,
+            since memory is allocated, code is loaded or compiled.
+        first_ms: the first answer's service time; 0 before it.
+        usual: what the variant was like before a slowdown; `None` if it is as usual.
         rejected: the number of observations that were rejected.
         updated_s: the time of the last observation, in seconds of the router's clock.
 
@@ -45,7 +55,7 @@ class LatencyModel:
         >>> model = LatencyModel()
         >>> for second, x in enumerate([1, 8] * 10):
         ...     learned = model.update(x, 2.0 + x, now_s=second)
-        >>> round(model.predict(4))
+        >>> round(model.predict(4, now_s=20.0))
         6
 
     References:
@@ -59,11 +69,13 @@ class LatencyModel:
         "_predicted_ms",
         "change",
         "cliffs",
+        "first_ms",
         "known",
         "law",
         "level",
         "rejected",
         "updated_s",
+        "usual",
     )
 
     def __init__(self) -> None:
@@ -71,7 +83,9 @@ class LatencyModel:
         self.cliffs = BucketResidual()
         self.level = LevelFilter()
         self.change = ChangeDetector()
+        self.usual: UsualRegime | None = None
         self.known = False
+        self.first_ms = 0.0
         self.rejected = 0
         self._outliers_in_a_row = 0
         # Caches, computed on demand and cleared by each update.
@@ -85,6 +99,12 @@ class LatencyModel:
         if not (MIN_PLAUSIBLE <= service_ms <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return False
+        if self.first_ms == 0.0:
+            self.first_ms = service_ms
+            self.updated_s = now_s
+            return True
+        if self.usual is not None and self.usual.is_back(x, service_ms, now_s):
+            self._restore(self.usual)
         law = self.law
         changed = False
         if self.known:
@@ -98,29 +118,34 @@ class LatencyModel:
                 return False
             else:
                 service_ms = limit_ms
-            changed = self.change.update(math.log(service_ms / usual_ms))
-        if changed:
-            self._reset_after_change()
+            log_ratio = math.log(service_ms / usual_ms)
+            changed = self.change.update(log_ratio)
+            if changed:
+                if log_ratio > SLOWDOWN and self.usual is None:
+                    self._remember(now_s)
+                law = self.law
+                self._reset_after_change()
         law.update(x, service_ms)
         if not changed:  # backfitting: each factor learns the residual of the ones before it
             level = self.level
             ratio = service_ms / (law.a + law.c * x)
-            level.update(ratio / self.cliffs.update(x, ratio / level.value), now_s)
+            residual = ratio / self.cliffs.update(x, ratio / level.value)
+            level.update(residual, now_s, self.change.variance)
         self._learned_variance = self._predicted_at = None
         self.updated_s = now_s
         self.known = True
         return True
 
-    def predict(self, x: float) -> float:
-        """Return the predicted service time in ms of a request of size x; 0 before the first observation."""
+    def predict(self, x: float, now_s: float) -> float:
+        """Return the predicted service time in ms of a request of size x; 0 while nothing is known."""
         # Cached, because consecutive requests often have the same size.
-        if x == self._predicted_at:
-            return self._predicted_ms
-        law = self.law
-        factor = self.level.value * self.cliffs.factors.get(math.frexp(x)[1], 1.0)
-        self._predicted_at = x
-        self._predicted_ms = predicted_ms = (law.a + law.c * x) * factor
-        return predicted_ms
+        if x != self._predicted_at:
+            law = self.law
+            self._predicted_at = x
+            self._predicted_ms = (law.a + law.c * x) * self.cliffs.factors.get(math.frexp(x)[1], 1.0)
+        level = self.level
+        recent = now_s - level.updated_s < FRESH_S
+        return self._predicted_ms * (level.value if recent else level.get(now_s))
 
     def relative_variance(self, now_s: float) -> float:
         """Return the squared relative standard deviation of the prediction.
@@ -133,8 +158,10 @@ class LatencyModel:
         if variance is None:
             variance = self._learned_variance = variance_of(self.law)
         idle_s = now_s - self.updated_s
-        if idle_s > 0.0:  # `widened` inlined: this runs for each candidate of each decision
-            variance += VARIANCE_GROWTH_PER_S * idle_s
+        if idle_s > 0.0:
+            level = LEVEL_VARIANCE_PER_S * idle_s
+            level = level if level < LEVEL_VARIANCE else LEVEL_VARIANCE
+            variance += level + VARIANCE_GROWTH_PER_S * idle_s
         return variance if variance < VARIANCE_UNKNOWN else VARIANCE_UNKNOWN
 
     def _is_rejected_outlier(self, service_ms: float, limit_ms: float) -> bool:
@@ -144,6 +171,16 @@ class LatencyModel:
             return False
         self._outliers_in_a_row += 1
         return self._outliers_in_a_row <= MAX_OUTLIERS_IN_A_ROW
+
+    def _remember(self, now_s: float) -> None:
+        self.usual = UsualRegime(self.law, self.cliffs, now_s)
+        self.law = copy.copy(self.law)
+        self.cliffs = BucketResidual()
+
+    def _restore(self, usual: UsualRegime) -> None:
+        self.law, self.cliffs, self.usual = usual.law, usual.cliffs, None
+        self.level.reset()
+        self.change.restart()
 
     def _reset_after_change(self) -> None:
         self.law.forget(REMAINING_AFTER_CHANGE)

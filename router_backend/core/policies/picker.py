@@ -1,27 +1,26 @@
 """Picks a candidate by the costs that a policy sets: the only place that draws and explores."""
 
-import math
 import random
 from collections.abc import Sequence
 
 from router_backend.core.choosing.decision import Choice
 from router_backend.core.policies.base import Policy
+from router_backend.core.policies.exploration import MIN_CHANCE, chance
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 
-SHARE = 0.003
-CAP_LATENCIES = 5.0
-DEVIATIONS = 2.0
-
 
 class Picker:
-    """A policy with the state of its exploration."""
+    """Picks by a policy's probabilities, or its lowest cost; policies that explore may get another candidate.
 
-    __slots__ = ("_budget", "policy")
+    The expected retry of a request that a candidate fails is added to its cost, and every candidate that may
+    be better than the best is drawn with its `chance`.
+    """
+
+    __slots__ = ("policy",)
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self._budget = ExplorationBudget() if policy.explores else None
 
     def pick(self, candidates: Sequence[Candidate], request: Request, rng: random.Random) -> Choice:
         """Return the choice among the candidates, at least one."""
@@ -31,11 +30,14 @@ class Picker:
             probabilities = policy.probabilities(candidates)
             (drawn,) = rng.choices(range(len(candidates)), probabilities)
             return candidates[drawn], probabilities[drawn], False
+        if not policy.explores:
+            return lowest_cost(candidates), 1.0, False
+        for candidate in candidates:
+            if candidate.failure_share:
+                add_retries(candidates)
+                break
         best = lowest_cost(candidates)
-        if self._budget is None:
-            return best, 1.0, False
-        probe = self._budget.probe(policy.explorable(candidates), best)
-        return (best, 1.0, False) if probe is None else (probe, 1.0, True)
+        return explore(policy.explorable(candidates), best, rng)
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
@@ -47,38 +49,36 @@ def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
     return best
 
 
-class ExplorationBudget:
-    """A budget, in ms of latency, that requests may lose to exploration.
+def add_retries(candidates: Sequence[Candidate]) -> None:
+    """Add to each cost that of the retry at the best other candidate, by the share of failures."""
+    if len(candidates) < 2:
+        return
+    lowest, second = sorted([candidate.cost for candidate in candidates])[:2]
+    for candidate in candidates:
+        retry = second if candidate.cost == lowest else lowest
+        candidate.cost += candidate.failure_share * retry
 
-    Every request adds 0.3 % of its predicted latency. The budget is capped at 5 latencies, or at the highest
-    excess cost of a candidate if that is more: even a candidate that looked hopeless when it was first
-    measured is eventually tried again. A candidate is worth a probe if it would be the best were it two
-    standard deviations faster than predicted, and affordable if its predicted excess fits the budget; the
-    probe is charged as if it were two standard deviations slower. The excess is one of cost, so that what a
-    policy adds to the latency (a price on congestion) applies to probes as well.
+
+def explore(candidates: Sequence[Candidate], best: Candidate, rng: random.Random) -> Choice:
+    """Return the best candidate, or one that may be better, drawn by its chance.
+
+    With several, candidate k is drawn with the probability o_k / (1 + Σ o), where o_k = p_k / (1 - p_k) are
+    the odds of its chance p_k against the best alone; equal ones are so drawn with equal probability.
     """
-
-    __slots__ = ("_tokens_ms",)
-
-    def __init__(self) -> None:
-        self._tokens_ms = 0.0
-
-    def probe(self, candidates: Sequence[Candidate], best: Candidate) -> Candidate | None:
-        """Return the candidate to try instead of the best one, by costs in ms; `None` if none is worth it."""
-        best_ms = best.wait_ms + best.service_ms
-        tokens_ms = self._tokens_ms + SHARE * best_ms
-        cap_ms = CAP_LATENCIES * best_ms
-        best_cost = best.cost
-        promising = None
-        hoped_ms = feared_ms = 0.0
-        for candidate in candidates:
-            excess_ms = candidate.cost - best_cost
-            if excess_ms > cap_ms:
-                cap_ms = excess_ms
-            if excess_ms > tokens_ms or candidate is best:
-                continue
-            spread_ms = DEVIATIONS * candidate.service_ms * math.sqrt(candidate.variance)
-            if excess_ms - spread_ms < hoped_ms:
-                promising, hoped_ms, feared_ms = candidate, excess_ms - spread_ms, excess_ms + spread_ms
-        self._tokens_ms = (tokens_ms if tokens_ms < cap_ms else cap_ms) - feared_ms
-        return promising
+    total = 0.0
+    odds: list[tuple[Candidate, float]] = []
+    for candidate in candidates:
+        if candidate is not best:
+            probability = chance(candidate, best)
+            if probability > MIN_CHANCE:
+                total += probability / (1.0 - probability)
+                odds.append((candidate, total))
+    if not odds:
+        return best, 1.0, False
+    drawn = rng.random() * (1.0 + total)
+    below = 0.0
+    for candidate, up_to in odds:
+        if drawn < up_to:
+            return candidate, (up_to - below) / (1.0 + total), candidate.cost > best.cost
+        below = up_to
+    return best, 1.0 / (1.0 + total), False

@@ -28,7 +28,8 @@ class Candidate:
 
     Attributes:
         mean_service_ms: mean predicted service time of what was sent there recently; 0 before the first.
-        failure_share: share of its requests that failed.
+        failure_share: share of its requests that failed of late.
+        trial_share: share of requests to try it with if it would be best without failures.
         prior_ms: service time that the model's analysis suggests; 0 if there is none.
         cost: set by the policy, in its own unit; the lowest is best.
     """
@@ -43,6 +44,7 @@ class Candidate:
         "mean_service_ms",
         "service_ms",
         "size",
+        "trial_share",
         "utilization",
         "variance",
         "variant",
@@ -76,6 +78,7 @@ class Candidate:
         self.size = size
         self.mean_service_ms = 0.0
         self.failure_share = 0.0
+        self.trial_share = 0.0
         self.cost = 0.0
         self._power = power
         self._memory = memory

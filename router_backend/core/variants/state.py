@@ -2,6 +2,7 @@
 
 import math
 
+from router_backend.core.learning.failure_share import FailureShare
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.variant import Device, Variant
@@ -32,6 +33,7 @@ class VariantState:
     REFUSALS_BEFORE_RETRIAL = 100
 
     __slots__ = (
+        "_failure_share",
         "answers",
         "breaker",
         "candidate",
@@ -57,13 +59,17 @@ class VariantState:
         self.refused_since_sent = 0
         self.answers = 0
         self.failures = 0
+        self._failure_share = FailureShare()
 
     def predict(self, size: float, now_s: float) -> Candidate:
         """Return the candidate, updated for a request of `size` now."""
         load, latency, candidate = self.load, self.profile.latency, self.candidate
         candidate.size = size
-        candidate.service_ms = latency.predict(size)
+        candidate.service_ms = latency.predict(size, now_s)
         candidate.variance = latency.relative_variance(now_s)
+        usual = latency.usual
+        if usual is not None and not load.in_flight and now_s >= usual.retry_s:
+            candidate.service_ms = usual.predict(size)
         candidate.wait_ms = load.wait_ms(now_s) if len(load.running) >= load.concurrency else 0.0
         candidate.utilization = load.utilization(now_s)
         return candidate
@@ -105,7 +111,7 @@ class VariantState:
             breaker.succeeded()
         self.answers += 1
         if self.failures:
-            self.candidate.failure_share = self.failures / (self.answers + self.failures)
+            self._learn_end(failed=False)
         if not _is_plausible(place, latency_ms, now_s):
             self._leave(place, now_s, answered=False)
             self.profile.latency.rejected += 1
@@ -128,8 +134,16 @@ class VariantState:
     def failed(self, fault: Fault, now_s: float) -> None:
         """Count a failure by the variant's fault; the request's place is already free."""
         self.breaker.failed(fault, now_s)
+        if not self.failures:
+            self._failure_share = FailureShare(self.answers)
         self.failures += 1
-        self.candidate.failure_share = self.failures / (self.answers + self.failures)
+        self._learn_end(failed=True)
+
+    def _learn_end(self, *, failed: bool) -> None:
+        share, candidate = self._failure_share, self.candidate
+        share.update(failed=failed)
+        candidate.failure_share = share.value
+        candidate.trial_share = share.trial_share
 
     def _leave(self, place: Place, now_s: float, *, answered: bool) -> None:
         load, candidate = self.load, self.candidate

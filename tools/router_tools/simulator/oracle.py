@@ -47,7 +47,7 @@ class ShortestExpectedDelay(Oracle):
     """Picks the lowest expected delay with exact queues, means and failure rates, which no learner knows.
 
     It differs from `Oracle` in that it does not know a request's luck: its noise, its content, and whether it
-    will fail. An expected failure costs the retry at the best other variant.
+    will fail; nor that a first call is slow. An expected failure costs the retry at the best other variant.
 
     References:
         Shortest expected delay: arXiv 1509.03535.
@@ -66,7 +66,8 @@ class ShortestExpectedDelay(Oracle):
         work_s = {name: mean_ms(batch_size, length) / 1e3 for name, mean_ms in self._mean_ms.items()}
         usual = Job(batch_size, length, work_s)
         for candidate in candidates:
-            candidate.cost = self._stations[candidate.variant.name].completion_s(usual) - request.now_s
+            station = self._stations[candidate.variant.name]
+            candidate.cost = station.completion_s(usual, warm=True) - request.now_s
         costs_s = sorted(candidate.cost for candidate in candidates)
         for candidate in candidates:
             retry_s = costs_s[candidate.cost == costs_s[0]] if len(costs_s) > 1 else 0.0

@@ -87,11 +87,16 @@ class Station(ABC):
             self._cold_factor = 1.0
         self._accept(job)
 
-    def completion_s(self, job: Job) -> float:
-        """Return when a job that arrives now would be answered if no other followed; infinite if it fails."""
+    def completion_s(self, job: Job, *, warm: bool = False) -> float:
+        """Return when a job that arrives now would be answered if no other followed; infinite if it fails.
+
+        Args:
+            job: the job.
+            warm: as if it was not the first.
+        """
         if self._present is not None:
             return math.inf
-        if self._cold_factor != 1.0:
+        if self._cold_factor != 1.0 and not warm:
             job = Job(job.batch_size, job.sequence_length, self._cold_work_s(job), job.luck)
         completion_s = self._foresee(job)
         if self._is_unlucky(job, completion_s):

@@ -1,0 +1,54 @@
+"""How often a candidate that seems worse than the best is tried, by what that can gain."""
+
+import math
+
+from router_backend.core.variants.candidate import Candidate
+
+GAIN_SHARE = 0.25
+"""Share of the expected gain that may be spent per request."""
+DOUBTED_FROM = 0.05
+DOUBT_SHARE = 0.003
+"""Share of the best cost that is spent on a candidate nothing is known about, however bad it seems."""
+MIN_CHANCE = 1e-6
+MAX_CHANCE = 0.5
+CERTAIN = 20.0
+INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+def chance(candidate: Candidate, best: Candidate) -> float:
+    """Return the probability of drawing a candidate instead of the best one, at most 1/2.
+
+    With the log-normal belief that their costs differ by a factor of e^(z·s), where s² is the sum of the
+    relative variances of both, the candidate would save s·(φ(z) - z·Φ(-z)) of the best cost in expectation
+    (expected improvement), and trying it costs e^(z·s) - 1 of it. A quarter of the expected saving is spent
+    on trying. In addition, a candidate whose variance is above 0.05, since it was not seen for long, is
+    tried at a cost of 0.3 % of the best per unit of variance. One that would be best without its failures is
+    tried with its `trial_share`.
+
+    References:
+        Expected improvement: Jones, Schonlau and Welch, Journal of Global Optimization 13 (1998).
+    """
+    best_cost, cost = best.cost, candidate.cost
+    if best_cost <= 0.0:
+        return MAX_CHANCE if cost <= best_cost else 0.0
+    excess = cost / best_cost - 1.0
+    if excess <= 0.0:
+        return MAX_CHANCE
+    own = candidate.service_ms / cost
+    variance = candidate.variance * own * own if own < 1.0 else candidate.variance
+    spent = DOUBT_SHARE * (variance - DOUBTED_FROM) if variance > DOUBTED_FROM else 0.0
+    variance += best.variance
+    if excess * excess < CERTAIN * variance:
+        spread = math.sqrt(variance)
+        z = math.log1p(excess) / spread
+        spent += GAIN_SHARE * spread * expected_improvement(z)
+    drawn = spent / excess
+    share = candidate.failure_share
+    if share and cost - share * best_cost < best_cost and drawn < candidate.trial_share:
+        drawn = candidate.trial_share
+    return drawn if drawn < MAX_CHANCE else MAX_CHANCE
+
+
+def expected_improvement(z: float) -> float:
+    """Return E[max(0, x - z)] of a standard normal x: φ(z) - z·Φ(-z)."""
+    return INVERSE_SQRT_2PI * math.exp(-0.5 * z * z) - 0.5 * z * math.erfc(z * math.sqrt(0.5))
