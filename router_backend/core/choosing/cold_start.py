@@ -1,50 +1,90 @@
-"""The service time that is assumed for variants that were never measured."""
+"""The service time that is assumed for variants that were not measured, or only once."""
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
+from router_backend.core.records.variant import Device
 from router_backend.core.variants.state import VariantState
+
+USUAL_SLOWNESS: Mapping[Device, float] = MappingProxyType(
+    {Device.GPU: 1.0, Device.NEURAL_ENGINE: 1.0, Device.MPS: 2.0, Device.CPU: 5.0}
+)
+"""Service time of the same model on kinds of devices, relative to a GPU: the order of magnitude of published
+tables. It only decides in which order unknown variants are tried."""
 
 
 class ColdStart:
     """Guesses by a variant's prior, or else so that small requests try the unknown variants, one at a time.
 
+    A variant is unknown until its second answer, since the first is often slow. If the first was not much
+    slower than the best variant would be, it is believed; otherwise the variant is tried again.
+
     Attributes:
-        typical_log_size: log2 of the geometric mean size of requests while a variant was unknown; `None`
-            before the first.
+        small_log_size: log2 of the size below which a tenth of the requests are, as of late; `None` before the
+            first.
     """
 
-    UNTRIED_SHARE_OF_BEST = 0.5
-    DEFERRED_SHARE_OF_BEST = 4.0
+    UNTRIED_SHARE = 0.5
+    DEFERRED_SHARE = 2.0
     UNKNOWN_SERVICE_MS = 1.0
-    TYPICAL_STEP = 0.1
-    TYPICAL_SPREAD = 0.5
+    BELIEVED_SHARE_OF_BEST = 1.5
+    SMALL_SHARE = 0.1
+    SMALL_STEP = 0.5
+    SMALL_SPREAD = 0.25
 
     def __init__(self) -> None:
-        self.typical_log_size: float | None = None
+        self.small_log_size: float | None = None
 
     def guess(self, states: list[VariantState], size: float) -> None:
         """Set service and wait of the unknown variants' candidates, for a request of `size`.
 
         Variants without a prior are assumed to be slow for a large request, and while one is being tried.
         """
-        known = [state.candidate.service_ms for state in states if state.profile.latency.known]
-        unknown = [state.candidate for state in states if not state.profile.latency.known]
-        best_ms = min(known, default=self.UNKNOWN_SERVICE_MS)
-        tried = any(candidate.in_flight for candidate in unknown)
+        seen = [(state.variant.device, ms) for state in states if (ms := _seen_ms(state, size))]
+        best_ms = min((ms for _, ms in seen), default=self.UNKNOWN_SERVICE_MS)
+        usual_ms = min((ms / USUAL_SLOWNESS[device] for device, ms in seen), default=self.UNKNOWN_SERVICE_MS)
+        doubtful = []
+        for state in states:
+            latency = state.profile.latency
+            if latency.known:
+                continue
+            first_ms = latency.first.predict(size)
+            if 0.0 < first_ms <= self.BELIEVED_SHARE_OF_BEST * best_ms:
+                _assume(state, first_ms, first_ms)
+            else:
+                doubtful.append((state, first_ms))
+        share = self._share(size, any(state.load.in_flight for state, _ in doubtful))
+        for state, first_ms in doubtful:
+            guess_ms = state.candidate.prior_ms or share * usual_ms * USUAL_SLOWNESS[state.variant.device]
+            guess_ms = min(guess_ms, first_ms) if first_ms else guess_ms
+            _assume(state, guess_ms, max(guess_ms, best_ms))
+
+    def _share(self, size: float, one_is_tried: bool) -> float:
         small = self._is_small(size)
-        share = self.UNTRIED_SHARE_OF_BEST if small and not tried else self.DEFERRED_SHARE_OF_BEST
-        for candidate in unknown:
-            prior_ms = candidate.prior_ms
-            candidate.service_ms = prior_ms or share * best_ms
-            candidate.wait_ms = (prior_ms or best_ms) * candidate.in_flight
+        return self.UNTRIED_SHARE if small and not one_is_tried else self.DEFERRED_SHARE
 
     def _is_small(self, size: float) -> bool:
-        """Return whether a request is at most of typical size, or within √2 of it.
+        """Return whether a request is among the smallest tenth, or about as large.
 
-        A mean that was once below a steady size never quite reaches it.
+        The quantile is followed by stochastic approximation (Robbins and Monro, 1951).
         """
         log_size = math.log2(size)
-        if self.typical_log_size is None:
-            self.typical_log_size = log_size
-        self.typical_log_size += self.TYPICAL_STEP * (log_size - self.typical_log_size)
-        return log_size <= self.typical_log_size + self.TYPICAL_SPREAD
+        if self.small_log_size is None:
+            self.small_log_size = log_size
+        below = log_size < self.small_log_size
+        self.small_log_size += self.SMALL_STEP * (self.SMALL_SHARE - below)
+        return log_size <= self.small_log_size + self.SMALL_SPREAD
+
+
+def _seen_ms(state: VariantState, size: float) -> float:
+    """Return the predicted service time, by the first answer if there is only one; 0 if there is none."""
+    latency = state.profile.latency
+    return state.candidate.service_ms if latency.known else latency.first.predict(size)
+
+
+def _assume(state: VariantState, service_ms: float, each_before_ms: float) -> None:
+    """Set service and wait of a variant's candidate."""
+    state.candidate.service_ms = service_ms
+    load = state.load
+    state.candidate.wait_ms = each_before_ms * max(0.0, load.in_flight + 1.0 - load.concurrency) / load.concurrency

@@ -24,6 +24,8 @@ WINSORIZE_RATIO = 6.0
 WINSORIZE_FROM = 4.0
 """Number of observations from which outliers are winsorized: before, the prediction is unreliable."""
 REMAINING_AFTER_CHANGE = 0.02
+COLD_FROM = 1.5
+"""The first answer was a cold call if it was this much slower than the second."""
 SLOWDOWN = math.log(2.0)
 """ln(observed / predicted) from which a change is a slowdown that may pass."""
 
@@ -44,9 +46,9 @@ class LatencyModel:
     (`UsualRegime`), and restored by the first answer that fits it.
 
     Attributes:
-        known: whether anything has been learned yet. The first answer teaches nothing: it is often slow,
-            since memory is allocated, code is loaded or compiled.
-        first_ms: the first answer's service time; 0 before it.
+        known: whether anything is known yet: two answers. The first is often slow, since memory is allocated,
+            code is loaded or compiled; it is only learned if the second confirms it.
+        first: the law of the first answer alone.
         usual: what the variant was like before a slowdown; `None` if it is as usual.
         rejected: the number of observations that were rejected.
         updated_s: the time of the last observation, in seconds of the router's clock.
@@ -69,7 +71,7 @@ class LatencyModel:
         "_predicted_ms",
         "change",
         "cliffs",
-        "first_ms",
+        "first",
         "known",
         "law",
         "level",
@@ -85,7 +87,7 @@ class LatencyModel:
         self.change = ChangeDetector()
         self.usual: UsualRegime | None = None
         self.known = False
-        self.first_ms = 0.0
+        self.first = AffineLaw()
         self.rejected = 0
         self._outliers_in_a_row = 0
         # Caches, computed on demand and cleared by each update.
@@ -99,10 +101,12 @@ class LatencyModel:
         if not (MIN_PLAUSIBLE <= service_ms <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return False
-        if self.first_ms == 0.0:
-            self.first_ms = service_ms
+        if self.first.n == 0.0:
+            self.first.update(x, service_ms)
             self.updated_s = now_s
             return True
+        if not self.known and self.first.predict(x) <= COLD_FROM * service_ms:
+            self.law = copy.copy(self.first)
         if self.usual is not None and self.usual.is_back(x, service_ms, now_s):
             self._restore(self.usual)
         law = self.law

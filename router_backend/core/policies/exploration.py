@@ -15,7 +15,7 @@ CERTAIN = 20.0
 INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-def chance(candidate: Candidate, best: Candidate) -> float:
+def chance(candidate: Candidate, best: Candidate, usual_cost: float) -> float:
     """Return the probability of drawing a candidate instead of the best one, at most 1/2.
 
     With the log-normal belief that their costs differ by a factor of e^(z·s), where s² is the sum of the
@@ -42,7 +42,7 @@ def chance(candidate: Candidate, best: Candidate) -> float:
         spread = math.sqrt(variance)
         z = math.log1p(excess) / spread
         spent += GAIN_SHARE * spread * expected_improvement(z)
-    drawn = spent / excess
+    drawn = spent / excess * usual_cost / best_cost
     share = candidate.failure_share
     if share and cost - share * best_cost < best_cost and drawn < candidate.trial_share:
         drawn = candidate.trial_share

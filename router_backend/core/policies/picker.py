@@ -9,6 +9,8 @@ from router_backend.core.policies.exploration import MIN_CHANCE, chance
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 
+USUAL_STEP = 0.01
+
 
 class Picker:
     """Picks by a policy's probabilities, or its lowest cost; policies that explore may get another candidate.
@@ -17,10 +19,11 @@ class Picker:
     be better than the best is drawn with its `chance`.
     """
 
-    __slots__ = ("policy",)
+    __slots__ = ("_usual_cost", "policy")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self._usual_cost = 0.0
 
     def pick(self, candidates: Sequence[Candidate], request: Request, rng: random.Random) -> Choice:
         """Return the choice among the candidates, at least one."""
@@ -37,7 +40,9 @@ class Picker:
                 add_retries(candidates)
                 break
         best = lowest_cost(candidates)
-        return explore(policy.explorable(candidates), best, rng)
+        step = USUAL_STEP if self._usual_cost else 1.0
+        self._usual_cost += step * (best.cost - self._usual_cost)
+        return explore(policy.explorable(candidates), best, self._usual_cost, rng)
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
@@ -59,7 +64,9 @@ def add_retries(candidates: Sequence[Candidate]) -> None:
         candidate.cost += candidate.failure_share * retry
 
 
-def explore(candidates: Sequence[Candidate], best: Candidate, rng: random.Random) -> Choice:
+def explore(
+    candidates: Sequence[Candidate], best: Candidate, usual_cost: float, rng: random.Random
+) -> Choice:
     """Return the best candidate, or one that may be better, drawn by its chance.
 
     With several, candidate k is drawn with the probability o_k / (1 + Σ o), where o_k = p_k / (1 - p_k) are
@@ -69,7 +76,7 @@ def explore(candidates: Sequence[Candidate], best: Candidate, rng: random.Random
     odds: list[tuple[Candidate, float]] = []
     for candidate in candidates:
         if candidate is not best:
-            probability = chance(candidate, best)
+            probability = chance(candidate, best, usual_cost)
             if probability > MIN_CHANCE:
                 total += probability / (1.0 - probability)
                 odds.append((candidate, total))

@@ -28,7 +28,8 @@ class Place:
 
 
 WINDOW_S = 2.0
-MIN_REMAINING_SHARE = 0.1
+MIN_SPREAD = 0.1
+MAX_SPREAD = 1.0
 MEAN_STEP = 0.03
 
 
@@ -41,7 +42,9 @@ class Load:
     The wait of a new request is 0 while an instance is free; otherwise the work in flight divided by the
     concurrency, minus the work that the other instances still have when the first becomes free (half a
     service each). The remaining time of a running request is its prediction minus its running time; one that
-    is overdue is expected to take that long again; at least a tenth of the prediction always remains.
+    is overdue is expected to take that long again; at least a share of the prediction always remains: the
+    standard deviation of ln(observed / predicted), which is about the mean residual life of a log-normal
+    time that has reached its mean.
 
     Utilization is the service time dispatched in the last 2 s (exponentially faded) per instance.
 
@@ -79,15 +82,20 @@ class Load:
         self._updated_s = 0.0
         self.mean_service_ms = 0.0
 
-    def wait_ms(self, now_s: float) -> float:
-        """Return the predicted wait of a request that is sent now."""
+    def wait_ms(self, now_s: float, spread: float = MIN_SPREAD) -> float:
+        """Return the predicted wait of a request that is sent now.
+
+        Args:
+            now_s: the time.
+            spread: the standard deviation of ln(observed / predicted), of the service times.
+        """
         running = self.running
         if len(running) < self.concurrency:
             return 0.0
         total_ms = 0.0
         soonest_ms = math.inf
         for place in running:
-            remaining_ms = self._remaining_ms(place, now_s)
+            remaining_ms = self._remaining_ms(place, now_s, spread)
             total_ms += remaining_ms
             soonest_ms = min(soonest_ms, remaining_ms)
         if not self.waiting:
@@ -145,8 +153,9 @@ class Load:
         place.started_s = max(place.dispatched_s, now_s)
         self.running.append(place)
 
-    def _remaining_ms(self, place: Place, now_s: float) -> float:
+    def _remaining_ms(self, place: Place, now_s: float, spread: float) -> float:
         predicted_ms = place.predicted_ms
         started_s = place.started_s if place.started_s is not None else now_s
         remaining_ms = predicted_ms - (now_s - started_s) * 1e3
-        return max(abs(remaining_ms), MIN_REMAINING_SHARE * predicted_ms)
+        spread = min(max(spread, MIN_SPREAD), MAX_SPREAD)
+        return max(abs(remaining_ms), spread * predicted_ms)

@@ -70,7 +70,9 @@ class VariantState:
         usual = latency.usual
         if usual is not None and not load.in_flight and now_s >= usual.retry_s:
             candidate.service_ms = usual.predict(size)
-        candidate.wait_ms = load.wait_ms(now_s) if len(load.running) >= load.concurrency else 0.0
+        candidate.wait_ms = (
+            load.wait_ms(now_s, latency.change.variance**0.5) if len(load.running) >= load.concurrency else 0.0
+        )
         candidate.utilization = load.utilization(now_s)
         return candidate
 
