@@ -99,6 +99,14 @@ class Dispatch:
         attempts.append(attempt)
         return attempt
 
+    def copy(self) -> Dispatch | None:
+        """Return a copy of an answered request that should be sent to a variant to measure it.
+
+        No client waits for it, and it is not counted. `None` if no variant should be measured now.
+        """
+        context = self._model.copy_of(self._context)
+        return None if context is None else Dispatch(self._model, context)
+
     def cancel(self) -> None:
         """End the request without an answer: errors so far do not count as failures of their variants."""
         self._ended = True

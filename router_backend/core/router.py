@@ -41,6 +41,8 @@ class ModelRouter:
         clock: returns monotonic seconds; the only source of time.
         rng: the only source of randomness; with a seed, every decision can be replayed.
         filters: decide which variants may serve a request.
+        copies: whether the host sends the copies of requests that `Dispatch.copy` asks for. Then these measure
+            variants that are not known, or may be well again; otherwise, requests of clients do.
         on_defect: receives what a policy raises while it learns, under the router's lock, so that the request
             goes on; by default it is raised to the caller, and the rest of the request is not recorded.
 
@@ -65,6 +67,7 @@ class ModelRouter:
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         filters: Sequence[Filter] = FILTERS,
+        copies: bool = False,
         on_defect: Callable[[Exception], None] = _raise,
     ) -> None:
         default = settings or ModelSettings()
@@ -74,7 +77,7 @@ class ModelRouter:
         self._lock = threading.Lock()
         self._clock = clock
         self._environment = Environment(
-            self._lock, clock, rng or random.Random(), capacity or Capacity(), filters, on_defect
+            self._lock, clock, rng or random.Random(), capacity or Capacity(), filters, copies, on_defect
         )
         self.experiments = ExperimentManager(self._lock, clock)
 

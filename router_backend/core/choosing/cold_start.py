@@ -20,6 +20,9 @@ class ColdStart:
     A variant is unknown until its second answer, since the first is often slow. If the first was not much
     slower than the best variant would be, it is believed; otherwise the variant is tried again.
 
+    Args:
+        tried_by_copies: whether copies of requests try unknown variants, so that requests need not.
+
     Attributes:
         small_log_size: log2 of the size below which a tenth of the requests are, as of late; `None` before the
             first.
@@ -33,7 +36,8 @@ class ColdStart:
     SMALL_STEP = 0.5
     SMALL_SPREAD = 0.25
 
-    def __init__(self) -> None:
+    def __init__(self, *, tried_by_copies: bool = False) -> None:
+        self._by_copies = tried_by_copies
         self.small_log_size: float | None = None
 
     def guess(self, states: list[VariantState], size: float) -> None:
@@ -62,7 +66,8 @@ class ColdStart:
 
     def _share(self, size: float, one_is_tried: bool) -> float:
         small = self._is_small(size)
-        return self.UNTRIED_SHARE if small and not one_is_tried else self.DEFERRED_SHARE
+        tried_by_it = small and not one_is_tried and not self._by_copies
+        return self.UNTRIED_SHARE if tried_by_it else self.DEFERRED_SHARE
 
     def _is_small(self, size: float) -> bool:
         """Return whether a request is among the smallest tenth, or about as large.

@@ -5,7 +5,7 @@ from router_backend.core.learning.bucket_residual import BucketResidual
 
 WELL_WITHIN = 1.6
 FIRST_BACKOFF_S = 0.25
-MAX_BACKOFF_S = 4.0
+MAX_BACKOFF_S = 1.0
 MAX_SHARE_OF_AGE = 0.1
 
 
@@ -15,7 +15,7 @@ class UsualRegime:
     Without it, a variant that was slow for some seconds is avoided until exploration finds that it is well
     again, which takes thousands of requests if it was very slow. After a backoff, which doubles with each
     answer that is still slow, an idle variant is predicted by its usual law, so it is sent one request if it
-    would be best if well. The backoff is at most 4 s or a tenth of the time since the slowdown, whichever is
+    would be best if well. The backoff is at most 1 s or a tenth of the time since the slowdown, whichever is
     more: the longer it lasts, the less it costs.
 
     Args:

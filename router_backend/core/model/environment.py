@@ -21,4 +21,5 @@ class Environment(NamedTuple):
     rng: random.Random
     capacity: Capacity
     filters: Sequence[Filter]
+    copies: bool
     on_defect: Callable[[Exception], None]

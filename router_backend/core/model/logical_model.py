@@ -98,6 +98,13 @@ class LogicalModel:
             finally:
                 counts.decision_s += self._clock() - asked_s
 
+    def copy_of(self, context: RoutingContext) -> RoutingContext | None:
+        """Return a copy of a request that measures a variant; `None` if none should be measured now."""
+        if not self._selector.copy_wanted:
+            return None
+        with self._lock:
+            return self._selector.copy_of(context, self._clock())
+
     def record(
         self,
         decision: RoutingDecision,

@@ -67,14 +67,16 @@ class VariantState:
         candidate.size = size
         candidate.service_ms = latency.predict(size, now_s)
         candidate.variance = latency.relative_variance(now_s)
-        usual = latency.usual
-        if usual is not None and not load.in_flight and now_s >= usual.retry_s:
-            candidate.service_ms = usual.predict(size)
         candidate.wait_ms = (
             load.wait_ms(now_s, latency.change.variance**0.5) if len(load.running) >= load.concurrency else 0.0
         )
         candidate.utilization = load.utilization(now_s)
         return candidate
+
+    def should_be_measured(self, now_s: float) -> bool:
+        """Return whether nothing is known about the variant, or it was slow and may be well again."""
+        latency = self.profile.latency
+        return not latency.known or (latency.usual is not None and now_s >= latency.usual.retry_s)
 
     @property
     def optimistic_latency_ms(self) -> float:

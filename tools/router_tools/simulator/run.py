@@ -60,7 +60,7 @@ def _router(
     world: World, workload: Workload, agenda: Agenda, seed: int, coverage: float, policy: Policy
 ) -> ModelRouter:
     config = ModelSettings(coverage=coverage, refuse_late=workload.refuse_late)
-    router = ModelRouter(config, clock=agenda.clock, rng=router_rng(seed))
+    router = ModelRouter(config, clock=agenda.clock, rng=router_rng(seed), copies=True)
     variants = [
         Variant(variant.name, variant.device, variant.told_concurrency, variant.max_batch_size)
         for variant in world.variants

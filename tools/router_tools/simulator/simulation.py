@@ -119,6 +119,8 @@ class Simulation:
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
         attempt.succeeded(latency_ms, power_w=self._power_w[attempt.variant])
+        if job.index != job.WARM_UP:
+            self._send_copy(job)
         job.dispatch = job.attempt = None  # free their memory, since jobs are kept
         if job.index != job.WARM_UP:
             self._recorder.latency_ms[job.index] = (now_s - job.arrived_s) * 1e3
@@ -140,6 +142,17 @@ class Simulation:
         assert job.attempt is not None
         job.attempt.failed(fault)
         self._send(job)
+
+    def _send_copy(self, job: RoutedJob) -> None:
+        """Send a copy of an answered request, if the router wants to measure a variant."""
+        assert job.dispatch is not None
+        dispatch = job.dispatch.copy()
+        if dispatch is not None:
+            copy = RoutedJob(
+                self, job.WARM_UP, job.context, job.deadline_ms, job.batch_size, job.sequence_length, job.work_s
+            )
+            copy.arrived_s, copy.dispatch = self._agenda.now_s, dispatch
+            self._send(copy)
 
     def _send(self, job: RoutedJob) -> None:
         assert job.dispatch is not None
