@@ -41,8 +41,8 @@ class ModelRouter:
         clock: returns monotonic seconds; the only source of time.
         rng: the only source of randomness; with a seed, every decision can be replayed.
         filters: decide which variants may serve a request.
-        copies: whether the host sends the copies of requests that `Dispatch.copy` asks for. Then these measure
-            variants that are not known, or may be well again; otherwise, requests of clients do.
+        copies: whether the host sends the copies of requests that `Dispatch.copy` asks for. They measure
+            variants that are not known, or may be well again; without them, requests of clients do.
         on_defect: receives what a policy raises while it learns, under the router's lock, so that the request
             goes on; by default it is raised to the caller, and the rest of the request is not recorded.
 

@@ -7,6 +7,7 @@ from typing import Any
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.choosing.ranking import CandidateReport
 from router_backend.core.dispatch import Attempt
+from router_backend.core.records.basis import Basis
 from router_backend.core.router import ModelRouter
 
 
@@ -18,14 +19,16 @@ def explain(
     There is no latency in a dry run.
     """
     arm = decision.arm
+    guessed = decision.basis is Basis.GUESS
     return {
         "variant": decision.variant,
         "device": decision.device.value,
         "policy": decision.policy,
         "experiment": arm.experiment_id if arm is not None else None,
         "arm": arm.name if arm is not None else None,
-        "predicted_ms": _rounded(decision.expected_latency_ms),
-        "interval_ms": [_rounded(bound) for bound in decision.expected_interval_ms],
+        "predicted_ms": None if guessed else _rounded(decision.expected_latency_ms),
+        "interval_ms": None if guessed else [_rounded(bound) for bound in decision.expected_interval_ms],
+        "basis": decision.basis.value,
         "observed_ms": _rounded(observed_ms),
         "confidence": round(decision.confidence, 3),
         "propensity": decision.propensity,
@@ -56,6 +59,7 @@ def _candidate(candidate: CandidateReport) -> dict[str, Any]:
         "device": candidate.device.value,
         "score": round(candidate.score, 4),
         "predicted_ms": _rounded(candidate.expected_latency_ms),
+        "basis": candidate.basis.value if candidate.basis else None,
         "reason_out": candidate.reason_out,
     }
 

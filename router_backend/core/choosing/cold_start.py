@@ -24,8 +24,7 @@ class ColdStart:
         tried_by_copies: whether copies of requests try unknown variants, so that requests need not.
 
     Attributes:
-        small_log_size: log2 of the size below which a tenth of the requests are, as of late; `None` before the
-            first.
+        small_log_size: log2 of the size below which a tenth of the requests are, as of late.
     """
 
     UNTRIED_SHARE = 0.5
@@ -91,5 +90,8 @@ def _seen_ms(state: VariantState, size: float) -> float:
 def _assume(state: VariantState, service_ms: float, each_before_ms: float) -> None:
     """Set service and wait of a variant's candidate."""
     state.candidate.service_ms = service_ms
+    state.candidate.basis = state.basis
     load = state.load
-    state.candidate.wait_ms = each_before_ms * max(0.0, load.in_flight + 1.0 - load.concurrency) / load.concurrency
+    state.candidate.wait_ms = (
+        each_before_ms * max(0.0, load.in_flight + 1.0 - load.concurrency) / load.concurrency
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol
 
 from router_backend.core.choosing.ranking import CandidateReport, Ranking, Standing
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device
@@ -62,6 +63,7 @@ class RoutingDecision:
     Attributes:
         expected_latency_ms: predicted wait and service of the chosen variant.
         expected_service_ms: predicted service time of the chosen variant, without the wait.
+        basis: what the prediction is based on.
         half_width: θ of the prediction interval: predicted · e^(±θ).
         in_flight: requests that the chosen variant had in flight, without this one.
         propensity: the probability with which the variant was chosen.
@@ -74,6 +76,7 @@ class RoutingDecision:
         "_rejected",
         "_standings",
         "arm",
+        "basis",
         "chooser",
         "context",
         "deadline_ms",
@@ -115,12 +118,13 @@ class RoutingDecision:
         self.expected_service_ms = candidate.service_ms
         self.expected_latency_ms = candidate.wait_ms + candidate.service_ms
         self.in_flight = candidate.in_flight - 1  # its own place is among them
+        self.basis = candidate.basis
         self.chooser = chooser
         self.arm = arm
         self.half_width = state.profile.interval.half_width
         # The candidates' figures are overwritten by the next decision.
         self._standings: list[Standing] = [
-            (c.variant, c.cost, c.wait_ms, c.service_ms, c.variance) for c in candidates
+            (c.variant, c.cost, c.wait_ms, c.service_ms, c.variance, c.basis) for c in candidates
         ]
         self._rejected = rejected
         self._place: Place | None = place
@@ -180,7 +184,8 @@ class RoutingDecision:
     @property
     def reason(self) -> str:
         """Why this variant was chosen, in a sentence."""
-        expected = f"expected in {self.expected_latency_ms:.4g} ms"
+        guessed = self.basis is Basis.GUESS
+        expected = "not measured yet" if guessed else f"expected in {self.expected_latency_ms:.4g} ms"
         total = len(self._standings) + len(self._rejected)
         among = f"{len(self._standings)} of {total} variants could serve it"
         if self.probe:

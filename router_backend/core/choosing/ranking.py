@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.variant import Device, Variant
 
-Standing = tuple[Variant, float, float, float, float]
-"""A candidate's variant, cost, predicted wait and service time in ms, and relative variance of the latter."""
+Standing = tuple[Variant, float, float, float, float, Basis]
+"""A candidate's variant, cost, predicted wait and service time in ms, relative variance of the latter, and
+basis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,9 @@ class CandidateReport:
         variant: its name.
         device: the hardware it runs on.
         score: from 0 to 1; 1 for the best, 0 if it was rejected.
-        expected_latency_ms: predicted wait and service; `None` if it was rejected.
+        expected_latency_ms: predicted wait and service; `None` if it was rejected, or only guessed.
         reason_out: why it could not be chosen; `None` if it could.
+        basis: what the prediction is based on; `None` if it was rejected.
     """
 
     variant: str
@@ -29,6 +32,7 @@ class CandidateReport:
     score: float
     expected_latency_ms: float | None
     reason_out: str | None
+    basis: Basis | None = None
 
     @classmethod
     def of_rejected(cls, variant: Variant, reason: str) -> CandidateReport:
@@ -53,13 +57,15 @@ class Ranking:
     def confidence(self) -> float:
         """Probability that the chosen candidate is better than the best other: Φ(Δ / √(v₁ + v₂)).
 
-        Δ is the lead in cost, v the variance of the predicted service time. 1 if there is no other candidate;
-        below 0.5 for a probe.
+        Δ is the lead in cost, v the variance of the predicted service time. Below 0.5 for a probe; 0 if the
+        chosen one was only guessed; otherwise 1 if there is no other candidate.
         """
+        if self._chosen[-1] is Basis.GUESS:
+            return 0.0
         if not self._others:
             return 1.0
         rival = self._others[0]
-        variance = sum(service_ms**2 * relative for *_, service_ms, relative in (self._chosen, rival))
+        variance = sum(service_ms**2 * relative for *_, service_ms, relative, _ in (self._chosen, rival))
         lead = rival[1] - self._chosen[1]
         if variance == 0.0:
             return 0.5 if lead == 0.0 else float(lead > 0.0)
@@ -68,10 +74,10 @@ class Ranking:
     def reports(self) -> Iterator[CandidateReport]:
         """Yield a report on every candidate."""
         lowest = min(map(_cost, self._standings))
-        for variant, cost, wait_ms, service_ms, _ in self._standings:
-            yield CandidateReport(
-                variant.name, variant.device, _score(lowest, cost), wait_ms + service_ms, None
-            )
+        for variant, cost, wait_ms, service_ms, _, basis in self._standings:
+            expected_ms = None if basis is Basis.GUESS else wait_ms + service_ms
+            score = _score(lowest, cost)
+            yield CandidateReport(variant.name, variant.device, score, expected_ms, None, basis)
 
 
 def _cost(standing: Standing) -> float:

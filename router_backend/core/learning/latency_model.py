@@ -101,17 +101,11 @@ class LatencyModel:
         if not (MIN_PLAUSIBLE <= service_ms <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return False
-        if self.first.n == 0.0:
-            self.first.update(x, service_ms)
-            self.updated_s = now_s
-            return True
-        if not self.known and self.first.predict(x) <= COLD_FROM * service_ms:
-            self.law = copy.copy(self.first)
-        if self.usual is not None and self.usual.is_back(x, service_ms, now_s):
-            self._restore(self.usual)
-        law = self.law
         changed = False
         if self.known:
+            if self.usual is not None and self.usual.is_back(x, service_ms, now_s):
+                self._restore(self.usual)
+            law = self.law
             cliff = self.cliffs.factors.get(math.frexp(x)[1], 1.0)
             usual_ms = (law.a + law.c * x) * cliff  # without the level
             limit_ms = WINSORIZE_RATIO * usual_ms * self.level.value
@@ -125,10 +119,11 @@ class LatencyModel:
             log_ratio = math.log(service_ms / usual_ms)
             changed = self.change.update(log_ratio)
             if changed:
-                if log_ratio > SLOWDOWN and self.usual is None:
-                    self._remember(now_s)
-                law = self.law
-                self._reset_after_change()
+                self._forget(log_ratio > SLOWDOWN, now_s)
+        elif not self._is_confirmed(x, service_ms):
+            self.updated_s = now_s
+            return True
+        law = self.law
         law.update(x, service_ms)
         if not changed:  # backfitting: each factor learns the residual of the ones before it
             level = self.level
@@ -176,17 +171,25 @@ class LatencyModel:
         self._outliers_in_a_row += 1
         return self._outliers_in_a_row <= MAX_OUTLIERS_IN_A_ROW
 
-    def _remember(self, now_s: float) -> None:
-        self.usual = UsualRegime(self.law, self.cliffs, now_s)
-        self.law = copy.copy(self.law)
-        self.cliffs = BucketResidual()
+    def _is_confirmed(self, x: float, service_ms: float) -> bool:
+        """Return whether this is the second answer; the first is learned now if it was no cold call."""
+        if self.first.n == 0.0:
+            self.first.update(x, service_ms)
+            return False
+        if self.first.predict(x) <= COLD_FROM * service_ms:
+            self.law = copy.copy(self.first)
+        return True
+
+    def _forget(self, is_slowdown: bool, now_s: float) -> None:
+        """Forget what was learned before a change; what a slowdown ends is kept aside."""
+        if is_slowdown and self.usual is None:
+            self.usual = UsualRegime(self.law, self.cliffs, now_s)
+            self.law, self.cliffs = copy.copy(self.law), BucketResidual()
+        self.law.forget(REMAINING_AFTER_CHANGE)
+        self.level.reset()
+        self.cliffs.reset()
 
     def _restore(self, usual: UsualRegime) -> None:
         self.law, self.cliffs, self.usual = usual.law, usual.cliffs, None
         self.level.reset()
         self.change.restart()
-
-    def _reset_after_change(self) -> None:
-        self.law.forget(REMAINING_AFTER_CHANGE)
-        self.level.reset()
-        self.cliffs.reset()

@@ -225,6 +225,7 @@ class LogicalModel:
             in_flight=state.load.in_flight,
             utilization=state.load.utilization(now_s),
             breaker=state.breaker.state,
+            basis=state.basis,
             ready=state.not_ready_reason is None,
             confidence=state.profile.confidence(now_s),
         )

@@ -8,7 +8,7 @@ from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
 from router_backend.core.variants.capacity import Capacity
 from router_backend.core.variants.load import Place
-from router_backend.core.variants.state import VariantState, is_plausible_ms
+from router_backend.core.variants.state import MEASURED, VariantState, is_plausible_ms
 
 SUCCESS = Outcome.SUCCESS  # looking up a member of an enumeration is slow
 new_execution = partial(tuple.__new__, Execution)
@@ -49,9 +49,8 @@ class Recorder:
         service_ms = state.answered(place, latency_ms, now_s)
         if self.profiling:
             size, profile = decision.size, state.profile
-            if service_ms is not None and not profile.learn(
-                size, service_ms, decision.expected_latency_ms, latency_ms, now_s
-            ):
+            expected_ms = decision.expected_latency_ms if decision.basis is MEASURED else 0.0
+            if service_ms is not None and not profile.learn(size, service_ms, expected_ms, latency_ms, now_s):
                 service_ms = None
             if memory_mb is not None or power_w is not None:
                 profile.learn_resources(size, memory_mb, power_w)

@@ -102,7 +102,7 @@ class Selector:
         )
 
     def copy_of(self, context: RoutingContext, now_s: float) -> RoutingContext | None:
-        """Return a copy of a request for an idle variant that should be measured; `None` if none should be."""
+        """Return a copy of a request for an idle variant that should be measured, if there is one."""
         self.copy_wanted = False
         request = Request(context, None, now_s)
         available = passing(self._constrained_plan.before, self._states.values(), request, [])

@@ -15,6 +15,7 @@ from enum import Enum
 from itertools import accumulate
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from router_backend.core.records.basis import Basis
 from router_backend.core.telemetry.counters import LATENCY_BOUNDS_MS
 from router_backend.core.telemetry.snapshot import ModelMetrics, RoutingMetrics, VariantMetrics
 from router_backend.core.variants.health import BreakerState
@@ -162,6 +163,12 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
         "1 for the state of the variant's circuit breaker: closed, open or half-open.",
         lambda variant: {(state.value,): float(variant.breaker is state) for state in BreakerState},
         ("state",),
+    ),
+    Metric(
+        "model_router_prediction_basis",
+        "1 for what predictions for the variant are based on: measured, prior or guess.",
+        lambda variant: {(basis.value,): float(variant.basis is basis) for basis in Basis},
+        ("basis",),
     ),
     Metric(
         "model_router_variant_ready",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Outcome
 from router_backend.core.records.variant import Device
 from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
@@ -23,6 +24,7 @@ class VariantMetrics:
         in_flight: requests routed to it and not finished.
         utilization: service time sent to it in the last seconds, per second and instance.
         breaker: the state of its breaker.
+        basis: what its predictions are based on.
         ready: whether Triton has loaded it, as far as is known.
         confidence: 1 minus the relative standard deviation of the predicted service time.
     """
@@ -35,6 +37,7 @@ class VariantMetrics:
     in_flight: int
     utilization: float
     breaker: BreakerState
+    basis: Basis
     ready: bool
     confidence: float
 

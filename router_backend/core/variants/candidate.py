@@ -1,6 +1,7 @@
 """One variant as a policy sees it."""
 
 from router_backend.core.learning.resource_model import ResourceModel
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.variant import Variant
 
 NOTHING_LEARNED = ResourceModel()
@@ -27,6 +28,7 @@ class Candidate:
         memory: predicts `memory_mb`.
 
     Attributes:
+        basis: what the predicted service time is based on.
         mean_service_ms: mean predicted service time of what was sent there recently; 0 before the first.
         failure_share: share of its requests that failed of late.
         trial_share: share of requests to try it with if it would be best without failures.
@@ -37,6 +39,7 @@ class Candidate:
     __slots__ = (
         "_memory",
         "_power",
+        "basis",
         "concurrency",
         "cost",
         "failure_share",
@@ -76,6 +79,7 @@ class Candidate:
         self.concurrency = concurrency
         self.weight = weight
         self.size = size
+        self.basis = Basis.MEASURED
         self.mean_service_ms = 0.0
         self.failure_share = 0.0
         self.trial_share = 0.0

@@ -4,6 +4,7 @@ import math
 
 from router_backend.core.learning.failure_share import FailureShare
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.candidate import Candidate
@@ -12,6 +13,7 @@ from router_backend.core.variants.load import Load, Place
 from router_backend.core.variants.profile import ModelProfile
 
 CLOCKS_AGREE_WITHIN = 1.1
+MEASURED = Basis.MEASURED  # looking up a member of an enumeration is slow
 
 
 class VariantState:
@@ -67,11 +69,21 @@ class VariantState:
         candidate.size = size
         candidate.service_ms = latency.predict(size, now_s)
         candidate.variance = latency.relative_variance(now_s)
+        candidate.basis = MEASURED
         candidate.wait_ms = (
-            load.wait_ms(now_s, latency.change.variance**0.5) if len(load.running) >= load.concurrency else 0.0
+            load.wait_ms(now_s, latency.change.variance**0.5)
+            if len(load.running) >= load.concurrency
+            else 0.0
         )
         candidate.utilization = load.utilization(now_s)
         return candidate
+
+    @property
+    def basis(self) -> Basis:
+        """What its predictions are based on now."""
+        if self.profile.latency.known:
+            return MEASURED
+        return Basis.PRIOR if self.candidate.prior_ms else Basis.GUESS
 
     def should_be_measured(self, now_s: float) -> bool:
         """Return whether nothing is known about the variant, or it was slow and may be well again."""

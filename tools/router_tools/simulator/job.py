@@ -15,7 +15,7 @@ class Job:
         batch_size: the number of items.
         sequence_length: the sequence length of the items.
         work_s: by variant, the true service time if served alone and without events.
-        luck: by variant that may fail it, a number between 0 and 1: it fails if the share of failures is above.
+        luck: by variant that may fail it, a number from 0 to 1: it fails if the share of failures is above.
 
     Attributes:
         started_s: when its service started at the current variant.

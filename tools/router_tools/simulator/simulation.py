@@ -149,7 +149,13 @@ class Simulation:
         dispatch = job.dispatch.copy()
         if dispatch is not None:
             copy = RoutedJob(
-                self, job.WARM_UP, job.context, job.deadline_ms, job.batch_size, job.sequence_length, job.work_s
+                self,
+                job.WARM_UP,
+                job.context,
+                job.deadline_ms,
+                job.batch_size,
+                job.sequence_length,
+                job.work_s,
             )
             copy.arrived_s, copy.dispatch = self._agenda.now_s, dispatch
             self._send(copy)

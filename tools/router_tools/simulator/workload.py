@@ -73,7 +73,7 @@ class Workload:
         deadline: the deadline of each request.
         told_deadline: whether requests pass the deadline to the router.
         refuse_late: whether the router may refuse requests that it cannot serve in time.
-        content_sigma: standard deviation of ln(work / mean) among requests of one size, alike on all variants.
+        content_sigma: standard deviation of ln(work / mean) of requests of one size, alike on all variants.
         warm_up_batch_sizes: sizes of the batches sent to each variant before the run, with the most frequent
             sequence length.
     """
