@@ -32,6 +32,7 @@ class VariantState:
     REFUSALS_BEFORE_RETRIAL = 100
 
     __slots__ = (
+        "_answers_when_rejected",
         "answers",
         "breaker",
         "candidate",
@@ -57,6 +58,7 @@ class VariantState:
         self.refused_since_sent = 0
         self.answers = 0
         self.failures = 0
+        self._answers_when_rejected = 0
 
     def predict(self, size: float, now_s: float) -> Candidate:
         """Return the candidate, updated for a request of `size` now."""
@@ -130,6 +132,16 @@ class VariantState:
         self.breaker.failed(fault, now_s)
         self.failures += 1
         self.candidate.failure_share = self.failures / (self.answers + self.failures)
+
+    def rejected(self) -> bool:
+        """Note that it rejected a request; return whether it has answered one since the last rejection."""
+        has_answered = self.answers > self._answers_when_rejected
+        self._answers_when_rejected = self.answers
+        return has_answered
+
+    def restore_credit(self) -> None:
+        """Note that its last rejection was right, which is as good as an answer."""
+        self._answers_when_rejected = -1
 
     def _leave(self, place: Place, now_s: float, *, answered: bool) -> None:
         load, candidate = self.load, self.candidate
