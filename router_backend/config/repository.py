@@ -14,7 +14,14 @@ from msgspec.structs import replace
 from router_backend.config.schema import DEVICES, StatedCharacteristics, VariantEntry
 from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import ConfigurationError, Problem, Problems, nearest, require
-from router_backend.path_kind import NO_SUCH_FILE, REGULAR_FILE, decode_text, path_kind, read_bytes
+from router_backend.path_kind import (
+    FOLDER,
+    NO_SUCH_FILE,
+    REGULAR_FILE,
+    decode_text,
+    path_kind,
+    read_bytes,
+)
 from router_backend.typed_load import Section, fields_of, given, load_texts
 
 CONFIG_FILE = "config.pbtxt"
@@ -241,7 +248,8 @@ def _check_entry(model_name: str, entry: VariantEntry, repository: Path) -> None
     expected = "the models behind the router"
     itself = f"'{model_name}', the router itself"
     require(entry.name != model_name, "", expected, itself, fix="remove it")
-    if path_kind(repository / entry.name / CONFIG_FILE) == NO_SUCH_FILE:
+    folder = repository / entry.name
+    if path_kind(folder) != FOLDER or path_kind(folder / CONFIG_FILE) == NO_SUCH_FILE:
         expected = f"a model with a {CONFIG_FILE} in the repository {repository}"
         known = sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_FILE}"))
         raise ConfigurationError(expected=expected, found=found, hint=nearest(entry.name, known))

@@ -12,6 +12,7 @@ import pytest
 import tritonclient.grpc as triton_grpc
 
 from router_tools.embedded_triton import EmbeddedTriton
+from tests.documents import examples
 from tests.integration.client import Client, decision_of, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
 
@@ -21,13 +22,16 @@ NO_NEGATIVES = {"refuses": "negatives", "message": "INVALID_ARG: no negatives", 
 BUSY = {"refuses": "everything", "message": "UNAVAILABLE: busy", "code": "UNAVAILABLE"}
 PRUDISH = {"refuses": "everything", "message": "INVALID_ARG: no", "code": "INVALID_ARG"}
 NEGATIVE = ("INVALID_ARGUMENT", "INVALID_ARG: no negatives")
-LABELED = {
-    '"OUTPUT" data_type: TYPE_FP32 dims: 4': '"OUTPUT" data_type: TYPE_FP32 dims: 4 label_filename: "labels.txt"'
-}
+LABELED = {'name: "OUTPUT"': 'label_filename: "labels.txt" name: "OUTPUT"'}
 OPEN = {"dims: 4": "dims: -1"}
 TEXT = {**OPEN, "TYPE_FP32": "TYPE_STRING"}
 WARMED = {"any_length": ("long", "short"), "any_text": ("prose", "verse")}
 DECOUPLED = {"max_batch_size: 8": "max_batch_size: 8 model_transaction_policy { decoupled: true }"}
+ANSWERS_WITH_IT = """
+class TritonPythonModel:
+    def execute(self, requests):
+        return [pb_utils.InferenceResponse(error=error) for _ in requests]
+"""
 WARMUP_SIZES = "1, 2"
 WARMUP_CALLS = 1 + 2  # the first one is not recorded
 
@@ -47,6 +51,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.router("exacting", "strict, stern", warmup_batch_sizes="none")  # its calls are counted
     repository.router("half_prudish", "prude, double")
     repository.router("overrun", "busy, full")
+    (example,) = examples("python error")
+    repository.variant("shown", "scaling")
+    (repository.folder / "shown" / "1" / "model.py").write_text(example.text + ANSWERS_WITH_IT)
+    repository.router("show", "shown")
     repository.variant("brain", "copying")
     repository.router("think", "brain")
     repository.variant("labeled", "scaling", LABELED)
@@ -106,6 +114,10 @@ class TestErrors:
         until(lambda: client.executions("strict") + client.executions("stern") >= 4)
         assert client.executions("strict") + client.executions("stern") == 4, "the invalid one ran once"
         assert client.refusal("strict", items(-1)) == NEGATIVE
+
+    def test_the_error_that_is_shown_reaches_the_client(self, client: Client) -> None:
+        refusal = client.refusal("show", items(1))
+        assert refusal == ("INVALID_ARGUMENT", "INVALID_ARG: no negatives, please")
 
     def test_a_variant_that_rejects_what_another_one_serves_is_left_out_and_no_client_notices(
         self, client: Client
