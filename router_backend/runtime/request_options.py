@@ -141,6 +141,8 @@ def _check_variants(allowed: Collection[str], variants: Collection[str]) -> None
     for name in allowed:
         if name not in variants:
             expected = f"variants of the model, {', '.join(variants)}"
-            path, hint = "router_allowed_variants", nearest(name, variants)
-            problem = Problem(where=WHERE, path=path, expected=expected, found=f"'{name}'", hint=hint)
-            raise InvalidRequestError(str(problem))
+            raise _invalid("router_allowed_variants", expected, f"'{name}'", nearest(name, variants))
+
+
+def _invalid(key: str, expected: str, found: str, hint: str) -> InvalidRequestError:
+    return InvalidRequestError(str(Problem(where=WHERE, path=key, expected=expected, found=found, hint=hint)))

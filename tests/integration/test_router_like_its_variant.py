@@ -30,7 +30,7 @@ DECOUPLED = {"max_batch_size: 8": "max_batch_size: 8 model_transaction_policy { 
 ANSWERS_WITH_IT = """
 class TritonPythonModel:
     def execute(self, requests):
-        return [pb_utils.InferenceResponse(error=error) for _ in requests]
+        return [invalid("no negatives, please") for _ in requests]
 """
 WARMUP_SIZES = "1, 2"
 WARMUP_CALLS = 1 + 2  # the first one is not recorded
