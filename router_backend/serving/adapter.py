@@ -163,9 +163,7 @@ def _complete(config: pb_utils.ModelConfig, model: RouterSetup) -> None:
         config.add_output(DECISION_OUTPUT.as_dict())
     if declared["max_batch_size"] == 0:
         config.set_max_batch_size(signature.max_batch_size)
-    for output in declared[
-        "output"
-    ]:  # `add_output` does not take labels, but this is the configuration itself
+    for output in declared["output"]:  # `add_output` takes no labels, but this is the configuration itself
         if output["name"] in model.labels and not output.get("label_filename"):
             output["label_filename"] = model.labels[output["name"]]
 

@@ -34,6 +34,7 @@ class TritonPythonModel:
 """
 WARMUP_SIZES = "1, 2"
 WARMUP_CALLS = 1 + 2  # the first one is not recorded
+BF16_WARMUP_CALLS = 1 + 4
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,7 @@ class TestTypes:
             answer = client.grpc.infer("think", [sent]).get_response()
             assert answer.outputs[0].datatype == "BF16"
             assert answer.raw_output_contents == [sent._raw_content]
+        client.expect_executions("brain", 3 + BF16_WARMUP_CALLS)
 
     def test_a_class_has_the_label_of_the_variants_output(self, client: Client) -> None:
         best = [triton_grpc.InferRequestedOutput("OUTPUT", class_count=1)]

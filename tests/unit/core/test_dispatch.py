@@ -345,6 +345,26 @@ class TestRejections:
             dispatch.next_attempt()
         assert host.ends == {"a": (0, 0, 1)}
 
+    def test_of_a_model_with_one_variant_are_not_counted_as_refusals(self, host: Host):
+        host.router.register_model("single", variants=[Variant("s", Device.CPU)])
+        for _ in range(2):
+            dispatch = host.router.dispatch("single", RoutingContext())
+            self.reject(dispatch)
+            with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+                dispatch.next_attempt()
+        counts = host.router.get_metrics().get_model_metrics("single").counts
+        assert sum(counts.refusals.values()) == 0
+
+    def test_are_the_answer_if_no_other_variant_would_be_in_time(self):
+        host = Host(ModelSettings(refuse_late=True))
+        for name in "bc":
+            for _ in range(20):
+                host.answer(host.attempt(name), 50.0)
+        dispatch = host.dispatch(max_latency_ms=20.0)
+        self.reject(dispatch)
+        with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+            dispatch.next_attempt()
+
     def test_after_another_variants_answer_is_the_failure_of_the_variant(self, host: Host):
         host.answer(host.attempt("a"), 4.0)
         dispatch = host.dispatch()
