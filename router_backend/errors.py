@@ -16,7 +16,7 @@ class RouterError(Exception):
         advice: what to do about it.
     """
 
-    status: ClassVar[str] = "INTERNAL"
+    status: str = "INTERNAL"
     advice: ClassVar[str] = "as it says"
 
 
@@ -128,7 +128,7 @@ class Problems(list[Problem]):
 
 
 class InvalidRequestError(RouterError):
-    """The client's request cannot be served by any variant, in no state of theirs."""
+    """The client's request cannot be served by any variant, in no state of theirs, or one rejected it."""
 
     status = "INVALID_ARGUMENT"
     advice = "correct the request"
@@ -155,9 +155,18 @@ class OverloadedError(RouterError):
 
 
 class VariantsFailedError(RouterError):
-    """Every variant that was tried answered with an error; the text has each of them."""
+    """Every variant that was tried answered with an error; the text has each of them.
+
+    Args:
+        text: the message.
+        status: the gRPC status that all of these errors have.
+    """
 
     advice = "see the error of each variant in the message"
+
+    def __init__(self, text: str, *, status: str = "INTERNAL") -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

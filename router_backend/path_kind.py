@@ -7,6 +7,7 @@ from router_backend.errors import ConfigurationError
 
 REGULAR_FILE = "a regular file"
 FOLDER = "a folder"
+NO_SUCH_FILE = "no such file"
 
 
 def path_kind(path: Path) -> str:
@@ -15,12 +16,12 @@ def path_kind(path: Path) -> str:
     Unlike `Path.is_file`, it never raises, even if the path is too long.
 
     Returns:
-        `REGULAR_FILE`, `FOLDER`, another kind, or why the kind is unknown.
+        `REGULAR_FILE`, `FOLDER`, `NO_SUCH_FILE`, another kind, or why the kind is unknown.
     """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return "no such file"
+        return NO_SUCH_FILE
     except OSError as error:
         return f"none that can be read ({error.strerror})"
     except ValueError:

@@ -10,17 +10,20 @@ TRITONSERVER_RESPONSE_COMPLETE_FINAL: int
 
 class TritonModelException(Exception): ...
 
+class _ErrorCode:
+    name: str
+
 class TritonError:
-    UNKNOWN: int
-    INTERNAL: int
-    NOT_FOUND: int
-    INVALID_ARG: int
-    UNAVAILABLE: int
-    UNSUPPORTED: int
-    ALREADY_EXISTS: int
-    CANCELLED: int
-    def __init__(self, message: str, code: int = ...) -> None: ...
-    def code(self) -> int: ...
+    UNKNOWN: _ErrorCode
+    INTERNAL: _ErrorCode
+    NOT_FOUND: _ErrorCode
+    INVALID_ARG: _ErrorCode
+    UNAVAILABLE: _ErrorCode
+    UNSUPPORTED: _ErrorCode
+    ALREADY_EXISTS: _ErrorCode
+    CANCELLED: _ErrorCode
+    def __init__(self, message: str, code: _ErrorCode = ...) -> None: ...
+    def code(self) -> _ErrorCode: ...
     def message(self) -> str: ...
 
 class Tensor:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ class RouterSetup:
     """Everything that a router model needs to know before it serves.
 
     The repository holds the router model and its variants, and the signature is what all of these take and
-    give. There may be no routing file.
+    give. There may be no routing file. `labels` are the paths of the outputs' label files, from the router's
+    folder, and `left_out` has the reasons, by name, of variants that it cannot use.
     """
 
     name: str
@@ -56,11 +57,18 @@ class RouterSetup:
     variants: tuple[Variant, ...]
     signature: Signature
     routing_file: RoutingFile | None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def routing(self) -> RoutingConfig:
         """The routing configuration that applies where its own settings say nothing."""
         return RoutingConfig() if self.routing_file is None else self.routing_file.config
+
+    @property
+    def usable(self) -> list[Variant]:
+        """The variants that are not left out."""
+        return [variant for variant in self.variants if variant.name not in self.left_out]
 
     @property
     def settings(self) -> ModelSettings:
@@ -106,11 +114,14 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
         found = find_variants(name, parameters.variants, repository)
         with problems.collect():
             check_variants(name, [each.variant for each in found])
-        signature = common_signature({each.variant.name: each.signature for each in found})
-        _check_own(name, Signature.of(config), found[0].variant, signature)
+        usable = [each for each in found if each.left_out is None]
+        signature = common_signature({each.variant.name: each.signature for each in usable})
+        _check_own(name, Signature.of(config), usable[0].variant, signature)
     problems.raise_if_any()
     variants = tuple(each.variant for each in found)
-    setup = RouterSetup(name, repository, parameters, variants, signature, file)
+    labels = {output: path for each in reversed(usable) for output, path in each.labels.items()}
+    left_out = {each.variant.name: str(each.left_out) for each in found if each.left_out is not None}
+    setup = RouterSetup(name, repository, parameters, variants, signature, file, labels, left_out)
     setup.check_fit(setup.routing)
     return setup
 

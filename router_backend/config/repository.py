@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from google.protobuf import json_format, text_format
@@ -14,7 +14,14 @@ from msgspec.structs import replace
 from router_backend.config.schema import DEVICES, StatedCharacteristics, VariantEntry
 from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import ConfigurationError, Problem, Problems, nearest, require
-from router_backend.path_kind import REGULAR_FILE, decode_text, path_kind, read_bytes
+from router_backend.path_kind import (
+    FOLDER,
+    NO_SUCH_FILE,
+    REGULAR_FILE,
+    decode_text,
+    path_kind,
+    read_bytes,
+)
 from router_backend.typed_load import Section, fields_of, given, load_texts
 
 CONFIG_FILE = "config.pbtxt"
@@ -67,10 +74,16 @@ class Signature(Struct, frozen=True):
 
 
 class RepositoryVariant(NamedTuple):
-    """A variant as its folder in the repository describes it."""
+    """A variant as its folder in the repository describes it.
+
+    `labels` has the paths of its files of labels by output, as seen from the router's folder beside it.
+    `left_out` is why the router cannot use it; `None` if it can.
+    """
 
     variant: Variant
     signature: Signature
+    labels: Mapping[str, str] = MappingProxyType({})
+    left_out: ConfigurationError | None = None
 
 
 class _Place(Section, frozen=True):
@@ -109,9 +122,11 @@ def find_variants(
 ) -> list[RepositoryVariant]:
     """Read the configuration of every variant that a router model's parameter `variants` names.
 
+    One that Triton cannot load or call as it is costs only itself, as long as another one is left.
+
     Raises:
         ConfigurationError: every variant that does not exist, is the router itself or calls it, or does not
-            say on which device it runs.
+            say on which device it runs; or none can be used, each with the reason.
     """
     where = f"model '{model_name}', {CONFIG_FILE}"
     found: list[RepositoryVariant] = []
@@ -124,6 +139,9 @@ def find_variants(
     with problems.collect(where, "variants"):
         check_no_cycle(model_name, [entry.name for entry in entries], repository)
     problems.raise_if_any()
+    left_out = [each.left_out for each in found if each.left_out is not None]
+    if found and len(left_out) == len(found):
+        raise ConfigurationError(*(problem for error in left_out for problem in error.problems))
     return found
 
 
@@ -230,16 +248,22 @@ def _check_entry(model_name: str, entry: VariantEntry, repository: Path) -> None
     expected = "the models behind the router"
     itself = f"'{model_name}', the router itself"
     require(entry.name != model_name, "", expected, itself, fix="remove it")
-    if path_kind(repository / entry.name / CONFIG_FILE) != REGULAR_FILE:
+    folder = repository / entry.name
+    if path_kind(folder) != FOLDER or path_kind(folder / CONFIG_FILE) == NO_SUCH_FILE:
         expected = f"a model with a {CONFIG_FILE} in the repository {repository}"
         known = sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_FILE}"))
         raise ConfigurationError(expected=expected, found=found, hint=nearest(entry.name, known))
 
 
 def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> RepositoryVariant:
-    message = read_model_config(repository / entry.name)
-    config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     where = f"model '{entry.name}', {CONFIG_FILE}"
+    try:
+        message = read_model_config(repository / entry.name)
+        _check_can_be_called(where, message)
+    except ConfigurationError as error:
+        device = Device.CPU if entry.device is UNSET else entry.device  # never used
+        return RepositoryVariant(Variant(entry.name, device), Signature(), left_out=error)
+    config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     signature = Signature.of(config)
     expected = f"input and output, which the router '{model_name}' needs before the model is loaded"
     declared = bool(signature.inputs and signature.outputs)
@@ -247,7 +271,21 @@ def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> Rep
     read_stated(where, {key: value.string_value for key, value in message.parameters.items()})
     device = _device(where, entry, config)
     variant = Variant(entry.name, device, _concurrency(config), signature.max_batch_size)
-    return RepositoryVariant(variant, signature)
+    return RepositoryVariant(variant, signature, _labels(repository / entry.name, message))
+
+
+def _check_can_be_called(where: str, message: Any) -> None:
+    """Reject a model that Triton does not call for exactly one answer."""
+    path, fix = "model_transaction_policy.decoupled", "serve it without that policy"
+    expected = "false, since Triton does not let a model call a decoupled one for its answer"
+    require(not message.model_transaction_policy.decoupled, path, expected, "true", where=where, fix=fix)
+
+
+def _labels(folder: Path, message: Any) -> dict[str, str]:
+    """Return the label files of a variant's outputs that are there: without one, Triton does not load it."""
+    named = {output.name: output.label_filename for output in message.output if output.label_filename}
+    is_file = {name: path_kind(folder / file) == REGULAR_FILE for name, file in named.items()}
+    return {name: f"../{folder.name}/{file}" for name, file in named.items() if is_file[name]}
 
 
 def _device(where: str, entry: VariantEntry, config: Mapping[str, Any]) -> Device:

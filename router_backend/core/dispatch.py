@@ -8,7 +8,9 @@ from router_backend.core.choosing.decision import Execution, RoutingDecision
 from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
-from router_backend.errors import DeadlineError, NoVariantError, VariantsFailedError
+from router_backend.errors import DeadlineError, InvalidRequestError, NoVariantError, VariantsFailedError
+
+INTERNAL = "INTERNAL"
 
 
 class Dispatch:
@@ -25,6 +27,9 @@ class Dispatch:
     - A dead process counts as the variant's failure at once, since it is not the request's fault.
     - An error may be the request's own fault. It counts as the variant's failure only if another variant
       answers the same request, and is ignored otherwise.
+    - A request that a variant rejects as invalid ends with the variant's message, and counts for no variant.
+      But a variant may be wrong: it is only believed if it has answered a request since the last one that it
+      rejected, or if a second variant rejects the request, too. Otherwise a rejection is an error.
     - A variant that is not ready gets no more requests until it is reported ready. This is not a failure.
 
     Not thread-safe: one thread at a time may drive a request.
@@ -50,7 +55,16 @@ class Dispatch:
         [('m_cpu', 'out of memory')]
     """
 
-    __slots__ = ("_answered", "_context", "_ended", "_model", "_started_s", "_undecided", "attempts")
+    __slots__ = (
+        "_answered",
+        "_context",
+        "_ended",
+        "_is_invalid",
+        "_model",
+        "_started_s",
+        "_undecided",
+        "attempts",
+    )
 
     def __init__(self, model: LogicalModel, context: RoutingContext) -> None:
         self._model = model
@@ -58,6 +72,7 @@ class Dispatch:
         self._started_s = model.now_s()
         self._ended = False
         self._answered = False
+        self._is_invalid = False
         self._undecided: list[Attempt] = []
         self.attempts: list[Attempt] = []
 
@@ -82,9 +97,13 @@ class Dispatch:
         It may be asked for while other attempts are open; if there is none, these may still answer.
 
         Raises:
-            InvalidRequestError, NoVariantError, DeadlineError: as `ModelRouter.route_request`.
+            InvalidRequestError: as `ModelRouter.route_request`, or a variant rejected it, with its message.
+            NoVariantError, DeadlineError: as `ModelRouter.route_request`.
             VariantsFailedError: no variant is left to try; the text has the errors of those that were tried.
         """
+        if self._is_invalid:
+            self.cancel()
+            raise self._as_rejection()
         attempts = self.attempts
         try:
             decision = self._model.route(self._remaining_context() if attempts else self._context)
@@ -125,13 +144,22 @@ class Dispatch:
         return execution
 
     def _failed(self, attempt: Attempt, fault: Fault) -> None:
-        if fault is not Fault.ERROR or self._answered:
+        if fault not in (Fault.ERROR, Fault.REJECTED):
             self._model.record(attempt.decision, fault=fault)
+        elif self._answered:
+            self._model.record(attempt.decision, fault=Fault.ERROR)
         elif self._ended:
             self._model.record(attempt.decision)
         else:
             self._model.release(attempt.decision)
             self._undecided.append(attempt)
+            if fault is Fault.REJECTED:
+                self._rejected()
+
+    def _rejected(self) -> None:
+        """Decide whether the request is invalid, now that a variant rejected it."""
+        rejections = [attempt.decision for attempt in self.attempts if attempt.fault is Fault.REJECTED]
+        self._is_invalid = self._model.believes(rejections)
 
     def _ignored(self, attempt: Attempt) -> None:
         self._ended = True
@@ -139,10 +167,11 @@ class Dispatch:
         self._conclude(None)
 
     def _conclude(self, fault: Fault | None) -> None:
-        """Count the errors whose blame was undecided until the request ended."""
+        """Count the errors whose blame was undecided until the request ended, and rejections as such."""
         undecided, self._undecided = self._undecided, []
         for attempt in undecided:
-            self._model.conclude(attempt.decision, fault)
+            rejected = fault is None and attempt.fault is Fault.REJECTED
+            self._model.conclude(attempt.decision, Fault.REJECTED if rejected else fault)
 
     def _remaining_context(self) -> RoutingContext:
         """Return the request for its next attempt: tried variants excluded, elapsed time added."""
@@ -157,14 +186,24 @@ class Dispatch:
 
     def _as_final(self, error: Exception) -> Exception:
         """Return the error for the client when there is no further attempt."""
-        no_variant = isinstance(error, NoVariantError) and not isinstance(error, DeadlineError)
-        failed = [attempt for attempt in self.failures if attempt.fault is not Fault.NOT_READY]
-        if not no_variant or not failed:
+        failures = self.failures
+        if not isinstance(error, NoVariantError):
             return error
-        tried = "; ".join(f"{attempt.variant}: {attempt.message}" for attempt in self.failures)
+        if any(attempt.fault is Fault.REJECTED for attempt in failures):
+            return self._as_rejection()
+        statuses = {attempt.status for attempt in failures if attempt.fault is not Fault.NOT_READY}
+        if not statuses or isinstance(error, DeadlineError):
+            return error
+        tried = "; ".join(f"{attempt.variant}: {attempt.message}" for attempt in failures)
         return VariantsFailedError(
-            f"model '{self._model.name}': no variant could answer the request ({tried})"
+            f"model '{self._model.name}': no variant could answer the request ({tried})",
+            status=statuses.pop() if len(statuses) == 1 else INTERNAL,
         )
+
+    def _as_rejection(self) -> InvalidRequestError:
+        """Return the error of the first variant that rejected the request."""
+        rejections = (attempt.message for attempt in self.attempts if attempt.fault is Fault.REJECTED)
+        return InvalidRequestError(next(rejections))
 
 
 class Attempt:
@@ -178,9 +217,10 @@ class Attempt:
         decision: the same.
         fault: how the variant failed; `None` if it has not.
         message: the variant's error; empty if it did not fail.
+        status: the gRPC status of that error.
     """
 
-    __slots__ = ("_dispatch", "decision", "fault", "message")
+    __slots__ = ("_dispatch", "decision", "fault", "message", "status")
 
     def __init__(self, dispatch: Dispatch, decision: RoutingDecision) -> None:
         # `None` once its end is reported, so that no request leaves a cycle to the garbage collector.
@@ -188,6 +228,7 @@ class Attempt:
         self.decision = decision
         self.fault: Fault | None = None
         self.message = ""
+        self.status = INTERNAL
 
     @property
     def variant(self) -> str:
@@ -220,17 +261,19 @@ class Attempt:
         dispatch = self.close()
         return None if dispatch is None else dispatch._succeeded(self, latency_ms, memory_mb, power_w)
 
-    def failed(self, fault: Fault, message: str = "") -> None:
+    def failed(self, fault: Fault, message: str = "", status: str = INTERNAL) -> None:
         """Report a failure: another variant may be tried.
 
         Args:
             fault: how the variant failed.
             message: the variant's error.
+            status: its gRPC status; the client gets it if all variants that failed have the same.
         """
         dispatch = self.close()
         if dispatch is not None:
             self.fault = fault
             self.message = message
+            self.status = status
             dispatch._failed(self, fault)
 
     def ignored(self) -> None:

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
+from router_backend.errors import ConfigurationError, RouterError
 from router_backend.executors.emulated_law import EmulatedLaw
 from router_backend.executors.emulated_request import requested_service_ms
 from router_backend.executors.emulated_settings import parse_settings
 from router_backend.executors.linear_layer import LinearLayer
+from router_backend.executors.responses import error_response
 
 
 class TritonPythonModel:
@@ -52,7 +53,7 @@ class TritonPythonModel:
         try:
             service_ms = self._service_ms(requests, sum(map(len, batches)))
         except RouterError as error:
-            return [_error_response(error) for _ in requests]
+            return [error_response(error) for _ in requests]
         outputs = [pb_utils.Tensor(self._layer.output_name, self._layer.run(items)) for items in batches]
         responses = [pb_utils.InferenceResponse([output]) for output in outputs]
         time.sleep(max(0.0, began_s + service_ms / 1e3 - time.monotonic()))
@@ -65,9 +66,3 @@ class TritonPythonModel:
             if requested_ms is not None:
                 return requested_ms
         return self._law.draw_ms(batch_size)
-
-
-def _error_response(error: RouterError) -> pb_utils.InferenceResponse:
-    invalid = isinstance(error, InvalidRequestError)
-    code = pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))

@@ -13,11 +13,12 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
+from router_backend.errors import ConfigurationError, RouterError
 from router_backend.executors.batching import Outcome, run_each, run_joined
 from router_backend.executors.onnx_contract import check_tensors
 from router_backend.executors.onnx_session import OnnxSession, Tensors
 from router_backend.executors.onnx_settings import OnnxSettings, parse_settings
+from router_backend.executors.responses import error_response
 
 
 class TritonPythonModel:
@@ -67,12 +68,6 @@ def _inputs(request: pb_utils.InferenceRequest) -> Tensors:
 
 def _response(request: pb_utils.InferenceRequest, outcome: Outcome) -> pb_utils.InferenceResponse:
     if isinstance(outcome, RouterError):
-        return pb_utils.InferenceResponse(error=_error(outcome))
+        return error_response(outcome)
     wanted = request.requested_output_names()
     return pb_utils.InferenceResponse([pb_utils.Tensor(name, outcome[name]) for name in wanted])
-
-
-def _error(error: RouterError) -> pb_utils.TritonError:
-    invalid = isinstance(error, InvalidRequestError)
-    code = pb_utils.TritonError.INVALID_ARG if invalid else pb_utils.TritonError.INTERNAL
-    return pb_utils.TritonError(str(error), code)

@@ -5,9 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from router_backend.config.repository import read_model_config
 from router_backend.core.records.outcome import Fault
+
+STATUS_OF_CODE = {"INVALID_ARG": "INVALID_ARGUMENT", "UNSUPPORTED": "UNIMPLEMENTED"}
+"""The gRPC status for a code of Triton's errors, where it is not the code's own name."""
+CODES = ("ALREADY_EXISTS", "CANCELLED", "INVALID_ARG", "NOT_FOUND", "UNAVAILABLE", "UNKNOWN", "UNSUPPORTED")
+STATED_CODE = re.compile(rf"({'|'.join(CODES)}): ")
+INTERNAL = "INTERNAL"
+
+
+class Failure(NamedTuple):
+    """How a variant failed a call: the kind, its message, and the gRPC status of its error."""
+
+    fault: Fault
+    message: str
+    status: str
 
 
 class ErrorClassifier:
@@ -31,11 +46,19 @@ class ErrorClassifier:
         groups = {variant: read_model_config(repository / variant).instance_group for variant in variants}
         return cls({variant: [group.name for group in of if group.name] for variant, of in groups.items()})
 
-    def classify(self, variant: str, message: str) -> Fault:
-        """Return the kind of fault that a variant's error message stands for."""
+    def classify(self, variant: str, message: str, code: str) -> Failure:
+        """Return what a variant's error message and Triton's code for it stand for.
+
+        Before 25.04, Triton gives the code INTERNAL to every error of a called model. A message that begins
+        with another code, as in `INVALID_ARG: no negatives`, then still states it.
+        """
         if self._not_ready[variant].fullmatch(message):
-            return Fault.NOT_READY
-        return Fault.DEAD if self._dead[variant].fullmatch(message) else Fault.ERROR
+            return Failure(Fault.NOT_READY, message, INTERNAL)
+        if self._dead[variant].fullmatch(message):
+            return Failure(Fault.DEAD, message, INTERNAL)
+        stated = STATED_CODE.match(message) if code == INTERNAL else None
+        status = STATUS_OF_CODE.get(stated[1], stated[1]) if stated else STATUS_OF_CODE.get(code, code)
+        return Failure(Fault.REJECTED if status == "INVALID_ARGUMENT" else Fault.ERROR, message, status)
 
 
 def _not_ready_pattern(variant: str) -> re.Pattern[str]:

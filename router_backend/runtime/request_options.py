@@ -91,8 +91,7 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
     """Split a request's parameters as Triton passes them, a JSON object or nothing.
 
     Raises:
-        InvalidRequestError: an unknown `router_` parameter, an invalid value, or a parameter for the
-            variant that cannot be passed on.
+        InvalidRequestError: an unknown `router_` parameter, or an invalid value.
     """
     if parameters_json in NOTHING:
         return NO_OPTIONS
@@ -100,8 +99,10 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
     forwarded: dict[str, ParameterValue] = {}
     parameters, is_strict = _decode(parameters_json)
     for key, value in parameters.items():
-        (own if key.startswith(PREFIX) else forwarded)[key] = value
-    _check_forwarded(forwarded)
+        if key.startswith(PREFIX):
+            own[key] = value
+        else:  # Triton passes no fractions from model to model
+            forwarded[key] = str(value) if isinstance(value, float) else value
     if not own:
         return RequestOptions(forwarded=forwarded)
     said = _read(own, is_strict)
@@ -143,14 +144,5 @@ def _check_variants(allowed: Collection[str], variants: Collection[str]) -> None
             raise _invalid("router_allowed_variants", expected, f"'{name}'", nearest(name, variants))
 
 
-def _check_forwarded(parameters: dict[str, ParameterValue]) -> None:
-    """Reject fractions: Triton cannot pass them from model to model."""
-    for key, value in parameters.items():
-        if isinstance(value, float):
-            expected = "text, a whole number, true or false, as Triton passes on"
-            raise _invalid(key, expected, f"{value}", fix="send it as text")
-
-
-def _invalid(key: str, expected: str, found: str, hint: str = "", fix: str = "") -> InvalidRequestError:
-    problem = Problem(where=WHERE, path=key, expected=expected, found=found, hint=hint, fix=fix)
-    return InvalidRequestError(str(problem))
+def _invalid(key: str, expected: str, found: str, hint: str) -> InvalidRequestError:
+    return InvalidRequestError(str(Problem(where=WHERE, path=key, expected=expected, found=found, hint=hint)))

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import DECISION_OUTPUT, RouterSetup, check_completed, read_router_setup
-from router_backend.config.repository import Signature
 from router_backend.core.records.outcome import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.core.variants.capacity import Capacity
@@ -22,6 +21,7 @@ from router_backend.runtime.shared_capacity import SharedCapacity, shared_file
 from router_backend.runtime.trace_writer import open_trace
 from router_backend.runtime.variant_description import describe
 from router_backend.runtime.worker_pool import WorkerPool
+from router_backend.serving.copies import Copies
 from router_backend.serving.metrics_writer import MetricsWriter
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.readiness import Readiness
@@ -51,7 +51,7 @@ class TritonPythonModel:
         """Fill in, from the variants, the inputs, outputs and batch size that config.pbtxt omits."""
         repository = Path(pb_utils.get_model_dir()).parent.parent
         model = read_router_setup(auto_complete_model_config.as_dict(), repository)
-        _complete(auto_complete_model_config, model.signature)
+        _complete(auto_complete_model_config, model)
         return auto_complete_model_config
 
     def initialize(self, args: dict[str, str]) -> None:
@@ -64,16 +64,28 @@ class TritonPythonModel:
         model = read_router_setup(config, Path(args["model_repository"]).parent)
         check_completed(config, model)
         self._shared_capacity = SharedCapacity(shared_file(Path(args["model_repository"]).parent))
-        router = ModelRouter(model.settings, capacity=Capacity(self._shared_capacity), on_defect=log_defect)
-        variants = describe(model.variants, model.repository, pb_utils.Logger.log_warn)
-        router.register_model(model.name, variants=variants)
+        router = ModelRouter(
+            model.settings,
+            capacity=Capacity(self._shared_capacity),
+            copies=bool(model.parameters.warmup_batch_sizes),
+            on_defect=log_defect,
+        )
+        described = describe(model.usable, model.repository, pb_utils.Logger.log_warn)
+        left_out = [variant for variant in model.variants if variant.name in model.left_out]
+        router.register_model(model.name, variants=[*described, *left_out])
+        for variant, reason in model.left_out.items():
+            router.model(model.name).set_ready(variant, f"left out: {reason}")
+            pb_utils.Logger.log_warn(f"router '{model.name}': variant '{variant}' is left out: {reason}")
         router.experiments.set(model.routing.experiments)
-        errors = ErrorClassifier.of([variant.name for variant in variants], model.repository)
+        errors = ErrorClassifier.of([variant.name for variant in described], model.repository)
         self._readiness = Readiness(model, router, errors)
         self._warmup = Warmup(model, router, errors)
+        self._copies = Copies(model, errors)
         self._own_request = OwnRequest(model, self._get_ready)
         self._trace = open_trace(model, pb_utils.Logger.log_warn)
-        self._handler = RequestHandler(model, router, self._readiness, errors, self._trace)
+        self._handler = RequestHandler(
+            model, router, self._readiness, errors, self._copies, self._trace
+        )
         self._pool = WorkerPool(self._answer, model.parameters.worker_threads, model.parameters.max_in_flight)
         self._name, self._router = model.name, router
         self._metrics = _metrics_writer(model, router, args["model_instance_name"])
@@ -119,16 +131,18 @@ class TritonPythonModel:
             )
         try:
             if self._readiness.due():
-                self._look_within_request()
+                self._look_within_request(arrival.request)
+            if self._copies.waiting:
+                self._own_request.send(arrival.request.inputs())
         finally:
             send(arrival.sender, response)
 
-    def _look_within_request(self) -> None:
+    def _look_within_request(self, request: pb_utils.InferenceRequest) -> None:
         """Call other models while a client's request is in flight, which is the only safe time."""
         self._own_request.client_arrived()
         self._look()
         if self._warmup.waiting:
-            self._own_request.send()
+            self._own_request.send(request.inputs())
 
     def _look(self) -> None:
         for variant in self._readiness.look():
@@ -137,10 +151,12 @@ class TritonPythonModel:
     def _get_ready(self) -> None:
         self._look()
         self._warmup.run()
+        self._copies.run()
 
 
-def _complete(config: pb_utils.ModelConfig, signature: Signature) -> None:
+def _complete(config: pb_utils.ModelConfig, model: RouterSetup) -> None:
     """Add what a configuration omits of its variants' signature, and the output for decisions, in place."""
+    signature = model.signature
     declared = config.as_dict()
     outputs = {output["name"] for output in declared["output"]}
     if not declared["input"]:
@@ -153,6 +169,9 @@ def _complete(config: pb_utils.ModelConfig, signature: Signature) -> None:
         config.add_output(DECISION_OUTPUT.as_dict())
     if declared["max_batch_size"] == 0:
         config.set_max_batch_size(signature.max_batch_size)
+    for output in declared["output"]:  # `add_output` takes no labels, but this is the configuration itself
+        if output["name"] in model.labels and not output.get("label_filename"):
+            output["label_filename"] = model.labels[output["name"]]
 
 
 def _metrics_writer(model: RouterSetup, router: ModelRouter, instance: str) -> MetricsWriter | None:

@@ -16,7 +16,7 @@ class Forwarder:
     with the parameters that are not the router's.
     """
 
-    __slots__ = ("_inputs", "_output_names", "_parameters", "_request")
+    __slots__ = ("_output_names", "_request", "inputs", "parameters")
 
     def __init__(
         self,
@@ -26,21 +26,21 @@ class Forwarder:
         parameters: dict[str, ParameterValue],
     ) -> None:
         self._request = request
-        self._inputs = inputs
+        self.inputs = inputs
         self._output_names = output_names
-        self._parameters = parameters
+        self.parameters = parameters
 
     def call(self, variant: str) -> pb_utils.InferenceResponse:
         """Call a variant and return its answer, which may be an error."""
         request = self._request
         return pb_utils.InferenceRequest(
             model_name=variant,
-            inputs=self._inputs,
+            inputs=self.inputs,
             requested_output_names=self._output_names,
             request_id=request.request_id(),
             correlation_id=request.correlation_id(),
             flags=request.flags(),
             timeout=request.timeout(),
             trace=request.trace(),
-            parameters=self._parameters,
+            parameters=self.parameters,
         ).exec()

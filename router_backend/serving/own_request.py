@@ -3,14 +3,14 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import RouterSetup
 from router_backend.serving.responses import empty_response, send
-from router_backend.serving.tensors import synthetic_inputs
+from router_backend.serving.tensors import in_numpy, synthetic_inputs
 
 REQUEST_ID = "the router's own request"
 
@@ -23,7 +23,8 @@ class OwnRequest:
     cleaning it up crashes the whole server. A model with a request in flight is not finalized, so all calls
     are made during requests: those of clients, or this one.
 
-    This request is a call itself. It is sent just after the model was loaded, or during a client's request.
+    This request is a call itself. It is sent just after the model was loaded, or during a client's request;
+    a model with inputs that the router cannot make waits for the latter.
     """
 
     # A call before the server has started the threads that execute it would crash the server, too. It starts
@@ -34,7 +35,7 @@ class OwnRequest:
 
     def __init__(self, model: RouterSetup, work: Callable[[], None]) -> None:
         self._name = model.name
-        self._inputs = synthetic_inputs(model.signature, batch_size=1)
+        self._inputs = synthetic_inputs(model.signature, batch_size=1) if in_numpy(model.signature) else None
         self._work = work
         self._arrived = threading.Event()
         self._client_arrived = threading.Event()
@@ -53,10 +54,11 @@ class OwnRequest:
         self._client_arrived.set()
         self._starter.join()
 
-    def send(self) -> None:
-        """Send it, during a client's request, and return when the work begins."""
+    def send(self, inputs: Sequence[pb_utils.Tensor]) -> None:
+        """Send it, during a client's request with these inputs, and return when the work begins."""
         self._arrived.clear()
-        threading.Thread(target=self._call, name="router-own-request", daemon=True).start()
+        own = inputs if self._inputs is None else self._inputs
+        threading.Thread(target=self._call, args=(own,), name="router-own-request", daemon=True).start()
         self._arrived.wait(self.ARRIVAL_S)
 
     def take(self, request: pb_utils.InferenceRequest) -> bool:
@@ -69,15 +71,17 @@ class OwnRequest:
         return True
 
     def _send_first(self) -> None:
+        if self._inputs is None:
+            return
         pause_s = self.CALLS_ARE_CARRIED_AFTER_S
         while not self._client_arrived.wait(pause_s) and not self._arrived.is_set():
-            self._call()
+            self._call(self._inputs)
             pause_s = self.RETRY_S
 
-    def _call(self) -> None:
+    def _call(self, inputs: Sequence[pb_utils.Tensor]) -> None:
         """Call the router and return when the work is done, or at once if the server accepts no requests."""
         request = pb_utils.InferenceRequest(
-            model_name=self._name, inputs=self._inputs, requested_output_names=[], request_id=REQUEST_ID
+            model_name=self._name, inputs=inputs, requested_output_names=[], request_id=REQUEST_ID
         )
         with suppress(pb_utils.TritonModelException):  # the model is being finalized
             request.exec()

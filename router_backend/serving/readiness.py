@@ -12,6 +12,7 @@ from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
 from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.serving.responses import failure_of
 
 
 class Readiness:
@@ -29,7 +30,7 @@ class Readiness:
         self._name = model.name
         self._router = router
         self._interval_s = model.parameters.readiness_interval_ms / 1e3
-        self._missing = {variant.name for variant in model.variants}
+        self._missing = {variant.name for variant in model.usable}
         self._errors = errors
         self._next_look_s = 0.0
         self._lock = threading.Lock()
@@ -64,7 +65,5 @@ class Readiness:
 
     def _is_loaded(self, variant: str) -> bool:
         request = pb_utils.InferenceRequest(model_name=variant, inputs=[], requested_output_names=[])
-        response = request.exec()
-        if not response.has_error():
-            return True
-        return self._errors.classify(variant, response.error().message()) is not Fault.NOT_READY
+        failure = failure_of(request.exec(), variant, self._errors)
+        return failure is None or failure.fault is not Fault.NOT_READY

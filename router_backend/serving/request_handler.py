@@ -11,13 +11,19 @@ from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.errors import InvalidRequestError, RouterError
-from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.error_classifier import ErrorClassifier, Failure
 from router_backend.runtime.explanation import explain, report
 from router_backend.runtime.request_options import RequestOptions, read_options
 from router_backend.runtime.trace_writer import TraceWriter
+from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.readiness import Readiness
-from router_backend.serving.responses import canceled_response, error_response, explained_response
+from router_backend.serving.responses import (
+    canceled_response,
+    error_response,
+    explained_response,
+    failure_of,
+)
 from router_backend.serving.tensors import check_can_be_explained, context_of_request, outputs_of_variant
 
 
@@ -34,6 +40,7 @@ class RequestHandler:
         router: ModelRouter,
         readiness: Readiness,
         errors: ErrorClassifier,
+        copies: Copies,
         trace: TraceWriter | None,
     ) -> None:
         self._name = model.name
@@ -41,6 +48,7 @@ class RequestHandler:
         self._readiness = readiness
         self._trace = trace
         self._errors = errors
+        self._copies = copies
         self._variants = [variant.name for variant in model.variants]
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
@@ -100,23 +108,24 @@ class RequestHandler:
             sent_s = time.monotonic()
             response = forwarder.call(attempt.variant)
             latency_ms = (time.monotonic() - sent_s) * 1e3
-            if not response.has_error():
+            failure = failure_of(response, attempt.variant, self._errors)
+            if failure is None:
                 execution = attempt.succeeded(latency_ms)
                 if self._trace is not None and execution is not None:
                     self._trace.observe(execution, arrived_s)
+                self._copies.offer(dispatch, request, forwarder.inputs, forwarder.parameters)
                 if not explained:
                     return response
                 explanation = explain(attempt.decision, latency_ms, dispatch.failures)
                 return explained_response(response.output_tensors(), explanation, self._batched)
-            self._failed(attempt, response.error().message())
+            self._failed(attempt, failure)
             if request.is_cancelled():
                 dispatch.cancel()
                 return canceled_response()
 
-    def _failed(self, attempt: Attempt, message: str) -> None:
-        fault = self._errors.classify(attempt.variant, message)
-        attempt.failed(fault, message)
-        if fault is Fault.NOT_READY:
+    def _failed(self, attempt: Attempt, failure: Failure) -> None:
+        attempt.failed(*failure)
+        if failure.fault is Fault.NOT_READY:
             self._readiness.missing(attempt.variant)
 
     def _dry_run(self, dispatch: Dispatch) -> pb_utils.InferenceResponse:

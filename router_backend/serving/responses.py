@@ -12,8 +12,9 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import DECISION_OUTPUT
 from router_backend.errors import RouterError
+from router_backend.runtime.error_classifier import STATUS_OF_CODE, ErrorClassifier, Failure
 
-CODE_OF_STATUS = {"INVALID_ARGUMENT": "INVALID_ARG"}
+CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
 """What Triton's API calls a gRPC status, where it is not the status's own name."""
 
 
@@ -21,6 +22,14 @@ def error_response(error: RouterError) -> pb_utils.InferenceResponse:
     """Return an error response with Triton's code for the kind of error."""
     code = getattr(pb_utils.TritonError, CODE_OF_STATUS.get(error.status, error.status))
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+
+
+def failure_of(response: pb_utils.InferenceResponse, variant: str, errors: ErrorClassifier) -> Failure | None:
+    """Return how a variant failed a call; `None` if it answered."""
+    if not response.has_error():
+        return None
+    error = response.error()
+    return errors.classify(variant, error.message(), error.code().name)
 
 
 def log_defect(defect: Exception) -> None:

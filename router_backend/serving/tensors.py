@@ -69,6 +69,11 @@ def check_can_be_explained(options: RequestOptions, request: pb_utils.InferenceR
         )
 
 
+def in_numpy(signature: Signature) -> bool:
+    """Return whether the router can make all inputs of a model: numpy has no BF16."""
+    return all(tensor.data_type != "TYPE_BF16" for tensor in signature.inputs)
+
+
 def synthetic_inputs(signature: Signature, batch_size: int) -> list[pb_utils.Tensor]:
     """Return inputs that Triton accepts for a model: zeros, empty strings, and 1 for open dimensions."""
     batch = [batch_size] if signature.max_batch_size > 0 else []

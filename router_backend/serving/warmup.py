@@ -13,18 +13,22 @@ from router_backend.config.load import RouterSetup
 from router_backend.config.repository import TensorSpec
 from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
-from router_backend.errors import NoVariantError, VariantsFailedError
+from router_backend.errors import RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.serving.measuring import measure
 from router_backend.serving.responses import log_defect
 from router_backend.serving.tensors import context_of, synthetic_inputs
 
 
 class Warmup:
-    """Sends each variant a few batches of zeros, one variant after the other.
+    """Sends each variant a few batches of zeros, one variant after the other, while it is idle.
 
-    The first call is not recorded, since it includes the variant's initialization. Synthetic strings and
-    open dimensions would not be representative: a model that has them learns from its first requests instead.
+    Synthetic strings and open dimensions would not be representative: a model that has them is measured by
+    copies of clients' requests instead. A busy variant is not sent any: it learns from its requests.
     """
+
+    IDLE_WITHIN_S = 1.0
+    PAUSE_S = 0.01
 
     def __init__(self, model: RouterSetup, router: ModelRouter, errors: ErrorClassifier) -> None:
         self._model = model
@@ -61,43 +65,38 @@ class Warmup:
     def _measure_or_warn(self, name: str) -> None:
         try:
             self._measure(self._variants[name])
-        except (NoVariantError, VariantsFailedError) as error:
+        except RouterError as error:
             pb_utils.Logger.log_warn(f"router '{self._model.name}': warm-up of '{name}' ended: {error}")
         except Exception as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
             log_defect(defect)
 
     def _measure(self, variant: Variant) -> None:
-        for position, batch_size in enumerate(self._batch_sizes[:1] + self._batch_sizes):
-            self._call(variant, min(batch_size, variant.max_batch_size or 1), recorded=position > 0)
-
-    def _call(self, variant: Variant, batch_size: int, *, recorded: bool) -> None:
-        """Send one synthetic batch to the variant.
+        """Send the batches.
 
         Raises:
-            NoVariantError: the variant cannot take requests now.
-            VariantsFailedError: the variant failed.
+            RouterError: the variant cannot take requests now, or failed one.
         """
-        inputs = synthetic_inputs(self._model.signature, batch_size)
-        context = replace(  # served even if late: a variant that is too slow must be measured, too
-            context_of(inputs, self._batched),
-            allowed_variants=frozenset({variant.name}),
-            refuse_late=False,
-            warmup=True,
-        )
-        for attempt in self._router.dispatch(self._model.name, context):
-            sent_s = time.monotonic()
-            response = pb_utils.InferenceRequest(
-                model_name=variant.name, inputs=inputs, requested_output_names=self._output_names
-            ).exec()
-            latency_ms = (time.monotonic() - sent_s) * 1e3
-            if response.has_error():
-                message = response.error().message()
-                attempt.failed(self._errors.classify(variant.name, message), message)
-            elif recorded:
-                attempt.succeeded(latency_ms)
-            else:
-                attempt.ignored()
+        for batch_size in self._batch_sizes[:1] + self._batch_sizes:  # the first call is usually slow
+            if not self._becomes_idle(variant):
+                return
+            inputs = synthetic_inputs(self._model.signature, min(batch_size, variant.max_batch_size or 1))
+            context = replace(  # served even if late: a variant that is too slow must be measured, too
+                context_of(inputs, self._batched),
+                allowed_variants=frozenset({variant.name}),
+                refuse_late=False,
+                warmup=True,
+            )
+            dispatch = self._router.dispatch(self._model.name, context)
+            measure(dispatch, inputs, {}, self._output_names, self._errors)
+
+    def _becomes_idle(self, variant: Variant) -> bool:
+        """Wait for a moment without requests in flight at a variant; return whether there was one."""
+        load = self._router.model(self._model.name).state(variant.name).load
+        until_s = time.monotonic() + self.IDLE_WITHIN_S
+        while load.in_flight and time.monotonic() < until_s:
+            time.sleep(self.PAUSE_S)
+        return not load.in_flight
 
 
 def _can_be_synthesized(tensor: TensorSpec) -> bool:
-    return tensor.data_type != "TYPE_STRING" and min(tensor.dims, default=1) > 0
+    return tensor.data_type not in ("TYPE_STRING", "TYPE_BF16") and min(tensor.dims, default=1) > 0

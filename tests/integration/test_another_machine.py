@@ -28,14 +28,14 @@ class Site:
     node_folder: Path
 
 
-def add_forwarding(folder: Path, url: str) -> None:
-    """Write the model of the page, with the address of the other server."""
+def add_forwarding(folder: Path, url: str, model: str = "resnet50") -> None:
+    """Write the model of the page, with the address of the other server and the model's name there."""
     (config,) = examples("protobuf remote")
     (code,) = examples("python remote")
     assert config.document == code.document == REMOTE
     assert URL in config.text
     (folder / "1").mkdir(parents=True)
-    (folder / "config.pbtxt").write_text(config.text.replace(URL, url))
+    (folder / "config.pbtxt").write_text(config.text.replace(URL, url).replace('"resnet50"', f'"{model}"'))
     (folder / "1" / "model.py").write_text(code.text)
 
 
@@ -45,10 +45,13 @@ def site(
 ) -> Iterator[Site]:
     node_models = ModelRepository(tmp_path_factory.mktemp("node"))
     node_models.variant("resnet50", "scaling", factor=2)
+    node_models.variant("strict", "refusing", refuses="negatives", message="no", code="INVALID_ARG")
     node = triton_server(node_models.folder)
     repository = ModelRepository(tmp_path_factory.mktemp("here"))
     add_forwarding(repository.folder / "resnet50_mac", node.grpc_url)
     add_forwarding(repository.folder / "resnet50_away", NOBODY)
+    add_forwarding(repository.folder / "strict_mac", node.grpc_url, "strict")
+    repository.router("strict", "strict_mac")
     repository.variant("resnet50_cpu", "scaling", factor=3, delay_ms=50)
     repository.router("resnet50", "resnet50_mac, resnet50_away, resnet50_cpu")
     server = triton_server(repository.folder, exit_on_error=False)
@@ -69,6 +72,11 @@ def test_a_variant_on_another_machine_answers_and_is_preferred_while_it_is_faste
     until(lambda: chosen(site) == "resnet50_mac")
     assert site.client.output("resnet50", items(5))[0, 0] == 10.0
     assert site.client.decision("resnet50", items(1))["device"] == "neural_engine"
+
+
+def test_the_other_machines_error_about_an_invalid_request_reaches_the_client(site: Site) -> None:
+    expected = ("INVALID_ARGUMENT", f"INVALID_ARG: {site.node.grpc_url}: no")
+    assert site.client.refusal("strict", items(-1)) == expected
 
 
 def test_requests_are_answered_while_the_other_machine_is_down_and_by_it_when_it_is_back(

@@ -142,6 +142,12 @@ def test_an_onnx_variant_that_is_shown_answers_as_that_of_the_demo(client: Clien
     np.testing.assert_allclose(*answers, rtol=1e-4)
 
 
+def test_a_variant_that_is_shown_with_a_warm_up_is_loaded_with_it(client: Client) -> None:
+    (example,) = (each for each in examples("protobuf executor") if "model_warmup" in each.text)
+    config = client.grpc.get_model_config(routed(example), as_json=True)["config"]
+    assert [warmup["name"] for warmup in config["model_warmup"]] == ["one image"]
+
+
 def test_every_model_file_that_is_shown_is_served() -> None:
     assert len(examples("python model.py")) == len({"the router's plain form", "an ONNX variant"})
 

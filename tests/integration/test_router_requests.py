@@ -83,13 +83,6 @@ def test_parameters_reach_the_variant_without_those_of_the_router(client: Client
     assert received(client.ask("record", items(1), parameters=own | routers))["parameters"] == own
 
 
-def test_a_parameter_that_triton_cannot_forward_is_refused(client: Client) -> None:
-    refusal = client.refusal("record", items(1), parameters={"temperature": 0.5})
-    assert refusal.status == "INVALID_ARGUMENT"
-    assert refusal.message.startswith("request parameters: temperature: expected text, a whole number,")
-    assert refusal.message.endswith("found 0.5; send it as text")
-
-
 def test_http_requests_are_forwarded_alike(server: EmbeddedTriton) -> None:
     tensor = triton_http.InferInput("INPUT", [1, 4], "FP32").set_data_from_numpy(items(1))
     with closing(triton_http.InferenceServerClient(server.http_url)) as http:

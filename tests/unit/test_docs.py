@@ -46,6 +46,8 @@ SERVED = ("sh", "protobuf", "protobuf executor", "python model.py", "python serv
 """The kinds of examples that tests/integration/test_docs.py runs against a server."""
 PLUGIN = ("python plugin", "toml plugin")
 """The kinds that tests/unit/core/policies/test_plugins.py installs."""
+ERRORS = ("python error",)
+"""The kind that tests/integration/test_router_like_its_variant.py makes a variant of."""
 FORWARDING = ("protobuf remote", "python remote")
 """The kinds that tests/integration/test_another_machine.py runs between two servers."""
 NOT_RUN = ("sh container", "dockerfile container")
@@ -69,6 +71,7 @@ def test_every_example_is_of_a_kind_that_some_test_treats():
         "sh checked",
         "sh pytest",
         *SERVED,
+        *ERRORS,
         *FORWARDING,
         *NOT_RUN,
         *NO_EXAMPLE,

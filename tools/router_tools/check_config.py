@@ -20,9 +20,10 @@ from router_backend.config.repository import CONFIG_FILE, read_model_config
 from router_backend.config.resolve import RoutingConfig
 from router_backend.config.schema import RoutingDocument, RoutingRule
 from router_backend.core.experiments.name_patterns import common_name
+from router_backend.core.records.variant import Device
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.errors import ConfigurationError, Problems
+from router_backend.errors import ConfigurationError, Problems, require
 from router_backend.path_kind import FOLDER, path_kind
 from router_backend.typed_load import fields_of
 from router_tools.errors import ToolError
@@ -53,10 +54,12 @@ class Checked:
     Args:
         settings: by the name of a router model, or by the pattern of a rule.
         warnings: what is valid, but useless, or would be invalid for a model that does not exist.
+        hints: what would make the first requests faster.
     """
 
     settings: Mapping[str, ModelSettings]
     warnings: tuple[str, ...]
+    hints: tuple[str, ...] = ()
 
 
 def check_config(
@@ -98,7 +101,8 @@ def _check_repository(repository: Path) -> Checked:
         raise ConfigurationError(*dict.fromkeys(problems))  # routers may share a file or a variant
     if not routers:
         raise ToolError(f"{repository}: expected a model repository with a router, found none; name another")
-    return Checked({router.name: router.settings for router in routers}, tuple(_warnings(routers)))
+    settings = {router.name: router.settings for router in routers}
+    return Checked(settings, tuple(_warnings(routers)), tuple(_hints(routers)))
 
 
 def _read_router(config_file: Path) -> list[RouterSetup]:
@@ -108,11 +112,52 @@ def _read_router(config_file: Path) -> list[RouterSetup]:
     if message.backend != "router_backend" and "variants" not in message.parameters:
         return []
     config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    return [read_router_setup({**config, "name": folder.name}, folder.parent)]
+    found: list[RouterSetup] = []
+    problems = Problems()
+    with problems.collect(f"model '{folder.name}'"):
+        _check_version(folder)
+    with problems.collect():
+        found.append(read_router_setup({**config, "name": folder.name}, folder.parent))
+    problems.raise_if_any()
+    return found
+
+
+def _check_version(folder: Path) -> None:
+    """Reject a folder without a version, which Triton does not load."""
+    versions = [path for path in folder.iterdir() if path.name.isdecimal() and path_kind(path) == FOLDER]
+    expected, fix = (
+        "a folder '1' beside config.pbtxt",
+        "add it, with a file in it, since git drops empty ones",
+    )
+    require(bool(versions), "", expected, "none", fix=fix)
+
+
+def _hints(routers: list[RouterSetup]) -> list[str]:
+    """Variants on devices where the first request is slow, and which Triton does not warm up."""
+    cold = {
+        router.name: [
+            variant.name
+            for variant in router.usable
+            if variant.device is not Device.CPU
+            and not read_model_config(router.repository / variant.name).model_warmup
+        ]
+        for router in routers
+    }
+    return [
+        f"model '{name}': the first request may be slow at {', '.join(variants)}; a model_warmup in the "
+        f"variant's {CONFIG_FILE} has Triton send it before the variant is ready"
+        for name, variants in cold.items()
+        if variants
+    ]
 
 
 def _warnings(routers: list[RouterSetup]) -> list[str]:
-    """Rules for none of the routers that follow their file, and what other models could not take."""
+    """Variants that are left out, rules for none of the routers that follow their file, and overlaps."""
+    left_out = [
+        f"model '{router.name}': the variant '{variant}' is left out: {reason}"
+        for router in routers
+        for variant, reason in router.left_out.items()
+    ]
     names: dict[Path, list[str]] = {}
     configs: dict[Path, RoutingConfig] = {}
     for router in routers:
@@ -124,7 +169,7 @@ def _warnings(routers: list[RouterSetup]) -> list[str]:
         for path, config in configs.items()
         for pattern in config.unused_patterns(names[path])
     ]
-    return unused + [each for path, config in configs.items() for each in _overlaps(path, config)]
+    return left_out + unused + [each for path, config in configs.items() for each in _overlaps(path, config)]
 
 
 def _overlaps(path: Path, config: RoutingConfig) -> list[str]:
@@ -144,6 +189,7 @@ def _as_json(path: Path, checked: Checked) -> dict[str, Any]:
         "path": str(path),
         "errors": [],
         "warnings": list(checked.warnings),
+        "hints": list(checked.hints),
         "settings": {name: _settings(config) for name, config in checked.settings.items()},
     }
 
@@ -173,6 +219,8 @@ def _print(path: Path, checked: Checked) -> None:
     console.print(table)
     for warning in checked.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+    for hint in checked.hints:
+        console.print(f"[cyan]hint:[/] {escape(hint)}", highlight=False, soft_wrap=True)
 
 
 def _cells(config: ModelSettings) -> tuple[str, ...]:

@@ -136,6 +136,19 @@ class LogicalModel:
         with self._lock:
             return self._recorder.ended(decision, fault, self._clock())
 
+    def believes(self, rejections: Sequence[RoutingDecision]) -> bool:
+        """Return whether a request is invalid, given the decisions whose variants rejected it, last one last.
+
+        A variant is believed if it has answered a request since the last one that it rejected, or if no other
+        variant can disagree, or one agrees, which restores its credit.
+        """
+        with self._lock:
+            believed = rejections[-1].state.rejected()
+            if len(rejections) > 1:
+                for decision in rejections:
+                    decision.state.restore_credit()
+            return believed or len(rejections) > 1 or len(self.states) == 1
+
     def retried(self, decision: RoutingDecision) -> None:
         """Count that a request was sent to another variant after this decision's failed it."""
         if not decision.context.warmup:

@@ -67,7 +67,7 @@ class Recorder:
         outcome = Outcome.IGNORED
         if fault is Fault.NOT_READY:
             decision.state.not_ready_reason = NOT_LOADED
-        elif fault is not None:
+        elif fault is not None and fault is not Fault.REJECTED:
             outcome = Outcome.FAILURE
             decision.state.failed(fault, now_s)
         execution = Execution(decision, outcome, now_s, fault=fault)

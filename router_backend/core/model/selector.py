@@ -107,7 +107,8 @@ class Selector:
         request = Request(context, None, now_s)
         available = passing(self._constrained_plan.before, self._states.values(), request, [])
         for state in available:
-            if state.load.in_flight == 0 and state.should_be_measured(now_s):
+            if state.should_be_measured(now_s):
+                state.copied(now_s)
                 return replace(
                     context,
                     allowed_variants=frozenset({state.variant.name}),

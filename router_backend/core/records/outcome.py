@@ -10,11 +10,13 @@ class Fault(str, Enum):
     """How a variant failed a request.
 
     ERROR: it answered with an error, which may be the request's fault.
+    REJECTED: it answered that the request is invalid, which is the request's fault if this is true.
     DEAD: its process has ended, which is not the request's fault.
     NOT_READY: Triton has not loaded it, and the request did not reach it.
     """
 
     ERROR = "error"
+    REJECTED = "rejected"
     DEAD = "dead"
     NOT_READY = "not_ready"
 

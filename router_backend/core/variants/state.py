@@ -33,9 +33,14 @@ class VariantState:
 
     MAX_DOUBT = 0.5
     REFUSALS_BEFORE_RETRIAL = 100
+    COPY_PAUSE_S = 0.05
+    MAX_COPY_PAUSE_S = 60.0
 
     __slots__ = (
+        "_answers_when_rejected",
+        "_copy_pause_s",
         "_failure_share",
+        "_next_copy_s",
         "answers",
         "breaker",
         "candidate",
@@ -62,6 +67,9 @@ class VariantState:
         self.answers = 0
         self.failures = 0
         self._failure_share = FailureShare()
+        self._answers_when_rejected = 0
+        self._next_copy_s = -math.inf
+        self._copy_pause_s = self.COPY_PAUSE_S
 
     def predict(self, size: float, now_s: float) -> Candidate:
         """Return the candidate, updated for a request of `size` now."""
@@ -86,9 +94,16 @@ class VariantState:
         return Basis.PRIOR if self.candidate.prior_ms else Basis.GUESS
 
     def should_be_measured(self, now_s: float) -> bool:
-        """Return whether nothing is known about the variant, or it was slow and may be well again."""
+        """Return whether it should get a copy: nothing is known about it, or it was slow and may be well."""
+        if self.load.in_flight or now_s < self._next_copy_s:
+            return False
         latency = self.profile.latency
         return not latency.known or (latency.usual is not None and now_s >= latency.usual.retry_s)
+
+    def copied(self, now_s: float) -> None:
+        """Note that it is sent a copy of a request; the next one waits longer, in case it fails them."""
+        self._next_copy_s = now_s + self._copy_pause_s
+        self._copy_pause_s = min(2.0 * self._copy_pause_s, self.MAX_COPY_PAUSE_S)
 
     @property
     def optimistic_latency_ms(self) -> float:
@@ -123,6 +138,7 @@ class VariantState:
             Its service time in ms; `None` if the latency is implausible or the clock did not advance.
         """
         breaker = self.breaker
+        self._copy_pause_s = self.COPY_PAUSE_S
         if breaker.failures_in_a_row or not breaker.closed:
             breaker.succeeded()
         self.answers += 1
@@ -160,6 +176,16 @@ class VariantState:
         share.update(failed=failed)
         candidate.failure_share = share.value
         candidate.trial_share = share.trial_share
+
+    def rejected(self) -> bool:
+        """Note that it rejected a request; return whether it has answered one since the last rejection."""
+        has_answered = self.answers > self._answers_when_rejected
+        self._answers_when_rejected = self.answers
+        return has_answered
+
+    def restore_credit(self) -> None:
+        """Note that its last rejection was right, which is as good as an answer."""
+        self._answers_when_rejected = -1
 
     def _leave(self, place: Place, now_s: float, *, answered: bool) -> None:
         load, candidate = self.load, self.candidate

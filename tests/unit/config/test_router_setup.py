@@ -141,3 +141,28 @@ class TestRoutingFile:
         with pytest.raises(ConfigurationError) as error:
             read_router_setup(self.routed("../routing.json"), repository)
         assert str(error.value).startswith(f"{repository}/routing.json: expected an object with")
+
+
+@pytest.mark.usefixtures("two_variants")
+class TestLeftOut:
+    def test_a_variant_that_is_left_out_stays_a_variant_and_has_no_part_in_the_signature(
+        self, repository, write_model
+    ):
+        write_model("stream", CPU, "model_transaction_policy { decoupled: true }", max_batch_size=64)
+        config = config_of("stream, resnet50_gpu, resnet50_cpu")
+        config["parameters"]["policy"] = {"string_value": "static:stream"}
+        setup = read_router_setup(config, repository)
+        assert [variant.name for variant in setup.variants] == ["stream", "resnet50_gpu", "resnet50_cpu"]
+        assert [variant.name for variant in setup.usable] == ["resnet50_gpu", "resnet50_cpu"]
+        assert list(setup.left_out) == ["stream"]
+        assert setup.signature.max_batch_size == 32
+
+    def test_labels_are_those_of_the_first_variant_that_has_some(self, repository, write_model):
+        for name in ("resnet50_a", "resnet50_b"):
+            tensors = (
+                "input [{ name: 'image' data_type: TYPE_FP32 dims: [3, 224, 224] }]\n"
+                "output [{ name: 'scores' data_type: TYPE_FP32 dims: [1000] label_filename: 'labels.txt' }]"
+            )
+            (write_model(name, CPU, tensors=tensors) / "labels.txt").touch()
+        setup = read_router_setup(config_of("resnet50_cpu, resnet50_a, resnet50_b"), repository)
+        assert setup.labels == {"scores": "../resnet50_a/labels.txt"}

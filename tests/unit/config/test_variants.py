@@ -156,3 +156,68 @@ class TestRefusals:
         assert refusal(repository, "variant").startswith(
             f"{folder / 'config.pbtxt'}: expected a model configuration, found an error"
         )
+
+
+class TestLeftOut:
+    """A variant that Triton cannot load or call as it is, beside one that it can."""
+
+    @pytest.fixture(autouse=True)
+    def usable(self, write_model):
+        write_model("resnet50_cpu", STATED_CPU)
+
+    def reason(self, repository: Path, *names: str) -> str:
+        """Return why the first variant is left out; the second one is not."""
+        left_out, usable = find_variants("resnet50", [VariantEntry(name) for name in names], repository)
+        assert usable.left_out is None
+        assert left_out.variant.name == names[0]
+        return str(left_out.left_out)
+
+    @pytest.mark.parametrize("content", [b"no_such_field: 1", b"input [", b"\xff"])
+    def test_is_one_whose_configuration_is_broken(self, repository, write_model, content):
+        file = write_model("broken") / "config.pbtxt"
+        file.write_bytes(content)
+        assert self.reason(repository, "broken", "resnet50_cpu").startswith(f"{file}: expected ")
+
+    def test_is_one_whose_configuration_cannot_be_read(self, repository):
+        file = repository / "folder" / "config.pbtxt"
+        file.mkdir(parents=True)
+        reason = self.reason(repository, "folder", "resnet50_cpu")
+        assert reason == f"{file}: expected a model configuration, found a folder"
+
+    def test_is_one_that_is_decoupled(self, repository, write_model):
+        write_model("stream", STATED_CPU, "model_transaction_policy { decoupled: true }")
+        assert self.reason(repository, "stream", "resnet50_cpu") == (
+            "model 'stream', config.pbtxt: model_transaction_policy.decoupled: expected false, since Triton "
+            "does not let a model call a decoupled one for its answer, found true; serve it without that "
+            "policy"
+        )
+
+    def test_costs_the_router_if_no_other_one_is_left(self, repository, write_model):
+        for name in ("one", "two"):
+            write_model(name, STATED_CPU, "model_transaction_policy { decoupled: true }")
+        with pytest.raises(ConfigurationError) as error:
+            find_variants("resnet50", [VariantEntry("one"), VariantEntry("two")], repository)
+        assert [problem.where for problem in error.value.problems] == [
+            "model 'one', config.pbtxt",
+            "model 'two', config.pbtxt",
+        ]
+
+
+class TestLabels:
+    TENSORS = """
+        input [{ name: 'image' data_type: TYPE_FP32 dims: [3] }]
+        output [
+            { name: 'scores' data_type: TYPE_FP32 dims: [2] label_filename: 'labels.txt' },
+            { name: 'sizes' data_type: TYPE_FP32 dims: [2] }
+        ]
+    """
+
+    def test_are_found_from_the_routers_folder(self, repository, write_model):
+        folder = write_model("variant", STATED_CPU, tensors=self.TENSORS)
+        (folder / "labels.txt").write_text("cat\ndog\n")
+        labels = find(repository, "variant").labels
+        assert labels == {"scores": "../variant/labels.txt"}
+
+    def test_of_a_file_that_is_missing_do_not_count(self, repository, write_model):
+        write_model("variant", STATED_CPU, tensors=self.TENSORS)
+        assert find(repository, "variant").labels == {}

@@ -223,7 +223,7 @@ class TestErrors:
         assert (host.ends, host.in_flight, host.policy.observed) == ({}, {}, [])
         answer = host.answer(dispatch.next_attempt(), 4.0)
         assert host.ends == {"a": (0, 1, 0), "b": (1, 0, 0)}
-        assert host.counts("a").faults == {Fault.ERROR: 1, Fault.DEAD: 0, Fault.NOT_READY: 0}
+        assert host.counts("a").faults == {**dict.fromkeys(Fault, 0), Fault.ERROR: 1}
         first, second = host.policy.observed
         assert first is answer
         assert (second.variant, second.outcome, second.fault) == ("a", Outcome.FAILURE, Fault.ERROR)
@@ -269,6 +269,137 @@ class TestErrors:
             else:
                 dispatch.cancel()
         assert host.breaker("a") is state
+
+
+class TestRejections:
+    """A variant answers that the request is invalid."""
+
+    def reject(self, dispatch: Dispatch, message: str = "no negatives") -> None:
+        dispatch.next_attempt().failed(Fault.REJECTED, message, "INVALID_ARGUMENT")
+
+    def rejecting(self, host: Host) -> str:
+        """Return the variants that a request runs on if all reject it."""
+        dispatch = host.dispatch()
+
+        def drive() -> None:
+            for attempt in dispatch:
+                attempt.failed(Fault.REJECTED, "no negatives", "INVALID_ARGUMENT")
+
+        with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+            drive()
+        return "".join(attempt.variant for attempt in dispatch.attempts)
+
+    def test_of_a_variant_that_has_answered_ends_the_request_with_its_message_and_counts_for_none(
+        self, host: Host
+    ):
+        host.answer(host.attempt("a"), 4.0)
+        dispatch = host.dispatch()
+        self.reject(dispatch)
+        with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+            dispatch.next_attempt()
+        assert host.ends == {"a": (1, 0, 1)}
+        assert host.counts("a").faults == {**dict.fromkeys(Fault, 0), Fault.REJECTED: 1}
+        assert host.router.model("m").state("a").failures == 0
+        assert (host.breaker("a"), host.in_flight) == (BreakerState.CLOSED, {})
+
+    def test_ends_an_iteration_with_the_message(self, host: Host):
+        host.answer(host.attempt("a"), 4.0)
+        assert self.rejecting(host) == "a"
+
+    def test_of_a_variant_that_never_answered_is_its_failure_if_another_variant_answers(self, host: Host):
+        for _ in range(2):
+            dispatch = host.dispatch()
+            self.reject(dispatch)
+            host.answer(dispatch.next_attempt(), 4.0)
+        assert host.ends == {"a": (0, 2, 0), "b": (2, 0, 0)}
+        assert host.counts("a").faults[Fault.ERROR] == 2
+        assert host.breaker("a") is BreakerState.OPEN
+
+    def test_in_a_row_are_believed_once_and_then_only_if_another_variant_agrees(self, host: Host):
+        for name in "abc":
+            host.answer(host.attempt(name), 4.0)
+        assert [self.rejecting(host) for _ in range(6)] == ["a", "ab", "a", "ab", "a", "ab"]
+        assert [host.ends[name][1] for name in "abc"] == [0, 0, 0]
+
+    def test_by_two_variants_end_the_request_with_the_first_message(self, host: Host):
+        dispatch = host.dispatch()
+        self.reject(dispatch, "no negatives")
+        self.reject(dispatch, "nothing below zero")
+        with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+            dispatch.next_attempt()
+        assert host.ends == {"a": (0, 0, 1), "b": (0, 0, 1)}
+
+    def test_leave_the_errors_of_other_variants_uncounted(self, host: Host):
+        host.answer(host.attempt("b"), 4.0)
+        dispatch = host.dispatch()
+        dispatch.next_attempt().failed(Fault.ERROR, "out of memory")
+        self.reject(dispatch)
+        with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+            dispatch.next_attempt()
+        assert host.ends == {"a": (0, 0, 1), "b": (1, 0, 1)}
+
+    def test_of_the_only_variant_is_the_answer(self, host: Host):
+        dispatch = host.dispatch(allowed_variants=frozenset({"a"}))
+        self.reject(dispatch)
+        with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+            dispatch.next_attempt()
+        assert host.ends == {"a": (0, 0, 1)}
+
+    def test_of_a_model_with_one_variant_are_not_counted_as_refusals(self, host: Host):
+        host.router.register_model("single", variants=[Variant("s", Device.CPU)])
+        for _ in range(2):
+            dispatch = host.router.dispatch("single", RoutingContext())
+            self.reject(dispatch)
+            with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+                dispatch.next_attempt()
+        counts = host.router.get_metrics().get_model_metrics("single").counts
+        assert sum(counts.refusals.values()) == 0
+
+    def test_are_the_answer_if_no_other_variant_would_be_in_time(self):
+        host = Host(ModelSettings(refuse_late=True))
+        for name in "bc":
+            for _ in range(20):
+                host.answer(host.attempt(name), 50.0)
+        dispatch = host.dispatch(max_latency_ms=20.0)
+        self.reject(dispatch)
+        with pytest.raises(InvalidRequestError, match=r"^no negatives$"):
+            dispatch.next_attempt()
+
+    def test_after_another_variants_answer_is_the_failure_of_the_variant(self, host: Host):
+        host.answer(host.attempt("a"), 4.0)
+        dispatch = host.dispatch()
+        first, second = dispatch.next_attempt(), dispatch.next_attempt()
+        host.answer(second, 4.0)
+        first.failed(Fault.REJECTED, "no negatives", "INVALID_ARGUMENT")
+        assert host.ends == {"a": (1, 1, 0), "b": (1, 0, 0)}
+
+
+class TestStatus:
+    @pytest.mark.parametrize(
+        ("statuses", "status"),
+        [
+            (["UNAVAILABLE", "UNAVAILABLE"], "UNAVAILABLE"),
+            (["UNAVAILABLE", "UNIMPLEMENTED"], "INTERNAL"),
+            (["INTERNAL", "UNAVAILABLE"], "INTERNAL"),
+        ],
+    )
+    def test_of_a_request_is_that_of_its_errors_if_they_agree(
+        self, host: Host, statuses: list[str], status: str
+    ):
+        dispatch = host.dispatch(excluded_variants=frozenset({"c"}))
+        for each in statuses:
+            dispatch.next_attempt().failed(Fault.ERROR, "busy", each)
+        with pytest.raises(VariantsFailedError) as error:
+            dispatch.next_attempt()
+        assert error.value.status == status
+
+    def test_of_a_variant_that_is_not_loaded_does_not_matter(self, host: Host):
+        dispatch = host.dispatch(excluded_variants=frozenset({"c"}))
+        dispatch.next_attempt().failed(Fault.NOT_READY, "Model 'a' is not ready.")
+        dispatch.next_attempt().failed(Fault.ERROR, "busy", "UNAVAILABLE")
+        with pytest.raises(VariantsFailedError) as error:
+            dispatch.next_attempt()
+        assert error.value.status == "UNAVAILABLE"
 
 
 class TestDeadProcess:
@@ -332,7 +463,7 @@ class TestNotReady:
 
 
 class TestRetries:
-    @pytest.mark.parametrize("fault", list(Fault))
+    @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.REJECTED])
     def test_each_counts_at_the_variant_that_failed(self, host: Host, fault: Fault):
         dispatch = host.dispatch()
         for _ in range(2):

@@ -19,7 +19,7 @@ from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.capacity import Capacity, DeviceLimits
-from router_backend.errors import RouterError
+from router_backend.errors import InvalidRequestError, RouterError
 from tests.unit.core.clock import Clock
 
 VARIANTS = tuple(Variant(name, device) for name, device in zip("abcd", list(Device), strict=True))
@@ -139,8 +139,8 @@ class Requests(RuleBasedStateMachine):
         tried = {attempt.variant for attempt in each.dispatch.attempts}
         try:
             attempt = each.dispatch.next_attempt()
-        except RouterError:
-            if not each.open:
+        except RouterError as error:
+            if isinstance(error, InvalidRequestError) or not each.open:
                 self.cancelled(each)
             return
         assert attempt.variant not in tried
@@ -162,7 +162,7 @@ class Requests(RuleBasedStateMachine):
         each, attempt = self.some_attempt(data)
         if not self.report(each, attempt, lambda: attempt.failed(fault, "an error")):
             return
-        if fault is not Fault.ERROR:
+        if fault not in (Fault.ERROR, Fault.REJECTED):
             self.ends([attempt], Outcome.FAILURE if fault is Fault.DEAD else Outcome.IGNORED)
         elif each.is_ended:
             self.ends([attempt], Outcome.FAILURE if each.is_answered else Outcome.IGNORED)

@@ -35,7 +35,7 @@ def refusal(*arguments: str) -> str:
 
 
 def add_model(repository: Path, name: str, text: str) -> None:
-    (repository / name).mkdir(parents=True)
+    (repository / name / "1").mkdir(parents=True)
     (repository / name / "config.pbtxt").write_text(text)
 
 
@@ -180,6 +180,42 @@ class TestRepository:
             "model 'worse', config.pbtxt: variants[0]",
             "model 'worse', config.pbtxt: variants[1]",
         ]
+
+    def test_whose_router_has_no_version_folder_is_refused_with_what_else_is_wrong(self, repository):
+        add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
+        (repository / "bad" / "1").rmdir()
+        (repository / "bad" / "labels").mkdir()
+        missing, other = refusal(str(repository)).splitlines()
+        assert missing == (
+            "model 'bad': expected a folder '1' beside config.pbtxt, found none; add it, with a file in it, "
+            "since git drops empty ones"
+        )
+        assert other.startswith("model 'bad', config.pbtxt: variants[0]")
+
+    def test_whose_variant_is_decoupled_is_valid_with_a_warning(self, repository):
+        decoupled = "model_transaction_policy { decoupled: true }"
+        add_model(repository, "a_stream", TENSORS + parameter("device", "gpu") + decoupled)
+        add_model(
+            repository, "mixed", 'backend: "router_backend"\n' + parameter("variants", "a_cpu, a_stream")
+        )
+        (warning,) = (
+            each for each in json.loads(run(str(repository), "--json"))["warnings"] if "mixed" in each
+        )
+        assert warning.startswith(
+            "model 'mixed': the variant 'a_stream' is left out: model 'a_stream', config.pbtxt: "
+            "model_transaction_policy.decoupled: expected false"
+        )
+
+    def test_whose_variants_are_slow_at_first_is_valid_with_a_hint(self, repository):
+        warm = "model_warmup { name: 'zeros' batch_size: 1 }"
+        for name, more in (("a_gpu", ""), ("a_mps", ""), ("a_warm", warm)):
+            device = name.removeprefix("a_").replace("warm", "gpu")
+            add_model(repository, name, TENSORS + parameter("device", device) + more)
+        variants = parameter("variants", "a_cpu, a_gpu, a_mps, a_warm")
+        add_model(repository, "mixed", 'backend: "router_backend"\n' + variants)
+        (hint,) = json.loads(run(str(repository), "--json"))["hints"]
+        assert hint.startswith("model 'mixed': the first request may be slow at a_gpu, a_mps; a model_warmup")
+        assert f"hint: {hint}" in run(str(repository))
 
     def test_whose_router_is_wrong_is_refused_with_its_name(self, repository):
         add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))

@@ -17,7 +17,7 @@ DEAD = "Stub process 'a.b_0_0' is not healthy."
 
 def fault_of(message: str) -> Fault:
     """Return how variant a.b failed; another variant has named instances."""
-    return ErrorClassifier({"a.b": [], "other": ["gang"]}).classify("a.b", message)
+    return ErrorClassifier({"a.b": [], "other": ["gang"]}).classify("a.b", message, "INTERNAL").fault
 
 
 @pytest.mark.parametrize("message", [NOT_READY, UNKNOWN])
@@ -60,9 +60,30 @@ def test_the_names_of_instance_groups_are_those_of_the_configuration(tmp_path: P
         (tmp_path / name / "config.pbtxt").write_text(config)
     errors = ErrorClassifier.of(["a", "b"], tmp_path)
     faults = {
-        instance: errors.classify("a", f"Stub process '{instance}' is not healthy.")
+        instance: errors.classify("a", f"Stub process '{instance}' is not healthy.", "INTERNAL").fault
         for instance in ("gang_0", "a_1_0", "b_0")
     }
     assert faults == {"gang_0": Fault.DEAD, "a_1_0": Fault.DEAD, "b_0": Fault.ERROR}
-    assert errors.classify("b", "Stub process 'b_0' is not healthy.") is Fault.DEAD
-    assert errors.classify("b", "Stub process 'gang_0' is not healthy.") is Fault.ERROR
+    for instance, fault in (("b_0", Fault.DEAD), ("gang_0", Fault.ERROR)):
+        message = f"Stub process '{instance}' is not healthy."
+        assert errors.classify("b", message, "INTERNAL") == (fault, message, "INTERNAL")
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "fault", "status"),
+    [
+        ("no negatives", "INVALID_ARG", Fault.REJECTED, "INVALID_ARGUMENT"),
+        ("INVALID_ARG: no negatives", "INTERNAL", Fault.REJECTED, "INVALID_ARGUMENT"),
+        ("UNAVAILABLE: busy", "INVALID_ARG", Fault.REJECTED, "INVALID_ARGUMENT"),
+        ("busy", "UNAVAILABLE", Fault.ERROR, "UNAVAILABLE"),
+        ("UNAVAILABLE: busy", "INTERNAL", Fault.ERROR, "UNAVAILABLE"),
+        ("UNSUPPORTED: no strings", "INTERNAL", Fault.ERROR, "UNIMPLEMENTED"),
+        ("out of memory", "INTERNAL", Fault.ERROR, "INTERNAL"),
+        ("INVALID_ARG", "INTERNAL", Fault.ERROR, "INTERNAL"),
+        ("it said INVALID_ARG: no", "INTERNAL", Fault.ERROR, "INTERNAL"),
+    ],
+)
+def test_the_status_is_that_of_the_code_else_of_the_code_that_the_message_states(
+    message: str, code: str, fault: Fault, status: str
+):
+    assert ErrorClassifier({"a": []}).classify("a", message, code) == (fault, message, status)

@@ -49,11 +49,12 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(key, value):
     )
 
 
-def test_a_fraction_which_triton_cannot_hand_on_is_refused():
-    assert refusal(temperature=0.5) == (
-        "request parameters: temperature: expected text, a whole number, true or false, as Triton passes on, "
-        "found 0.5; send it as text"
-    )
+@pytest.mark.parametrize("own", [{}, {"router_explain": True}])
+def test_a_fraction_is_forwarded_as_text_and_a_whole_number_as_a_number(own):
+    fractions = {"temperature": 0.5, "scale": 1e-7, "whole": 2.0}
+    forwarded = read_options(json.dumps({**fractions, "beams": 4, **own}), VARIANTS).forwarded
+    assert forwarded == {"temperature": "0.5", "scale": "1e-07", "whole": "2.0", "beams": 4}
+    assert type(forwarded["beams"]) is int
 
 
 def test_an_unknown_router_parameter_is_refused_with_the_nearest_and_the_known_ones():

@@ -1,0 +1,65 @@
+"""Sends copies of answered requests to variants that should be measured; no client waits for them."""
+
+from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import triton_python_backend_utils as pb_utils
+
+from router_backend.config.load import RouterSetup
+from router_backend.core.dispatch import Dispatch
+from router_backend.errors import RouterError
+from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.request_options import ParameterValue
+from router_backend.serving.measuring import measure
+from router_backend.serving.responses import log_defect
+
+
+class Copy(NamedTuple):
+    """A copy of an answered request: the variant is chosen when it is sent."""
+
+    dispatch: Dispatch
+    inputs: Sequence[pb_utils.Tensor]
+    parameters: dict[str, ParameterValue]
+
+
+class Copies:
+    """The copies that wait to be sent, usually none.
+
+    Requests of a sequence are not copied, since a variant with a state would count them twice.
+    """
+
+    def __init__(self, model: RouterSetup, errors: ErrorClassifier) -> None:
+        self._output_names = [output.name for output in model.signature.outputs]
+        self._errors = errors
+        self._waiting: deque[Copy] = deque()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are copies to send."""
+        return bool(self._waiting)
+
+    def offer(
+        self,
+        dispatch: Dispatch,
+        request: pb_utils.InferenceRequest,
+        inputs: Sequence[pb_utils.Tensor],
+        parameters: dict[str, ParameterValue],
+    ) -> None:
+        """Keep a copy of an answered request for the next `run`, if the router wants to learn from one."""
+        copy = dispatch.copy()
+        if copy is not None and not request.correlation_id():
+            self._waiting.append(Copy(copy, inputs, parameters))
+
+    def run(self) -> None:
+        """Send what waits. What a copy fails by says nothing: the client has its answer."""
+        while self._waiting:
+            dispatch, inputs, parameters = self._waiting.popleft()
+            try:
+                measure(dispatch, inputs, parameters, self._output_names, self._errors)
+            except RouterError:
+                continue
+            except Exception as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
+                log_defect(defect)

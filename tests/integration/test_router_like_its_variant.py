@@ -1,0 +1,209 @@
+"""Clients of a router see what they would see of its variant: errors, types, labels and parameters.
+
+A variant that Triton cannot load or call, or that is new, costs clients nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton_grpc
+
+from router_tools.embedded_triton import EmbeddedTriton
+from tests.documents import examples
+from tests.integration.client import Client, decision_of, items, reasons_out, until
+from tests.integration.model_repository import ModelRepository
+
+pytestmark = pytest.mark.integration
+
+NO_NEGATIVES = {"refuses": "negatives", "message": "INVALID_ARG: no negatives", "code": "INVALID_ARG"}
+BUSY = {"refuses": "everything", "message": "UNAVAILABLE: busy", "code": "UNAVAILABLE"}
+PRUDISH = {"refuses": "everything", "message": "INVALID_ARG: no", "code": "INVALID_ARG"}
+NEGATIVE = ("INVALID_ARGUMENT", "INVALID_ARG: no negatives")
+LABELED = {'name: "OUTPUT"': 'label_filename: "labels.txt" name: "OUTPUT"'}
+OPEN = {"dims: 4": "dims: -1"}
+TEXT = {**OPEN, "TYPE_FP32": "TYPE_STRING"}
+WARMED = {"any_length": ("long", "short"), "any_text": ("prose", "verse")}
+DECOUPLED = {"max_batch_size: 8": "max_batch_size: 8 model_transaction_policy { decoupled: true }"}
+ANSWERS_WITH_IT = """
+class TritonPythonModel:
+    def execute(self, requests):
+        return [invalid("no negatives, please") for _ in requests]
+"""
+WARMUP_SIZES = "1, 2"
+WARMUP_CALLS = 1 + 2  # the first one is not recorded
+BF16_WARMUP_CALLS = 1 + 4
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
+    repository = ModelRepository(tmp_path_factory.mktemp("like_its_variant"))
+    repository.variant("double", "scaling", factor=2)
+    for name, settings in {
+        "strict": NO_NEGATIVES,
+        "stern": NO_NEGATIVES,
+        "busy": BUSY,
+        "full": BUSY,
+        "prude": PRUDISH,
+    }.items():
+        repository.variant(name, "refusing", **settings)
+    repository.router("exacting", "strict, stern", warmup_batch_sizes="none")  # its calls are counted
+    repository.router("half_prudish", "prude, double")
+    repository.router("overrun", "busy, full")
+    (example,) = examples("python error")
+    repository.variant("shown", "scaling")
+    (repository.folder / "shown" / "1" / "model.py").write_text(example.text + ANSWERS_WITH_IT)
+    repository.router("show", "shown")
+    repository.variant("brain", "copying")
+    repository.router("think", "brain")
+    repository.variant("labeled", "scaling", LABELED)
+    (repository.folder / "labeled" / "labels.txt").write_text("cat\ndog\nemu\nfox\n")
+    repository.router("classify", "double, labeled")
+    repository.variant("recorder", "recording")
+    repository.router("record", "recorder")
+    repository.variant("streaming", "scaling", DECOUPLED)
+    repository.variant("garbled", "scaling", {"max_batch_size: 8": "max_batch_size: eight"})
+    repository.router("half_streaming", "streaming, double")
+    repository.router("half_garbled", "garbled=gpu, double")
+    repository.router("all_streaming", "streaming")
+    for router, variants in WARMED.items():
+        for name in variants:
+            changes = OPEN if router == "any_length" else TEXT
+            repository.variant(name, "refusing", changes, refuses="zeros", message="it is empty")
+        repository.router(router, ", ".join(variants), warmup_batch_sizes=WARMUP_SIZES)
+    repository.router("unversioned", "double")
+    (repository.folder / "unversioned" / "1").rmdir()
+    (repository.folder / "record" / "1" / ".gitkeep").touch()
+    return repository
+
+
+@pytest.fixture(scope="module")
+def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
+    return triton_server(repository.folder)
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    with closing(Client(server)) as client:
+        yield client
+
+
+def failures(client: Client, model: str) -> int:
+    """Return the number of requests that the model has answered with an error."""
+    statistics = client.grpc.get_inference_statistics(model)
+    return int(statistics.model_stats[0].inference_stats.fail.count)
+
+
+def bf16(values: list[float]) -> triton_grpc.InferInput:
+    """Return an input of type BF16, whose values are FP32 without the lower half."""
+    tensor = triton_grpc.InferInput("INPUT", [1, len(values)], "BF16")
+    tensor._raw_content = (np.array(values, np.float32).view(np.uint32) >> 16).astype(np.uint16).tobytes()
+    return tensor
+
+
+class TestErrors:
+    def test_an_invalid_request_gets_the_variants_own_error_and_runs_on_no_other(
+        self, client: Client
+    ) -> None:
+        for variant in ("strict", "stern"):
+            client.ask("exacting", items(1), parameters={"router_allowed_variants": variant})
+            client.expect_executions(variant, 1)
+        assert client.refusal("exacting", items(-1)) == NEGATIVE
+        client.ask("exacting", items(1), parameters={"router_allowed_variants": "strict"})
+        until(lambda: client.executions("strict") + client.executions("stern") >= 4)
+        assert client.executions("strict") + client.executions("stern") == 4, "the invalid one ran once"
+        assert client.refusal("strict", items(-1)) == NEGATIVE
+
+    def test_the_error_that_is_shown_reaches_the_client(self, client: Client) -> None:
+        refusal = client.refusal("show", items(1))
+        assert refusal == ("INVALID_ARGUMENT", "INVALID_ARG: no negatives, please")
+
+    def test_a_variant_that_rejects_what_another_one_serves_is_left_out_and_no_client_notices(
+        self, client: Client
+    ) -> None:
+        def left_out() -> bool:
+            decision = client.decision("half_prudish", items(1))
+            assert decision["variant"] == "double"
+            return reasons_out(decision) == {"prude": "breaker open after failures"}
+
+        until(left_out)
+
+    def test_the_status_of_a_request_is_that_of_its_variants(self, client: Client) -> None:
+        refusal = client.refusal("overrun", items(1))
+        assert refusal.status == client.refusal("busy", items(1)).status == "UNAVAILABLE"
+        assert (
+            "busy: UNAVAILABLE: busy; " in refusal.message or "full: UNAVAILABLE: busy; " in refusal.message
+        )
+
+
+class TestTypes:
+    def test_bf16_tensors_pass_unchanged(self, client: Client) -> None:
+        sent = bf16([1.0, -2.5, 3.0, 0.0])
+        for _ in range(3):
+            answer = client.grpc.infer("think", [sent]).get_response()
+            assert answer.outputs[0].datatype == "BF16"
+            assert answer.raw_output_contents == [sent._raw_content]
+        client.expect_executions("brain", 3 + BF16_WARMUP_CALLS)
+
+    def test_a_class_has_the_label_of_the_variants_output(self, client: Client) -> None:
+        best = [triton_grpc.InferRequestedOutput("OUTPUT", class_count=1)]
+        values = np.array([[0, 1, 7, 2]], np.float32)
+        for name in ("labeled", "double"):
+            answer = client.ask(
+                "classify", values, outputs=best, parameters={"router_allowed_variants": name}
+            )
+            assert answer.as_numpy("OUTPUT").item().endswith(b":2:emu")
+
+    def test_a_parameter_with_a_fraction_reaches_the_variant_as_text(self, client: Client) -> None:
+        answer = client.ask("record", items(1), parameters={"temperature": 0.5, "beams": 4})
+        received = json.loads(answer.as_numpy("RECEIVED").flat[0])["parameters"]
+        assert received == {"temperature": "0.5", "beams": 4}
+
+
+class TestLeftOut:
+    @pytest.mark.parametrize(
+        ("router", "variant", "reason"),
+        [
+            (
+                "half_streaming",
+                "streaming",
+                "config.pbtxt: model_transaction_policy.decoupled: expected false",
+            ),
+            ("half_garbled", "garbled", "config.pbtxt: expected a model configuration, found an error: "),
+        ],
+    )
+    def test_a_variant_that_cannot_be_loaded_or_called_is_left_out_with_the_reason(
+        self, server: EmbeddedTriton, client: Client, router: str, variant: str, reason: str
+    ) -> None:
+        decision = client.decision(router, items(1))
+        assert decision["variant"] == "double"
+        assert decision["failed"] == []
+        assert reasons_out(decision)[variant].startswith("left out: ")
+        assert reason in reasons_out(decision)[variant]
+        assert f"router '{router}': variant '{variant}' is left out: " in server.log_text()
+
+    def test_a_router_without_another_variant_does_not_load(self, server: EmbeddedTriton) -> None:
+        (reason,) = (model.reason for model in server.models() if model.name == "all_streaming")
+        assert "model 'streaming', config.pbtxt: model_transaction_policy.decoupled: expected false" in reason
+
+    def test_triton_says_that_a_router_without_a_version_folder_has_none(
+        self, server: EmbeddedTriton
+    ) -> None:
+        (reason,) = (model.reason for model in server.models() if model.name == "unversioned")
+        assert (
+            reason == "at least one version must be available under the version policy of model 'unversioned'"
+        )
+
+
+@pytest.mark.parametrize("router", ["any_length", "any_text"])
+def test_variants_are_warmed_up_with_a_clients_request_where_zeros_would_not_do(
+    client: Client, router: str
+) -> None:
+    first, second = WARMED[router]
+    values = items(1) if router == "any_length" else np.array([[b"a", b"b", b"c", b"d"]], np.object_)
+    answer = client.ask(router, values, parameters={"router_explain": True})
+    for name in (first, second):
+        client.expect_executions(name, WARMUP_CALLS + (name == decision_of(answer)["variant"]))
+        assert failures(client, name) == 0, "they refuse empty values"
