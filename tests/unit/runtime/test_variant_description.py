@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from router_backend.analysis.device_fit import fit
+from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import Quantization
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant

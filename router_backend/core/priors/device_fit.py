@@ -1,7 +1,7 @@
 """Suitability of a model for a device: whether it can run there, and priors of its cost."""
 
-from router_backend.analysis.coreml_operators import unsupported
-from router_backend.analysis.devices import FIGURES, DeviceFigures
+from router_backend.core.priors.coreml_operators import unsupported
+from router_backend.core.priors.devices import FIGURES, DeviceFigures
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device

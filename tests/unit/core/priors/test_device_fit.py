@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_backend.analysis.coreml_operators import FOLDED, SUPPORTED
-from router_backend.analysis.device_fit import EFFICIENCY, fit
-from router_backend.analysis.devices import FIGURES
+from router_backend.core.priors.coreml_operators import FOLDED, SUPPORTED
+from router_backend.core.priors.device_fit import EFFICIENCY, fit
+from router_backend.core.priors.devices import FIGURES
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
