@@ -1,6 +1,6 @@
 """Suitability of a model for a device: whether it can run there, and priors of its cost."""
 
-from router_backend.core.priors.coreml_operators import unsupported
+from router_backend.core.priors.coreml_operators import MAX_SPATIAL_DIMENSIONS, unsupported
 from router_backend.core.priors.devices import FIGURES, DeviceFigures
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.suitability import Suitability
@@ -81,6 +81,8 @@ def _unsuitability(
         rest = len(missing) - MAX_LISTED_OPERATORS
         more = f" and {rest} more" if rest > 0 else ""
         return f"the model uses {listed}{more}, which {device.value} cannot run"
+    if model.spatial_dimensions > MAX_SPATIAL_DIMENSIONS:
+        return f"the model's layers have {model.spatial_dimensions} dimensions, {device.value} can run 2"
     if Quantization.BF16 in model.quantization:
         return f"the model's numbers are bf16, which {device.value} cannot run"
     if device is Device.NEURAL_ENGINE and model.dynamic_dimensions:

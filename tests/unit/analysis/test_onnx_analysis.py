@@ -116,16 +116,6 @@ def test_macs_follow_the_definition_of_the_operator(
     assert model.macs == macs
 
 
-def test_the_work_of_a_product_with_packed_weights_is_that_of_the_unpacked_ones(tmp_path: Path) -> None:
-    """Its weights of 4 bits stand in bytes, by blocks: 16 columns of 64 rows are 16 x 2 x 16 bytes."""
-    node = helper.make_node(
-        "MatMulNBits", ["x", "w", "s"], ["y"], domain="com.microsoft", K=64, N=16, bits=4, block_size=32
-    )
-    packed, scales = weights("w", 16, 2, 16, dtype=np.uint8), weights("s", 32)
-    model = made(tmp_path, [node], [floats("x", 2, 5, 64)], [floats("y", 2, 5, 16)], (packed, scales))
-    assert model.macs == 2 * 5 * 16 * 64
-
-
 def test_a_recurrent_cell_works_with_all_its_weights_at_each_step(tmp_path: Path) -> None:
     node = helper.make_node("LSTM", ["x", "w", "r"], ["", "h"], hidden_size=5)
     model = made(
@@ -185,15 +175,16 @@ def test_old_and_new_opsets_are_read(tmp_path: Path, opset: int) -> None:
         ("Identity", np.float16, Quantization.FP16),
         ("Identity", np.int8, Quantization.INT8_WEIGHTS),
         ("QLinearAdd", np.float32, Quantization.QLINEAR),
-        ("MatMulNBits", np.float32, Quantization.INT4_WEIGHTS),
+        ("QGemm", np.float32, Quantization.QLINEAR),
+        ("DynamicQuantizeMatMul", np.float32, Quantization.INTEGER),
     ],
 )
 def test_quantization_is_detected_by_operators_and_weights(
     tmp_path: Path, operator: str, dtype: type[np.generic], kind: Quantization
 ) -> None:
     domain = "" if operator == "Identity" else "com.microsoft"
-    node = helper.make_node(operator, ["w"], ["y"], domain=domain)
-    model = made(tmp_path, [node], [], [floats("y", 4)], (weights("w", 4, dtype=dtype),))
+    node = helper.make_node(operator, ["x", "w"] if domain else ["w"], ["y"], domain=domain)
+    model = made(tmp_path, [node], [floats("x", 4)], [floats("y", 4)], (weights("w", 4, dtype=dtype),))
     assert model.quantization == {kind}
 
 
