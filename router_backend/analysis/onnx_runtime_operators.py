@@ -1,4 +1,4 @@
-"""The operators that ONNX Runtime adds to the standard ones, and the roles of the inputs of quantized ones."""
+"""ONNX Runtime's operators by their standard equivalents, and the roles of inputs of quantized operators."""
 
 import sys
 from collections.abc import Container, Mapping
