@@ -61,12 +61,17 @@ def constants_of(graph: onnx.GraphProto) -> list[Constant]:
     }
     not_learned = {name for node in nodes(graph) for name in scales(node)}
     packed = {node.input[1]: node for node in nodes(graph) if node.op_type == PACKED and len(node.input) > 1}
-    return [
-        Constant(name, data_type, 0, size) if name in not_learned else _unpacked(packed.get(name), constant)
+    found = (
+        constant
         for each in graphs(graph)
         for constant in (*_stored(each), *_filled(each))
-        for name, data_type, _, size in (constant,)
-        if data_type in BITS and name not in observed
+        if constant.data_type in BITS and constant.name not in observed
+    )
+    return [
+        constant._replace(learned=0)
+        if constant.name in not_learned
+        else _unpacked(constant, packed.get(constant.name))
+        for constant in found
     ]
 
 
@@ -75,7 +80,7 @@ def _constant(name: str, data_type: int, sizes: Iterable[int]) -> Constant:
     return Constant(name, data_type, elements, -(-elements * BITS.get(data_type, 0) // 8))
 
 
-def _unpacked(product: onnx.NodeProto | None, constant: Constant) -> Constant:
+def _unpacked(constant: Constant, product: onnx.NodeProto | None) -> Constant:
     """Return a constant as what the product reads from it; as it is if no product unpacks it."""
     if product is None:
         return constant

@@ -74,9 +74,8 @@ def standardize(graph: onnx.GraphProto) -> None:
     for each in graphs(graph):
         for node in each.node:
             operator = EQUIVALENTS.get(node.op_type)
-            if operator is None or node.domain not in (DOMAIN, *STANDARD_DOMAINS):
-                continue
-            if integer(node, "channels_last", 0) == 0:
+            known = node.domain in (DOMAIN, *STANDARD_DOMAINS) and integer(node, "channels_last", 0) == 0
+            if operator is not None and known and node.input and node.output:
                 _replace(each, node, operator)
 
 

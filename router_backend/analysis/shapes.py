@@ -87,7 +87,8 @@ def _sequences(graph: onnx.GraphProto) -> set[str]:
         name
         for node in nodes(graph)
         if node.op_type in ("RNN", "GRU", "LSTM") and integer(node, "layout", 0) == 0
-        for name in shapes.get(node.input[0], [])[:1]
+        for first in node.input[:1]
+        for name in shapes.get(first, [])[:1]
     }
     return steps | {name for shape in shapes.values() for name in shape if shape.count(name) > 1}
 

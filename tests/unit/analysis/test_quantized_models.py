@@ -86,7 +86,7 @@ def test_squeezenet_in_int8_is_the_same_network_and_predicted_to_be_faster(
 def test_the_activations_of_a_qdq_model_are_those_of_the_graph_that_onnx_runtime_makes_of_it(
     squeezenets: dict[str, Path], tmp_path: Path
 ) -> None:
-    """ONNX Runtime fuses the pairs of quantization into integer operators, whose results are 8-bit numbers."""
+    """It fuses the pairs of quantization into integer operators, whose results are 8-bit numbers."""
     fused = tmp_path / "fused.onnx"
     left = Counter(node.op_type for node in optimized(squeezenets["qdq"], fused).graph.node)
     assert left["QLinearConv"] == 26
