@@ -134,9 +134,8 @@ def test_weights_that_are_converted_before_use_are_no_activations_and_no_integer
     model = analyze_onnx(weight_only(tmp_path / "m.onnx", dtype, opset))
     assert model.quantization == {kind}
     assert (model.parameter_count, model.macs) == (64 * 16, 64 * 16)
-    assert (
-        model.parameter_bytes == 64 * 16 * bits // 8 + 16 * 4 + 16 * bits // 8
-    )  # with scales and zero points
+    scales_and_zero_points = 16 * 4 + 16 * bits // 8
+    assert model.parameter_bytes == 64 * 16 * bits // 8 + scales_and_zero_points
     assert model.activation_bytes == 2 * 16 * 4
 
 
