@@ -13,6 +13,7 @@ import onnx
 
 from router_backend.analysis.broken_content import BrokenNodeError
 from router_backend.analysis.graph import STANDARD_DOMAINS, inner_graphs, integer, text
+from router_backend.analysis.onnx_runtime_operators import EQUIVALENTS
 from router_backend.analysis.shapes import Value
 
 Values = Mapping[str, Value]
@@ -130,6 +131,6 @@ COUNTED: Mapping[str, Callable[[onnx.NodeProto, Values], int]] = {
     "LSTM": _recurrent,
 }
 NOT_COUNTED = frozenset(
-    {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "FusedAttention"}
+    {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "FusedAttention", *EQUIVALENTS}
 )
-"""Fused operators whose MACs do not follow from their shapes."""
+"""Operators whose MACs do not follow from their shapes, or that could not be replaced by standard ones."""

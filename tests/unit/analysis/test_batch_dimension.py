@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import helper
@@ -93,13 +94,35 @@ def test_a_batch_without_a_name_is_one(tmp_path: Path) -> None:
     assert (model.dynamic_dimensions, model.macs) == ((), 16)
 
 
-def test_inputs_of_their_own_batches_are_told_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("steps", "items"), [("steps", "items"), (None, None)])
+def test_inputs_of_their_own_batches_are_told_apart(
+    tmp_path: Path, steps: str | None, items: str | None
+) -> None:
     """A sequence beside items: only the latter are a batch."""
     nodes = [
         helper.make_node("RNN", ["x", "w", "r"], ["", "h"], hidden_size=5),
         helper.make_node("Relu", ["z"], ["y"]),
     ]
     weights = [ones("w", 1, 5, 3), ones("r", 1, 5, 5)]
-    inputs = [floats("x", "steps", 1, 3), floats("z", "items", 4)]
-    outputs = [floats("h", 1, 1, 5), floats("y", "items", 4)]
+    inputs = [floats("x", steps, 1, 3), floats("z", items, 4)]  # type: ignore[arg-type]
+    outputs = [floats("h", 1, 1, 5), floats("y", items, 4)]  # type: ignore[arg-type]
     assert analyzed(tmp_path / "m.onnx", nodes, inputs, outputs, weights).dynamic_dimensions == ("x[0]",)
+
+
+def test_the_batch_is_one_in_the_declared_shape_of_an_unknown_operators_value_too(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Strange", ["x"], ["u"], domain="com.example"),
+        helper.make_node("MatMul", ["u", "w"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [floats("x", "n", 8)],
+        [floats("y", "n", 2)],
+        initializer=[ones("w", 8, 2)],
+        value_info=[floats("u", "n", 8)],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "m.onnx")
+    model = analyze_onnx(tmp_path / "m.onnx")
+    assert (model.macs, model.activation_bytes) == (16, 4 * (8 + 2))

@@ -188,6 +188,46 @@ def test_quantization_is_detected_by_operators_and_weights(
     assert model.quantization == {kind}
 
 
+def test_a_constant_that_is_quantized_and_back_is_no_integer_work_and_no_activation(tmp_path: Path) -> None:
+    """As tools write weights to be quantized when the model is loaded."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["w", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["v"]),
+        helper.make_node("MatMul", ["x", "v"], ["y"]),
+    ]
+    constants = (weights("w", 4, 2), constant("s", 0.5, np.float32), constant("z", 0, np.int8))
+    model = made(tmp_path, nodes, [floats("x", 3, 4)], [floats("y", 3, 2)], constants)
+    assert model.quantization == frozenset()
+    assert (model.parameter_count, model.activation_bytes) == (8, 4 * 6)
+
+
+def test_a_scalar_does_not_make_a_model_one_of_reduced_weights(tmp_path: Path) -> None:
+    node = helper.make_node("Strange", ["x", "z"], ["y"], domain="com.microsoft")
+    model = made(tmp_path, [node], [floats("x", 4)], [floats("y", 4)], (constant("z", 0, np.int8),))
+    assert model.quantization == frozenset()
+
+
+def test_weights_of_half_a_byte_fill_whole_bytes(tmp_path: Path) -> None:
+    stored = helper.make_tensor("w", TensorProto.INT4, [3], np.ones(3, np.int8))
+    node = helper.make_node("Identity", ["w"], ["y"])
+    output = helper.make_tensor_value_info("y", TensorProto.INT4, [3])
+    model = made(tmp_path, [node], [], [output], (stored,), opset=21)
+    assert (model.parameter_count, model.parameter_bytes) == (3, 2)
+
+
+def test_what_follows_from_constants_is_no_activation_but_what_a_branch_reads_is(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Clip", ["w", "", "m"], ["fixed"]),
+        helper.make_node(
+            "If", ["c"], ["u"], then_branch=branch("t", "a", 3), else_branch=branch("e", "b", 3)
+        ),
+        helper.make_node("Add", ["u", "fixed"], ["y"]),
+    ]
+    constants = (weights("w", 3), constant("m", 6, np.float32), constant("c", True, np.bool_))
+    model = made(tmp_path, nodes, [floats("x", 1, 4)], [floats("y", 1, 3)], constants)
+    assert model.activation_bytes == 4 * 3 * 4  # each branch's result, that of If, and the sum
+
+
 def test_a_quantized_model_is_detected(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
