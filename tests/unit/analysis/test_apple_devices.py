@@ -80,14 +80,16 @@ def test_resnet_50_is_the_same_work_after_the_fusions_of_onnx_runtime(tmp_path: 
 
 def layer(operator: str, dimensions: int) -> tuple[Any, int]:
     """Return a layer over this many dimensions, and the size of each at its output."""
-    attributes = {"kernel_shape": [3] * dimensions} if operator != "GlobalMaxPool" else {}
+    attributes = {} if operator.startswith("Global") else {"kernel_shape": [3] * dimensions}
     inputs = ["x", "w"] if operator.startswith("Conv") else ["x"]
     node = helper.make_node(operator, inputs, ["y"], **attributes)
-    return node, {"ConvTranspose": 8, "GlobalMaxPool": 1}.get(operator, 4)
+    return node, {"ConvTranspose": 8, "GlobalMaxPool": 1, "GlobalAveragePool": 1}.get(operator, 4)
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
-@pytest.mark.parametrize("operator", ["Conv", "ConvTranspose", "MaxPool", "GlobalMaxPool"])
+@pytest.mark.parametrize(
+    "operator", ["Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"]
+)
 def test_layers_over_three_dimensions_do_not_run_there(
     tmp_path: Path, operator: str, dimensions: int
 ) -> None:

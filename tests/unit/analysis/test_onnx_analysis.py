@@ -249,6 +249,21 @@ def test_external_weights_are_counted_without_being_read(tmp_path: Path) -> None
     assert (found.parameter_count, found.macs) == (64 * 64, 64 * 64)
 
 
+def test_an_output_that_nothing_reads_is_not_stored(tmp_path: Path) -> None:
+    node = helper.make_node("MaxPool", ["x"], ["y", "indices"], kernel_shape=[2])
+    model = made(tmp_path, [node], [floats("x", 1, 1, 8)], [floats("y", 1, 1, 7)])
+    assert model.activation_bytes == 4 * 7
+
+
+def test_a_layer_behind_a_custom_operator_has_an_unknown_number_of_dimensions(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Strange", ["x"], ["u"], domain="com.example"),
+        helper.make_node("Conv", ["u", "w"], ["y"]),
+    ]
+    model = made(tmp_path, nodes, [floats("x", 1, 4)], [floats("y", 1, 2, 8)], (weights("w", 2, 4, 3),))
+    assert (model.spatial_dimensions, model.operators["com.example.Strange"]) == (0, 1)
+
+
 def test_an_operator_of_a_custom_domain_is_accepted_and_its_output_is_unknown(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Strange", ["x"], ["u"], domain="com.microsoft"),
