@@ -12,50 +12,30 @@ DOMAIN = "com.microsoft"
 PACKED = "MatMulNBits"
 """A matrix product whose weights of K x N numbers of a few bits are packed in bytes."""
 
+UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax")
+
 DATA: Mapping[str, Container[int]] = {
-    "QuantizeLinear": (0,),
-    "DequantizeLinear": (0,),
-    "ConvInteger": (0, 1),
-    "MatMulInteger": (0, 1),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", *(f"QLinear{name}" for name in UNARY)), (0,)),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (0, 1)),
+    **dict.fromkeys(("QLinearMatMul", "QLinearAdd", "QLinearMul"), (0, 3)),
+    "QLinearConv": (0, 3, 8),
+    "QLinearConcat": range(2, sys.maxsize, 3),
+    "QGemm": (0, 3, 6),
     "MatMulIntegerToFloat": (0, 1, 6),
     "DynamicQuantizeMatMul": (0, 1, 4),
     PACKED: (0, 1, 5),
-    "QLinearConv": (0, 3, 8),
-    "QLinearMatMul": (0, 3),
-    "QGemm": (0, 3, 6),
-    "QLinearAdd": (0, 3),
-    "QLinearMul": (0, 3),
-    "QLinearConcat": range(2, sys.maxsize, 3),
-    "QLinearAveragePool": (0,),
-    "QLinearGlobalAveragePool": (0,),
-    "QLinearLeakyRelu": (0,),
-    "QLinearSigmoid": (0,),
-    "QLinearSoftmax": (0,),
 }
 """Positions of the data among the inputs of quantized operators; the others are scales and zero points."""
 
 EQUIVALENTS: Mapping[str, str] = {
+    **{f"QLinear{name}": name for name in (*UNARY, "Add", "Concat", "Conv", "MatMul", "Mul")},
+    **dict.fromkeys(("BiasGelu", "FastGelu", "Gelu", "QuickGelu", "SkipLayerNormalization"), "Identity"),
     "FusedConv": "Conv",
     "FusedGemm": "Gemm",
-    "BiasGelu": "Identity",
-    "FastGelu": "Identity",
-    "Gelu": "Identity",
-    "QuickGelu": "Identity",
-    "SkipLayerNormalization": "Identity",
-    "DynamicQuantizeMatMul": "MatMul",
-    "MatMulIntegerToFloat": "MatMulInteger",
-    PACKED: "MatMul",
-    "QLinearConv": "Conv",
-    "QLinearMatMul": "MatMul",
     "QGemm": "Gemm",
-    "QLinearAdd": "Add",
-    "QLinearMul": "Mul",
-    "QLinearConcat": "Concat",
-    "QLinearAveragePool": "AveragePool",
-    "QLinearGlobalAveragePool": "GlobalAveragePool",
-    "QLinearLeakyRelu": "Identity",
-    "QLinearSigmoid": "Identity",
-    "QLinearSoftmax": "Identity",
+    "MatMulIntegerToFloat": "MatMulInteger",
+    "DynamicQuantizeMatMul": "MatMul",
+    PACKED: "MatMul",
 }
 """Standard operators with the same output shape and the same multiply-accumulates."""
 
