@@ -24,7 +24,7 @@ from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
-from router_backend.core.telemetry.snapshot import RoutingMetrics
+from router_backend.core.telemetry.snapshot import ModelMetrics, RoutingMetrics
 from router_backend.core.variants.backends import BackendCapabilities
 from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.capacity import Capacity, DeviceLimits
@@ -53,6 +53,7 @@ __all__ = [
     "Guardrails",
     "LatencyOptimizedPolicy",
     "ModelCharacteristics",
+    "ModelMetrics",
     "ModelProfile",
     "ModelRouter",
     "ModelRouterConfigBuilder",

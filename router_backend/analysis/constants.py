@@ -1,7 +1,7 @@
-"""The learned parameters of a model: the constants that it stores or fills."""
+"""The constants that a model stores or fills, and which of their numbers are learned."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -9,7 +9,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from router_backend.analysis.broken_content import BrokenNodeError
-from router_backend.analysis.graph import graphs, nodes, tensors
+from router_backend.analysis.graph import graphs, integer, nodes, tensors
+from router_backend.analysis.onnx_runtime_operators import PACKED, scales
 
 BITS = {
     TensorProto.FLOAT: 32,
@@ -37,18 +38,20 @@ MAX_SHAPE_ELEMENTS = 1024
 
 
 class Constant(NamedTuple):
-    """A constant: its name, its ONNX element type and its number of elements."""
+    """A constant: its name, its ONNX element type, how many numbers in it are learned, and its size."""
 
     name: str
     data_type: int
-    elements: int
+    learned: int
+    size_bytes: int
 
 
-def learned_constants(graph: onnx.GraphProto) -> list[Constant]:
-    """Return the learned parameters: initializers, Constant nodes, and ConstantOfShape nodes of known shape.
+def constants_of(graph: onnx.GraphProto) -> list[Constant]:
+    """Return the initializers, Constant nodes, and ConstantOfShape nodes of known shape.
 
-    The running means and variances of batch normalization are left out, as in published parameter counts:
-    they are measured, not learned.
+    Those of shapes and indices are left out, and the running means and variances of batch normalization, as
+    in published parameter counts: they are measured, not learned. No number of a scale or zero point is
+    learned. A packed weight has the type and the number of what it holds.
 
     Raises:
         BrokenNodeError: the shape of a ConstantOfShape node is invalid.
@@ -56,12 +59,34 @@ def learned_constants(graph: onnx.GraphProto) -> list[Constant]:
     observed = {
         name for node in nodes(graph) if node.op_type == "BatchNormalization" for name in node.input[3:5]
     }
-    return [
+    not_learned = {name for node in nodes(graph) for name in scales(node)}
+    packed = {node.input[1]: node for node in nodes(graph) if node.op_type == PACKED and len(node.input) > 1}
+    found = (
         constant
         for each in graphs(graph)
         for constant in (*_stored(each), *_filled(each))
         if constant.data_type in BITS and constant.name not in observed
+    )
+    return [
+        constant._replace(learned=0)
+        if constant.name in not_learned
+        else _unpacked(constant, packed.get(constant.name))
+        for constant in found
     ]
+
+
+def _constant(name: str, data_type: int, sizes: Iterable[int]) -> Constant:
+    elements = math.prod(sizes)
+    return Constant(name, data_type, elements, -(-elements * BITS.get(data_type, 0) // 8))
+
+
+def _unpacked(constant: Constant, product: onnx.NodeProto | None) -> Constant:
+    """Return a constant as what the product reads from it; as it is if no product unpacks it."""
+    if product is None:
+        return constant
+    small = integer(product, "bits", 4) <= BITS[TensorProto.UINT4]
+    weights = max(0, integer(product, "K", 0) * integer(product, "N", 0))
+    return constant._replace(data_type=TensorProto.UINT4 if small else TensorProto.UINT8, learned=weights)
 
 
 def strip_values(graph: onnx.GraphProto) -> None:
@@ -74,9 +99,9 @@ def strip_values(graph: onnx.GraphProto) -> None:
 
 def _stored(graph: onnx.GraphProto) -> Iterator[Constant]:
     for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
-        yield Constant(tensor.name, tensor.data_type, math.prod(tensor.dims))
+        yield _constant(tensor.name, tensor.data_type, tensor.dims)
     for name, tensor in _constant_nodes(graph):
-        yield Constant(name, tensor.data_type, math.prod(tensor.dims))
+        yield _constant(name, tensor.data_type, tensor.dims)
 
 
 def _filled(graph: onnx.GraphProto) -> Iterator[Constant]:
@@ -85,7 +110,7 @@ def _filled(graph: onnx.GraphProto) -> Iterator[Constant]:
         shape = shapes.get(node.input[0]) if node.op_type == "ConstantOfShape" else None
         if shape is not None and not shape.external_data:
             data_type = next((each.t.data_type for each in node.attribute), int(TensorProto.FLOAT))
-            yield Constant(node.output[0], data_type, math.prod(_sizes(node, shape)))
+            yield _constant(node.output[0], data_type, _sizes(node, shape))
 
 
 def _sizes(node: onnx.NodeProto, shape: onnx.TensorProto) -> list[int]:

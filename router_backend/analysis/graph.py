@@ -30,6 +30,18 @@ def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
             yield from (attribute.t for attribute in node.attribute if attribute.name == "value")
 
 
+def constant_values(graph: onnx.GraphProto) -> set[str]:
+    """Return the values that no input changes: constants, and what nodes compute from these alone.
+
+    A runtime computes them once, when it loads the model.
+    """
+    found = {tensor.name for tensor in tensors(graph)}
+    for node in nodes(graph):
+        if found.issuperset(filter(None, node.input)) and not any(inner_graphs(node)):
+            found.update(node.output)
+    return found
+
+
 def inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     """Yield the branches or the body of a node such as If or Loop."""
     for attribute in node.attribute:

@@ -13,6 +13,7 @@ import onnx
 
 from router_backend.analysis.broken_content import BrokenNodeError
 from router_backend.analysis.graph import STANDARD_DOMAINS, inner_graphs, integer, text
+from router_backend.analysis.onnx_runtime_operators import EQUIVALENTS
 from router_backend.analysis.shapes import Value
 
 Values = Mapping[str, Value]
@@ -79,17 +80,10 @@ def _shape(values: Values, name: str) -> tuple[int, ...]:
     return shape
 
 
-def _convolution(weight: int) -> Callable[[onnx.NodeProto, Values], int]:
-    """Return a counter: each output element is a sum over the kernel and the input channels of its group.
-
-    `weight` is the index of the input that holds the weights.
-    """
-
-    def count(node: onnx.NodeProto, values: Values) -> int:
-        _, *window = _input(node, weight, values)
-        return math.prod(_output(node, values)) * math.prod(window)
-
-    return count
+def _convolution(node: onnx.NodeProto, values: Values) -> int:
+    """Count MACs: each output element is a sum over the kernel and the input channels of its group."""
+    _, *window = _input(node, 1, values)
+    return math.prod(_output(node, values)) * math.prod(window)
 
 
 def _transposed_convolution(node: onnx.NodeProto, values: Values) -> int:
@@ -99,20 +93,8 @@ def _transposed_convolution(node: onnx.NodeProto, values: Values) -> int:
 
 
 def _matrix_product(node: onnx.NodeProto, values: Values) -> int:
-    return math.prod(_output(node, values)) * _input(node, 0, values)[-1]
-
-
-def _gemm(node: onnx.NodeProto, values: Values) -> int:
-    rows_first = integer(node, "transA", 0) == 1
-    return math.prod(_output(node, values)) * _input(node, 0, values)[0 if rows_first else -1]
-
-
-def _block_quantized_product(node: onnx.NodeProto, values: Values) -> int:
-    """Count the MACs of ONNX Runtime's MatMulNBits; attribute `K` is the width of its packed weights."""
-    width = integer(node, "K", 0)
-    if width < 0:
-        raise OpenShapeError
-    return math.prod(_output(node, values)) * width
+    summed = -2 if integer(node, "transA", 0) == 1 else -1
+    return math.prod(_output(node, values)) * _input(node, 0, values)[summed]
 
 
 def _recurrent(node: onnx.NodeProto, values: Values) -> int:
@@ -135,25 +117,20 @@ def _einstein_sum(node: onnx.NodeProto, values: Values) -> int:
 
 
 COUNTED: Mapping[str, Callable[[onnx.NodeProto, Values], int]] = {
-    "Conv": _convolution(1),
-    "FusedConv": _convolution(1),
-    "ConvInteger": _convolution(1),
-    "DeformConv": _convolution(1),
-    "QLinearConv": _convolution(3),
+    "Conv": _convolution,
+    "ConvInteger": _convolution,
+    "DeformConv": _convolution,
     "ConvTranspose": _transposed_convolution,
     "MatMul": _matrix_product,
     "FusedMatMul": _matrix_product,
     "MatMulInteger": _matrix_product,
-    "QLinearMatMul": _matrix_product,
-    "MatMulNBits": _block_quantized_product,
-    "Gemm": _gemm,
-    "FusedGemm": _gemm,
+    "Gemm": _matrix_product,
     "Einsum": _einstein_sum,
     "RNN": _recurrent,
     "GRU": _recurrent,
     "LSTM": _recurrent,
 }
 NOT_COUNTED = frozenset(
-    {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "QGemm", "FusedAttention"}
+    {"Attention", "MultiHeadAttention", "GroupQueryAttention", "QAttention", "FusedAttention", *EQUIVALENTS}
 )
-"""Fused operators whose MACs do not follow from their shapes."""
+"""Operators whose MACs do not follow from their shapes, or that could not be replaced by standard ones."""

@@ -1,7 +1,8 @@
 """Analysis of an ONNX file: its `ModelCharacteristics`, without running it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,16 +10,19 @@ import onnx
 from onnx.inliner import inline_local_functions
 
 from router_backend.analysis.broken_content import invalid, reading
-from router_backend.analysis.constants import BITS, Constant, learned_constants, strip_values
-from router_backend.analysis.graph import STANDARD_DOMAINS, graphs, nodes, opset_of
+from router_backend.analysis.constants import Constant, constants_of, strip_values
+from router_backend.analysis.graph import STANDARD_DOMAINS, constant_values, graphs, nodes, opset_of
 from router_backend.analysis.macs import macs
 from router_backend.analysis.onnx_file import read_onnx
+from router_backend.analysis.onnx_runtime_operators import standardize
 from router_backend.analysis.quantization import quantization
-from router_backend.analysis.shapes import Value, dynamic_dimensions, infer
+from router_backend.analysis.shapes import Value, close_batch, dynamic_dimensions, infer
 from router_backend.core.records.characteristics import ModelCharacteristics
 
 CONTROL_FLOW = ("If", "Loop", "Scan")
-CONSTANTS = ("Constant", "ConstantOfShape")
+SPATIAL = ("Conv", "ConvTranspose", "AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool")
+"""Operators with a batch, channels, and the spatial dimensions that they work along."""
+QUANTIZED = {"QuantizeLinear"}
 LARGEST_COUNT = 10**18
 """A million times the count of the largest models."""
 
@@ -27,7 +31,7 @@ def analyze_onnx(path: Path, model_name: str = "") -> ModelCharacteristics:
     """Return the characteristics of the model in an ONNX file.
 
     External data must exist but is not read. MACs and activations are computed for the declared input shapes,
-    with 1 for a dynamic first dimension.
+    with 1 for a dynamic first dimension that is the batch.
 
     Args:
         path: the ONNX file, of opset 7 to the newest opset that the installed package `onnx` supports.
@@ -39,38 +43,41 @@ def analyze_onnx(path: Path, model_name: str = "") -> ModelCharacteristics:
     with reading(path, "reading the graph"):
         model = read_onnx(path)
     with reading(path, "looking for its constants"):
-        constants = learned_constants(model.graph)
+        constants = constants_of(model.graph)
         strip_values(model.graph)
     with reading(path, "inlining its functions"):
         if model.functions:
             model = inline_local_functions(model)
     with reading(path, "inferring shapes"):
+        found = _described(model_name or path.stem, model, constants)
+        standardize(model.graph)
+        close_batch(model)
         dynamic = dynamic_dimensions(model.graph)
         values = infer(model)
     with reading(path, "counting its work"):
-        found = _characteristics(model_name or path.stem, model, constants, values, dynamic)
+        found = replace(
+            found,
+            macs=macs(model.graph, values),
+            activation_bytes=_activation_bytes(model.graph, values),
+            dynamic_dimensions=dynamic,
+            spatial_dimensions=_spatial_dimensions(model.graph, values),
+        )
     _check_counts(path, found)
     return found
 
 
-def _characteristics(
-    name: str,
-    model: onnx.ModelProto,
-    constants: Sequence[Constant],
-    values: Mapping[str, Value],
-    dynamic: tuple[str, ...],
-) -> ModelCharacteristics:
+def _described(name: str, model: onnx.ModelProto, constants: Sequence[Constant]) -> ModelCharacteristics:
+    """Return what the operators and the constants of a model say, without its shapes."""
     operators = Counter(map(_operator, nodes(model.graph)))
+    fixed = constant_values(model.graph)
+    working = (node.op_type for node in nodes(model.graph) if not fixed.issuperset(node.output))
     return ModelCharacteristics(
         model_name=name,
-        parameter_count=sum(constant.elements for constant in constants),
-        parameter_bytes=sum(-(-constant.elements * BITS[constant.data_type] // 8) for constant in constants),
-        macs=macs(model.graph, values),
-        activation_bytes=_activation_bytes(model.graph, values),
+        parameter_count=sum(constant.learned for constant in constants),
+        parameter_bytes=sum(constant.size_bytes for constant in constants),
         operators=MappingProxyType(dict(operators.most_common())),
-        dynamic_dimensions=dynamic,
         control_flow=tuple(name for name in CONTROL_FLOW if name in operators),
-        quantization=quantization(operators, {each.data_type for each in constants if each.elements > 1}),
+        quantization=quantization(working, {each.data_type for each in constants if each.learned > 1}),
         opset=opset_of(model),
     )
 
@@ -87,8 +94,18 @@ def _operator(node: onnx.NodeProto) -> str:
     return node.op_type if node.domain in STANDARD_DOMAINS else f"{node.domain}.{node.op_type}"
 
 
+def _spatial_dimensions(graph: onnx.GraphProto, values: Mapping[str, Value]) -> int:
+    """Return the largest number of dimensions that a convolution or pool works along; 0 if there is none."""
+    ranks = (len(values[node.input[0]].shape) for node in nodes(graph) if _is_spatial(node, values))
+    return max((rank - 2 for rank in ranks), default=0)
+
+
+def _is_spatial(node: onnx.NodeProto, values: Mapping[str, Value]) -> bool:
+    return node.op_type in SPATIAL and node.input[0] in values
+
+
 def _activation_bytes(graph: onnx.GraphProto, values: Mapping[str, Value]) -> int | None:
-    """Return the size of all node outputs that are used, without constants; `None` if a shape is unknown."""
+    """Return the size of all values that are stored between nodes; `None` if a shape is unknown."""
     total = 0
     for name in _activations(graph):
         size_bytes = values[name].size_bytes if name in values else None
@@ -99,8 +116,20 @@ def _activation_bytes(graph: onnx.GraphProto, values: Mapping[str, Value]) -> in
 
 
 def _activations(graph: onnx.GraphProto) -> Iterator[str]:
-    read = {name for node in nodes(graph) for name in node.input}
-    read |= {value.name for each in graphs(graph) for value in each.output}
+    """Yield the node outputs that are used, without constants and without the unquantized side of QDQ pairs.
+
+    A runtime fuses a node between DequantizeLinear and QuantizeLinear with these: it reads and writes the
+    quantized values only.
+    """
+    readers: dict[str, set[str]] = defaultdict(set)
     for node in nodes(graph):
-        if node.op_type not in CONSTANTS:
-            yield from (name for name in node.output if name in read)
+        for name in node.input:
+            readers[name].add(node.op_type)
+    for each in graphs(graph):
+        for value in each.output:
+            readers[value.name].add("")
+    fixed = constant_values(graph)
+    for node in nodes(graph):
+        if node.op_type != "DequantizeLinear":
+            stored = (name for name in node.output if name not in fixed)
+            yield from (name for name in stored if readers.get(name, QUANTIZED) != QUANTIZED)

@@ -1,6 +1,6 @@
 """Detection of a model's quantization, by its operators and the types of its parameters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from onnx import TensorProto
 
@@ -8,11 +8,12 @@ from router_backend.core.records.characteristics import Quantization
 
 OPERATORS = {
     "QuantizeLinear": Quantization.QDQ,
-    "DequantizeLinear": Quantization.QDQ,
     "ConvInteger": Quantization.INTEGER,
     "MatMulInteger": Quantization.INTEGER,
     "DynamicQuantizeLinear": Quantization.INTEGER,
-    "MatMulNBits": Quantization.INT4_WEIGHTS,
+    "DynamicQuantizeMatMul": Quantization.INTEGER,
+    "MatMulIntegerToFloat": Quantization.INTEGER,
+    "QGemm": Quantization.QLINEAR,
 }
 TYPES = {
     TensorProto.FLOAT16: Quantization.FP16,
@@ -24,12 +25,15 @@ TYPES = {
 }
 
 
-def quantization(operators: Mapping[str, int], weight_types: Iterable[int]) -> frozenset[Quantization]:
-    """Return the kinds of quantization by a model's operators and the ONNX element types of its parameters.
+def quantization(operators: Iterable[str], weight_types: Iterable[int]) -> frozenset[Quantization]:
+    """Return the kinds of quantization.
 
-    Operators of custom domains are prefixed with the domain; scalars, which may be zero points, are left out.
+    Args:
+        operators: those that work on more than constants, without domains. A model that only converts stored
+            weights does not compute with integers.
+        weight_types: the ONNX element types of its parameters, without scalars, which may be zero points.
     """
-    names = [name.rpartition(".")[2] for name in operators]
+    names = set(operators)
     by_operator = {OPERATORS[name] for name in names if name in OPERATORS}
     if any(name.startswith("QLinear") for name in names):
         by_operator.add(Quantization.QLINEAR)

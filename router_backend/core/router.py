@@ -17,9 +17,11 @@ from router_backend.core.model.environment import Environment
 from router_backend.core.model.logical_model import LogicalModel, check_variants
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import PolicySource, new_policy
+from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.suitability import UNKNOWN
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.settings import ModelSettings
 from router_backend.core.telemetry.snapshot import RoutingMetrics
@@ -94,15 +96,15 @@ class ModelRouter:
         Args:
             model_name: its name for clients.
             variants: the models that can serve it, at least one, each once.
-            characteristics: its properties, for variants that do not state their own.
+            characteristics: its properties, for variants that do not state their own. From these follow the
+                suitability and the priors of a variant that does not state its own.
             settings: its own settings; the router's for its name if `None`.
 
         Raises:
             ConfigurationError: it is already registered, has no variants or a duplicate, or cannot take part
                 in an experiment that is for it.
         """
-        if characteristics is not None:
-            variants = [_described(variant, characteristics) for variant in variants]
+        variants = [_described(variant, characteristics) for variant in variants]
         check_variants(model_name, variants)
         own = settings or self._settings_of(model_name)
         policy = own.new_policy() if settings or not self._new_policy else self._new_policy()
@@ -266,5 +268,9 @@ class _Models(dict[str, LogicalModel]):
         raise InvalidRequestError(f"model '{model_name}' is not registered: found {known}")
 
 
-def _described(variant: Variant, characteristics: ModelCharacteristics) -> Variant:
-    return variant if variant.characteristics else replace(variant, characteristics=characteristics)
+def _described(variant: Variant, characteristics: ModelCharacteristics | None) -> Variant:
+    model = variant.characteristics or characteristics
+    if model is None:
+        return variant
+    suitability = fit(model, variant.device) if variant.suitability == UNKNOWN else variant.suitability
+    return replace(variant, characteristics=model, suitability=suitability)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
-from router_backend.analysis.device_fit import fit
 from router_backend.config.repository import CONFIG_FILE, read_model_config, read_stated
+from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.variant import Variant
 from router_backend.errors import ConfigurationError
 from router_backend.path_kind import REGULAR_FILE, path_kind
 
+Analysis = Callable[[Path, str], ModelCharacteristics]
 LARGEST_BYTES = 512 * 1024 * 1024
 """Larger files are not analyzed, to keep loading fast; a file whose weights are in other files is small."""
 
@@ -24,15 +24,21 @@ def describe(variants: Sequence[Variant], repository: Path, log_warn: Callable[[
     Raises:
         ConfigurationError: a config.pbtxt states an invalid characteristic.
     """
-    return [_describe(variant, repository / variant.name, log_warn) for variant in variants]
+    files = {variant.name: _onnx_file(repository / variant.name) for variant in variants}
+    analyze = _analysis(log_warn) if any(files.values()) else None
+    found = {
+        name: _analyze(analyze, name, file, log_warn)
+        for name, file in files.items()
+        if analyze is not None and file is not None
+    }
+    return [_describe(variant, repository / variant.name, found.get(variant.name)) for variant in variants]
 
 
-def _describe(variant: Variant, folder: Path, log_warn: Callable[[str], None]) -> Variant:
+def _describe(variant: Variant, folder: Path, found: ModelCharacteristics | None) -> Variant:
     parameters = read_model_config(folder).parameters
     texts = {key: value.string_value for key, value in parameters.items()}
     where = f"model '{variant.name}', {CONFIG_FILE}"
     stated = read_stated(where, texts)
-    found = _analyze(variant.name, folder, log_warn)
     if found is None and not stated:
         return variant
     model = replace(found or ModelCharacteristics(variant.name), **stated)
@@ -41,16 +47,26 @@ def _describe(variant: Variant, folder: Path, log_warn: Callable[[str], None]) -
     return replace(variant, characteristics=model, suitability=suitability)
 
 
-def _analyze(name: str, folder: Path, log_warn: Callable[[str], None]) -> ModelCharacteristics | None:
-    file = _onnx_file(folder)
-    if file is None or find_spec("onnx") is None:
+def _analysis(log_warn: Callable[[str], None]) -> Analysis | None:
+    """Return the analysis of ONNX files; `None` if its package is missing or cannot be imported here."""
+    try:
+        from router_backend.analysis.onnx_analysis import analyze_onnx  # imports onnx, which is large
+    except ImportError as error:
+        log_warn(
+            "the ONNX files of variants are not analyzed, so nothing is assumed of a variant before it is "
+            f"measured ({error}): install the package 'onnx' in the Python of Triton"
+        )
         return None
+    return analyze_onnx
+
+
+def _analyze(
+    analyze: Analysis, name: str, file: Path, log_warn: Callable[[str], None]
+) -> ModelCharacteristics | None:
     if path_kind(file) == REGULAR_FILE and file.stat().st_size > LARGEST_BYTES:
         return None
-    from router_backend.analysis.onnx_analysis import analyze_onnx  # imports onnx, which is large
-
     try:
-        return analyze_onnx(file, name)
+        return analyze(file, name)
     except ConfigurationError as error:
         log_warn(f"variant '{name}' is not analyzed: {error}")
         return None

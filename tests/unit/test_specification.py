@@ -10,6 +10,24 @@ import pytest
 from tests.documents import CHECKOUT, SPECIFICATION, Table, table
 
 ROWS: Table = [*table(SPECIFICATION, "heading"), *table(SPECIFICATION, "example")]
+SPECIFIED = {
+    "ModelRouter": "GetInstance Initialize RegisterModel RouteRequest RecordExecution SetRoutingPolicy "
+    "EnableABTesting GetMetrics",
+    "ModelCharacteristics": "model_name parameter_count supports_gpu_acceleration supports_neural_engine",
+    "RoutingContext": "batch_size max_latency_ms optimization_goal OptimizationGoal",
+    "OptimizationGoal": "MINIMIZE_LATENCY MAXIMIZE_THROUGHPUT MINIMIZE_POWER BALANCED",
+    "RoutingDecision": "primary_backend expected_latency_ms confidence_score",
+    "BackendCapabilities": "",
+    "ModelProfile": "",
+    "RoutingMetrics": "GetModelMetrics ExportPrometheusMetrics",
+    "ModelMetrics": "total_requests backend_counts avg_latency_ms",
+    "ModelRouterConfigBuilder": "SetDefaultPolicy AddRoutingRule SetBackendWeight EnableProfiling Build",
+    "LatencyOptimizedPolicy": "",
+    "ThroughputOptimizedPolicy": "",
+    "PowerEfficientPolicy": "",
+    "AdaptiveRoutingPolicy": "",
+}
+"""The classes of the specification's text and examples, and the members that these use."""
 FUTURE = "Future Enhancements: all else"
 
 
@@ -53,6 +71,18 @@ def test_a_name_that_differs_is_there_under_the_other_one(row: list[str]) -> Non
     named = getattr(importlib.import_module("router_backend"), kind)
     assert not member or hasattr(named, member)
     assert all(cell.strip() for cell in row)
+
+
+@pytest.mark.parametrize("kind", SPECIFIED)
+def test_every_class_is_a_name_of_the_package_with_its_members(kind: str) -> None:
+    public = importlib.import_module("router_backend")
+    assert kind in public.__all__
+    found = getattr(public, kind)
+    differing = " ".join(row[0] for row in table(SPECIFICATION, "in the specification"))
+    members = {*dir(found), *getattr(found, "__slots__", ())}
+    for member in SPECIFIED[kind].split():
+        ours = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=AB)(?=T)", "_", member).lower()
+        assert {ours, member} & members or member in differing, (member, ours)
 
 
 def test_nothing_is_claimed_that_is_not_there() -> None:

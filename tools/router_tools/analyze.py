@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from router_backend.analysis.device_fit import fit
 from router_backend.analysis.onnx_analysis import analyze_onnx
+from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError

@@ -28,12 +28,14 @@ class ModelCharacteristics:
     Args:
         model_name: the model.
         parameter_count: number of weights.
-        parameter_bytes: size of the weights in the file.
+        parameter_bytes: size of the weights in the file, with scales and zero points; 0 if unknown.
         macs: multiply-accumulates per item of convolutions, matrix products and recurrent cells; `None` if a
             shape is unknown.
         activation_bytes: size of all intermediate tensors of one item; `None` if unknown.
         operators: number of occurrences of each operator in the graph and its subgraphs.
         dynamic_dimensions: dynamic dimensions other than the batch, such as `input[2]`.
+        spatial_dimensions: along how many its convolutions and pools work: 2 for images, 3 for volumes; 0 if
+            it has none or that is unknown.
         control_flow: the operators among If, Loop and Scan that it uses.
         quantization: formats of reduced precision; empty for 32-bit floating point.
         opset: version of the standard operators; 0 if unknown.
@@ -49,6 +51,7 @@ class ModelCharacteristics:
     activation_bytes: int | None = None
     operators: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     dynamic_dimensions: tuple[str, ...] = ()
+    spatial_dimensions: int = 0
     control_flow: tuple[str, ...] = ()
     quantization: frozenset[Quantization] = frozenset()
     opset: int = 0

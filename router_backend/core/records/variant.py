@@ -27,7 +27,7 @@ class Variant:
         concurrency: how many requests it serves at once (its instances).
         max_batch_size: the largest batch it takes; 0 if its first dimension is not a batch.
         characteristics: properties of its model; `None` if unknown or the same as the logical model's.
-        suitability: what is known about it before it has served a request.
+        suitability: what is assumed before it has served a request; by default, what its characteristics say.
     """
 
     name: str

@@ -116,16 +116,6 @@ def test_macs_follow_the_definition_of_the_operator(
     assert model.macs == macs
 
 
-def test_the_work_of_a_product_with_packed_weights_is_that_of_the_unpacked_ones(tmp_path: Path) -> None:
-    """Its weights of 4 bits stand in bytes, by blocks: 16 columns of 64 rows are 16 x 2 x 16 bytes."""
-    node = helper.make_node(
-        "MatMulNBits", ["x", "w", "s"], ["y"], domain="com.microsoft", K=64, N=16, bits=4, block_size=32
-    )
-    packed, scales = weights("w", 16, 2, 16, dtype=np.uint8), weights("s", 32)
-    model = made(tmp_path, [node], [floats("x", 2, 5, 64)], [floats("y", 2, 5, 16)], (packed, scales))
-    assert model.macs == 2 * 5 * 16 * 64
-
-
 def test_a_recurrent_cell_works_with_all_its_weights_at_each_step(tmp_path: Path) -> None:
     node = helper.make_node("LSTM", ["x", "w", "r"], ["", "h"], hidden_size=5)
     model = made(
@@ -185,16 +175,57 @@ def test_old_and_new_opsets_are_read(tmp_path: Path, opset: int) -> None:
         ("Identity", np.float16, Quantization.FP16),
         ("Identity", np.int8, Quantization.INT8_WEIGHTS),
         ("QLinearAdd", np.float32, Quantization.QLINEAR),
-        ("MatMulNBits", np.float32, Quantization.INT4_WEIGHTS),
+        ("QGemm", np.float32, Quantization.QLINEAR),
+        ("DynamicQuantizeMatMul", np.float32, Quantization.INTEGER),
     ],
 )
 def test_quantization_is_detected_by_operators_and_weights(
     tmp_path: Path, operator: str, dtype: type[np.generic], kind: Quantization
 ) -> None:
     domain = "" if operator == "Identity" else "com.microsoft"
-    node = helper.make_node(operator, ["w"], ["y"], domain=domain)
-    model = made(tmp_path, [node], [], [floats("y", 4)], (weights("w", 4, dtype=dtype),))
+    node = helper.make_node(operator, ["x", "w"] if domain else ["w"], ["y"], domain=domain)
+    model = made(tmp_path, [node], [floats("x", 4)], [floats("y", 4)], (weights("w", 4, dtype=dtype),))
     assert model.quantization == {kind}
+
+
+def test_a_constant_that_is_quantized_and_back_is_no_integer_work_and_no_activation(tmp_path: Path) -> None:
+    """As tools write weights to be quantized when the model is loaded."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["w", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["v"]),
+        helper.make_node("MatMul", ["x", "v"], ["y"]),
+    ]
+    constants = (weights("w", 4, 2), constant("s", 0.5, np.float32), constant("z", 0, np.int8))
+    model = made(tmp_path, nodes, [floats("x", 3, 4)], [floats("y", 3, 2)], constants)
+    assert model.quantization == frozenset()
+    assert (model.parameter_count, model.activation_bytes) == (8, 4 * 6)
+
+
+def test_a_scalar_does_not_make_a_model_one_of_reduced_weights(tmp_path: Path) -> None:
+    node = helper.make_node("Strange", ["x", "z"], ["y"], domain="com.microsoft")
+    model = made(tmp_path, [node], [floats("x", 4)], [floats("y", 4)], (constant("z", 0, np.int8),))
+    assert model.quantization == frozenset()
+
+
+def test_weights_of_half_a_byte_fill_whole_bytes(tmp_path: Path) -> None:
+    stored = helper.make_tensor("w", TensorProto.INT4, [3], np.ones(3, np.int8))
+    node = helper.make_node("Identity", ["w"], ["y"])
+    output = helper.make_tensor_value_info("y", TensorProto.INT4, [3])
+    model = made(tmp_path, [node], [], [output], (stored,), opset=21)
+    assert (model.parameter_count, model.parameter_bytes) == (3, 2)
+
+
+def test_what_follows_from_constants_is_no_activation_but_what_a_branch_reads_is(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Clip", ["w", "", "m"], ["fixed"]),
+        helper.make_node(
+            "If", ["c"], ["u"], then_branch=branch("t", "a", 3), else_branch=branch("e", "b", 3)
+        ),
+        helper.make_node("Add", ["u", "fixed"], ["y"]),
+    ]
+    constants = (weights("w", 3), constant("m", 6, np.float32), constant("c", True, np.bool_))
+    model = made(tmp_path, nodes, [floats("x", 1, 4)], [floats("y", 1, 3)], constants)
+    assert model.activation_bytes == 4 * 3 * 4  # each branch's result, that of If, and the sum
 
 
 def test_a_quantized_model_is_detected(tmp_path: Path) -> None:
@@ -216,6 +247,21 @@ def test_external_weights_are_counted_without_being_read(tmp_path: Path) -> None
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
     found = analyze_onnx(tmp_path / "m.onnx")
     assert (found.parameter_count, found.macs) == (64 * 64, 64 * 64)
+
+
+def test_an_output_that_nothing_reads_is_not_stored(tmp_path: Path) -> None:
+    node = helper.make_node("MaxPool", ["x"], ["y", "indices"], kernel_shape=[2])
+    model = made(tmp_path, [node], [floats("x", 1, 1, 8)], [floats("y", 1, 1, 7)])
+    assert model.activation_bytes == 4 * 7
+
+
+def test_a_layer_behind_a_custom_operator_has_an_unknown_number_of_dimensions(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Strange", ["x"], ["u"], domain="com.example"),
+        helper.make_node("Conv", ["u", "w"], ["y"]),
+    ]
+    model = made(tmp_path, nodes, [floats("x", 1, 4)], [floats("y", 1, 2, 8)], (weights("w", 2, 4, 3),))
+    assert (model.spatial_dimensions, model.operators["com.example.Strange"]) == (0, 1)
 
 
 def test_an_operator_of_a_custom_domain_is_accepted_and_its_output_is_unknown(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The compose file is valid, and all that it names is there and fits together."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -7,9 +8,11 @@ import sys
 import pytest
 
 from tests import compose
-from tests.documents import CHECKOUT
+from tests.documents import CHECKOUT, INSTALL
 
 TRITONS = ("triton", "triton-gpu")
+PACKAGE = CHECKOUT / "router_backend"
+DISTRIBUTIONS = {"google": "protobuf"}
 LOCAL = ("prometheus", "grafana")
 
 
@@ -33,11 +36,30 @@ def test_every_image_has_a_pinned_tag(service: str) -> None:
     assert re.search(r"^FROM \S+:v?\d+\.\d+\S*$", built, re.MULTILINE)
 
 
+def imported() -> set[str]:
+    """Return the packages that a router in Triton imports, without its variants and the library's metrics."""
+    sources = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "executors"]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sources]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    found = {DISTRIBUTIONS.get(name.partition(".")[0], name.partition(".")[0]) for name in names}
+    elsewhere = {PACKAGE.name, "triton_python_backend_utils", "prometheus_client"}
+    return found - elsewhere - sys.stdlib_module_names | {"tritonclient"}  # which is imported as text
+
+
+def test_what_is_said_to_be_installed_is_what_the_router_imports() -> None:
+    (said,) = {*re.findall(r"pip install (?:--no-cache-dir )?(\"numpy<2\" [\w ]+)", INSTALL.read_text())}
+    assert {re.sub(r"\W.*", "", name.strip('"')) for name in said.split()} == imported()
+    sentence = next(line for line in INSTALL.read_text().splitlines() if line.startswith("It needs Python"))
+    assert set(re.findall(r"`(\w+)`", sentence)) == imported()
+
+
 @pytest.mark.parametrize("service", TRITONS)
-def test_what_the_image_installs_is_what_the_lock_has(service: str) -> None:
+def test_what_the_image_installs_is_what_the_router_imports_as_the_lock_has_it(service: str) -> None:
     locked = (CHECKOUT / "requirements.lock").read_text()
     built = compose.services()[service]["build"]["dockerfile_inline"]
-    for name in ("numpy", "protobuf", "tritonclient"):
+    for name in imported():
         (version,) = re.findall(rf"^{name}(?:\[.*\])?==(\S+)", locked, re.MULTILINE)
         assert f" {name}=={version} " in built
 

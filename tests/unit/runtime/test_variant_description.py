@@ -1,11 +1,14 @@
 """Characteristics of variants, from their folders and their configuration."""
 
+import builtins
+import sys
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 
-from router_backend.analysis.device_fit import fit
+from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import Quantization
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -14,6 +17,8 @@ from router_backend.errors import ConfigurationError, NoVariantError
 from router_backend.runtime import variant_description
 from router_backend.runtime.variant_description import describe
 from tests.onnx_models import write_doubler
+
+IMPORT = builtins.__import__
 
 
 def described(
@@ -86,6 +91,40 @@ def test_a_file_that_would_delay_loading_is_not_analyzed(
     write_doubler(tmp_path / "m" / "1" / "model.onnx")
     monkeypatch.setattr(variant_description, "LARGEST_BYTES", 10)
     assert described(tmp_path)[0].characteristics is None
+
+
+def broken_import(name: str, *others: Any) -> Any:
+    if name.partition(".")[0] == "onnx":
+        raise ImportError(f"no usable {name}")
+    return IMPORT(name, *others)
+
+
+def forget_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the analysis be imported again, as in a process that has not yet done so."""
+    for name in [name for name in sys.modules if name.startswith(("onnx", "router_backend.analysis."))]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_load_without_the_package_says_once_that_nothing_is_analyzed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variants = [Variant(name, Device.GPU) for name in ("a", "b", "c")]
+    for variant in variants:
+        (tmp_path / variant.name).mkdir()
+        (tmp_path / variant.name / "config.pbtxt").touch()
+    warned: list[str] = []
+    forget_analysis(monkeypatch)
+    monkeypatch.setattr(builtins, "__import__", broken_import)
+    assert describe(variants, tmp_path, warned.append) == variants
+    assert warned == []  # there is nothing to analyze
+    for name in ("a", "b"):
+        write_doubler(tmp_path / name / "1" / "model.onnx")
+    assert describe(variants, tmp_path, warned.append) == variants
+    (warning,) = warned
+    assert warning == (
+        "the ONNX files of variants are not analyzed, so nothing is assumed of a variant before it is "
+        "measured (no usable onnx): install the package 'onnx' in the Python of Triton"
+    )
 
 
 def test_stated_characteristics_override_analyzed_ones(tmp_path: Path) -> None:

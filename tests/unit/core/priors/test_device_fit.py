@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_backend.analysis.coreml_operators import FOLDED, SUPPORTED
-from router_backend.analysis.device_fit import EFFICIENCY, fit
-from router_backend.analysis.devices import FIGURES
+from router_backend.core.priors.coreml_operators import FOLDED, SUPPORTED
+from router_backend.core.priors.device_fit import EFFICIENCY, fit
+from router_backend.core.priors.devices import FIGURES
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -101,7 +101,41 @@ def test_a_model_that_exceeds_the_memory_of_the_device_does_not_fit() -> None:
     assert fit(RESNET50, Device.CPU, memory_mb=300.0).reason_out is None
 
 
-def test_there_is_no_prior_if_the_work_is_unknown() -> None:
+@pytest.mark.parametrize(
+    ("kinds", "bits"),
+    [
+        ((), 32),
+        (("fp16",), 16),
+        (("bf16",), 16),
+        (("int8_weights",), 8),
+        (("qdq",), 8),
+        (("integer", "fp16"), 8),
+        (("int4_weights", "fp16"), 4),
+    ],
+)
+def test_the_size_of_the_weights_follows_from_their_number_and_quantization(
+    kinds: tuple[str, ...], bits: int
+) -> None:
+    known = frozenset(map(Quantization, kinds))
+    model = ModelCharacteristics("m", parameter_count=8_000_000, quantization=known)
+    stated = replace(model, parameter_bytes=bits * 1_000_000)
+    assert fit(model, Device.CPU) == fit(stated, Device.CPU)
+    assert fit(model, Device.CPU).memory_mb == bits
+
+
+def test_unknown_work_is_at_least_one_use_of_each_weight() -> None:
+    model = ModelCharacteristics("m", parameter_count=10**9)
+    assert fit(model, Device.CPU) == fit(replace(model, macs=10**9), Device.CPU)
+    assert fit(replace(model, macs=0), Device.CPU).per_item_ms is None
+
+
+@pytest.mark.parametrize("kind", [Quantization.INT8_WEIGHTS, Quantization.INT4_WEIGHTS])
+def test_reduced_weights_alone_are_not_computed_faster(kind: Quantization) -> None:
+    full = fit(RESNET50, Device.GPU)
+    assert fit(replace(RESNET50, quantization=frozenset({kind})), Device.GPU) == full
+
+
+def test_there_is_no_prior_if_the_work_and_the_weights_are_unknown() -> None:
     prior = fit(ModelCharacteristics("m"), Device.CPU)
     assert (prior.fixed_ms, prior.per_item_ms, prior.memory_mb) == (None, None, None)
 
