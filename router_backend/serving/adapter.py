@@ -83,9 +83,7 @@ class TritonPythonModel:
         self._copies = Copies(model, errors)
         self._own_request = OwnRequest(model, self._get_ready)
         self._trace = open_trace(model, pb_utils.Logger.log_warn)
-        self._handler = RequestHandler(
-            model, router, self._readiness, errors, self._copies, self._trace
-        )
+        self._handler = RequestHandler(model, router, self._readiness, errors, self._copies, self._trace)
         self._pool = WorkerPool(self._answer, model.parameters.worker_threads, model.parameters.max_in_flight)
         self._name, self._router = model.name, router
         self._metrics = _metrics_writer(model, router, args["model_instance_name"])

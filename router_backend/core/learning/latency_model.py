@@ -6,10 +6,10 @@ import math
 from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.change import ChangeDetector
-from router_backend.core.learning.level import FRESH_S, LevelFilter
+from router_backend.core.learning.level import FRESH_S, MEMORY_S, LevelFilter
 from router_backend.core.learning.predictor import (
+    EARLY_GROWTH_PER_S,
     LEVEL_VARIANCE,
-    LEVEL_VARIANCE_PER_S,
     MAX_PLAUSIBLE,
     MIN_PLAUSIBLE,
     VARIANCE_GROWTH_PER_S,
@@ -143,8 +143,9 @@ class LatencyModel:
             self._predicted_at = x
             self._predicted_ms = (law.a + law.c * x) * self.cliffs.factors.get(math.frexp(x)[1], 1.0)
         level = self.level
-        recent = now_s - level.updated_s < FRESH_S
-        return self._predicted_ms * (level.value if recent else level.get(now_s))
+        if now_s - self.updated_s < FRESH_S:
+            return self._predicted_ms * level.value
+        return self._predicted_ms * level.get(now_s)
 
     def relative_variance(self, now_s: float) -> float:
         """Return the squared relative standard deviation of the prediction.
@@ -157,10 +158,10 @@ class LatencyModel:
         if variance is None:
             variance = self._learned_variance = variance_of(self.law)
         idle_s = now_s - self.updated_s
-        if idle_s > 0.0:
-            level = LEVEL_VARIANCE_PER_S * idle_s
-            level = level if level < LEVEL_VARIANCE else LEVEL_VARIANCE
-            variance += level + VARIANCE_GROWTH_PER_S * idle_s
+        if idle_s > MEMORY_S:
+            variance += LEVEL_VARIANCE + VARIANCE_GROWTH_PER_S * idle_s
+        elif idle_s > 0.0:
+            variance += EARLY_GROWTH_PER_S * idle_s
         return variance if variance < VARIANCE_UNKNOWN else VARIANCE_UNKNOWN
 
     def _is_rejected_outlier(self, service_ms: float, limit_ms: float) -> bool:

@@ -14,10 +14,10 @@ VARIANCE_START = 0.25
 """Prior variance of a law, divided by one more than the number of observations."""
 LEVEL_VARIANCE = SPREAD * SPREAD
 """What not knowing a variant's level adds."""
-LEVEL_VARIANCE_PER_S = LEVEL_VARIANCE / MEMORY_S
-"""How fast the level becomes unknown without observations."""
 VARIANCE_GROWTH_PER_S = 0.001
 """Growth per second without observations, beyond the level: the law itself may have changed."""
+EARLY_GROWTH_PER_S = LEVEL_VARIANCE / MEMORY_S + VARIANCE_GROWTH_PER_S
+"""Growth while the level becomes unknown, which takes about ten seconds."""
 
 
 def variance_of(law: AffineLaw) -> float:

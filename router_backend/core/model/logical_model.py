@@ -49,8 +49,11 @@ class LogicalModel:
         environment: Environment,
     ) -> None:
         self.name = name
-        self.states = {variant.name: VariantState(variant, settings.coverage) for variant in variants}
+        self.states = {
+            variant.name: VariantState(variant, settings.coverage, environment.copies) for variant in variants
+        }
         self._lock, self._clock = environment.lock, environment.clock
+        self._copies = environment.copies
         self._experiments = experiments
         self._abandoned: deque[tuple[VariantState, Place]] = deque()
         self._pickers = Pickers(name, self.states, policy, experiments, environment.rng)
@@ -100,7 +103,7 @@ class LogicalModel:
 
     def copy_of(self, context: RoutingContext) -> RoutingContext | None:
         """Return a copy of a request that measures a variant; `None` if none should be measured now."""
-        if not self._selector.copy_wanted:
+        if not (self._recorder.unsettled and self._copies):
             return None
         with self._lock:
             return self._selector.copy_of(context, self._clock())

@@ -19,10 +19,11 @@ NOT_LOADED = "not ready: Triton has not loaded it"
 class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
-    Answers are learned from if `profiling` is set. `on_defect` receives what a policy raises while it learns.
+    Answers are learned from if `profiling` is set. `unsettled` are the variants that are unknown, or slower
+    than usual. `on_defect` receives what a policy raises while it learns.
     """
 
-    __slots__ = ("_capacity", "_on_defect", "counts", "profiling", "variant_counts")
+    __slots__ = ("_capacity", "_on_defect", "counts", "profiling", "unsettled", "variant_counts")
 
     def __init__(
         self, states: Iterable[VariantState], capacity: Capacity, on_defect: Callable[[Exception], None]
@@ -30,6 +31,7 @@ class Recorder:
         self.profiling = True
         self.counts = ModelCounts()
         self.variant_counts = {state: VariantCounts() for state in states}
+        self.unsettled = set(self.variant_counts)
         self._capacity = capacity
         self._on_defect = on_defect
 
@@ -52,12 +54,21 @@ class Recorder:
             expected_ms = decision.expected_latency_ms if decision.basis is MEASURED else 0.0
             if service_ms is not None and not profile.learn(size, service_ms, expected_ms, latency_ms, now_s):
                 service_ms = None
+            if self.unsettled or profile.latency.usual is not None:
+                self._settle(state)
             if memory_mb is not None or power_w is not None:
                 profile.learn_resources(size, memory_mb, power_w)
         plausible_ms = latency_ms if service_ms is not None or is_plausible_ms(latency_ms) else None
         execution = new_execution((decision, SUCCESS, now_s, plausible_ms, service_ms, None))
         self._observe(execution)
         return execution
+
+    def _settle(self, state: VariantState) -> None:
+        latency = state.profile.latency
+        if latency.known and latency.usual is None:
+            self.unsettled.discard(state)
+        else:
+            self.unsettled.add(state)
 
     def ended(self, decision: RoutingDecision, fault: Fault | None, now_s: float) -> Execution:
         """Count the end of an attempt that was not answered and whose place is free.

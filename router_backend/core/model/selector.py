@@ -44,9 +44,7 @@ class Selector:
         self._abandon = abandon
         self._request = Request(ANY_REQUEST, None, 0.0)
         self._reference_elements = 0.0
-        self._copies = environment.copies
         self._cold_start = ColdStart(tried_by_copies=environment.copies)
-        self.copy_wanted = False
         self.configure(settings)
 
     def configure(self, settings: ModelSettings) -> None:
@@ -103,7 +101,6 @@ class Selector:
 
     def copy_of(self, context: RoutingContext, now_s: float) -> RoutingContext | None:
         """Return a copy of a request for an idle variant that should be measured, if there is one."""
-        self.copy_wanted = False
         request = Request(context, None, now_s)
         available = passing(self._constrained_plan.before, self._states.values(), request, [])
         for state in available:
@@ -117,16 +114,6 @@ class Selector:
                     warmup=True,
                 )
         return None
-
-    def _consider_recovery(self, state: VariantState, size: float, now_s: float) -> None:
-        """Have an idle variant that was slow measured when it may be well: by a copy, or by this request."""
-        usual = state.profile.latency.usual
-        if usual is None or state.load.in_flight or now_s < usual.retry_s:
-            return
-        if self._copies:
-            self.copy_wanted = True
-        else:
-            state.candidate.service_ms = usual.predict(size)
 
     def reasons_out(self, now_s: float) -> dict[str, str]:
         """Return why variants can take no requests now, by name."""
@@ -158,10 +145,7 @@ class Selector:
             candidates.append(candidate)
             if candidate.service_ms == 0.0:
                 unknown = True
-            elif state.profile.latency.usual is not None:
-                self._consider_recovery(state, size, now_s)
         if unknown:
-            self.copy_wanted = self._copies
             self._cold_start.guess(states, size)
         if after:
             candidates = [state.candidate for state in passing(after, states, request, rejected)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from router_backend.core.choosing.decision import Choice
 from router_backend.core.policies.base import Policy
-from router_backend.core.policies.exploration import MIN_CHANCE, chance
+from router_backend.core.policies.exploration import CERTAIN, DOUBTED_FROM, MIN_CHANCE, chance
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 
@@ -35,14 +35,47 @@ class Picker:
             return candidates[drawn], probabilities[drawn], False
         if not policy.explores:
             return lowest_cost(candidates), 1.0, False
+        best = candidates[0]
+        failing = False
         for candidate in candidates:
+            if candidate.cost < best.cost:
+                best = candidate
             if candidate.failure_share:
-                add_retries(candidates)
-                break
-        best = lowest_cost(candidates)
+                failing = True
+        if failing:
+            add_retries(candidates)
+            best = lowest_cost(candidates)
+        return self._explore(policy.explorable(candidates), best, rng)
+
+    def _explore(self, candidates: Sequence[Candidate], best: Candidate, rng: random.Random) -> Choice:
+        """Return the best candidate, or one that may be better, drawn by its chance.
+
+        With several, candidate k is drawn with the probability o_k / (1 + Σ o), where o_k = p_k / (1 - p_k)
+        are the odds of its chance p_k against the best alone; so equal ones are drawn with equal probability.
+        """
+        total = 0.0
+        odds: list[tuple[Candidate, float]] = []
+        best_cost, best_variance = best.cost, best.variance
+        certain = CERTAIN * best_cost * best_cost
+        for candidate in candidates:
+            excess, variance = candidate.cost - best_cost, candidate.variance
+            if excess * excess > certain * (variance + best_variance) and variance <= DOUBTED_FROM:
+                if not candidate.failure_share:
+                    continue  # the usual case: the chance is 0
+            elif candidate is best:
+                continue
+            if not odds:
+                self._follow(best_cost)
+            probability = chance(candidate, best, self._usual_cost)
+            if probability > MIN_CHANCE:
+                total += probability / (1.0 - probability)
+                odds.append((candidate, total))
+        return _drawn(odds, total, best, rng) if odds else (best, 1.0, False)
+
+    def _follow(self, best_cost: float) -> None:
+        """Follow the usual lowest cost of the decisions in which there is a doubt."""
         step = USUAL_STEP if self._usual_cost else 1.0
-        self._usual_cost += step * (best.cost - self._usual_cost)
-        return explore(policy.explorable(candidates), best, self._usual_cost, rng)
+        self._usual_cost += step * (best_cost - self._usual_cost)
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
@@ -64,24 +97,10 @@ def add_retries(candidates: Sequence[Candidate]) -> None:
         candidate.cost += candidate.failure_share * retry
 
 
-def explore(
-    candidates: Sequence[Candidate], best: Candidate, usual_cost: float, rng: random.Random
+def _drawn(
+    odds: Sequence[tuple[Candidate, float]], total: float, best: Candidate, rng: random.Random
 ) -> Choice:
-    """Return the best candidate, or one that may be better, drawn by its chance.
-
-    With several, candidate k is drawn with the probability o_k / (1 + Σ o), where o_k = p_k / (1 - p_k) are
-    the odds of its chance p_k against the best alone; equal ones are so drawn with equal probability.
-    """
-    total = 0.0
-    odds: list[tuple[Candidate, float]] = []
-    for candidate in candidates:
-        if candidate is not best:
-            probability = chance(candidate, best, usual_cost)
-            if probability > MIN_CHANCE:
-                total += probability / (1.0 - probability)
-                odds.append((candidate, total))
-    if not odds:
-        return best, 1.0, False
+    """Return a candidate, drawn by the cumulated odds against the best one."""
     drawn = rng.random() * (1.0 + total)
     below = 0.0
     for candidate, up_to in odds:

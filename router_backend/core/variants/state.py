@@ -19,6 +19,11 @@ MEASURED = Basis.MEASURED  # looking up a member of an enumeration is slow
 class VariantState:
     """One variant as the router knows it. Not thread-safe: the model's lock guards it.
 
+    Args:
+        variant: what is configured.
+        coverage: share of latencies that the prediction interval should contain.
+        has_copies: whether copies of requests measure it when it may be well again, rather than requests.
+
     Attributes:
         profile: what was learned.
         load: what is in flight.
@@ -40,6 +45,7 @@ class VariantState:
         "_answers_when_rejected",
         "_copy_pause_s",
         "_failure_share",
+        "_has_copies",
         "_next_copy_s",
         "answers",
         "breaker",
@@ -53,8 +59,9 @@ class VariantState:
         "variant",
     )
 
-    def __init__(self, variant: Variant, coverage: float) -> None:
+    def __init__(self, variant: Variant, coverage: float, has_copies: bool = False) -> None:
         self.variant = variant
+        self._has_copies = has_copies
         self.profile = ModelProfile(variant.suitability, coverage)
         self.load = Load(variant.concurrency)
         self.breaker = Breaker()
@@ -78,6 +85,9 @@ class VariantState:
         candidate.service_ms = latency.predict(size, now_s)
         candidate.variance = latency.relative_variance(now_s)
         candidate.basis = MEASURED
+        usual = latency.usual
+        if usual is not None and not (self._has_copies or load.in_flight) and now_s >= usual.retry_s:
+            candidate.service_ms = usual.predict(size)  # half open: it gets this request if it would be best
         candidate.wait_ms = (
             load.wait_ms(now_s, latency.change.variance**0.5)
             if len(load.running) >= load.concurrency
