@@ -52,7 +52,7 @@ class ResourceModel:
         (90, 1)
     """
 
-    __slots__ = ("_change", "_far", "_far_unseen", "_far_by", "_law", "_prior", "known", "rejected")
+    __slots__ = ("_change", "_far", "_far_by", "_far_unseen", "_law", "_prior", "known", "rejected")
 
     def __init__(self, prior: float = 0.0) -> None:
         self._law = AffineLaw(slope_share=0.0)

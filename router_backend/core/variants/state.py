@@ -3,10 +3,12 @@
 import math
 
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
+from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.health import Breaker
+from router_backend.core.variants.limit_trial import LimitTrial
 from router_backend.core.variants.load import Load, Place
 from router_backend.core.variants.profile import ModelProfile
 
@@ -24,6 +26,7 @@ class VariantState:
         not_ready_reason: why it cannot take requests; `None` if it can.
         unsuitable_reason: why its device cannot run the model; `None` if it can.
         refused_since_sent: requests refused since it was last sent one, as late at every variant.
+        limit_trial: when it may be sent a request although its predicted use is above a limit.
         answers: requests that it answered.
         failures: requests that it failed.
     """
@@ -36,6 +39,7 @@ class VariantState:
         "breaker",
         "candidate",
         "failures",
+        "limit_trial",
         "load",
         "not_ready_reason",
         "profile",
@@ -46,7 +50,7 @@ class VariantState:
 
     def __init__(self, variant: Variant, coverage: float) -> None:
         self.variant = variant
-        self.profile = ModelProfile(variant.suitability, coverage)
+        self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
         self.breaker = Breaker()
         self.candidate = Candidate(
@@ -55,6 +59,7 @@ class VariantState:
         self.not_ready_reason: str | None = None
         self.unsuitable_reason = _stated_unsuitable(variant) or variant.suitability.reason_out
         self.refused_since_sent = 0
+        self.limit_trial = LimitTrial()
         self.answers = 0
         self.failures = 0
 
@@ -83,11 +88,20 @@ class VariantState:
             return 0.0
         return candidate.service_ms * (1.0 - min(math.sqrt(candidate.variance), self.MAX_DOUBT))
 
+    def refuses(self, use: ResourceModel) -> bool:
+        """Return whether to refuse the request being routed, since its predicted `use` is above a limit.
+
+        A use that was never measured is refused always: nothing says that the request would measure it.
+        """
+        return not use.known or self.limit_trial.refuses()
+
     def dispatch(self, now_s: float) -> Place:
         """Reserve a place for the request being routed, which is now sent here."""
         if not self.breaker.closed:
             self.breaker.dispatched()
         self.refused_since_sent = 0
+        if self.limit_trial.active:
+            self.limit_trial.sent()
         load, candidate = self.load, self.candidate
         place = load.enter(candidate.service_ms, now_s)
         candidate.in_flight = load.in_flight

@@ -30,7 +30,7 @@ class RunRecord:
         deadline_ms: deadline, from the arrival.
         latency_ms: time from arrival to answer, including failed attempts; NaN if it was not answered.
         refused: whether the router refused it on arrival.
-        power_w: by variant, the power that its device draws while it serves; NaN if unknown.
+        power_w: by variant, a request's share of the power that its device draws; NaN if unknown.
         executions: one row of EXECUTION per answered execution, in the order of the answers.
         decisions_per_s: decisions per second of real time spent deciding.
     """

@@ -80,7 +80,6 @@ class Simulation:
         router: decides.
         agenda: simulated time; the router's clock.
         stations: the simulated variants, by name.
-        power_w: measured power by variant; `None` if not measured.
         recorder: records what happened.
         announce: called with each job before it is routed; `None` for no call.
     """
@@ -91,7 +90,6 @@ class Simulation:
         router: ModelRouter,
         agenda: Agenda,
         stations: Mapping[str, Station],
-        power_w: Mapping[str, float | None],
         recorder: Recorder,
         announce: Announce | None,
     ) -> None:
@@ -99,7 +97,6 @@ class Simulation:
         self._router = router
         self._agenda = agenda
         self._stations = stations
-        self._power_w = power_w
         self._number = {name: number for number, name in enumerate(stations)}
         self._recorder = recorder
         self._announce = announce
@@ -116,7 +113,7 @@ class Simulation:
         assert attempt is not None
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
-        attempt.succeeded(latency_ms, power_w=self._power_w[attempt.variant])
+        attempt.succeeded(latency_ms, power_w=self._stations[attempt.variant].drawn_w())
         job.dispatch = job.attempt = None  # free their memory, since jobs are kept
         if job.index != job.WARM_UP:
             self._recorder.latency_ms[job.index] = (now_s - job.arrived_s) * 1e3

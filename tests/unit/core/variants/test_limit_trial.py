@@ -1,0 +1,32 @@
+from router_backend.core.variants.limit_trial import LimitTrial
+
+
+def refused(trial: LimitTrial) -> int:
+    """Return how many requests are refused before one is sent."""
+    count = 0
+    while trial.refuses():
+        count += 1
+    trial.sent()
+    return count
+
+
+def test_each_trial_comes_after_twice_as_many_refusals():
+    trial = LimitTrial()
+    assert [refused(trial) for _ in range(4)] == [100, 200, 400, 800]
+
+
+def test_a_trial_that_is_due_stays_due_until_a_request_is_sent():
+    trial = LimitTrial()
+    assert [trial.refuses() for _ in range(105)] == [True] * 100 + [False] * 5
+
+
+def test_patience_is_the_first_again_once_requests_are_sent_between_refusals():
+    trial = LimitTrial()
+    refused(trial)
+    assert trial.active, "it must hear of the next request"
+    trial.sent()
+    assert not trial.active
+    assert refused(trial) == 100
+    trial.refuses()
+    trial.sent()
+    assert refused(trial) == 100
