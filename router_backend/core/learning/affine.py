@@ -60,11 +60,11 @@ class AffineLaw:
         prior = PRIOR_WEIGHT * w / n
         mean_x = wx / w
         mean_y = wy / w
-        slope_share = self.slope_share
+        growing_y = self.slope_share * mean_y
         m11 = w + prior
         m22 = wxx + prior * mean_x * mean_x
-        r1 = wy + prior * ((1.0 - slope_share) * mean_y)
-        r2 = wxy + prior * mean_x * (slope_share * mean_y)
+        r1 = wy + prior * (mean_y - growing_y)
+        r2 = wxy + prior * mean_x * growing_y
         determinant = m11 * m22 - wx * wx
         a = (r1 * m22 - r2 * wx) / determinant
         c = (m11 * r2 - wx * r1) / determinant

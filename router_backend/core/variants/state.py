@@ -26,7 +26,6 @@ class VariantState:
         not_ready_reason: why it cannot take requests; `None` if it can.
         unsuitable_reason: why its device cannot run the model; `None` if it can.
         refused_since_sent: requests refused since it was last sent one, as late at every variant.
-        limit_trial: when it may be sent a request although its predicted use is above a limit.
         answers: requests that it answered.
         failures: requests that it failed.
     """
@@ -35,11 +34,11 @@ class VariantState:
     REFUSALS_BEFORE_RETRIAL = 100
 
     __slots__ = (
+        "_limit_trial",
         "answers",
         "breaker",
         "candidate",
         "failures",
-        "limit_trial",
         "load",
         "not_ready_reason",
         "profile",
@@ -59,7 +58,7 @@ class VariantState:
         self.not_ready_reason: str | None = None
         self.unsuitable_reason = _stated_unsuitable(variant) or variant.suitability.reason_out
         self.refused_since_sent = 0
-        self.limit_trial = LimitTrial()
+        self._limit_trial: LimitTrial | None = None
         self.answers = 0
         self.failures = 0
 
@@ -93,15 +92,19 @@ class VariantState:
 
         A use that was never measured is refused always: nothing says that the request would measure it.
         """
-        return not use.known or self.limit_trial.refuses()
+        if not use.known:
+            return True
+        if self._limit_trial is None:
+            self._limit_trial = LimitTrial()
+        return self._limit_trial.refuses()
 
     def dispatch(self, now_s: float) -> Place:
         """Reserve a place for the request being routed, which is now sent here."""
         if not self.breaker.closed:
             self.breaker.dispatched()
         self.refused_since_sent = 0
-        if self.limit_trial.active:
-            self.limit_trial.sent()
+        if self._limit_trial is not None and not self._limit_trial.sent():
+            self._limit_trial = None
         load, candidate = self.load, self.candidate
         place = load.enter(candidate.service_ms, now_s)
         candidate.in_flight = load.in_flight
