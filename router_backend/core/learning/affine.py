@@ -94,7 +94,7 @@ class AffineLaw:
         return max(0.0, squares / self.n)
 
     def keep_slope(self) -> None:
-        """Make the current share of the slope that of the prior, to which the law then returns unseen."""
+        """Make the current share of the slope the prior's, which keeps it while only one size is observed."""
         grows = self.c * self.wx
         self.slope_share = grows / (self.a * self.w + grows)
 
