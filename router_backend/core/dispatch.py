@@ -253,7 +253,8 @@ class Attempt:
         Args:
             latency_ms: from sending to answer.
             memory_mb: measured memory of the request; `None` if not measured.
-            power_w: measured power of the request; `None` if not measured.
+            power_w: measured power of its device, which the requests in service share; `None` if not
+                measured.
 
         Returns:
             How the attempt ended; `None` if that was reported before.

@@ -221,7 +221,8 @@ class ModelRouter:
             latency_ms: from sending to answer; `None` without an error if the end says nothing (ignored). An
                 implausible one, or one during which the clock did not advance, is counted but not learned.
             memory_mb: measured memory of the request; `None` if not measured.
-            power_w: measured power of the request; `None` if not measured.
+            power_w: measured power of its device, which the requests in service share; `None` if not
+                measured.
             error: how the variant failed; `None` if it did not.
         """
         self._models[decision.model_name].record(decision, latency_ms, memory_mb, power_w, error)

@@ -33,7 +33,7 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
         allowed_variants: only these may serve it, with commas between.
         allowed_devices: only variants on these devices may serve it, with commas between.
         max_memory_mb: variants that are expected to take more memory may not serve it.
-        max_power_w: variants that are expected to draw more power may not serve it.
+        max_power_w: variants where its share of the power is expected to be higher may not serve it.
         priority: above 0 it need not spare later requests, below 0 it should spare them more.
         sticky_key: what experiments assign an arm by; else the correlation id, else the request id.
         explain: the output `routing_decision` holds the decision.

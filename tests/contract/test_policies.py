@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from router_backend import baselines
 from router_backend.core import policies
 from router_backend.core.choosing.decision import Choice, RoutingDecision
+from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.picker import Picker
 from router_backend.core.policies.registry import POLICIES, create_policy
@@ -58,13 +59,16 @@ ROUNDS = st.lists(st.lists(FIGURES, min_size=1, max_size=len(NAMES)), min_size=1
 DEADLINES = st.one_of(st.none(), st.floats(-1.0, 1e6))
 
 
+POWER = ResourceModel(prior=10.0)
+
+
 def candidates_of(figures: list[Figures]) -> list[Candidate]:
     """Return candidates with these figures; their costs are NaN until a policy sets them."""
     candidates = []
     for number, (name, each) in enumerate(zip(NAMES, figures, strict=False)):
         instances = 1 + number % 3
         variant = Variant(name, Device.CPU, instances)
-        candidate = Candidate(variant, concurrency=instances, **each._asdict())
+        candidate = Candidate(variant, concurrency=instances, power=POWER, **each._asdict())
         candidate.cost = math.nan
         candidates.append(candidate)
     return candidates

@@ -155,9 +155,9 @@ class RoutingDecision:
         return self.state.profile.memory.predict(self.size) or None
 
     @property
-    def expected_power_w(self) -> float | None:
-        """Power that the chosen variant is expected to draw for the request; `None` if unknown."""
-        return self.state.profile.power.predict(self.size) or None
+    def expected_power_w(self) -> float:
+        """The request's expected share of the power that the chosen variant's device draws."""
+        return self.state.profile.power.predict(self.size)
 
     @property
     def expected_interval_ms(self) -> tuple[float, float]:

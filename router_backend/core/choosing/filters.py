@@ -81,7 +81,9 @@ def unavailable(state: VariantState, request: Request) -> str | None:
 def too_much_memory(state: VariantState, request: Request) -> str | None:
     """Reject a variant that is expected to take more memory than the request allows."""
     memory_mb, limit_mb = state.candidate.memory_mb, request.context.max_memory_mb
-    if memory_mb is not None and limit_mb is not None and memory_mb > limit_mb:
+    if memory_mb is None or limit_mb is None or memory_mb <= limit_mb:
+        return None
+    if state.refuses(state.profile.memory):
         return f"expected to take {memory_mb:.4g} MB, above the request's {limit_mb:g} MB"
     return None
 
@@ -89,7 +91,7 @@ def too_much_memory(state: VariantState, request: Request) -> str | None:
 def too_much_power(state: VariantState, request: Request) -> str | None:
     """Reject a variant that is expected to draw more power than the request allows."""
     power_w, limit_w = state.candidate.power_w, request.context.max_power_w
-    if power_w is not None and limit_w is not None and power_w > limit_w:
+    if limit_w is not None and power_w > limit_w and state.refuses(state.profile.power):
         return f"expected to draw {power_w:.4g} W, above the request's {limit_w:g} W"
     return None
 
@@ -125,11 +127,19 @@ class FilterPlan(NamedTuple):
 
 
 def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Filter:
-    """Return the filter that rejects variants on devices without room for one more request."""
+    """Return the filter that rejects variants on devices without room for one more request.
+
+    Memory that would not fit even if the device were idle is tried again as by `VariantState.refuses`, but
+    only while it is idle.
+    """
 
     def no_room(state: VariantState, request: Request) -> str | None:
-        device = state.variant.device
-        return capacity.reason_out(device, limits.get(device, UNLIMITED), state.candidate.memory_mb)
+        device, memory_mb = state.variant.device, state.candidate.memory_mb
+        limit = limits.get(device, UNLIMITED)
+        reason = capacity.reason_out(device, limit, memory_mb)
+        if reason is None or not limit.never_fits(memory_mb) or state.refuses(state.profile.memory):
+            return reason
+        return reason if capacity.taken(device).requests else None
 
     return Filter(no_room, needs_prediction=True)
 

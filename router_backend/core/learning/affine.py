@@ -10,10 +10,14 @@ class AffineLaw:
     Each observation has the weight w = 1/ŷ², which minimizes relative errors: with equal weights, large
     batches dominate and can push the intercept below zero. The sums of w, wx, wx², wy, wxy and wy² decay by
     1/256 per observation; because they are plain sums, the sums of several processes can be added. The
-    closed-form solution is shrunk towards a prior of half intercept, half slope (a₀ = ȳ/2, c₀ = ȳ/2x̄) with
+    closed-form solution is shrunk towards a prior with the slope share s (a₀ = (1 - s)·ȳ, c₀ = s·ȳ/x̄) and
     the weight of half an observation, so the fit is usable after a single batch size.
 
+    Args:
+        slope_share: s of the prior.
+
     Attributes:
+        slope_share: s, the part of a typical observation that is assumed to grow with the size.
         a: the intercept.
         c: the slope.
         n: the decayed number of observations.
@@ -29,15 +33,19 @@ class AffineLaw:
         22.0
     """
 
-    __slots__ = ("a", "c", "n", "w", "wx", "wxx", "wxy", "wy", "wyy")
+    __slots__ = ("a", "c", "n", "slope_share", "w", "wx", "wxx", "wxy", "wy", "wyy")
 
-    def __init__(self) -> None:
+    def __init__(self, slope_share: float = 0.5) -> None:
+        self.slope_share = slope_share
         self.n = self.w = self.wx = self.wxx = self.wy = self.wxy = self.wyy = 0.0
         self.a = self.c = 0.0
 
-    def update(self, x: float, y: float) -> None:
-        """Learn that a request of size x > 0 took y > 0 (in any one unit)."""
-        expected = self.a + self.c * x
+    def update(self, x: float, y: float, usual: float = 0.0) -> None:
+        """Learn that a request of size x > 0 took y > 0 (in any one unit).
+
+        `usual` is what errors are relative to; 0 for the prediction.
+        """
+        expected = usual or self.a + self.c * x
         weight = 1.0 / (expected * expected) if expected > 0.0 else 1.0 / (y * y)
         weight_x = weight * x
         weight_y = weight * y
@@ -51,11 +59,12 @@ class AffineLaw:
         # The 2×2 normal equations with the prior, the solution clipped to a, c >= 0.
         prior = PRIOR_WEIGHT * w / n
         mean_x = wx / w
-        half_mean_y = 0.5 * wy / w
+        mean_y = wy / w
+        growing_y = self.slope_share * mean_y
         m11 = w + prior
         m22 = wxx + prior * mean_x * mean_x
-        r1 = wy + prior * half_mean_y
-        r2 = wxy + prior * mean_x * half_mean_y
+        r1 = wy + prior * (mean_y - growing_y)
+        r2 = wxy + prior * mean_x * growing_y
         determinant = m11 * m22 - wx * wx
         a = (r1 * m22 - r2 * wx) / determinant
         c = (m11 * r2 - wx * r1) / determinant
@@ -83,6 +92,37 @@ class AffineLaw:
             + c * c * self.wxx
         )
         return max(0.0, squares / self.n)
+
+    def keep_slope(self) -> None:
+        """Make the current share of the slope the prior's, which keeps it while only one size is observed."""
+        grows = self.c * self.wx
+        self.slope_share = grows / (self.a * self.w + grows)
+
+    def leverage(self, x: float) -> float:
+        """Return how much an observation at size x would decide the fit there, if others had been made.
+
+        1/n near the sizes of n observations, and above 1 far from all of them.
+
+        References:
+            Hoaglin and Welsch, The Hat Matrix in Regression and ANOVA, The American Statistician 32 (1978).
+        """
+        w, wx = self.w, self.wx
+        expected, mean_x, prior = self.a + self.c * x, wx / w, PRIOR_WEIGHT * w / self.n
+        m11 = w + prior
+        m22 = self.wxx + prior * mean_x * mean_x
+        spread = m22 - 2.0 * x * wx + x * x * m11
+        return spread / ((m11 * m22 - wx * wx) * expected * expected)
+
+    def rescale(self, factor: float) -> None:
+        """Replace the law by `factor` times as much at every size, and all past observations alike."""
+        self.a *= factor
+        self.c *= factor
+        self.wy /= factor
+        self.wxy /= factor
+        squared = factor * factor
+        self.w /= squared
+        self.wx /= squared
+        self.wxx /= squared
 
     def forget(self, remaining: float) -> None:
         """Keep a fraction of the weight of all past observations, as after a change of the law."""

@@ -44,8 +44,13 @@ class Recorder:
         power_w: float | None,
         now_s: float,
     ) -> Execution:
-        """Free the place of an attempt that was answered after `latency_ms`, and learn from it."""
+        """Free the place of an attempt that was answered after `latency_ms`, and learn from it.
+
+        `power_w` is what the device drew: each request that the variant was serving has an equal share.
+        """
         state = decision.state
+        if power_w is not None:
+            power_w /= len(state.load.running)  # which contains the request, or as many that it overtook
         if self._capacity.held:
             self._capacity.free(place)
         service_ms = state.answered(place, latency_ms, now_s)

@@ -36,7 +36,8 @@ class RoutingContext:
         allowed_variants: only these may serve it; `None` for no restriction.
         excluded_variants: these may not serve it.
         max_memory_mb: variants that are expected to take more may not serve it; `None` for no limit.
-        max_power_w: variants that are expected to draw more may not serve it; `None` for no limit.
+        max_power_w: variants where its share of the power is expected to be higher may not serve it; `None`
+            for no limit.
         priority: above 0, delays that it causes to later requests are ignored; below 0, they count twice.
         unit: what experiments assign arms by, usually a user or a session; empty if there is none.
         warmup: whether the router sent it to learn; metrics and experiments do not count it.

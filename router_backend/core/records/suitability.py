@@ -12,7 +12,8 @@ class Suitability:
         fixed_ms: prior of the service time, the part per request; `None` if there is no prior.
         per_item_ms: prior of the service time, the part per item of the batch; `None` if there is no prior.
         memory_mb: prior of the memory; `None` if unknown.
-        power_w: prior of the power drawn during service; `None` if unknown.
+        power_w: prior of the power that the device draws while all of the variant's instances serve; `None`
+            if unknown.
     """
 
     reason_out: str | None = None

@@ -24,7 +24,7 @@ class Candidate:
         concurrency: how many requests it serves at once.
         weight: how much it is preferred; a policy divides its cost by it. 1 is neutral.
         size: the request's size x.
-        power: predicts `power_w`.
+        power: predicts `power_w`; `None` if nothing was measured.
         memory: predicts `memory_mb`.
 
     Attributes:
@@ -67,7 +67,7 @@ class Candidate:
         concurrency: int = 1,
         weight: float = 1.0,
         size: float = 1.0,
-        power: ResourceModel = NOTHING_LEARNED,
+        power: ResourceModel | None = None,
         memory: ResourceModel = NOTHING_LEARNED,
     ) -> None:
         self.variant = variant
@@ -84,7 +84,7 @@ class Candidate:
         self.failure_share = 0.0
         self.trial_share = 0.0
         self.cost = 0.0
-        self._power = power
+        self._power = power or ResourceModel(variant.assumed_power_w)
         self._memory = memory
 
     @property
@@ -93,9 +93,9 @@ class Candidate:
         return self.wait_ms + self.service_ms
 
     @property
-    def power_w(self) -> float | None:
-        """Power that is expected to be drawn for the request; `None` if unknown."""
-        return self._power.predict(self.size) or None
+    def power_w(self) -> float:
+        """The request's expected share of the power that the device draws; assumed until it is measured."""
+        return self._power.predict(self.size)
 
     @property
     def memory_mb(self) -> float | None:

@@ -44,6 +44,10 @@ class DeviceLimits:
                 fix="leave it out where a device has no limit",
             )
 
+    def never_fits(self, memory_mb: float | None) -> bool:
+        """Return whether a request of `memory_mb` (if known) has no room even on an idle device."""
+        return self.max_memory_mb is not None and memory_mb is not None and memory_mb > self.max_memory_mb
+
 
 UNLIMITED = DeviceLimits()
 

@@ -6,29 +6,29 @@ from router_backend.core.learning.interval import ConformalInterval
 from router_backend.core.learning.latency_model import LatencyModel
 from router_backend.core.learning.pace import LearningPace
 from router_backend.core.learning.resource_model import ResourceModel
-from router_backend.core.records.suitability import Suitability
+from router_backend.core.records.variant import Variant
 
 
 class ModelProfile:
     """The estimators of one variant, and what they learn from an answer.
 
     Args:
-        suitability: priors until something is measured.
+        variant: has priors until something is measured.
         coverage: share of latencies that the prediction interval should contain.
 
     Attributes:
         latency: predicts the service time.
         memory: predicts the memory that a request takes, in MB.
-        power: predicts the power that is drawn for it, in W.
+        power: predicts its share of the power that the device draws, in W.
         interval: the prediction interval of the latency.
     """
 
     __slots__ = ("_pace", "interval", "latency", "memory", "power")
 
-    def __init__(self, suitability: Suitability, coverage: float) -> None:
+    def __init__(self, variant: Variant, coverage: float) -> None:
         self.latency = LatencyModel()
-        self.memory = ResourceModel(suitability.memory_mb or 0.0)
-        self.power = ResourceModel(suitability.power_w or 0.0)
+        self.memory = ResourceModel(variant.suitability.memory_mb or 0.0)
+        self.power = ResourceModel(variant.assumed_power_w)
         self.interval = ConformalInterval(coverage)
         self._pace = LearningPace()
 
@@ -56,7 +56,7 @@ class ModelProfile:
         return learned
 
     def learn_resources(self, size: float, memory_mb: float | None, power_w: float | None) -> None:
-        """Learn the memory and power of a request of `size`; `None` if not measured."""
+        """Learn the memory and the share of power of a request of `size`; `None` if not measured."""
         if memory_mb is not None:
             self.memory.update(size, memory_mb)
         if power_w is not None:

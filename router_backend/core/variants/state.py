@@ -4,11 +4,13 @@ import math
 
 from router_backend.core.learning.failure_share import FailureShare
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
+from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.health import Breaker
+from router_backend.core.variants.limit_trial import LimitTrial
 from router_backend.core.variants.load import Load, Place
 from router_backend.core.variants.profile import ModelProfile
 
@@ -46,6 +48,7 @@ class VariantState:
         "_copy_pause_s",
         "_failure_share",
         "_has_copies",
+        "_limit_trial",
         "_next_copy_s",
         "answers",
         "breaker",
@@ -62,7 +65,7 @@ class VariantState:
     def __init__(self, variant: Variant, coverage: float, has_copies: bool = False) -> None:
         self.variant = variant
         self._has_copies = has_copies
-        self.profile = ModelProfile(variant.suitability, coverage)
+        self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
         self.breaker = Breaker()
         self.candidate = Candidate(
@@ -71,6 +74,7 @@ class VariantState:
         self.not_ready_reason: str | None = None
         self.unsuitable_reason = _stated_unsuitable(variant) or variant.suitability.reason_out
         self.refused_since_sent = 0
+        self._limit_trial: LimitTrial | None = None
         self.answers = 0
         self.failures = 0
         self._failure_share = FailureShare()
@@ -130,11 +134,24 @@ class VariantState:
             return 0.0
         return candidate.service_ms * (1.0 - min(math.sqrt(candidate.variance), self.MAX_DOUBT))
 
+    def refuses(self, use: ResourceModel) -> bool:
+        """Return whether to refuse the request being routed, since its predicted `use` is above a limit.
+
+        A use that was never measured is refused always: nothing says that the request would measure it.
+        """
+        if not use.known:
+            return True
+        if self._limit_trial is None:
+            self._limit_trial = LimitTrial()
+        return self._limit_trial.refuses()
+
     def dispatch(self, now_s: float) -> Place:
         """Reserve a place for the request being routed, which is now sent here."""
         if not self.breaker.closed:
             self.breaker.dispatched()
         self.refused_since_sent = 0
+        if self._limit_trial is not None and not self._limit_trial.sent():
+            self._limit_trial = None
         load, candidate = self.load, self.candidate
         place = load.enter(candidate.service_ms, now_s)
         candidate.in_flight = load.in_flight

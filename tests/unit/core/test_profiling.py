@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 
@@ -49,3 +50,31 @@ def test_without_profiling_an_answer_still_closes_the_breaker():
     now_s = 3600.0
     answer(router, 4.0)
     assert router.model("m").state("cpu").breaker.state.value == "closed"
+
+
+@pytest.mark.parametrize(("instances", "served"), [(1, [1, 1, 1]), (2, [2, 2, 1])])
+def test_each_request_that_a_variant_serves_has_an_equal_share_of_the_power_of_its_device(instances, served):
+    """Of three requests that are sent, as many are served at once as there are instances."""
+    router = ModelRouter(clock=itertools.count().__next__)
+    router.register_model("m", variants=[Variant("cpu", Device.CPU, concurrency=instances)])
+    decisions = [router.route_request("m", RoutingContext()) for _ in range(3)]
+    assert decisions[0].expected_power_w == 65.0 / instances
+    for decision, sharing in zip(decisions, served, strict=True):
+        router.record_execution(decision, latency_ms=4.0, power_w=20.0 * sharing)
+        assert decision.expected_power_w == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -40.0, 0.0, 40e6, 40e-6])
+def test_wrong_measurements_among_good_ones_change_no_prediction(router, wrong):
+    """From the first answers on; latencies, whose first ones were right, too."""
+    state = router.model("m").state("cpu")
+    for number in range(60):
+        decision = router.route_request("m", RoutingContext(batch_size=1 + number % 4))
+        if number % 6 == 5:
+            router.record_execution(decision, latency_ms=wrong, memory_mb=wrong, power_w=wrong)
+        else:
+            router.record_execution(decision, latency_ms=4.0, memory_mb=100.0, power_w=10.0)
+        for size in (1.0, 4.0, 32.0):
+            assert state.profile.memory.predict(size) == pytest.approx(100.0)
+            assert state.profile.power.predict(size) == pytest.approx(10.0)
+    assert state.profile.memory.rejected == state.profile.power.rejected == 10

@@ -32,7 +32,7 @@ class RunRecord:
         refused: whether the router refused it on arrival.
         best: index of the variant with the lowest mean service time for it, without events.
         calm_s: when the last drift, outage or failure ended; 0 if there was none.
-        power_w: by variant, the power that its device draws while it serves; NaN if unknown.
+        power_w: by variant, a request's share of the power that its device draws; NaN if unknown.
         executions: one row of EXECUTION per answered execution, in the order of the answers.
         decisions_per_s: decisions per second of real time spent deciding.
     """

@@ -43,8 +43,7 @@ def run(world: World, workload: Workload, policy: str, seed: int, coverage: floa
         workload = replace(workload, told_deadline=False, refuse_late=False)
     router = _router(world, workload, agenda, seed, coverage, chosen)
     recorder = Recorder(len(drawn.requests.arrival_s))
-    power_w = {variant.name: variant.power_w for variant in world.variants}
-    simulation = Simulation(world.name, router, agenda, stations, power_w, recorder, announce)
+    simulation = Simulation(world.name, router, agenda, stations, recorder, announce)
     warm_up(world, workload, seed, simulation, agenda)
     begin_s = agenda.now_s
     begin(world, drawn, stations, agenda)
@@ -82,7 +81,8 @@ def _record(world: World, workload: Workload, drawn: Draw, recorder: Recorder, b
         best=best_variants(world, drawn.requests),
         calm_s=world.calm_from * drawn.length_s,
         power_w=tuple(
-            float("nan") if variant.power_w is None else variant.power_w for variant in world.variants
+            float("nan") if variant.power_w is None else variant.power_w / variant.concurrency
+            for variant in world.variants
         ),
         executions=executions,
         decisions_per_s=recorder.decisions / recorder.router_s,

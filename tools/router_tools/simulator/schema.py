@@ -142,7 +142,8 @@ class VariantFile(Section, frozen=True, kw_only=True):
         dynamic_batching: its batcher.
         processor: the shared processor that it runs on; one of its own if left out.
         hidden_load: load that bypasses the router, as a share of its capacity.
-        power_w: the power of its device while it serves, in watts; without it no energy is computed.
+        power_w: the power of its device while all of its instances serve, in watts, of which each draws an
+            equal share; without it no energy is computed.
 
     Raises:
         ConfigurationError: it has a batcher on a shared processor.

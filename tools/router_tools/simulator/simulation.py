@@ -82,7 +82,6 @@ class Simulation:
         router: decides.
         agenda: simulated time; the router's clock.
         stations: the simulated variants, by name.
-        power_w: measured power by variant; `None` if not measured.
         recorder: records what happened.
         announce: called with each job before it is routed; `None` for no call.
     """
@@ -93,7 +92,6 @@ class Simulation:
         router: ModelRouter,
         agenda: Agenda,
         stations: Mapping[str, Station],
-        power_w: Mapping[str, float | None],
         recorder: Recorder,
         announce: Announce | None,
     ) -> None:
@@ -101,7 +99,6 @@ class Simulation:
         self._router = router
         self._agenda = agenda
         self._stations = stations
-        self._power_w = power_w
         self._number = {name: number for number, name in enumerate(stations)}
         self._recorder = recorder
         self._announce = announce
@@ -118,7 +115,7 @@ class Simulation:
         assert attempt is not None
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
-        attempt.succeeded(latency_ms, power_w=self._power_w[attempt.variant])
+        attempt.succeeded(latency_ms, power_w=self._stations[attempt.variant].drawn_w())
         if job.index != job.WARM_UP:
             self._send_copy(job)
         job.dispatch = job.attempt = None  # free their memory, since jobs are kept

@@ -37,7 +37,7 @@ class WorldVariant:
         batching: its dynamic batcher; `None` if it has none.
         processor: the shared processor that it runs on; `None` if it does not share one.
         hidden_load: load from requests that bypass the router, as a fraction of its capacity.
-        power_w: power that its device draws while it serves; `None` if unknown.
+        power_w: power that its device draws while all of its instances serve; `None` if unknown.
     """
 
     name: str

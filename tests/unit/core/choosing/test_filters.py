@@ -162,7 +162,9 @@ def test_a_variant_that_takes_more_memory_than_the_request_allows_is_rejected(al
 def test_a_variant_that_draws_more_power_than_the_request_allows_is_rejected(allowed_w, reason):
     request = request_of(max_power_w=allowed_w)
     assert filters.too_much_power(state_of(power_w=70.0), request) == reason
-    assert filters.too_much_power(state_of(), request) is None, "nothing is known of it"
+    assert filters.too_much_power(state_of(device=Device.NEURAL_ENGINE), request) is None, "8 W are assumed"
+    refused = filters.too_much_power(state_of(device=Device.GPU), request)
+    assert refused == reason, "70 W are assumed, unmeasured"
 
 
 class TestRoom:

@@ -3,9 +3,10 @@ import pytest
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_backend.core.records.suitability import Suitability
-from router_backend.core.records.variant import Device, Variant
+from router_backend.core.records.variant import NOMINAL_POWER_W, Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import DeadlineError, InvalidRequestError, NoVariantError
 from tests.unit.core.choosing.taught import TaughtRouter
 
@@ -50,9 +51,91 @@ def test_a_request_with_limits_below_every_variant_is_refused_with_the_reasons()
         taught_router().route(max_power_w=1.0)
 
 
-def test_a_variant_of_unknown_memory_and_power_is_within_any_limit():
-    decision = TaughtRouter(SERVICE_MS, variants=VARIANTS).route(max_memory_mb=1.0, max_power_w=1.0)
-    assert (decision.expected_memory_mb, decision.expected_power_w) == (None, None)
+def test_unknown_memory_is_within_any_limit():
+    decision = TaughtRouter(SERVICE_MS, variants=VARIANTS).route(max_memory_mb=1.0)
+    assert decision.expected_memory_mb is None
+
+
+def test_unknown_power_is_that_of_the_kind_of_device_for_limits_and_energy_alike():
+    taught = TaughtRouter(SERVICE_MS, variants=VARIANTS)
+    decision = taught.route(max_power_w=50.0)
+    assert (decision.variant, decision.expected_power_w) == ("ane", 8.0)
+    reasons = {each.variant: each.reason_out for each in decision.candidates}
+    assert reasons["cpu"] == "expected to draw 65 W, above the request's 50 W"
+    by_energy = taught.route(policy="power").candidates
+    mj = {each.variant: NOMINAL_POWER_W[each.device] * SERVICE_MS[each.variant] for each in by_energy}
+    assert min(mj, key=mj.__getitem__) == taught.chosen(policy="power")
+
+
+class TestMeasuringAgain:
+    """The GPU was measured at 900 MB and 250 W; requests that allow less are refused by that prediction."""
+
+    LIMITS = (pytest.param({"max_memory_mb": 500.0}), pytest.param({"max_power_w": 100.0}))
+    ONLY_GPU = frozenset({"gpu"})
+
+    def refused(self, taught: TaughtRouter, **limit: float) -> int:
+        """Return how many requests are refused before one is sent, whose answer measures 300 MB and 50 W."""
+        for count in range(1000):
+            try:
+                decision = taught.route(allowed_variants=self.ONLY_GPU, **limit)
+            except NoVariantError:
+                continue
+            taught.now_s += 0.009
+            taught.router.record_execution(decision, latency_ms=9.0, memory_mb=300.0, power_w=50.0)
+            return count
+        raise AssertionError("none was sent")
+
+    @pytest.mark.parametrize("limit", LIMITS)
+    def test_a_wrong_prediction_is_corrected_by_trials_that_become_rarer(self, limit):
+        """A change by a factor of 3 or 5 is learned from the third reading."""
+        taught = taught_router()
+        assert [self.refused(taught, **limit) for _ in range(4)] == [100, 200, 400, 0]
+
+    @pytest.mark.parametrize("limit", LIMITS)
+    def test_one_request_at_a_time_is_sent(self, limit):
+        taught = taught_router()
+        for _ in range(100):
+            with pytest.raises(NoVariantError):
+                taught.route(allowed_variants=self.ONLY_GPU, **limit)
+        held = taught.route(allowed_variants=self.ONLY_GPU, **limit)
+        with pytest.raises(NoVariantError):
+            taught.route(allowed_variants=self.ONLY_GPU, **limit)
+        assert held.variant == "gpu"
+
+    @pytest.mark.parametrize("limit", LIMITS)
+    def test_a_variant_that_serves_other_requests_needs_no_trial(self, limit):
+        taught = taught_router()
+        for _ in range(3):
+            for _ in range(99):
+                assert taught.chosen(**limit) != "gpu"
+            taught.chosen(allowed_variants=self.ONLY_GPU)
+
+    @pytest.mark.parametrize("limit", LIMITS)
+    def test_trials_are_sent_to_a_variant_that_is_best(self, limit):
+        """The neural engine is within both limits, but takes 1 ms longer."""
+        taught = taught_router()
+        chosen = [taught.chosen(**limit) for _ in range(1000)]
+        assert [number for number, name in enumerate(chosen) if name == "gpu"] == [100, 301, 702]
+
+    def test_a_use_that_was_never_measured_is_refused_always(self):
+        suitability = Suitability(memory_mb=900.0, power_w=250.0)
+        taught = TaughtRouter({"gpu": 9.0}, variants=[Variant("gpu", Device.GPU, suitability=suitability)])
+        for limit in ({"max_memory_mb": 500.0}, {"max_power_w": 100.0}) * 300:
+            with pytest.raises(NoVariantError):
+                taught.route(**limit)
+
+    def test_memory_above_the_limit_of_its_device_is_measured_again_while_the_device_is_idle(self):
+        taught = taught_router()
+        limits = {Device.GPU: DeviceLimits(max_memory_mb=1000.0)}
+        configure(taught, ModelSettings(device_limits=limits))
+        held = taught.route(allowed_variants=self.ONLY_GPU)
+        configure(taught, ModelSettings(device_limits={Device.GPU: DeviceLimits(max_memory_mb=500.0)}))
+        for _ in range(300):
+            with pytest.raises(NoVariantError, match="900 MB more would not fit"):
+                taught.route(allowed_variants=self.ONLY_GPU)
+        taught.router.record_execution(held)
+        assert self.refused(taught) == 0
+        assert self.refused(taught) == 200
 
 
 def test_a_decision_states_what_it_expects_and_the_next_best():

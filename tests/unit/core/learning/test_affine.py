@@ -142,3 +142,52 @@ def test_after_forgetting_the_next_observations_have_more_weight():
     for law in (forgetful, short):
         law.update(8, 40.0)
     assert [forgetful.predict(x) for x in SIZES] == pytest.approx([short.predict(x) for x in SIZES])
+
+
+def learned(sizes: tuple[float, ...], factor: float = 1.0, slope_share: float = 0.5) -> AffineLaw:
+    law = AffineLaw(slope_share)
+    for x in sizes:
+        law.update(x, factor * (2.3 + 0.82 * x))
+    return law
+
+
+@pytest.mark.parametrize(("slope_share", "at_32"), [(0.0, 10.0), (0.5, 165.0), (1.0, 320.0)])
+def test_what_one_size_says_about_others_is_the_share_of_the_slope(slope_share, at_32):
+    law = AffineLaw(slope_share)
+    for _ in range(50):
+        law.update(1.0, 10.0)
+    assert law.predict(32.0) == pytest.approx(at_32)
+
+
+def test_a_slope_that_is_kept_outlives_the_observations_that_showed_it():
+    kept, lost = learned((1.0, 32.0) * 50), learned((1.0, 32.0) * 50)
+    for _ in range(20_000):
+        kept.keep_slope()
+        kept.update(1.0, 3.12)
+        lost.update(1.0, 3.12)
+    assert kept.predict(32.0) == pytest.approx(2.3 + 0.82 * 32.0, rel=0.01)
+    assert abs(lost.predict(32.0) / (2.3 + 0.82 * 32.0) - 1.0) > 0.5
+
+
+@pytest.mark.parametrize("factor", [1e-6, 0.5, 3.0, 1e6])
+def test_a_law_that_is_rescaled_is_that_of_observations_that_are_as_many_times_as_large(factor):
+    rescaled, other = learned((1.0, 8.0, 32.0) * 9), learned((1.0, 8.0, 32.0) * 9, factor)
+    rescaled.rescale(factor)
+    for law in (rescaled, other):
+        law.update(4.0, 7.0 * factor)
+    assert (rescaled.a, rescaled.c) == (pytest.approx(other.a), pytest.approx(other.c))
+    assert rescaled.relative_variance() == pytest.approx(other.relative_variance())
+
+
+def test_leverage_is_the_share_of_one_observation_near_others_and_above_1_far_from_all():
+    law = learned((4.0, 5.0) * 50)
+    assert law.leverage(4.5) == pytest.approx(1.0 / law.n, rel=0.1)
+    assert law.leverage(40.0) > 1.0
+    assert law.leverage(40.0) > learned((4.0, 40.0) * 50).leverage(40.0)
+
+
+def test_an_error_may_be_relative_to_what_is_usual_instead_of_the_prediction():
+    plain, bounded = learned((1.0,) * 10), learned((1.0,) * 10)
+    plain.update(1.0, 312.0)
+    bounded.update(1.0, 312.0, usual=312.0)
+    assert plain.predict(1.0) > 8.0 * bounded.predict(1.0)

@@ -8,7 +8,6 @@ import pytest
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
 from router_backend.core.policies.base import Policy
-from router_backend.core.policies.energy import NOMINAL_POWER_W
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.picker import Picker
 from router_backend.core.policies.power import PowerEfficientPolicy
@@ -17,7 +16,7 @@ from router_backend.core.policies.throughput import ThroughputOptimizedPolicy
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.suitability import Suitability
-from router_backend.core.records.variant import Device, Variant
+from router_backend.core.records.variant import NOMINAL_POWER_W, Device, Variant
 from router_backend.core.variants.candidate import Candidate
 from router_backend.errors import ConfigurationError
 from tests.unit.core import candidates as core_candidates
@@ -38,8 +37,9 @@ def candidate(
     suitability: Suitability | None = None,
 ) -> Candidate:
     stated = suitability or Suitability()
-    power = ResourceModel()
+    power = None
     if power_w is not None:
+        power = ResourceModel()
         power.update(1.0, power_w)
     return Candidate(
         Variant(name, device, concurrency, characteristics=characteristics, suitability=stated),

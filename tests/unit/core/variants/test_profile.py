@@ -3,12 +3,13 @@ import math
 import pytest
 
 from router_backend.core.records.suitability import Suitability
+from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.profile import ModelProfile
 
 
 @pytest.fixture
 def profile() -> ModelProfile:
-    return ModelProfile(Suitability(), coverage=0.9)
+    return ModelProfile(Variant("v", Device.CPU), coverage=0.9)
 
 
 def learn(profile: ModelProfile, service_ms: float, now_s: float) -> bool:
@@ -29,8 +30,15 @@ def test_confidence_grows_with_every_answer(profile):
 
 
 def test_memory_and_power_start_at_what_the_analysis_of_the_model_suggests():
-    profile = ModelProfile(Suitability(memory_mb=120.0, power_w=15.0), coverage=0.9)
+    suitability = Suitability(memory_mb=120.0, power_w=15.0)
+    profile = ModelProfile(Variant("v", Device.CPU, suitability=suitability), coverage=0.9)
     assert (profile.memory.predict(1.0), profile.power.predict(1.0)) == (120.0, 15.0)
+
+
+def test_power_that_nothing_is_known_about_is_the_share_of_the_kind_of_device():
+    for concurrency, share_w in ((1, 65.0), (2, 32.5)):
+        profile = ModelProfile(Variant("v", Device.CPU, concurrency), coverage=0.9)
+        assert [profile.power.predict(size) for size in (1.0, 32.0)] == [share_w] * 2
 
 
 @pytest.mark.parametrize(
@@ -38,7 +46,7 @@ def test_memory_and_power_start_at_what_the_analysis_of_the_model_suggests():
 )
 def test_of_memory_and_power_only_what_was_measured_is_learned(profile, memory_mb, power_w, known):
     profile.learn_resources(1.0, memory_mb, power_w)
-    assert (profile.memory.predict(1.0) > 0.0, profile.power.predict(1.0) > 0.0) == known
+    assert (profile.memory.known, profile.power.known) == known
     assert profile.measurements_rejected == 0
 
 

@@ -85,7 +85,7 @@ class TestPrediction:
         candidate = state.predict(1.0, now_s=5.0)
         assert not state.profile.latency.known
         assert (candidate.service_ms, candidate.wait_ms, candidate.utilization) == (0.0, 0.0, 0.0)
-        assert (candidate.power_w, candidate.memory_mb) == (None, None)
+        assert (candidate.power_w, candidate.memory_mb) == (state.variant.assumed_power_w, None)
 
     def test_it_combines_service_wait_and_utilization(self):
         state = state_of()

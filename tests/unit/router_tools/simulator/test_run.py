@@ -1,13 +1,17 @@
+import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from router_backend.core.variants.profile import ModelProfile
+from router_tools.simulator.metrics import measure
 from router_tools.simulator.oracle import Oracle, RefusingOracle
 from router_tools.simulator.policy_choice import all_policies
 from router_tools.simulator.record import RunRecord
 from router_tools.simulator.run import run
 from router_tools.simulator.service_law import TableServiceLaw
+from router_tools.simulator.stations.base import Station
 from router_tools.simulator.workload import Deadline, Recorded
 from router_tools.simulator.world import DynamicBatching, Outage, World
 from tests.unit.router_tools.simulator.builders import three_devices, variant, workload
@@ -234,3 +238,36 @@ def test_the_oracle_that_refuses_answers_in_time_or_not_at_all() -> None:
     assert np.all(record.latency_ms[answered] <= record.deadline_ms[answered] + 1e-6)
     policy = run(three_devices(), workload(load=2.0, **OVERLOAD), "latency", 0)
     assert (record.latency_ms <= record.deadline_ms).sum() >= (policy.latency_ms <= policy.deadline_ms).sum()
+
+
+def test_a_request_is_charged_and_the_router_learns_the_share_of_one_instance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learned_w: list[float] = []
+
+    def note(profile: ModelProfile, size: float, memory_mb: float | None, power_w: float | None) -> None:
+        assert power_w is not None
+        learned_w.append(power_w)
+
+    monkeypatch.setattr(ModelProfile, "learn_resources", note)
+    record = run(World("w", "", (variant(concurrency=4, power_w=50.0),)), workload(load=0.8), "latency", 0)
+    assert record.power_w == (12.5,)
+    assert learned_w == pytest.approx([12.5] * len(learned_w))
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e-3, -1.0, float("nan")])
+def test_power_readings_in_wrong_units_do_not_change_what_is_saved(
+    monkeypatch: pytest.MonkeyPatch, factor: float
+) -> None:
+    """One in ten, at random."""
+    world = World("w", "", (variant("gpu", 2.0, 1.0, power_w=70.0), variant("ane", 3.0, 2.0, power_w=8.0)))
+    good = run(world, workload(load=0.3, requests=2000), "power", 0)
+    drawn_w, rng = Station.drawn_w, random.Random(0)
+
+    def sometimes_wrong_w(station: Station) -> float | None:
+        power_w = drawn_w(station)
+        return power_w if power_w is None or rng.random() > 0.1 else factor * power_w
+
+    monkeypatch.setattr(Station, "drawn_w", sometimes_wrong_w)
+    bad = run(world, workload(load=0.3, requests=2000), "power", 0)
+    assert measure(bad, good).energy_ratio == pytest.approx(1.0, abs=0.03)

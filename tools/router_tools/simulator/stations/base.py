@@ -109,6 +109,18 @@ class Station(ABC):
         """Return the probability that a job fails that ends now."""
         return max((each.share for each in self._failing if each.from_s <= now_s < each.to_s), default=0.0)
 
+    def drawn_w(self) -> float | None:
+        """Return the power that its device drew when a job was just answered; `None` if it is unknown.
+
+        Each instance that serves draws an equal share of the device's power.
+        """
+        power_w, instances = self._variant.power_w, self._variant.concurrency
+        return None if power_w is None else power_w * min(self._remaining() + 1, instances) / instances
+
+    @abstractmethod
+    def _remaining(self) -> int:
+        """Return how many executions remain, waiting ones may count, when one has just ended."""
+
     @abstractmethod
     def _accept(self, job: Job) -> None:
         """Queue or serve a job that arrives now."""

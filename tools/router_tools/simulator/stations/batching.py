@@ -73,6 +73,9 @@ class BatchingStation(Station):
                 self._answer(job)
             self._send(None)
 
+    def _remaining(self) -> int:
+        return len(self._busy)
+
     def _foresee(self, job: Job) -> float:
         """Simulate the queue until the job is served."""
         now_s = self._agenda.now_s

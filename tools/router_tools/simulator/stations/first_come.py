@@ -34,6 +34,9 @@ class FirstComeStation(Station):
         soonest_s = self._free_s[0]
         return self._pace.finish_s(soonest_s if soonest_s > now_s else now_s, job.work_s[self.name])
 
+    def _remaining(self) -> int:
+        return len(self._jobs)
+
     def _finish(self, job: Job) -> None:
         if job in self._jobs:  # otherwise, it has failed
             del self._jobs[job]

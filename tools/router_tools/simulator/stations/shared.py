@@ -80,6 +80,9 @@ class SharedStation(Station):
         self._member.waiting[job] = job.work_s[self.name]
         self._events.start_waiting()
 
+    def _remaining(self) -> int:
+        return len(self._member.running)
+
     def _foresee(self, job: Job) -> float:
         self._events.advance()
         return self._events.processor.foresee(self._member, job, job.work_s[self.name])
