@@ -18,7 +18,8 @@ from router_backend.core.learning.predictor import (
 )
 from router_backend.core.learning.regime import UsualRegime
 
-OUTLIER_RATIO = 1000.0
+OUTLIER_RATIO = 100.0
+LOWEST_RATIO = 1.0 / OUTLIER_RATIO
 MAX_OUTLIERS_IN_A_ROW = 2
 WINSORIZE_RATIO = 6.0
 WINSORIZE_FROM = 4.0
@@ -26,24 +27,24 @@ WINSORIZE_FROM = 4.0
 REMAINING_AFTER_CHANGE = 0.02
 COLD_FROM = 1.5
 """The first answer was a cold call if it was this much slower than the second."""
-SLOWDOWN = math.log(2.0)
-"""ln(observed / predicted) from which a change is a slowdown that may pass."""
+SLOWDOWN_RATIO = 2.0
+"""Observed / predicted from which a change is a slowdown that may pass."""
 
 
 class LatencyModel:
     """S(x) = g · (a + c·x) · β(x), learned from service times.
 
     Robustness: observations are winsorized at 6·S, so one stall does not distort the law. Implausible ones
-    (NaN, or outside MIN_PLAUSIBLE to MAX_PLAUSIBLE) are rejected. So are those above 1000 times the
-    prediction, unless they are the third or later in a row.
+    (NaN, or outside MIN_PLAUSIBLE to MAX_PLAUSIBLE) are rejected. So are those above 100 times the
+    prediction or below a hundredth of it, as in a wrong unit, unless they are the third or later in a row.
 
     Learning: the law is updated first, then each factor is fitted to the residual of the ones before it
     (backfitting); otherwise one outlier would be corrected three times.
 
     Change: the detector compares observations with the law and its cliffs, without the level g. The level
     would hide a change from the detector, and would look like one itself after a stall. On an alarm, 2 % of
-    the law's weight is kept and both factors are reset. After a slowdown, the usual law is remembered
-    (`UsualRegime`), and restored by the first answer that fits it.
+    the law's weight is kept, scaled to the new time, and both factors are reset. After a slowdown, the usual
+    law is remembered (`UsualRegime`), and restored by the first answer that fits it.
 
     Attributes:
         known: whether anything is known yet: two answers. The first is often slow, since memory is allocated,
@@ -108,21 +109,20 @@ class LatencyModel:
             law = self.law
             cliff = self.cliffs.factors.get(math.frexp(x)[1], 1.0)
             usual_ms = (law.a + law.c * x) * cliff  # without the level
-            limit_ms = WINSORIZE_RATIO * usual_ms * self.level.value
-            if service_ms <= limit_ms or law.n < WINSORIZE_FROM:
-                self._outliers_in_a_row = 0
-            elif self._is_rejected_outlier(service_ms, limit_ms):
+            expected_ms = usual_ms * self.level.value
+            if LOWEST_RATIO * expected_ms <= service_ms <= WINSORIZE_RATIO * expected_ms:
+                self._outliers_in_a_row = 0  # the usual case
+            elif self._is_held(service_ms / expected_ms):
                 self.rejected += 1
                 return False
-            else:
-                service_ms = limit_ms
-            log_ratio = math.log(service_ms / usual_ms)
-            changed = self.change.update(log_ratio)
+            elif law.n >= WINSORIZE_FROM:
+                service_ms = min(service_ms, WINSORIZE_RATIO * expected_ms)
+            ratio = service_ms / usual_ms
+            changed = self.change.update(math.log(ratio)) or self._outliers_in_a_row > MAX_OUTLIERS_IN_A_ROW
             if changed:
-                self._forget(log_ratio > SLOWDOWN, now_s)
+                self._forget(ratio, now_s)
         elif not self._is_confirmed(x, service_ms):
-            self.updated_s = now_s
-            return True
+            return self._outliers_in_a_row == 0
         law = self.law
         law.update(x, service_ms)
         if not changed:  # backfitting: each factor learns the residual of the ones before it
@@ -164,9 +164,9 @@ class LatencyModel:
             variance += EARLY_GROWTH_PER_S * idle_s
         return variance if variance < VARIANCE_UNKNOWN else VARIANCE_UNKNOWN
 
-    def _is_rejected_outlier(self, service_ms: float, limit_ms: float) -> bool:
+    def _is_held(self, ratio: float) -> bool:
         """Return whether to reject an observation as an outlier: not if it is the third in a row."""
-        if service_ms * WINSORIZE_RATIO <= OUTLIER_RATIO * limit_ms:
+        if LOWEST_RATIO <= ratio <= OUTLIER_RATIO:
             self._outliers_in_a_row = 0
             return False
         self._outliers_in_a_row += 1
@@ -177,16 +177,24 @@ class LatencyModel:
         if self.first.n == 0.0:
             self.first.update(x, service_ms)
             return False
-        if self.first.predict(x) <= COLD_FROM * service_ms:
+        ratio = service_ms / self.first.predict(x)
+        if ratio > OUTLIER_RATIO and self._is_held(ratio):
+            self.rejected += 1
+            return False
+        if 1.0 / COLD_FROM <= ratio <= OUTLIER_RATIO:
             self.law = copy.copy(self.first)
         return True
 
-    def _forget(self, is_slowdown: bool, now_s: float) -> None:
-        """Forget what was learned before a change; what a slowdown ends is kept aside."""
-        if is_slowdown and self.usual is None:
+    def _forget(self, ratio: float, now_s: float) -> None:
+        """Keep only the shape of the law after a change by `ratio`; what a slowdown ends is kept aside."""
+        if ratio > SLOWDOWN_RATIO and self.usual is None:
             self.usual = UsualRegime(self.law, self.cliffs, now_s)
             self.law, self.cliffs = copy.copy(self.law), BucketResidual()
-        self.law.forget(REMAINING_AFTER_CHANGE)
+        if LOWEST_RATIO <= ratio <= OUTLIER_RATIO:
+            self.law.rescale(ratio)
+            self.law.forget(REMAINING_AFTER_CHANGE)
+        else:
+            self.law = AffineLaw()
         self.level.reset()
         self.cliffs.reset()
 
