@@ -49,7 +49,7 @@ class CongestionPrice:
         self._own = own
 
     def set_costs(self, candidates: Sequence[Candidate], priority: int) -> None:
-        """Set each candidate's cost to (W + E + price) / weight, in ms."""
+        """Set each candidate's cost to W + E + price, in ms."""
         busy = 0.0
         for candidate in candidates:
             busy += candidate.utilization
@@ -71,7 +71,7 @@ class CongestionPrice:
             price = u * (idle / ((1.0 - u) * candidate.concurrency) + own * backlog)
             if wait_ms:
                 price += shared * wait_ms / (wait_ms + 2.0 * mean_ms)
-            candidate.cost = (wait_ms + expected_ms * (1.0 + price)) / candidate.weight
+            candidate.cost = wait_ms + expected_ms * (1.0 + price)
 
     def _priority_factor(self, priority: int) -> float:
         return 0.0 if priority > 0 else LOW_PRIORITY_FACTOR

@@ -1,4 +1,4 @@
-"""Picks a candidate by the costs that a policy sets: the only place that draws and explores."""
+"""Picks a candidate by the costs that a policy sets: the only place that weighs, draws and explores."""
 
 import math
 import random
@@ -28,9 +28,12 @@ class Picker:
         policy = self.policy
         policy.score(candidates, request)
         if policy.draws:
-            probabilities = policy.probabilities(candidates)
+            probabilities = _weighted(policy.probabilities(candidates), candidates)
             (drawn,) = rng.choices(range(len(candidates)), probabilities)
             return candidates[drawn], probabilities[drawn], False
+        for candidate in candidates:
+            if candidate.weight != 1.0:
+                candidate.cost = weighted_cost(candidate)
         best = lowest_cost(candidates)
         if self._budget is None:
             return best, 1.0, False
@@ -39,12 +42,29 @@ class Picker:
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate of lowest cost, the first one if several are equal."""
+    """Return the candidate of lowest cost; of several, that of the highest weight, or else the first one."""
     best = candidates[0]
+    best_cost = best.cost
     for candidate in candidates:
-        if candidate.cost < best.cost:
-            best = candidate
+        cost = candidate.cost
+        if cost < best_cost or (cost == best_cost and candidate.weight > best.weight):
+            best, best_cost = candidate, cost
     return best
+
+
+def weighted_cost(candidate: Candidate) -> float:
+    """Return the cost divided by the weight; a negative one is multiplied, so that weights lower any cost."""
+    cost, weight = candidate.cost, candidate.weight
+    return cost / weight if cost > 0.0 else cost * weight
+
+
+def _weighted(probabilities: Sequence[float], candidates: Sequence[Candidate]) -> Sequence[float]:
+    """Return the probabilities in proportion to the weights, adding up to 1 again."""
+    if all(candidate.weight == 1.0 for candidate in candidates):
+        return probabilities
+    shares = [p * candidate.weight for p, candidate in zip(probabilities, candidates, strict=True)]
+    total = sum(shares)
+    return [share / total for share in shares]
 
 
 class ExplorationBudget:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.energy import energy_mj
 from router_backend.core.policies.opportunity_price import OpportunityPrice
-from router_backend.core.policies.picker import lowest_cost
+from router_backend.core.policies.picker import weighted_cost
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 
@@ -49,12 +49,12 @@ class PowerEfficientPolicy(Policy):
         fitting, bound_ms = self._fitting(candidates, request.deadline_ms, soonest_ms)
         energies_mj = [energy_mj(candidate) for candidate in candidates]
         for candidate, mj in zip(candidates, energies_mj, strict=True):
-            cost = (mj + self._price.mj_per_ms(candidate) * candidate.service_ms) / candidate.weight
+            cost = mj + self._price.mj_per_ms(candidate) * candidate.service_ms
             latency_ms = candidate.wait_ms + candidate.service_ms
             candidate.cost = cost if latency_ms <= bound_ms else cost * latency_ms / bound_ms
-        best = lowest_cost(fitting)
+        best = min(fitting, key=weighted_cost)
         self._learn(candidates, energies_mj, fitting, best)
-        ms_per_cost = soonest_ms / best.cost
+        ms_per_cost = soonest_ms / weighted_cost(best)
         for candidate in candidates:
             candidate.cost *= ms_per_cost
         if len(fitting) < len(candidates):
@@ -89,7 +89,7 @@ class PowerEfficientPolicy(Policy):
 
 
 def _rank_behind(late: Sequence[Candidate], fitting: Sequence[Candidate]) -> None:
-    """Make candidates that do not fit cost more than any that does."""
-    highest = max(candidate.cost for candidate in fitting)
+    """Make candidates that do not fit cost more than any that does, whatever their weights."""
+    highest = max(map(weighted_cost, fitting))
     for candidate in late:
-        candidate.cost += highest
+        candidate.cost += highest * candidate.weight

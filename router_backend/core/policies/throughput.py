@@ -45,7 +45,7 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
         for candidate in candidates:
             ahead = (candidate.wait_ms - shortest_ms) / mean_ms
             price = math.exp(min(self.PRICE_PER_WORK * ahead, self.MAX_EXPONENT))
-            candidate.cost = candidate.service_ms / candidate.concurrency * price / candidate.weight
+            candidate.cost = candidate.service_ms / candidate.concurrency * price
 
     def explorable(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return the candidates; none if all are saturated, since costs are work then, not latency."""

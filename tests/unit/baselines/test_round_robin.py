@@ -1,3 +1,5 @@
+import pytest
+
 from router_backend.baselines.round_robin import RoundRobinPolicy
 from router_backend.core.policies.base import Policy
 from tests.unit.baselines.replicas import choose, holding
@@ -19,8 +21,24 @@ def test_one_that_is_out_loses_its_turns_and_is_next_when_it_returns():
     assert turns(policy, "abc", 6) == "bcabca"
 
 
-def test_the_cost_is_the_number_of_the_last_turn():
+def test_the_cost_is_the_number_of_turns_with_the_next_one():
     policy, a, b = RoundRobinPolicy(), holding("a"), holding("b")
-    for _ in range(3):
+    for _ in range(4):
         choose(policy, a, b)
-    assert (a.cost, b.cost) == (1.0, 2.0)
+    assert (a.cost, b.cost) == (3.0, 2.0)
+
+
+def test_turns_are_in_proportion_to_the_weights():
+    policy, a, b, c = RoundRobinPolicy(), holding("a"), holding("b"), holding("c")
+    a.weight, c.weight = 3.0, 0.5
+    picked = "".join(choose(policy, a, b, c)[0].variant.name for _ in range(18))
+    assert [picked.count(name) for name in "abc"] == [12, 4, 2]
+    assert picked[:9].count("a") == 6
+
+
+def test_a_heavy_one_that_returns_does_not_make_up_for_its_turns():
+    policy, a, b = RoundRobinPolicy(), holding("a"), holding("b")
+    a.weight = 3.0
+    assert [choose(policy, b)[0] for _ in range(50)] == [b] * 50
+    picked = "".join(choose(policy, a, b)[0].variant.name for _ in range(20))
+    assert picked.count("a") == pytest.approx(15, abs=1)
