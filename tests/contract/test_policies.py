@@ -111,6 +111,14 @@ class TestChoice:
         for _, offered in choices(create_policy(spelling), rounds, deadline_ms):
             assert all(math.isfinite(candidate.cost) for candidate in offered)
 
+    @given(rounds=ROUNDS, priority=st.integers())
+    def test_costs_stay_finite_at_any_priority(self, spelling, rounds, priority):
+        policy, request = create_policy(spelling), Request(RoutingContext(priority=priority), None, 10.0)
+        for figures in rounds:
+            candidates = candidates_of(figures)
+            policy.score(candidates, request)
+            assert all(math.isfinite(candidate.cost) for candidate in candidates)
+
     @given(rounds=ROUNDS, deadline_ms=DEADLINES)
     def test_is_drawn_from_probabilities_that_add_up_to_one(self, spelling, rounds, deadline_ms):
         policy = create_policy(spelling)

@@ -28,7 +28,7 @@ class AdaptiveRoutingPolicy(Policy):
     depend on the choice: saving energy, or queueing at an efficient device, does not raise the price of
     energy further. The amounts t:
 
-    - `latency_weight`: W + S + price in ms, as in the latency policy;
+    - `latency_weight`: W + S + price in ms, as in the latency policy, by priority too;
     - `resource_weight`: energy, power times S, in mJ;
     - `complexity_weight`: prior of the service time in ms, the model's work for the device; ignored if a
       candidate has none.

@@ -37,7 +37,8 @@ class RoutingContext:
         excluded_variants: these may not serve it.
         max_memory_mb: variants that are expected to take more may not serve it; `None` for no limit.
         max_power_w: variants that are expected to draw more may not serve it; `None` for no limit.
-        priority: above 0, delays that it causes to later requests are ignored; below 0, they count twice.
+        priority: how little it spares later requests: p halves p times, or doubles -p times, what its policy
+            adds to costs for their sake; beyond -10 and 10 nothing changes.
         unit: what experiments assign arms by, usually a user or a session; empty if there is none.
         warmup: whether the router sent it to learn; metrics and experiments do not count it.
         dry_run: whether only the decision is wanted; metrics and experiments do not count it either.

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -376,3 +377,75 @@ def test_an_unknown_argument_of_a_policy_is_refused(
     with pytest.raises(ConfigurationError) as error:
         create_policy(name, parameters)
     assert message in str(error.value)
+
+
+def taught_power() -> Policy:
+    """Return the power policy after requests that saved much energy at a busy engine."""
+    policy = PowerEfficientPolicy()
+    for _ in range(50):
+        score(
+            policy,
+            candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0, utilization=0.0),
+            candidate("gpu", Device.GPU, 8.0, power_w=100.0),
+        )
+    return policy
+
+
+def test_at_saturation_a_low_priority_waits_where_the_least_time_is_taken() -> None:
+    crowded, free = saturated("crowded", 10.0, 60.0), saturated("free", 30.0, 5.0)
+
+    def taken(priority: int) -> str:
+        return pick(ThroughputOptimizedPolicy(), [crowded, free], RoutingContext(priority=priority))
+
+    assert [taken(priority) for priority in (0, -1, -2)] == ["free", "crowded", "crowded"]
+
+
+PRIORITIES = (-9, -2, -1, 0, 1, 2, 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("new_policy", "wanted", "other", "from_priority"),
+    [
+        (
+            LatencyOptimizedPolicy,
+            candidate("wanted", Device.GPU, 10.0, utilization=0.8),
+            candidate("other", Device.GPU, 14.0),
+            2,
+        ),
+        (
+            ThroughputOptimizedPolicy,
+            candidate("wanted", Device.GPU, 10.0, utilization=0.5),
+            candidate("other", Device.GPU, 25.0),
+            1,
+        ),
+        (
+            ThroughputOptimizedPolicy,
+            saturated("wanted", 30.0, 5.0),
+            saturated("other", 5.0, 40.0),
+            2,
+        ),
+        (
+            taught_power,
+            candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0, utilization=1.0),
+            candidate("gpu", Device.GPU, 8.0, power_w=20.0),
+            3,
+        ),
+        (
+            AdaptiveRoutingPolicy,
+            candidate("wanted", Device.GPU, 10.0, utilization=0.8, power_w=20.0),
+            candidate("other", Device.GPU, 14.0, power_w=20.0),
+            1,
+        ),
+    ],
+    ids=["latency", "throughput", "saturated", "power", "adaptive"],
+)
+def test_the_higher_the_priority_the_sooner_a_request_takes_what_later_ones_need(
+    new_policy: Callable[[], Policy], wanted: Candidate, other: Candidate, from_priority: int
+) -> None:
+    taken = {
+        priority: pick(new_policy(), [wanted, other], RoutingContext(priority=priority))
+        for priority in PRIORITIES
+    }
+    assert [priority for priority in PRIORITIES if taken[priority] == wanted.variant.name] == [
+        priority for priority in PRIORITIES if priority >= from_priority
+    ]
