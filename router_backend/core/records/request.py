@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from router_backend.core.records.variant import Device
+from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import InvalidRequestError
 
 
@@ -69,6 +69,12 @@ class RoutingContext:
             or self.allowed_devices is not None
             or self.max_memory_mb is not None
             or self.max_power_w is not None
+        )
+
+    def allows(self, variant: Variant) -> bool:
+        """Return whether the variant is among the allowed ones, and on an allowed device."""
+        return (self.allowed_variants is None or variant.name in self.allowed_variants) and (
+            self.allowed_devices is None or variant.device in self.allowed_devices
         )
 
     def __post_init__(self) -> None:
