@@ -67,7 +67,7 @@ class TritonPythonModel:
         router = ModelRouter(model.settings, capacity=Capacity(self._shared_capacity), on_defect=log_defect)
         variants = describe(model.variants, model.repository, pb_utils.Logger.log_warn)
         router.register_model(model.name, variants=variants)
-        router.experiments.set(model.routing.experiments)
+        router.experiments.configure(model.routing.experiments)
         errors = ErrorClassifier.of([variant.name for variant in variants], model.repository)
         self._readiness = Readiness(model, router, errors)
         self._warmup = Warmup(model, router, errors)
