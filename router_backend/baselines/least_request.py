@@ -11,8 +11,9 @@ from router_backend.core.variants.candidate import Candidate
 class LeastRequestPolicy(Policy):
     """The candidate with the fewest requests in flight; of m equal ones, each with probability 1/m.
 
-    The cost is the number in flight with this request, divided by the weight. Envoy's default compares two random hosts (`p2c` here); this is its
-    `selection_method: FULL_SCAN`, which is cheap with a handful of variants and never worse.
+    The cost is the number in flight with this request, divided by the weight. Envoy's default compares two
+    random hosts (`p2c` here); this is its `selection_method: FULL_SCAN`, which is cheap with a handful of
+    variants and never worse.
 
     References:
         Envoy, envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.

@@ -143,7 +143,8 @@ def check_experiments(model_name: str, experiments: Sequence[Experiment]) -> Non
         expected = "experiments that are all assigned by request, or all by model"
         found = " and ".join(f"'{each.experiment_id}' by {each.assign_by.value}" for each in (before, after))
         require(same, "", expected, found, where=where, fix="give each a model_name_pattern of its own")
-        expected, found = "experiments whose unit_ranges do not overlap", f"{_shown(before)} and {_shown(after)}"
+        expected = "experiments whose unit_ranges do not overlap"
+        found = f"{_shown(before)} and {_shown(after)}"
         fix = "give each a range of its own, such as 0 to 0.5 and 0.5 to 1"
         require(not before.overlaps(after), "", expected, found, where=where, fix=fix)
 

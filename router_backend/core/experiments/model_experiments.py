@@ -54,7 +54,8 @@ class ModelExperiments:
         """
         own = [experiment for experiment in experiments if experiment.matches(self._model_name)]
         check_experiments(self._model_name, own)
-        return {each.experiment_id: self._kept_or_started(each, now_s) for each in own if self._takes_part(each)}
+        here = [experiment for experiment in own if self._takes_part(experiment)]
+        return {experiment.experiment_id: self._kept_or_started(experiment, now_s) for experiment in here}
 
     def apply(self, running: Running, experiments: Sequence[Experiment], now_s: float) -> None:
         """Run what `prepare` returned for the same experiments."""

@@ -17,8 +17,8 @@ class UnitSums:
 
     Since d is the same on both sides, no number of units is too small for the inequality: sums of independent
     symmetric terms exceed k times the root of their squares with probability 2·e^(-k²/2) at most. The
-    interval is finite if there are more than k² units of equal n. Units of the same bucket count as one, which
-    leaves it valid. An estimate without a unit is a unit of its own, so any bucket will do.
+    interval is finite if there are more than k² units of equal n. Units of the same bucket count as one,
+    which leaves it valid. An estimate without a unit is a unit of its own, so any bucket will do.
 
     References:
         Sums by cluster: Liang and Zeger, Longitudinal data analysis using generalized linear models,

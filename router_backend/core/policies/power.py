@@ -91,7 +91,7 @@ class PowerEfficientPolicy(Policy):
 
 
 def _rank_behind(late: Sequence[Candidate], fitting: Sequence[Candidate]) -> None:
-    """Make candidates that do not fit cost more than any that does, whatever their weights."""
+    """Make candidates that do not fit cost more than any that does, also by weight."""
     highest = max(map(weighted_cost, fitting))
     for candidate in late:
         candidate.cost += highest * candidate.weight

@@ -22,10 +22,10 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
     time: it rises while a device's backlog grows beyond that of the others, so that all of them finish at the
     same time, each with the requests that it is relatively best at.
 
-    A request of priority p pays f = 2^(-p) of the price. At saturation, the work is the price. So with f below
-    1 the cost is f times the priced work plus 1 - f times W + S: a request of high priority goes where it is
-    answered first. With f above 1 the exponent is divided by f: one of low priority takes the least time,
-    though the queue is longer there.
+    A request of priority p pays f = 2^(-p) of the price. At saturation, the work is the price. So with f
+    below 1 the cost is f times the priced work plus 1 - f times W + S: a request of high priority goes where
+    it is answered first. With f above 1 the exponent is divided by f: one of low priority goes where it takes
+    little time, though the queue is longer there.
 
     References:
         Backlogs as prices: Tassiulas and Ephremides, IEEE Transactions on Automatic Control 37 (1992);

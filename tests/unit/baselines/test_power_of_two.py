@@ -40,7 +40,7 @@ def test_the_only_candidate_is_picked_with_certainty():
 
 
 def test_a_weight_counts_in_the_draw_and_in_the_comparison():
-    """Of two, the one with 2 in flight and the weight 4 beats the idle one; drawn among three, it may not be."""
+    """With 2 in flight and the weight 4 it beats the idle one, but is not always drawn."""
     idle, heavy, busy = holding("idle"), holding("heavy", 2), holding("busy", 9)
     heavy.weight = 4.0
     assert choose(PowerOfTwoPolicy(), idle, heavy)[:2] == (heavy, 1.0)

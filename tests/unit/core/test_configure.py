@@ -124,7 +124,7 @@ def ids(router: ModelRouter) -> set[str]:
     return {experiment.experiment_id for experiment in router.experiments}
 
 
-class TestExperiments:
+class TestExperimentsSetByHand:
     """Those of a configuration replace those of the one before; those started by hand go on."""
 
     def test_an_experiment_that_was_started_by_hand_survives_a_configuration(self, router):

@@ -105,8 +105,8 @@ class TestNobody:
         with pytest.raises(InvalidRequestError) as error:
             route(model, **allowed)
         assert str(error.value) == (
-            "model 'resnet50': the request allows none of its variants, which are m_gpu on gpu, m_cpu on cpu: "
-            "allow one of them and its device"
+            "model 'resnet50': the request allows none of its variants, which are m_gpu on gpu, "
+            "m_cpu on cpu: allow one of them and its device"
         )
 
     def test_a_device_whose_variants_are_out_now_is_no_error_of_the_client(self, make_model):
@@ -123,7 +123,7 @@ class TestNobody:
     def test_a_batch_above_every_allowed_maximum_is_an_invalid_request(self, make_model):
         sizes = {"small": 4, "large": 32}
         model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
-        with pytest.raises(InvalidRequestError, match="a batch of 5 is above the largest .*, 4: send"):
+        with pytest.raises(InvalidRequestError, match=r"a batch of 5 is above the largest .*, 4: send"):
             route(model, batch_size=5, allowed_variants=only("small"))
 
     def test_a_batch_above_every_maximum_is_an_invalid_request_and_names_the_largest(self, make_model):
