@@ -49,14 +49,17 @@ class PowerEfficientPolicy(Policy):
         soonest_ms = min([candidate.latency_ms for candidate in candidates])
         fitting, bound_ms = self._fitting(candidates, request.deadline_ms, soonest_ms)
         energies_mj = [energy_mj(candidate) for candidate in candidates]
-        factor = priority_factor(request.context.priority)
+        priority = request.context.priority
+        factor = priority_factor(priority) if priority else 1.0
         for candidate, mj in zip(candidates, energies_mj, strict=True):
             cost = mj + factor * self._price.mj_per_ms(candidate) * candidate.service_ms
             latency_ms = candidate.wait_ms + candidate.service_ms
             candidate.cost = cost if latency_ms <= bound_ms else cost * latency_ms / bound_ms
-        best = min(fitting, key=weighted_cost)
+        costs = [candidate.cost / candidate.weight for candidate in fitting]
+        lowest = min(costs)
+        best = fitting[costs.index(lowest)]
         self._learn(candidates, energies_mj, fitting, best)
-        ms_per_cost = soonest_ms / weighted_cost(best)
+        ms_per_cost = soonest_ms / lowest
         for candidate in candidates:
             candidate.cost *= ms_per_cost
         if len(fitting) < len(candidates):
