@@ -7,7 +7,7 @@ from typing import ClassVar
 from router_backend.core.choosing.decision import Execution
 from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.policies.base import Policy
-from router_backend.core.policies.picker import lowest_cost
+from router_backend.core.policies.picker import weighted_cost
 from router_backend.core.records.outcome import Outcome
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
@@ -92,7 +92,7 @@ class OfflineProfilePolicy(Policy):
         for candidate in candidates:
             wait_ms = self._queue(candidate).wait_ms(candidate.in_flight, request.now_s)
             candidate.cost = wait_ms + self._service_ms(candidate)
-        pick = lowest_cost(candidates)
+        pick = min(candidates, key=weighted_cost)
         self._queue(pick).sent(self._service_ms(pick), request.now_s)
 
     def observe(self, execution: Execution) -> None:

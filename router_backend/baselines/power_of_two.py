@@ -11,8 +11,9 @@ from router_backend.core.variants.candidate import Candidate
 class PowerOfTwoPolicy(Policy):
     """Of two candidates drawn at random, the one with fewer requests in flight; the first if equal.
 
-    The cost is the number in flight. Of the K (K - 1) ordered draws without replacement, a candidate with n
-    in flight wins as the first against all with n or more, and as the second against all with more than n.
+    The cost is the number in flight with this request, divided by the weight. Of the K (K - 1) ordered draws
+    without replacement, a candidate wins as the first against all of its cost or more, and as the second
+    against all of more.
 
     References:
         Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 2001. Finagle's P2C
@@ -22,9 +23,9 @@ class PowerOfTwoPolicy(Policy):
     name: ClassVar[str] = "p2c"
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the number in flight as cost."""
+        """Set the number in flight, with this request and by weight, as cost."""
         for candidate in candidates:
-            candidate.cost = float(candidate.in_flight)
+            candidate.cost = (candidate.in_flight + 1) / candidate.weight
 
     def probabilities(self, candidates: Sequence[Candidate]) -> Sequence[float]:
         """Return the share of the ordered draws that each candidate wins."""

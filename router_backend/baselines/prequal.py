@@ -37,7 +37,8 @@ class PrequalPolicy(Policy):
     """Hot-cold lexicographic: the cold candidate of lowest latency or, if all are hot, of lowest load.
 
     A candidate is hot if its requests in flight (RIF) exceed the quantile Q = 2^(-1/4) ≈ 0.84 of recent RIF.
-    The cost of a cold candidate is its estimated latency, and that of a hot one its RIF above any latency.
+    The cost of a cold candidate is its estimated latency, and that of a hot one its RIF times more than any
+    latency.
 
     Prequal's many clients do not see each other: they probe 3 servers per request, choose from a pool of up
     to 16 answers, and need rules for aging, reuse and removal. The router sees every request, so that every
@@ -65,7 +66,7 @@ class PrequalPolicy(Policy):
         for candidate in candidates:
             in_flight = candidate.in_flight
             if in_flight > limit:
-                candidate.cost = self.BEYOND_LATENCY_MS + in_flight
+                candidate.cost = self.BEYOND_LATENCY_MS * in_flight
             else:
                 candidate.cost = self._replicas[candidate.variant.name].latency_ms(in_flight)
 

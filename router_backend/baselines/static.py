@@ -12,7 +12,7 @@ from router_backend.errors import ConfigurationError, nearest
 
 
 class StaticPolicy(Policy):
-    """The named variant, whenever it can serve; else the first that can. It costs 0, the others 1.
+    """The named variant, whenever it can serve; else the one of highest weight. It costs 0, the others 1.
 
     Args:
         variant: the name, as in `static:resnet50_gpu`.

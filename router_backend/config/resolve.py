@@ -97,9 +97,11 @@ class RoutingConfig:
     def apply_to_router(self, router: ModelRouter) -> None:
         """Configure a router, for the models that it has and for those registered later.
 
+        Its experiments replace those of the configuration before; those that were started by hand go on.
+
         Raises:
-            ConfigurationError: a policy is for a variant that a model does not have; then nothing has
-                changed.
+            ConfigurationError: a policy is for a variant that a model does not have, or an experiment would
+                use the requests of one that was started by hand; then nothing has changed.
         """
         router.configure(self.settings_for, self.experiments)
 

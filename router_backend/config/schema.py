@@ -183,8 +183,7 @@ class ExperimentSection(Section, frozen=True, kw_only=True):
         treatment: the policy that is tried.
         fraction: the share of its units that gets the treatment.
         model_name_pattern: the models that it is for.
-        assign_by: `request`: by each request's unit; `model`: by the model's name, the same for all its
-            requests.
+        assign_by: `request`: by each request's unit; `model`: by the model's name, for all its requests.
         unit_range: the units that take part, as two shares; those of one model's experiments must not
             overlap.
         rollout: steps to larger fractions, in their order.

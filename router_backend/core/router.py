@@ -149,7 +149,8 @@ class ModelRouter:
         Args:
             settings_of: returns the settings for a model's name; called for every model now, and for each one
                 that is registered later.
-            experiments: run these and no others, as `experiments.set`; no change if `None`.
+            experiments: run these in place of those of the last call, as `experiments.configure`; no change
+                if `None`.
 
         Raises:
             ConfigurationError: a policy is for a variant that a model lacks, or as `experiments.set`; then

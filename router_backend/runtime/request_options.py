@@ -34,7 +34,8 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
         allowed_devices: only variants on these devices may serve it, with commas between.
         max_memory_mb: variants that are expected to take more memory may not serve it.
         max_power_w: variants where its share of the power is expected to be higher may not serve it.
-        priority: above 0 it need not spare later requests, below 0 it should spare them more.
+        priority: each step above 0 halves how much it spares later requests, each below 0 doubles it, from
+            -10 to 10.
         sticky_key: what experiments assign an arm by; else the correlation id, else the request id.
         explain: the output `routing_decision` holds the decision.
         dry_run: report the decision without running the model; there are no other outputs.

@@ -76,7 +76,7 @@ class TritonPythonModel:
         for variant, reason in model.left_out.items():
             router.model(model.name).set_ready(variant, f"left out: {reason}")
             pb_utils.Logger.log_warn(f"router '{model.name}': variant '{variant}' is left out: {reason}")
-        router.experiments.set(model.routing.experiments)
+        router.experiments.configure(model.routing.experiments)
         errors = ErrorClassifier.of([variant.name for variant in described], model.repository)
         self._readiness = Readiness(model, router, errors)
         self._warmup = Warmup(model, router, errors)

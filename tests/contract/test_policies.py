@@ -115,6 +115,14 @@ class TestChoice:
         for _, offered in choices(create_policy(spelling), rounds, deadline_ms):
             assert all(math.isfinite(candidate.cost) for candidate in offered)
 
+    @given(rounds=ROUNDS, priority=st.integers())
+    def test_costs_stay_finite_at_any_priority(self, spelling, rounds, priority):
+        policy, request = create_policy(spelling), Request(RoutingContext(priority=priority), None, 10.0)
+        for figures in rounds:
+            candidates = candidates_of(figures)
+            policy.score(candidates, request)
+            assert all(math.isfinite(candidate.cost) for candidate in candidates)
+
     @given(rounds=ROUNDS, deadline_ms=DEADLINES)
     def test_is_drawn_from_probabilities_that_add_up_to_one(self, spelling, rounds, deadline_ms):
         policy = create_policy(spelling)
@@ -139,6 +147,49 @@ class TestChoice:
         ):
             untouched = [shown(candidate) for candidate in candidates_of(figures)]
             assert [shown(candidate) for candidate in offered] == untouched
+
+
+OVERWHELMING = 1e30
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+class TestWeights:
+    @given(
+        figures=st.lists(FIGURES, min_size=len(NAMES), max_size=len(NAMES)),
+        preferred=st.integers(1, len(NAMES) - 1),
+        seed=st.integers(0, 1000),
+    )
+    def test_one_that_is_high_enough_decides_whatever_is_predicted(self, spelling, figures, preferred, seed):
+        """Without the first variant, which `static` names, and which its weight cannot replace."""
+        policy, candidates = create_policy(spelling), candidates_of(figures)
+        request = Request(RoutingContext(), None, 10.0)
+        for candidate in candidates:
+            latency_ms = candidate.latency_ms
+            policy.observe(
+                execution_of(policy, candidate, latency_ms=latency_ms, service_ms=candidate.service_ms)
+            )
+        candidates[preferred].weight = OVERWHELMING
+        picker, rng = Picker(policy), random.Random(seed)
+        for _ in range(3):
+            chosen, propensity, probe = picker.pick(candidates[1:], request, rng)
+            assert chosen is candidates[preferred] or probe
+            assert propensity == pytest.approx(1.0)
+
+    @given(rounds=ROUNDS, deadline_ms=DEADLINES, weight=st.sampled_from((0.25, 4.0)))
+    def test_equal_ones_change_nothing_but_when_to_probe(self, spelling, rounds, deadline_ms, weight):
+        def picked(weight: float) -> list[str]:
+            policy, rng = create_policy(spelling), random.Random(0)
+            policy.explores = False  # costs in ms are compared with a budget in ms
+            picker, request = Picker(policy), Request(RoutingContext(), deadline_ms, 10.0)
+            names = []
+            for figures in rounds:
+                candidates = candidates_of(figures)
+                for candidate in candidates:
+                    candidate.weight = weight
+                names.append(picker.pick(candidates, request, rng)[0].variant.name)
+            return names
+
+        assert picked(weight) == picked(1.0)
 
 
 class End(NamedTuple):

@@ -136,6 +136,13 @@ def test_a_request_may_name_its_variants_and_devices(client: Client) -> None:
         assert decision_of(told)["variant"] == "recorder_gpu"
 
 
+def test_a_device_that_the_model_never_has_is_the_clients_error(client: Client) -> None:
+    refusal = client.refusal("record_either", items(1), parameters={"router_allowed_devices": "mps"})
+    assert refusal.status == "INVALID_ARGUMENT"
+    assert refusal.message.startswith("model 'record_either': the request allows none of its variants, ")
+    assert "recorder_gpu on gpu" in refusal.message
+
+
 def test_a_deadline_is_a_parameter_and_no_request_is_too_late_for_best_effort(client: Client) -> None:
     answer = client.ask("record", items(1), parameters={"router_max_latency_ms": 0.000001})
     assert received(answer)["parameters"] == {}

@@ -2,6 +2,8 @@
 
 import math
 
+from router_backend.core.experiments.unit_sums import UnitSums
+
 
 class DifferenceOfMeans:
     """The treatment's mean minus the control's, from answers whose arms were drawn with known probabilities.
@@ -17,8 +19,10 @@ class DifferenceOfMeans:
         mean ± σ · √( 2(tρ² + 1) / (t²ρ²) · ln( √(tρ² + 1) / α ) )
 
     contains the difference at all t at once with probability 1 - α, as t grows (asymptotic normal mixture);
-    ρ² = (-2 ln α + ln(1 - 2 ln α)) / t* makes it narrowest at t = t* answers. The φ must be independent
-    given the past, which holds if every request is a unit of its own.
+    ρ² = (-2 ln α + ln(1 - 2 ln α)) / t* makes it narrowest at t = t* answers. This is so if the φ are
+    independent given the past, as where every request is a unit of its own. Where units send many requests,
+    they are not: `UnitSums` has the interval of as many standard errors between units. The result is the
+    smallest interval that contains both.
 
     References:
         Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and asymptotic
@@ -30,8 +34,8 @@ class DifferenceOfMeans:
 
     Examples:
         >>> difference = DifferenceOfMeans(coverage=0.95)
-        >>> for i in range(200):
-        ...     difference.update(i % 4 < 2, 10.0 + i % 2 - (i % 4 < 2), fraction=0.5)
+        >>> for i in range(400):
+        ...     difference.update(i % 4 < 2, 10.0 + i % 2 - (i % 4 < 2), fraction=0.5, unit=f"user-{i}")
         >>> low_ms, high_ms = difference.interval()
         >>> low_ms < -1.0 < high_ms < 0.0
         True
@@ -40,16 +44,32 @@ class DifferenceOfMeans:
     NARROWEST_AT = 5_000
     MIN_ANSWERS_PER_ARM = 50
 
-    __slots__ = ("_coverage", "_mean", "_mean_of_answers", "_of_control", "_of_treatment", "_squares")
+    __slots__ = (
+        "_coverage",
+        "_mean",
+        "_mean_of_answers",
+        "_of_control",
+        "_of_treatment",
+        "_squares",
+        "_units",
+    )
 
     def __init__(self, coverage: float) -> None:
         self._coverage = coverage
         self._of_treatment = self._of_control = 0
         self._mean_of_answers = 0.0
         self._mean = self._squares = 0.0
+        self._units = UnitSums()
 
-    def update(self, treated: bool, value: float, fraction: float) -> None:
-        """Learn one answer, unless all units get the same arm; `fraction` is the treatment's share f."""
+    def update(self, treated: bool, value: float, fraction: float, unit: str) -> None:
+        """Learn one answer, unless all units get the same arm.
+
+        Args:
+            treated: whether it is the treatment's.
+            value: y.
+            fraction: the treatment's share f.
+            unit: what its arm depends on; empty if it was drawn for this request alone.
+        """
         if not 0.0 < fraction < 1.0:
             return
         seen = self._of_treatment + self._of_control
@@ -60,6 +80,7 @@ class DifferenceOfMeans:
         else:
             self._of_control += 1
             estimate = -distance / (1.0 - fraction)
+        self._units.update(treated, estimate, unit, seen)
         seen += 1
         self._mean_of_answers += (value - self._mean_of_answers) / seen
         before = estimate - self._mean
@@ -71,17 +92,19 @@ class DifferenceOfMeans:
         return self._mean if self._is_enough() else None
 
     def interval(self) -> tuple[float, float] | None:
-        """Return the bounds of the difference; `None` if an arm has too few answers for the normal law."""
+        """Return the bounds of the difference; `None` if an arm has too few answers or units."""
         if not self._is_enough():
             return None
         alpha = 1.0 - self._coverage
         t = self._of_treatment + self._of_control
         rho_squared = (-2.0 * math.log(alpha) + math.log(1.0 - 2.0 * math.log(alpha))) / self.NARROWEST_AT
         spread = t * rho_squared + 1.0
-        width = math.sqrt(
-            self._squares / t * 2.0 * spread / (t * t * rho_squared) * math.log(math.sqrt(spread) / alpha)
-        )
-        return self._mean - width, self._mean + width
+        deviations_squared = 2.0 * spread / (t * rho_squared) * math.log(math.sqrt(spread) / alpha)
+        of_units = self._units.interval(deviations_squared)
+        if of_units is None:
+            return None
+        width = math.sqrt(deviations_squared * self._squares) / t
+        return min(self._mean - width, of_units[0]), max(self._mean + width, of_units[1])
 
     def _is_enough(self) -> bool:
         return min(self._of_treatment, self._of_control) >= self.MIN_ANSWERS_PER_ARM

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
-from itertools import pairwise
+from itertools import combinations
 
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.rollout import RolloutStep, check_fraction, check_rollout
@@ -32,8 +32,8 @@ class Experiment:
         control_parameters: the control's settings as strings, by name.
         treatment_parameters: the treatment's settings as strings, by name.
         model_name_pattern: the models that it is for; `*` is any text, `?` any character.
-        assign_by: REQUEST: by each request's unit; MODEL: by the model's name, so that all requests of a
-            model have the same arm.
+        assign_by: REQUEST: by each request's unit; MODEL: the model's name is the unit of all its requests,
+            so that all take part, with the same arm, or none does.
         unit_range: the units that take part, as shares from and to; experiments on one model must not
             overlap.
         rollout: larger fractions, each from some time after the start on.
@@ -71,7 +71,9 @@ class Experiment:
         return fnmatchcase(model_name, self.model_name_pattern)
 
     def overlaps(self, other: "Experiment") -> bool:
-        """Return whether both would use the same units of a model."""
+        """Return whether both would use the same requests of a model."""
+        if self.assign_by is not other.assign_by:
+            return True  # one would take all requests of the model, or none
         return self.unit_range[0] < other.unit_range[1] and other.unit_range[0] < self.unit_range[1]
 
     def compares_as(self, other: "Experiment") -> bool:
@@ -136,12 +138,15 @@ def check_experiments(model_name: str, experiments: Sequence[Experiment]) -> Non
         ConfigurationError: two of them overlap.
     """
     ordered = sorted(experiments, key=lambda experiment: experiment.unit_range[0])
-    for before, after in pairwise(ordered):
-        if after.unit_range[0] < before.unit_range[1]:
-            where, found = f"model '{model_name}'", f"{_shown(before)} and {_shown(after)}"
-            expected = "experiments whose unit_ranges do not overlap"
-            fix = "give each a range of its own, such as 0 to 0.5 and 0.5 to 1"
-            raise ConfigurationError(where=where, expected=expected, found=found, fix=fix)
+    for before, after in combinations(ordered, 2):
+        where, same = f"model '{model_name}'", before.assign_by is after.assign_by
+        expected = "experiments that are all assigned by request, or all by model"
+        found = " and ".join(f"'{each.experiment_id}' by {each.assign_by.value}" for each in (before, after))
+        require(same, "", expected, found, where=where, fix="give each a model_name_pattern of its own")
+        expected = "experiments whose unit_ranges do not overlap"
+        found = f"{_shown(before)} and {_shown(after)}"
+        fix = "give each a range of its own, such as 0 to 0.5 and 0.5 to 1"
+        require(not before.overlaps(after), "", expected, found, where=where, fix=fix)
 
 
 def _shown(experiment: Experiment) -> str:

@@ -11,15 +11,22 @@ from router_backend.errors import InvalidRequestError
 
 
 class Change(NamedTuple):
-    """Experiments by name that were checked against every model, and what will run on each model."""
+    """Experiments by name that were checked against every model, and what will run on each model.
+
+    `configured` names those of the configuration; the others were set by hand.
+    """
 
     experiments: dict[str, Experiment]
+    configured: frozenset[str]
     running: Mapping[str, Running]
     now_s: float
 
 
 class ExperimentManager:
     """The experiments of a router. Thread-safe.
+
+    An experiment belongs to the configuration if that set it last, and is set by hand otherwise. Another
+    configuration replaces the experiments of the one before and leaves those set by hand.
 
     Args:
         lock: the router's; `prepare`, `apply` and `add_model` expect it to be held.
@@ -30,6 +37,7 @@ class ExperimentManager:
         self._lock = lock
         self._clock = clock
         self._experiments: dict[str, Experiment] = {}
+        self._configured: frozenset[str] = frozenset()
         self._models: dict[str, ModelExperiments] = {}
 
     def __bool__(self) -> bool:
@@ -47,7 +55,9 @@ class ExperimentManager:
             ConfigurationError: as `set`.
         """
         with self._lock:
-            self.apply(self.prepare((self._experiments | {experiment.experiment_id: experiment}).values()))
+            name = experiment.experiment_id
+            wanted = self._experiments | {name: experiment}
+            self.apply(self._prepare(wanted.values(), self._configured - {name}))
 
     def stop(self, experiment_id: str) -> None:
         """Stop an experiment and drop its counts: the models' own policies decide again.
@@ -57,10 +67,11 @@ class ExperimentManager:
         """
         with self._lock:
             stopped = self._find(experiment_id)
-            self.apply(self.prepare(each for each in self._experiments.values() if each is not stopped))
+            wanted = [each for each in self._experiments.values() if each is not stopped]
+            self.apply(self._prepare(wanted, self._configured - {experiment_id}))
 
     def set(self, experiments: Iterable[Experiment]) -> None:
-        """Run these experiments from now on, and no others.
+        """Run these experiments from now on, set by hand, and no others.
 
         One that compares the same as before keeps its counts, with its new rollout and guardrails; one that
         compares something else starts from the beginning.
@@ -68,6 +79,17 @@ class ExperimentManager:
         Raises:
             ConfigurationError: two have the same name or would use the same requests, or a policy is for a
                 variant that a model lacks; then nothing has changed.
+        """
+        with self._lock:
+            self.apply(self._prepare(experiments, frozenset()))
+
+    def configure(self, experiments: Iterable[Experiment]) -> None:
+        """Run these experiments in place of those of the last configuration, beside those set by hand.
+
+        One that has the name of one set by hand takes its place.
+
+        Raises:
+            ConfigurationError: as `set`.
         """
         with self._lock:
             self.apply(self.prepare(experiments))
@@ -100,24 +122,31 @@ class ExperimentManager:
         return model
 
     def prepare(self, experiments: Iterable[Experiment]) -> Change:
-        """Check experiments against every model; nothing changes yet.
+        """Check the experiments of a configuration, as `configure` runs them; nothing changes yet.
 
         Raises:
             ConfigurationError: as `set`.
         """
+        stated = list(experiments)
+        configured = frozenset(each.experiment_id for each in stated)
+        gone = self._configured | configured
+        by_hand = [each for name, each in self._experiments.items() if name not in gone]
+        return self._prepare([*by_hand, *stated], configured)
+
+    def _prepare(self, experiments: Iterable[Experiment], configured: frozenset[str]) -> Change:
         wanted = list(experiments)
         check_names(wanted)
         by_name = {experiment.experiment_id: experiment for experiment in wanted}
         now_s = self._clock()
         running = {name: model.prepare(wanted, now_s) for name, model in self._models.items()}
-        return Change(by_name, running, now_s)
+        return Change(by_name, configured, running, now_s)
 
     def apply(self, change: Change) -> None:
         """Run what `prepare` returned."""
         wanted = list(change.experiments.values())
         for name, running in change.running.items():
             self._models[name].apply(running, wanted, change.now_s)
-        self._experiments = change.experiments
+        self._experiments, self._configured = change.experiments, change.configured
 
     def _find(self, experiment_id: str) -> Experiment:
         try:

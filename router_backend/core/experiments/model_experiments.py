@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from router_backend.core.experiments.arm import Arm
 from router_backend.core.experiments.assignment import UnitHash
-from router_backend.core.experiments.experiment import Experiment, check_experiments
+from router_backend.core.experiments.experiment import AssignBy, Experiment, check_experiments
 from router_backend.core.experiments.running_experiment import RunningExperiment
 from router_backend.errors import ConfigurationError
 
@@ -19,7 +19,8 @@ class ModelExperiments:
     """A layer: a unit's point in it determines which experiment it takes part in, if any. Not thread-safe.
 
     The point comes from another hash than the arm and is the same for all experiments, so that no unit moves
-    to another experiment when one starts or ends.
+    to another experiment when one starts or ends. In an experiment by model, the model's name is the unit of
+    all its requests: it runs here if the name's point is in its range, and then alone.
     """
 
     __slots__ = ("_layer", "_model_name", "_only", "_variants", "running")
@@ -53,17 +54,24 @@ class ModelExperiments:
         """
         own = [experiment for experiment in experiments if experiment.matches(self._model_name)]
         check_experiments(self._model_name, own)
-        return {experiment.experiment_id: self._kept_or_started(experiment, now_s) for experiment in own}
+        here = [experiment for experiment in own if self._takes_part(experiment)]
+        return {experiment.experiment_id: self._kept_or_started(experiment, now_s) for experiment in here}
 
     def apply(self, running: Running, experiments: Sequence[Experiment], now_s: float) -> None:
         """Run what `prepare` returned for the same experiments."""
         self.running = running
-        whole = [each for each in running.values() if each.experiment.unit_range == EVERY_UNIT]
+        whole = [each for each in running.values() if _has_every_request(each.experiment)]
         self._only = whole[0] if whole else None
         for experiment in experiments:
             kept = running.get(experiment.experiment_id)
             if kept is not None and kept.experiment != experiment:
                 kept.change(experiment, now_s)
+
+    def _takes_part(self, experiment: Experiment) -> bool:
+        """Return whether any requests of the model take part."""
+        low, high = experiment.unit_range
+        by_request = experiment.assign_by is AssignBy.REQUEST
+        return by_request or low <= self._layer.point(self._model_name) < high
 
     def _kept_or_started(self, experiment: Experiment, now_s: float) -> RunningExperiment:
         known = self.running.get(experiment.experiment_id)
@@ -74,3 +82,8 @@ class ModelExperiments:
         except ConfigurationError as error:
             where = f"model '{self._model_name}', experiment '{experiment.experiment_id}'"
             raise error.at(where) from None
+
+
+def _has_every_request(experiment: Experiment) -> bool:
+    """Return whether all requests of a model take part, if it takes part at all."""
+    return experiment.unit_range == EVERY_UNIT or experiment.assign_by is AssignBy.MODEL

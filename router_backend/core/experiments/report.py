@@ -43,7 +43,8 @@ class ModelReport:
         difference_ms: the treatment's mean latency minus the control's, with answers weighted by the
             probability of their arm, so that it differs slightly from that of the two means above; `None` if
             an arm has fewer than 50 answers or is assigned by model.
-        interval_ms: the 95 % confidence interval of the difference, valid no matter how often it is read.
+        interval_ms: the 95 % confidence interval of the difference, valid no matter how often it is read and
+            how many requests a unit sends; `None` also while an arm has too few units.
     """
 
     fraction: float

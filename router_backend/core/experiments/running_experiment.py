@@ -89,15 +89,15 @@ class RunningExperiment:
         if execution.outcome is Outcome.FAILURE:
             self._failed(arm, execution.variant, fraction)
         elif execution.latency_ms is not None:
-            self._answered(arm, execution.variant, execution.latency_ms, fraction)
+            self._answered(arm, execution, execution.latency_ms, fraction)
 
-    def _answered(self, arm: Arm, variant: str, latency_ms: float, fraction: float) -> None:
+    def _answered(self, arm: Arm, execution: Execution, latency_ms: float, fraction: float) -> None:
         treated = arm is self.treatment
         if self._guard is not None:
             self.stopped_reason = self._guard.answered(treated, latency_ms, fraction)
-        arm.answered(variant, latency_ms)
+        arm.answered(execution.variant, latency_ms)
         if self._by_model is None:
-            self.difference.update(treated, latency_ms, fraction)
+            self.difference.update(treated, latency_ms, fraction, execution.context.unit)
 
     def _failed(self, arm: Arm, variant: str, fraction: float) -> None:
         arm.failed(variant)

@@ -1,6 +1,6 @@
 """Selects a variant for each request of one model: filters, predictions, deadline, policy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from router_backend.core.choosing.cold_start import ColdStart
@@ -136,7 +136,10 @@ class Selector:
             InvalidRequestError, NoVariantError: there are none.
         """
         now_s = request.now_s
-        before, after = self._constrained_plan if request.context.is_constrained() else self._plan
+        before, after = self._plan
+        if request.context.is_constrained():
+            before, after = self._constrained_plan
+            self._check_names(request.context.allowed_variants or ())
         states = passing(before, self._states.values(), request, rejected) or take_back_resting(rejected)
         candidates = []
         unknown = False
@@ -193,11 +196,32 @@ class Selector:
             f"soonest is expected in {soonest_ms:.4g} ms: allow more time, or send less"
         )
 
+    def _check_names(self, allowed: Collection[str]) -> None:
+        """Check that the model has the variants that a request allows.
+
+        Raises:
+            InvalidRequestError: it lacks one.
+        """
+        for name in allowed:
+            if name not in self._states:
+                known = ", ".join(self._states)
+                raise InvalidRequestError(
+                    f"model '{self._model_name}' has no variant '{name}': expected one of {known}"
+                )
+
     def _no_variant(
         self, context: RoutingContext, rejected: Rejected
     ) -> InvalidRequestError | NoVariantError:
+        variants = [state.variant for state in self._states.values()]
+        allowed = [variant for variant in variants if context.allows(variant)]
+        if not allowed:
+            known = ", ".join(f"{variant.name} on {variant.device.value}" for variant in variants)
+            return InvalidRequestError(
+                f"model '{self._model_name}': the request allows none of its variants, which are {known}: "
+                "allow one of them and its device"
+            )
         reasons = "; ".join(f"{state.variant.name}: {reason}" for state, reason in rejected)
-        largest = max(state.variant.max_batch_size for state in self._states.values())
+        largest = max(variant.max_batch_size for variant in allowed)
         if largest and context.batch_size > largest:
             return InvalidRequestError(
                 f"model '{self._model_name}': a batch of {context.batch_size} is above the largest "

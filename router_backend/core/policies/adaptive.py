@@ -28,7 +28,7 @@ class AdaptiveRoutingPolicy(Policy):
     depend on the choice: saving energy, or queueing at an efficient device, does not raise the price of
     energy further. The amounts t:
 
-    - `latency_weight`: W + S + price in ms, as in the latency policy;
+    - `latency_weight`: W + S + price in ms, as in the latency policy, by priority too;
     - `resource_weight`: energy, power times S, in mJ;
     - `complexity_weight`: prior of the service time in ms, the model's work for the device; ignored if a
       candidate has none.
@@ -110,13 +110,12 @@ class AdaptiveRoutingPolicy(Policy):
         history_share, fits = self._history_share, self._fits
         self.PRICE.set_costs(candidates, request.context.priority)
         for candidate, mj in zip(candidates, energies_mj, strict=True):
-            weight = candidate.weight
-            amounts = per_ms * candidate.cost * weight + per_mj * mj
+            amounts = per_ms * candidate.cost + per_mj * mj
             if per_prior_ms:
                 amounts += per_prior_ms * candidate.prior_ms
             fit = fits.get(candidate.variant.name) or self._fit_of(candidate.variant)
             penalty = fit * _history(candidate) ** history_share
-            candidate.cost = (amounts or 1.0) * penalty / weight  # penalty alone if no amount has a weight
+            candidate.cost = (amounts or 1.0) * penalty  # penalty alone if no amount has a weight
 
     def _fit_of(self, variant: Variant) -> float:
         """Return the product of the penalties that only depend on model and device."""

@@ -98,6 +98,8 @@ class Policy(ABC):
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         """Set the `cost` of every candidate; the lowest is best.
 
+        The `Picker` divides it by the candidate's weight, and multiplies `probabilities` by it.
+
         Args:
             candidates: the variants that may serve the request, at least one.
             request: the request.

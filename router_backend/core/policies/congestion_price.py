@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from router_backend.core.variants.candidate import Candidate
 
 UTILIZATION_LIMIT = 0.95
-LOW_PRIORITY_FACTOR = 2.0
+MAX_PRIORITY = 10
+
+
+def priority_factor(priority: int) -> float:
+    """Return how much of a price on later requests a request pays: 2^(-priority), for -10 to 10.
+
+    Examples:
+        >>> [priority_factor(priority) for priority in (-2, -1, 0, 1, 2)]
+        [4.0, 2.0, 1.0, 0.5, 0.25]
+    """
+    return 2.0 ** -max(-MAX_PRIORITY, min(priority, MAX_PRIORITY))
 
 
 class CongestionPrice:
@@ -28,7 +38,7 @@ class CongestionPrice:
 
     So the long queue builds up at the fastest variant, for the large requests, and short ones at the others.
 
-    A request of priority above 0 does not pay the price; one below 0 pays it twice.
+    A request of priority p pays 2^(-p) of the price.
 
     Args:
         idle: η.
@@ -49,14 +59,14 @@ class CongestionPrice:
         self._own = own
 
     def set_costs(self, candidates: Sequence[Candidate], priority: int) -> None:
-        """Set each candidate's cost to (W + E + price) / weight, in ms."""
+        """Set each candidate's cost to W + E + price, in ms."""
         busy = 0.0
         for candidate in candidates:
             busy += candidate.utilization
         busy /= len(candidates)
         if busy > UTILIZATION_LIMIT:
             busy = UTILIZATION_LIMIT
-        factor = 1.0 if priority == 0 else self._priority_factor(priority)
+        factor = priority_factor(priority) if priority else 1.0
         idle = factor * self._idle
         pressure = factor * busy / (1.0 - busy)
         shared, own = pressure * self._shared, pressure * self._own
@@ -71,7 +81,4 @@ class CongestionPrice:
             price = u * (idle / ((1.0 - u) * candidate.concurrency) + own * backlog)
             if wait_ms:
                 price += shared * wait_ms / (wait_ms + 2.0 * mean_ms)
-            candidate.cost = (wait_ms + expected_ms * (1.0 + price)) / candidate.weight
-
-    def _priority_factor(self, priority: int) -> float:
-        return 0.0 if priority > 0 else LOW_PRIORITY_FACTOR
+            candidate.cost = wait_ms + expected_ms * (1.0 + price)

@@ -10,7 +10,7 @@ from router_backend.core.variants.candidate import Candidate
 
 
 class LatencyOptimizedPolicy(Policy):
-    """Lowest (W + E + price) / weight, as `CongestionPrice` computes it; occasionally a probe.
+    """Lowest W + E + price, as `CongestionPrice` computes it; occasionally a probe.
 
     References:
         Shortest expected delay: arXiv 1509.03535.

@@ -1,4 +1,4 @@
-"""Picks a candidate by the costs that a policy sets: the only place that draws and explores."""
+"""Picks a candidate by the costs that a policy sets: the only place that weighs, draws and explores."""
 
 import random
 from collections.abc import Sequence
@@ -30,21 +30,20 @@ class Picker:
         policy = self.policy
         policy.score(candidates, request)
         if policy.draws:
-            probabilities = policy.probabilities(candidates)
+            probabilities = _weighted(policy.probabilities(candidates), candidates)
             (drawn,) = rng.choices(range(len(candidates)), probabilities)
             return candidates[drawn], probabilities[drawn], False
-        if not policy.explores:
-            return lowest_cost(candidates), 1.0, False
-        best = candidates[0]
         failing = False
         for candidate in candidates:
-            if candidate.cost < best.cost:
-                best = candidate
+            if candidate.weight != 1.0:
+                candidate.cost = weighted_cost(candidate)
             if candidate.failure_share:
                 failing = True
+        if not policy.explores:
+            return lowest_cost(candidates), 1.0, False
         if failing:
             add_retries(candidates)
-            best = lowest_cost(candidates)
+        best = lowest_cost(candidates)
         return self._explore(policy.explorable(candidates), best, rng)
 
     def _explore(self, candidates: Sequence[Candidate], best: Candidate, rng: random.Random) -> Choice:
@@ -79,11 +78,13 @@ class Picker:
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate of lowest cost, the first one if several are equal."""
+    """Return the candidate of lowest cost; of several, that of the highest weight, or else the first one."""
     best = candidates[0]
+    best_cost = best.cost
     for candidate in candidates:
-        if candidate.cost < best.cost:
-            best = candidate
+        cost = candidate.cost
+        if cost < best_cost or (cost == best_cost and candidate.weight > best.weight):
+            best, best_cost = candidate, cost
     return best
 
 
@@ -95,6 +96,21 @@ def add_retries(candidates: Sequence[Candidate]) -> None:
     for candidate in candidates:
         retry = second if candidate.cost == lowest else lowest
         candidate.cost += candidate.failure_share * retry
+
+
+def weighted_cost(candidate: Candidate) -> float:
+    """Return the cost divided by the weight; a negative one is multiplied, so that weights lower any cost."""
+    cost, weight = candidate.cost, candidate.weight
+    return cost / weight if cost > 0.0 else cost * weight
+
+
+def _weighted(probabilities: Sequence[float], candidates: Sequence[Candidate]) -> Sequence[float]:
+    """Return the probabilities in proportion to the weights, adding up to 1 again."""
+    if all(candidate.weight == 1.0 for candidate in candidates):
+        return probabilities
+    shares = [p * candidate.weight for p, candidate in zip(probabilities, candidates, strict=True)]
+    total = sum(shares)
+    return [share / total for share in shares]
 
 
 def _drawn(

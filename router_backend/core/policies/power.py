@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from router_backend.core.policies.base import Policy
+from router_backend.core.policies.congestion_price import priority_factor
 from router_backend.core.policies.energy import energy_mj
 from router_backend.core.policies.opportunity_price import OpportunityPrice
-from router_backend.core.policies.picker import lowest_cost
+from router_backend.core.policies.picker import weighted_cost
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 
@@ -16,7 +17,7 @@ class PowerEfficientPolicy(Policy):
 
     P · S is the energy of the request. λ is the value of the variant's time to later requests
     (`OpportunityPrice`): without it, requests that save little occupy an efficient device, and those that
-    would save much are late or go to an inefficient one.
+    would save much are late or go to an inefficient one. A request of priority p pays 2^(-p) of λ.
 
     If the request has a deadline and some candidates meet it with a margin, 1.05 · (W + S), only these count,
     and the last factor is 1. Otherwise the bound is twice the lowest latency of all. Up to the bound only
@@ -48,13 +49,17 @@ class PowerEfficientPolicy(Policy):
         soonest_ms = min([candidate.latency_ms for candidate in candidates])
         fitting, bound_ms = self._fitting(candidates, request.deadline_ms, soonest_ms)
         energies_mj = [energy_mj(candidate) for candidate in candidates]
+        priority = request.context.priority
+        factor = priority_factor(priority) if priority else 1.0
         for candidate, mj in zip(candidates, energies_mj, strict=True):
-            cost = (mj + self._price.mj_per_ms(candidate) * candidate.service_ms) / candidate.weight
+            cost = mj + factor * self._price.mj_per_ms(candidate) * candidate.service_ms
             latency_ms = candidate.wait_ms + candidate.service_ms
             candidate.cost = cost if latency_ms <= bound_ms else cost * latency_ms / bound_ms
-        best = lowest_cost(fitting)
+        costs = [candidate.cost / candidate.weight for candidate in fitting]
+        lowest = min(costs)
+        best = fitting[costs.index(lowest)]
         self._learn(candidates, energies_mj, fitting, best)
-        ms_per_cost = soonest_ms / best.cost
+        ms_per_cost = soonest_ms / lowest
         for candidate in candidates:
             candidate.cost *= ms_per_cost
         if len(fitting) < len(candidates):
@@ -89,7 +94,7 @@ class PowerEfficientPolicy(Policy):
 
 
 def _rank_behind(late: Sequence[Candidate], fitting: Sequence[Candidate]) -> None:
-    """Make candidates that do not fit cost more than any that does."""
-    highest = max(candidate.cost for candidate in fitting)
+    """Make candidates that do not fit cost more than any that does, also by weight."""
+    highest = max(map(weighted_cost, fitting))
     for candidate in late:
-        candidate.cost += highest
+        candidate.cost += highest * candidate.weight

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from router_backend.core.policies.congestion_price import CongestionPrice
+from router_backend.core.policies.congestion_price import CongestionPrice, priority_factor
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
@@ -21,6 +21,11 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
     where S̄ is the candidates' mean service per instance. The exponential is a shadow price of the device's
     time: it rises while a device's backlog grows beyond that of the others, so that all of them finish at the
     same time, each with the requests that it is relatively best at.
+
+    A request of priority p pays f = 2^(-p) of the price. At saturation, the work is the price. So with f
+    below 1 the cost is f times the priced work plus 1 - f times W + S: a request of high priority goes where
+    it is answered first. With f above 1 the exponent is divided by f: one of low priority goes where it takes
+    little time, though the queue is longer there.
 
     References:
         Backlogs as prices: Tassiulas and Ephremides, IEEE Transactions on Automatic Control 37 (1992);
@@ -42,10 +47,14 @@ class ThroughputOptimizedPolicy(LatencyOptimizedPolicy):
             return
         mean_ms = sum(c.mean_service_ms / c.concurrency for c in candidates) / len(candidates) or 1.0
         shortest_ms = min(candidate.wait_ms for candidate in candidates)
+        factor = priority_factor(request.context.priority)
+        per_work = self.PRICE_PER_WORK / max(factor, 1.0)
         for candidate in candidates:
             ahead = (candidate.wait_ms - shortest_ms) / mean_ms
-            price = math.exp(min(self.PRICE_PER_WORK * ahead, self.MAX_EXPONENT))
-            candidate.cost = candidate.service_ms / candidate.concurrency * price / candidate.weight
+            price = math.exp(min(per_work * ahead, self.MAX_EXPONENT))
+            candidate.cost = candidate.service_ms / candidate.concurrency * price
+            if factor < 1.0:
+                candidate.cost = factor * candidate.cost + (1.0 - factor) * candidate.latency_ms
 
     def explorable(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return the candidates; none if all are saturated, since costs are work then, not latency."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
-from router_backend.core.records.variant import Device
+from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import InvalidRequestError
 
 
@@ -38,7 +38,8 @@ class RoutingContext:
         max_memory_mb: variants that are expected to take more may not serve it; `None` for no limit.
         max_power_w: variants where its share of the power is expected to be higher may not serve it; `None`
             for no limit.
-        priority: above 0, delays that it causes to later requests are ignored; below 0, they count twice.
+        priority: how little it spares later requests: p halves p times, or doubles -p times, what its policy
+            adds to costs for their sake; beyond -10 and 10 nothing changes.
         unit: what experiments assign arms by, usually a user or a session; empty if there is none.
         warmup: whether the router sent it to learn; metrics and experiments do not count it.
         dry_run: whether only the decision is wanted; metrics and experiments do not count it either.
@@ -69,6 +70,12 @@ class RoutingContext:
             or self.allowed_devices is not None
             or self.max_memory_mb is not None
             or self.max_power_w is not None
+        )
+
+    def allows(self, variant: Variant) -> bool:
+        """Return whether the variant is among the allowed ones, and on an allowed device."""
+        return (self.allowed_variants is None or variant.name in self.allowed_variants) and (
+            self.allowed_devices is None or variant.device in self.allowed_devices
         )
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ class Candidate:
         utilization: how busy the variant was over the last seconds, per instance.
         in_flight: requests routed to it and not finished.
         concurrency: how many requests it serves at once.
-        weight: how much it is preferred; a policy divides its cost by it. 1 is neutral.
+        weight: how much it is preferred; the picker divides its cost by it. 1 is neutral.
         size: the request's size x.
         power: predicts `power_w`; `None` if nothing was measured.
         memory: predicts `memory_mb`.

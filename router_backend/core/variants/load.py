@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from router_backend.core.learning.overtaking import OvertakingDetector
+from router_backend.core.learning.overtaking import BlockingDetector, OvertakingDetector
 
 
 class Place:
@@ -52,7 +52,8 @@ class Load:
         concurrency: how many requests it is configured to serve at once.
 
     Attributes:
-        concurrency: how many it serves at once; grows when requests overtake each other.
+        concurrency: how many it serves at once; grows when requests overtake each other, and falls again, to
+            what is configured at the lowest, when they no longer do although they should.
         in_flight: requests that are routed to the variant and not finished.
         running: the requests that are being served, as far as the router knows.
         waiting: those that wait, in the order in which they were sent.
@@ -60,6 +61,9 @@ class Load:
     """
 
     __slots__ = (
+        "_blocking",
+        "_configured",
+        "_left_s",
         "_overtaking",
         "_updated_s",
         "_utilization",
@@ -73,7 +77,10 @@ class Load:
 
     def __init__(self, concurrency: int) -> None:
         self.concurrency = concurrency
+        self._configured = concurrency
         self._overtaking = OvertakingDetector()
+        self._blocking = BlockingDetector()
+        self._left_s = -math.inf
         self.running: list[Place] = []
         self.waiting: deque[Place] = deque()
         self.in_flight = 0
@@ -139,12 +146,38 @@ class Load:
                 self._overtaking.overtook(now_s, place.predicted_ms)
             return
         running = self.running
-        oldest = place is running[0]
+        oldest, youngest = place is running[0], running[-1]
         running.remove(place)
+        if answered and running and self.concurrency > self._configured:
+            self._judge_order(place, youngest, now_s)
         if oldest and self._overtaking.oldest_left(now_s):
             self.concurrency += 1
         while self.waiting and len(running) < self.concurrency:
             self._start_next(now_s)
+
+    def _judge_order(self, left: Place, youngest: Place, now_s: float) -> None:
+        """Learn from which running request left first; assume fewer at once if others were not served."""
+        running, since_s = self.running, self._left_s
+        self._left_s = now_s
+        if left is youngest:
+            self._blocking.overtook(len(running) + 1)
+            return
+        ran_s = _ran_s(youngest, now_s)
+        if ran_s > now_s - since_s or not left.predicted_ms:
+            return  # the youngest may have started when another one left before
+        expected_s = _ran_s(left, now_s) * youngest.predicted_ms / left.predicted_ms
+        bound = self._blocking.blocked(len(running) + 1, ran_s, expected_s)
+        if bound is not None:
+            self.concurrency = max(self._configured, bound)
+            while len(running) >= self.concurrency:
+                self._back_to_queue(running.pop())
+
+    def _back_to_queue(self, place: Place) -> None:
+        """Let a request that was assumed to run wait before all others."""
+        place.started_s = None
+        place.queued = True
+        self.waiting.appendleft(place)
+        self._waiting_ms += place.predicted_ms
 
     def _start_next(self, now_s: float) -> None:
         place = self.waiting.popleft()
@@ -155,7 +188,10 @@ class Load:
 
     def _remaining_ms(self, place: Place, now_s: float, spread: float) -> float:
         predicted_ms = place.predicted_ms
-        started_s = place.started_s if place.started_s is not None else now_s
-        remaining_ms = predicted_ms - (now_s - started_s) * 1e3
+        remaining_ms = predicted_ms - _ran_s(place, now_s) * 1e3
         spread = min(max(spread, MIN_SPREAD), MAX_SPREAD)
         return max(abs(remaining_ms), spread * predicted_ms)
+
+
+def _ran_s(place: Place, now_s: float) -> float:
+    return 0.0 if place.started_s is None else now_s - place.started_s

@@ -36,4 +36,14 @@ def test_the_propensity_is_the_share_of_the_draws_that_it_wins(in_flight):
 def test_the_only_candidate_is_picked_with_certainty():
     only = holding("only", in_flight=2)
     assert choose(PowerOfTwoPolicy(), only) == (only, 1.0, False)
-    assert only.cost == 2.0
+    assert only.cost == 3.0
+
+
+def test_a_weight_counts_in_the_draw_and_in_the_comparison():
+    """With 2 in flight and the weight 4 it beats the idle one, but is not always drawn."""
+    idle, heavy, busy = holding("idle"), holding("heavy", 2), holding("busy", 9)
+    heavy.weight = 4.0
+    assert choose(PowerOfTwoPolicy(), idle, heavy)[:2] == (heavy, 1.0)
+    assert shares(PowerOfTwoPolicy(), idle, heavy, busy) == pytest.approx(
+        {"idle": 1 / 9, "heavy": 8 / 9, "busy": 0.0}, abs=0.03
+    )

@@ -48,7 +48,7 @@ def test_a_hot_one_is_avoided_however_fast_it_is():
     for _ in range(10):
         choose(policy, *others)
     assert choose(policy, fast, *others)[0] is others[0]
-    assert fast.cost == PrequalPolicy.BEYOND_LATENCY_MS + 5
+    assert fast.cost == PrequalPolicy.BEYOND_LATENCY_MS * 5
 
 
 @pytest.mark.parametrize(("others", "picked"), [(4, "fast"), (8, "0")])

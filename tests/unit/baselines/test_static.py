@@ -18,6 +18,12 @@ def test_where_it_cannot_serve_the_first_candidate_does():
     assert (first.cost, second.cost) == (1.0, 1.0)
 
 
+def test_where_it_cannot_serve_the_one_of_highest_weight_does():
+    first, second = holding("first"), holding("second")
+    second.weight = 2.0
+    assert choose(StaticPolicy("named"), first, second)[0] is second
+
+
 def test_a_name_must_follow():
     with pytest.raises(
         ConfigurationError, match="expected 'static:' and the name of a variant, found 'static'"

@@ -48,6 +48,7 @@ FULL: dict[str, Any] = {
         {
             **EXPERIMENT,
             "experiment_id": "by model",
+            "model_name_pattern": "resnet*",
             "assign_by": "model",
             "guardrails": None,
             "unit_range": [0.5, 1],

@@ -60,7 +60,14 @@ def test_every_key_is_read():
                 guardrails=Guardrails(2.0, None, 0.05),
             ),
             Experiment(
-                "by model", "p2c", "c3", 0.1, assign_by=AssignBy.MODEL, unit_range=(0.5, 1.0), guardrails=None
+                "by model",
+                "p2c",
+                "c3",
+                0.1,
+                model_name_pattern="resnet*",
+                assign_by=AssignBy.MODEL,
+                unit_range=(0.5, 1.0),
+                guardrails=None,
             ),
         ),
     )

@@ -111,3 +111,64 @@ class TestExperiments:
             router.configure(settings_of({"first": "static:cpu"}), experiments)
         assert chosen(router, "first") == "gpu"
         assert not router.experiments
+
+
+EVERY = ModelSettings()
+
+
+def by_name(name: str, low: float = 0.0, high: float = 1.0, fraction: float = 0.5) -> Experiment:
+    return Experiment(name, "latency", "p2c", fraction, unit_range=(low, high))
+
+
+def ids(router: ModelRouter) -> set[str]:
+    return {experiment.experiment_id for experiment in router.experiments}
+
+
+class TestExperimentsSetByHand:
+    """Those of a configuration replace those of the one before; those started by hand go on."""
+
+    def test_an_experiment_that_was_started_by_hand_survives_a_configuration(self, router):
+        router.experiments.start(by_name("by hand", 0.0, 0.5))
+        router.route_request("first", RoutingContext(unit="user-1"))
+        router.configure(lambda _: EVERY, [by_name("file", 0.5, 1.0)])
+        assert ids(router) == {"by hand", "file"}
+        router.configure(lambda _: EVERY, [])
+        assert ids(router) == {"by hand"}
+
+    def test_those_of_the_configuration_before_end(self, router):
+        router.experiments.configure([by_name("old", 0.0, 0.5), by_name("kept", 0.5, 1.0)])
+        router.configure(lambda _: EVERY, [by_name("kept", 0.5, 1.0), by_name("new", 0.0, 0.5)])
+        assert ids(router) == {"kept", "new"}
+
+    def test_one_that_is_set_by_hand_no_longer_belongs_to_the_configuration(self, router):
+        router.configure(lambda _: EVERY, [by_name("v2")])
+        router.experiments.start(by_name("v2", fraction=0.6))
+        router.configure(lambda _: EVERY, [])
+        assert ids(router) == {"v2"}
+
+    def test_one_that_a_configuration_names_belongs_to_it(self, router):
+        router.experiments.start(by_name("v2", fraction=0.6))
+        router.configure(lambda _: EVERY, [by_name("v2")])
+        assert [experiment.fraction for experiment in router.experiments] == [0.5]
+        router.configure(lambda _: EVERY, [])
+        assert ids(router) == set()
+
+    def test_all_that_are_set_together_are_set_by_hand(self, router):
+        router.configure(lambda _: EVERY, [by_name("file", 0.0, 0.5)])
+        router.experiments.set([by_name("file", 0.0, 0.5), by_name("by hand", 0.5, 1.0)])
+        router.configure(lambda _: EVERY, [])
+        assert ids(router) == {"file", "by hand"}
+
+    def test_one_that_competes_with_one_started_by_hand_is_refused_and_nothing_changes(self, router):
+        router.experiments.start(by_name("by hand"))
+        with pytest.raises(ConfigurationError, match="found 'by hand' on 0 to 1 and 'file' on 0 to 1"):
+            router.configure(settings_of({"first": "static:cpu"}), [by_name("file")])
+        assert ids(router) == {"by hand"}
+        assert router.model("first").policy.name == "latency"
+
+    def test_one_that_was_stopped_by_hand_starts_again_with_the_next_configuration(self, router):
+        router.configure(lambda _: EVERY, [by_name("v2")])
+        router.experiments.stop("v2")
+        assert ids(router) == set()
+        router.configure(lambda _: EVERY, [by_name("v2")])
+        assert ids(router) == {"v2"}

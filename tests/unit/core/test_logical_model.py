@@ -91,6 +91,41 @@ class TestNobody:
             "excluded: excluded from this request; not_ready: its provider is missing)"
         )
 
+    @pytest.mark.parametrize(
+        "allowed",
+        [
+            {"allowed_devices": frozenset({Device.MPS, Device.NEURAL_ENGINE})},
+            {"allowed_devices": frozenset({Device.GPU}), "allowed_variants": only("m_cpu")},
+            {"allowed_variants": only()},
+        ],
+    )
+    def test_a_request_that_allows_no_variant_is_invalid_and_is_told_what_there_is(self, make_model, allowed):
+        model = make_model("m_cpu", variants=[Variant("m_gpu", Device.GPU)])
+        model.states["m_gpu"].not_ready_reason = "still loading"
+        with pytest.raises(InvalidRequestError) as error:
+            route(model, **allowed)
+        assert str(error.value) == (
+            "model 'resnet50': the request allows none of its variants, which are m_gpu on gpu, "
+            "m_cpu on cpu: allow one of them and its device"
+        )
+
+    def test_a_device_whose_variants_are_out_now_is_no_error_of_the_client(self, make_model):
+        model = make_model("cpu", variants=[Variant("gpu", Device.GPU)])
+        model.states["gpu"].not_ready_reason = "still loading"
+        with pytest.raises(NoVariantError, match="gpu: still loading"):
+            route(model, allowed_devices=frozenset({Device.GPU, Device.MPS}))
+
+    def test_an_allowed_variant_that_the_model_lacks_is_an_invalid_request(self, make_model):
+        with pytest.raises(InvalidRequestError) as error:
+            route(make_model("a", "b"), allowed_variants=only("a", "c"))
+        assert str(error.value) == "model 'resnet50' has no variant 'c': expected one of a, b"
+
+    def test_a_batch_above_every_allowed_maximum_is_an_invalid_request(self, make_model):
+        sizes = {"small": 4, "large": 32}
+        model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])
+        with pytest.raises(InvalidRequestError, match=r"a batch of 5 is above the largest .*, 4: send"):
+            route(model, batch_size=5, allowed_variants=only("small"))
+
     def test_a_batch_above_every_maximum_is_an_invalid_request_and_names_the_largest(self, make_model):
         sizes = {"small": 4, "large": 32}
         model = make_model(variants=[Variant(n, Device.CPU, max_batch_size=s) for n, s in sizes.items()])

@@ -97,6 +97,20 @@ def test_two_experiments_overlap_if_they_share_units(one, other, overlap):
     assert first.overlaps(second) is second.overlaps(first) is overlap
 
 
+def test_an_experiment_by_model_and_one_by_request_compete_for_the_requests_of_any_model():
+    one = experiment("one", fraction=0.1, unit_range=(0.0, 0.5))
+    by_model = experiment(
+        "two", fraction=0.1, unit_range=(0.5, 1.0), assign_by=AssignBy.MODEL, guardrails=None
+    )
+    assert one.overlaps(by_model)
+    with pytest.raises(ConfigurationError) as error:
+        check_experiments("resnet50", [by_model, one])
+    assert str(error.value) == (
+        "model 'resnet50': expected experiments that are all assigned by request, or all by model, found "
+        "'one' by request and 'two' by model; give each a model_name_pattern of its own"
+    )
+
+
 def test_a_pattern_says_which_models_it_is_for():
     assert experiment(fraction=0.1, model_name_pattern="resnet*").matches("resnet50")
     assert not experiment(fraction=0.1, model_name_pattern="resnet*").matches("bert")

@@ -265,6 +265,46 @@ def test_by_model_every_request_of_a_model_has_the_arm_of_its_name(router):
     assert set.union(*found) == {"cpu", "gpu"}
 
 
+def test_by_model_a_range_of_units_is_one_of_models_and_takes_all_requests_of_each(router):
+    """Some requests used to be left out of every model, as if they were the units."""
+    names = [f"model-{number}" for number in range(40)]
+    for name in names:
+        router.register_model(name, variants=VARIANTS)
+    halves = {"low": (0.0, 0.5), "high": (0.5, 1.0)}
+    router.experiments.set(
+        [
+            Experiment(name, *V2[1:], 0.5, assign_by=AssignBy.MODEL, unit_range=each, guardrails=None)
+            for name, each in halves.items()
+        ]
+    )
+
+    def arms_of(name: str) -> set[tuple[str, str] | None]:
+        contexts = [RoutingContext(unit=unit) for unit in ("", "", "", "1", "2", "3")]
+        decisions = [router.route_request(name, context) for context in contexts]
+        return {(each.arm.experiment_id, each.arm.name) if each.arm else None for each in decisions}
+
+    found = [arms_of(name) for name in names]
+    assert all(len(each) == 1 for each in found)
+    assert {pair for each in found for pair in each} == {
+        (name, arm) for name in halves for arm in ("control", "treatment")
+    }
+    models = [set(router.experiments.report(name).models) for name in halves]
+    assert models[0].isdisjoint(models[1])
+    assert models[0] | models[1] == {"resnet50", *names}
+
+
+def test_a_model_outside_the_range_takes_no_part_in_an_experiment_by_model(router):
+    names = [f"model-{number}" for number in range(20)]
+    for name in names:
+        router.register_model(name, variants=VARIANTS)
+    half = Experiment(*V2, 1.0, assign_by=AssignBy.MODEL, unit_range=(0.0, 0.5), guardrails=None)
+    router.experiments.set([half])
+    inside = set(router.experiments.report("v2").models)
+    decisions = {name: router.route_request(name, RoutingContext(unit="user-1")) for name in names}
+    assert {name for name, each in decisions.items() if each.arm is not None} == inside - {"resnet50"}
+    assert {each.policy for name, each in decisions.items() if name not in inside} == {"latency"}
+
+
 def test_an_experiment_on_another_model_does_not_affect_this_one(router):
     router.register_model("bert", variants=VARIANTS)
     of_resnet = Experiment(*V2, 0.5, model_name_pattern="resnet*")

@@ -1,6 +1,6 @@
 import pytest
 
-from router_backend.core.learning.overtaking import OvertakingDetector
+from router_backend.core.learning.overtaking import BlockingDetector, OvertakingDetector
 
 
 def overtakings(
@@ -54,3 +54,32 @@ def test_occasional_overtakings_decay():
 def test_departures_without_overtaking_are_not_evidence():
     detector = OvertakingDetector()
     assert not any(detector.oldest_left(float(second)) for second in range(1000))
+
+
+class TestBlocking:
+    def test_three_that_were_blocked_by_the_ones_before_them_mean_fewer_places_than_any_needed(self):
+        detector = BlockingDetector()
+        assert [detector.blocked(count, 0.1, 0.01) for count in (4, 2, 3)] == [None, None, 3]
+
+    def test_each_further_place_takes_as_much_evidence(self):
+        detector = BlockingDetector()
+        assert [detector.blocked(2, 0.1, 0.01) for _ in range(6)] == [None, None, 1] * 2
+
+    @pytest.mark.parametrize("ran_s", [0.01, 0.015])
+    def test_one_that_may_just_be_slow_is_no_evidence(self, ran_s):
+        detector = BlockingDetector()
+        assert not any(detector.blocked(4, ran_s, 0.01) for _ in range(100))
+
+    def test_one_that_overtakes_as_many_voids_the_evidence(self):
+        detector = BlockingDetector()
+        for _ in range(50):
+            assert [detector.blocked(count, 0.1, 0.01) for count in (2, 3)] == [None, None]
+            detector.overtook(3)
+
+    def test_one_that_overtakes_fewer_does_not(self):
+        detector = BlockingDetector()
+        found = []
+        for _ in range(3):
+            found.append(detector.blocked(4, 0.1, 0.01))
+            detector.overtook(3)
+        assert found == [None, None, 3]

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -99,13 +100,13 @@ def test_throughput_keeps_a_busy_device_free_that_latency_would_use() -> None:
     assert pick(ThroughputOptimizedPolicy(), [busy, idle]) == "idle"
 
 
-def test_the_priced_work_of_saturated_devices_is_by_instance_and_weight() -> None:
-    """S / c · e^(0.3 · (W - lowest W) / mean service per instance) / weight."""
+def test_the_priced_work_of_saturated_devices_is_by_instance() -> None:
+    """S / c · e^(0.3 · (W - lowest W) / mean service per instance)."""
     short = candidate("short", Device.GPU, 6.0, wait_ms=5.0, utilization=1.0, concurrency=2)
-    long = candidate("long", Device.CPU, 30.0, wait_ms=20.0, utilization=1.0, weight=2.0)
+    long = candidate("long", Device.CPU, 30.0, wait_ms=20.0, utilization=1.0)
     short.mean_service_ms, long.mean_service_ms = 10.0, 25.0
     assert score(ThroughputOptimizedPolicy(), short, long) == pytest.approx(
-        [6.0 / 2, 30.0 * math.exp(0.3 * 15.0 / 15.0) / 2.0]
+        [6.0 / 2, 30.0 * math.exp(0.3 * 15.0 / 15.0)]
     )
 
 
@@ -203,6 +204,12 @@ def test_a_weight_makes_energy_cheaper(context: RoutingContext) -> None:
     assert pick(PowerEfficientPolicy(), both(1.7), context) == "gpu"
 
 
+def test_no_weight_makes_power_miss_a_deadline_that_another_meets() -> None:
+    timely = candidate("timely", Device.GPU, 8.0, power_w=100.0, weight=0.01)
+    late = candidate("late", Device.NEURAL_ENGINE, 9.8, power_w=8.0, weight=100.0)
+    assert pick(PowerEfficientPolicy(), [late, timely], RoutingContext(max_latency_ms=10.0)) == "timely"
+
+
 def test_power_costs_the_soonest_latency_times_the_energy_relative_to_the_lowest() -> None:
     engine = candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
     gpu = candidate("gpu", Device.GPU, 4.0, power_w=32.0)
@@ -294,13 +301,6 @@ def test_by_default_work_counts_an_eighth_of_latency_and_energy() -> None:
     assert heavy / light == pytest.approx((8.0 + 8.0 + 4.0 * 3 / 8) / (8.0 + 8.0 + 4.0 / 8))
 
 
-def test_the_balance_is_divided_by_the_weight() -> None:
-    light = candidate("light", Device.GPU, 4.0, power_w=50.0)
-    heavy = candidate("heavy", Device.GPU, 4.0, power_w=50.0, weight=2.0)
-    costs = score(AdaptiveRoutingPolicy(), light, heavy)
-    assert costs[0] == pytest.approx(2.0 * costs[1])
-
-
 def test_the_balance_shifts_with_the_weights() -> None:
     thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
     quick = candidate("quick", Device.GPU, 4.0, power_w=40.0)
@@ -377,3 +377,75 @@ def test_an_unknown_argument_of_a_policy_is_refused(
     with pytest.raises(ConfigurationError) as error:
         create_policy(name, parameters)
     assert message in str(error.value)
+
+
+def taught_power() -> Policy:
+    """Return the power policy after requests that saved much energy at a busy engine."""
+    policy = PowerEfficientPolicy()
+    for _ in range(50):
+        score(
+            policy,
+            candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0, utilization=0.0),
+            candidate("gpu", Device.GPU, 8.0, power_w=100.0),
+        )
+    return policy
+
+
+def test_at_saturation_a_low_priority_waits_where_the_least_time_is_taken() -> None:
+    crowded, free = saturated("crowded", 10.0, 60.0), saturated("free", 30.0, 5.0)
+
+    def taken(priority: int) -> str:
+        return pick(ThroughputOptimizedPolicy(), [crowded, free], RoutingContext(priority=priority))
+
+    assert [taken(priority) for priority in (0, -1, -2)] == ["free", "crowded", "crowded"]
+
+
+PRIORITIES = (-9, -2, -1, 0, 1, 2, 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("new_policy", "wanted", "other", "from_priority"),
+    [
+        (
+            LatencyOptimizedPolicy,
+            candidate("wanted", Device.GPU, 10.0, utilization=0.8),
+            candidate("other", Device.GPU, 14.0),
+            2,
+        ),
+        (
+            ThroughputOptimizedPolicy,
+            candidate("wanted", Device.GPU, 10.0, utilization=0.5),
+            candidate("other", Device.GPU, 25.0),
+            1,
+        ),
+        (
+            ThroughputOptimizedPolicy,
+            saturated("wanted", 30.0, 5.0),
+            saturated("other", 5.0, 40.0),
+            2,
+        ),
+        (
+            taught_power,
+            candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0, utilization=1.0),
+            candidate("gpu", Device.GPU, 8.0, power_w=20.0),
+            3,
+        ),
+        (
+            AdaptiveRoutingPolicy,
+            candidate("wanted", Device.GPU, 10.0, utilization=0.8, power_w=20.0),
+            candidate("other", Device.GPU, 14.0, power_w=20.0),
+            1,
+        ),
+    ],
+    ids=["latency", "throughput", "saturated", "power", "adaptive"],
+)
+def test_the_higher_the_priority_the_sooner_a_request_takes_what_later_ones_need(
+    new_policy: Callable[[], Policy], wanted: Candidate, other: Candidate, from_priority: int
+) -> None:
+    taken = {
+        priority: pick(new_policy(), [wanted, other], RoutingContext(priority=priority))
+        for priority in PRIORITIES
+    }
+    assert [priority for priority in PRIORITIES if taken[priority] == wanted.variant.name] == [
+        priority for priority in PRIORITIES if priority >= from_priority
+    ]

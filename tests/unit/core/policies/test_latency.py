@@ -125,7 +125,10 @@ class TestExploration:
         ]
 
 
-@pytest.mark.parametrize(("priority", "share_of_price"), [(1, 0.0), (0, 1.0), (-1, 2.0)])
+@pytest.mark.parametrize(
+    ("priority", "share_of_price"),
+    [(0, 1.0), (1, 0.5), (3, 0.125), (-1, 2.0), (-2, 4.0), (10**9, 2.0**-10), (-(10**9), 2.0**10)],
+)
 def test_the_priority_of_a_request_says_how_much_of_the_price_it_pays(priority, share_of_price):
     busy, idle = candidate_of("busy", 9.0, utilization=0.5), candidate_of("idle", 99.0, utilization=0.5)
     context = RoutingContext(priority=priority)

@@ -53,6 +53,25 @@ class Remembering(ByLatency):
         self.seen.append((request.context.batch_size, request.deadline_ms, request.now_s))
 
 
+def test_a_weight_divides_a_cost_and_multiplies_a_negative_one():
+    class AsGiven(ByLatency):
+        name = "as_given"
+
+        def score(self, candidates: Sequence[Candidate], request: Request) -> None:
+            for candidate, cost in zip(candidates, (6.0, -6.0, 0.0), strict=True):
+                candidate.cost = cost
+
+    candidates = [candidate_of(name, 1.0, weight=2.0) for name in "abc"]
+    assert pick(AsGiven(), *candidates)[0] is candidates[1]
+    assert [candidate.cost for candidate in candidates] == [3.0, -12.0, 0.0]
+
+
+def test_a_weight_multiplies_a_probability():
+    light, heavy = candidate_of("light", 10.0), candidate_of("heavy", 30.0, weight=9.0)
+    candidate, propensity, _ = pick(Drawing(), light, heavy)
+    assert propensity == pytest.approx(0.75 if candidate is heavy else 0.25)
+
+
 def uncertain_pair() -> list[Candidate]:
     """Return two candidates, of which the second would be best if it were two deviations faster."""
     return [candidate_of("best", 10.0), candidate_of("other", 10.5, relative_sd=0.3)]

@@ -75,7 +75,7 @@ def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
     with pytest.raises(DeadlineError):
         router.route_request("m", RoutingContext(allowed_variants=frozenset({"m_gpu"}), max_latency_ms=1.0))
     with pytest.raises(NoVariantError):
-        router.route_request("m", RoutingContext(allowed_variants=frozenset()))
+        router.route_request("m", RoutingContext(excluded_variants=frozenset({"m_gpu", "m_cpu"})))
     with pytest.raises(InvalidRequestError):
         router.route_request("m", RoutingContext(policy="nobodys"))
     router.model("m").refused(Refusal.OVERLOADED)

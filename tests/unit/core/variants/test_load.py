@@ -1,4 +1,5 @@
 import math
+import random
 
 import pytest
 
@@ -221,6 +222,72 @@ class TestUnknownConcurrency:
             for place in queued:
                 load.leave(place, second + 0.2, answered=False)
         assert started_s == [2.1, 2.1]
+
+    @staticmethod
+    def of_two() -> Load:
+        """Return the load of a variant that is configured to serve one at once, and was seen to serve two."""
+        load = Load(concurrency=1)
+        for second in range(3):
+            long, short = load.enter(100.0, now_s=float(second)), load.enter(10.0, now_s=float(second))
+            leave(load, short, second + 0.01)
+            leave(load, long, second + 0.1)
+        assert load.concurrency == 2
+        return load
+
+    def test_one_that_no_longer_serves_two_at_once_is_detected_by_short_ones_that_wait(self):
+        load = self.of_two()
+        for second in range(10, 13):
+            assert load.concurrency == 2
+            long, short = load.enter(100.0, now_s=float(second)), load.enter(10.0, now_s=float(second))
+            leave(load, long, second + 0.1)
+            leave(load, short, second + 0.11)
+        assert load.concurrency == 1
+        load.enter(100.0, now_s=20.0)
+        assert load.wait_ms(20.0) == pytest.approx(100.0)
+
+    def test_what_was_not_served_after_all_waits_again(self):
+        load = self.of_two()
+        for second in range(10, 12):
+            long, short = load.enter(100.0, now_s=float(second)), load.enter(10.0, now_s=float(second))
+            leave(load, long, second + 0.1)
+            leave(load, short, second + 0.11)
+        long, short, third = (load.enter(ms, now_s=12.0) for ms in (100.0, 10.0, 30.0))
+        leave(load, long, 12.1)
+        assert (load.concurrency, short.started_s, third.started_s) == (1, 12.1, None)
+        assert (short.queued, list(load.waiting)) == (True, [third])
+        assert load.wait_ms(12.1) == pytest.approx(10.0 + 30.0)
+        leave(load, short, 12.11)
+        leave(load, third, 12.14)
+        assert (load.in_flight, load.wait_ms(12.14)) == (0, 0.0)
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_whatever_leaves_when_every_request_either_runs_or_waits(self, seed):
+        rng, load = random.Random(seed), Load(concurrency=1)
+        places: list[Place] = []
+        found = set()
+        for number in range(3000):
+            now_s = 0.001 * number
+            in_order = number // 500 % 2  # at times, the variant serves one at once, at times any number
+            if places and rng.random() < 0.5:
+                place = places.pop(0 if in_order else rng.randrange(len(places)))
+                load.leave(place, now_s, answered=rng.random() < 0.9)
+            else:
+                places.append(load.enter(rng.choice((1.0, 50.0)), now_s))
+            found.add(load.concurrency)
+            assert load.in_flight == len(places) == len(load.running) + len(load.waiting)
+            assert len(load.running) == min(len(places), load.concurrency)
+            assert all(place.started_s is not None for place in load.running)
+            assert all(place.started_s is None for place in load.waiting)
+            assert 0.0 <= load.wait_ms(now_s) < math.inf
+        assert len(found) > 2
+
+    def test_it_never_falls_below_what_is_configured(self):
+        load = Load(concurrency=2)
+        for second in range(10):
+            long, short = load.enter(100.0, now_s=float(second)), load.enter(10.0, now_s=float(second))
+            leave(load, long, second + 0.1)
+            leave(load, short, second + 0.11)
+        assert load.concurrency == 2
 
     def test_requests_that_fail_at_once_do_not_overtake(self):
         load = Load(concurrency=1)
