@@ -28,7 +28,7 @@ class ColdStart:
     """
 
     UNTRIED_SHARE = 0.5
-    DEFERRED_SHARE = 2.0
+    DEFERRED_SHARE = 1.5
     UNKNOWN_SERVICE_MS = 1.0
     BELIEVED_SHARE_OF_BEST = 1.5
     SMALL_SHARE = 0.1
