@@ -17,7 +17,6 @@ from router_backend.core.model.environment import Environment
 from router_backend.core.model.logical_model import LogicalModel, check_variants
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import PolicySource, new_policy
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
@@ -27,6 +26,7 @@ from router_backend.core.settings import ModelSettings
 from router_backend.core.telemetry.snapshot import RoutingMetrics
 from router_backend.core.variants.backends import BackendCapabilities, backends_of
 from router_backend.core.variants.capacity import Capacity, DeviceLimits
+from router_backend.core.variants.device_fit import fit
 from router_backend.errors import ConfigurationError, InvalidRequestError
 
 

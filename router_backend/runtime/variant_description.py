@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from router_backend.config.repository import CONFIG_FILE, read_model_config, read_stated
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.variant import Variant
+from router_backend.core.variants.device_fit import fit
 from router_backend.errors import ConfigurationError
 from router_backend.path_kind import REGULAR_FILE, path_kind
 

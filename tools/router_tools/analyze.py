@@ -13,9 +13,9 @@ from rich.progress import track
 from rich.table import Table
 
 from router_backend.analysis.onnx_analysis import analyze_onnx
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.variant import Device
+from router_backend.core.variants.device_fit import fit
 from router_backend.errors import ConfigurationError
 from router_backend.path_kind import FOLDER, path_kind
 from router_tools.errors import ToolError

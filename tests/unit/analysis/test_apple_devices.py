@@ -10,8 +10,8 @@ import pytest
 from onnx import helper
 
 from router_backend.analysis.onnx_analysis import analyze_onnx
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.variant import Device
+from router_backend.core.variants.device_fit import fit
 from tests.onnx_models import constant, floats
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

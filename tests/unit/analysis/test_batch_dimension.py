@@ -10,9 +10,9 @@ import pytest
 from onnx import helper
 
 from router_backend.analysis.onnx_analysis import analyze_onnx
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.variant import Device
+from router_backend.core.variants.device_fit import fit
 from tests.onnx_models import constant, floats, write_model
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

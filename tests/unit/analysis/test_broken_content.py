@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from router_backend.analysis.onnx_analysis import analyze_onnx
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.variant import Device
+from router_backend.core.variants.device_fit import fit
 from router_backend.errors import ConfigurationError
 from tests.onnx_models import constant, floats
 from tests.unit.analysis.test_onnx_file import external, refusal

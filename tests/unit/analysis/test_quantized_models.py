@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from router_backend.analysis.onnx_analysis import analyze_onnx
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.variant import Device
+from router_backend.core.variants.device_fit import fit
 from router_tools.demo.architecture import SQUEEZENET
 from router_tools.demo.graph import INPUT_NAME, servable
 from router_tools.demo.images import random_images

@@ -8,11 +8,11 @@ from typing import Any
 import onnx
 import pytest
 
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import Quantization
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
+from router_backend.core.variants.device_fit import fit
 from router_backend.errors import ConfigurationError, NoVariantError
 from router_backend.runtime import variant_description
 from router_backend.runtime.variant_description import describe

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_backend.core.priors.coreml_operators import FOLDED, SUPPORTED
-from router_backend.core.priors.device_fit import EFFICIENCY, fit
-from router_backend.core.priors.devices import FIGURES
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
+from router_backend.core.variants.coreml_operators import FOLDED, SUPPORTED
+from router_backend.core.variants.device_fit import EFFICIENCY, fit
+from router_backend.core.variants.devices import FIGURES
 
 RESNET50 = ModelCharacteristics(
     "resnet50",

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from router_backend.core.priors.device_fit import fit
 from router_backend.core.records.characteristics import ModelCharacteristics
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.suitability import UNKNOWN, Suitability
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
+from router_backend.core.variants.device_fit import fit
 from router_backend.errors import NoVariantError
 
 SPECIFIED = ModelCharacteristics(

@@ -1,10 +1,10 @@
 """Suitability of a model for a device: whether it can run there, and priors of its cost."""
 
-from router_backend.core.priors.coreml_operators import MAX_SPATIAL_DIMENSIONS, unsupported
-from router_backend.core.priors.devices import FIGURES, DeviceFigures
 from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device
+from router_backend.core.variants.coreml_operators import MAX_SPATIAL_DIMENSIONS, unsupported
+from router_backend.core.variants.devices import FIGURES, DeviceFigures
 
 EFFICIENCY = 0.35
 """Assumed fraction of a device's peak performance that convolutional and attention networks reach."""

@@ -1,1 +1,0 @@
-"""What is assumed of a variant before it has served a request: from its characteristics and its device."""
