@@ -15,6 +15,8 @@ from router_backend.core.variants.load import Load, Place
 from router_backend.core.variants.profile import ModelProfile
 
 CLOCKS_AGREE_WITHIN = 1.1
+MERGED_SHARE = 0.1
+"""A request that ends within this share of its predicted time after the one before it was merged with it."""
 MEASURED = Basis.MEASURED  # looking up a member of an enumeration is slow
 
 
@@ -162,7 +164,8 @@ class VariantState:
         """Free the place of a request that was answered after `latency_ms`.
 
         Returns:
-            Its service time in ms; `None` if the latency is implausible or the clock did not advance.
+            Its service time in ms; `None` if the latency is implausible or the clock did not advance, or if
+            it ended with the request before it: Triton's batcher merged them, so its own time is unknown.
         """
         breaker = self.breaker
         self._copy_pause_s = self.COPY_PAUSE_S
@@ -181,9 +184,10 @@ class VariantState:
         load.leave(place, finished_s if finished_s < now_s else now_s, answered=True)
         candidate.in_flight = load.in_flight
         candidate.concurrency = load.concurrency
-        if started_s is None or finished_s <= started_s:
+        if started_s is None:
             started_s = place.dispatched_s  # it overtook the queue, so it did not wait
-        return (finished_s - started_s) * 1e3
+        service_ms = (finished_s - started_s) * 1e3
+        return None if place.queued and service_ms < MERGED_SHARE * place.predicted_ms else service_ms
 
     def released(self, place: Place, now_s: float) -> None:
         """Free the place of a request that was not answered."""
