@@ -11,7 +11,8 @@ DOUBT_SHARE = 0.003
 """Share of the best cost that is spent on a candidate nothing is known about, however bad it seems."""
 MIN_CHANCE = 1e-6
 MAX_CHANCE = 0.5
-CERTAIN = 20.0
+CERTAIN = 9.0
+"""Square of the number of standard deviations beyond which an excess is not doubted."""
 INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
@@ -34,19 +35,22 @@ def chance(candidate: Candidate, best: Candidate, usual_cost: float) -> float:
     excess = cost / best_cost - 1.0
     if excess <= 0.0:
         return MAX_CHANCE
-    own = candidate.service_ms / cost
-    variance = candidate.variance * own * own if own < 1.0 else candidate.variance
-    spent = DOUBT_SHARE * (variance - DOUBTED_FROM) if variance > DOUBTED_FROM else 0.0
-    variance += best.variance
-    if excess * excess < CERTAIN * variance:
-        spread = math.sqrt(variance)
-        z = math.log1p(excess) / spread
-        spent += GAIN_SHARE * spread * expected_improvement(z)
+    own, of_best = _variance(candidate), _variance(best)
+    spent = DOUBT_SHARE * (own - DOUBTED_FROM) if own > DOUBTED_FROM else 0.0
+    if own + of_best:
+        spread = math.sqrt(own + of_best)
+        spent += GAIN_SHARE * spread * expected_improvement(math.log1p(excess) / spread)
     drawn = spent / excess * usual_cost / best_cost
     share = candidate.failure_share
     if share and cost - share * best_cost < best_cost and drawn < candidate.trial_share:
         drawn = candidate.trial_share
     return drawn if drawn < MAX_CHANCE else MAX_CHANCE
+
+
+def _variance(candidate: Candidate) -> float:
+    """Return the relative variance of a cost: only the service time is in doubt, not the wait."""
+    share = candidate.service_ms / candidate.cost
+    return candidate.variance * share * share if share < 1.0 else candidate.variance
 
 
 def expected_improvement(z: float) -> float:

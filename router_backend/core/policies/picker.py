@@ -54,11 +54,13 @@ class Picker:
         """
         total = 0.0
         odds: list[tuple[Candidate, float]] = []
-        best_cost, best_variance = best.cost, best.variance
-        certain = CERTAIN * best_cost * best_cost
+        best_cost = best.cost
+        best_doubt = best.service_ms * best.service_ms * best.variance
         for candidate in candidates:
-            excess, variance = candidate.cost - best_cost, candidate.variance
-            if excess * excess > certain * (variance + best_variance) and variance <= DOUBTED_FROM:
+            excess = candidate.cost - best_cost
+            service_ms, variance = candidate.service_ms, candidate.variance
+            doubt = service_ms * service_ms * variance + best_doubt
+            if excess * excess > CERTAIN * doubt and variance <= DOUBTED_FROM:
                 if not candidate.failure_share:
                     continue  # the usual case: the chance is 0
             elif candidate is best:
