@@ -211,10 +211,10 @@ class TestUnknownVariants:
 
 
 class TestSlowVariants:
-    """A variant of 10 ms beside one of 30 ms takes 100 ms from second 200 on."""
+    """A variant of 10 ms beside one of 50 ms takes 100 ms from second 200 on."""
 
     def slowed(self, make_model, **arguments):
-        model = make_model("fast", "other", learned_ms={"fast": 10.0, "other": 30.0}, **arguments)
+        model = make_model("fast", "other", learned_ms={"fast": 10.0, "other": 50.0}, **arguments)
         now_s = 200.0
         while model.states["fast"].profile.latency.usual is None or now_s < 201.0:
             decision = route(model, now_s, allowed_variants=only("fast"))
@@ -254,7 +254,9 @@ class TestCopies:
 
     def test_there_are_none_unless_the_host_sends_them(self, make_model):
         model = make_model("known", "new", learned_ms={"known": 10.0})
-        assert route(model).variant == "new"
+        decision = route(model)
+        assert decision.variant == "new"
+        model.record(decision)
         assert model.copy_of(RoutingContext()) is None
 
     def test_they_try_unknown_variants_so_that_requests_need_not(self, make_model):

@@ -83,7 +83,7 @@ class TestOneWithoutAnAnswer:
 
 
 class TestSmallRequests:
-    """A request of a tenth of the sizes, or about as large, tries the unknown variants; larger ones do not."""
+    """The smallest tenth of the requests, or about as large ones, try the unknown variants; others do not."""
 
     @staticmethod
     def service_ms(size: float, cold_start: ColdStart) -> float:
@@ -95,9 +95,11 @@ class TestSmallRequests:
     def test_the_first_request_is_small(self):
         assert self.service_ms(64.0, ColdStart()) == UNTRIED_MS
 
-    @pytest.mark.parametrize(("size", "assumed_ms"), [(1.0, UNTRIED_MS), (1.51, UNTRIED_MS), (1.53, DEFERRED_MS)])
+    @pytest.mark.parametrize(
+        ("size", "assumed_ms"), [(1.0, UNTRIED_MS), (1.51, UNTRIED_MS), (1.53, DEFERRED_MS)]
+    )
     def test_a_request_up_to_half_an_octave_larger_is_small(self, size, assumed_ms):
-        """The first request sets the quantile, and raises it by 0.05; the second by as much: 2^0.6 = 1.516."""
+        """The first request sets the quantile and raises it by 0.05; so does the second: 2^0.6 = 1.516."""
         cold_start = ColdStart()
         self.service_ms(1.0, cold_start)
         assert self.service_ms(size, cold_start) == assumed_ms
@@ -182,7 +184,16 @@ class TestPrior:
 class TestWait:
     @pytest.mark.parametrize(
         ("in_flight", "concurrency", "places"),
-        [(0, 1, 0.0), (1, 1, 1.0), (2, 1, 2.0), (1, 2, 0.0), (2, 2, 0.5), (4, 2, 1.5), (7, 8, 0.0), (8, 8, 1 / 8)],
+        [
+            (0, 1, 0.0),
+            (1, 1, 1.0),
+            (2, 1, 2.0),
+            (1, 2, 0.0),
+            (2, 2, 0.5),
+            (4, 2, 1.5),
+            (7, 8, 0.0),
+            (8, 8, 1 / 8),
+        ],
     )
     def test_a_request_waits_for_those_before_it_if_no_instance_is_free(self, in_flight, concurrency, places):
         new = unknown(in_flight=in_flight, concurrency=concurrency, first_ms=9.0)

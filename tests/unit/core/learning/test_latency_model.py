@@ -167,6 +167,28 @@ class TestSlowdown:
         assert model.usual is not None
         assert predicted(model, 8) == pytest.approx(10.0 * law_ms(8), rel=0.2)
 
+    def test_the_level_of_the_slow_time_is_forgotten_when_it_is_well(self):
+        model = self.slowed(10.0)
+        usual = model.usual
+        for _ in range(8):
+            model.level.update(5.0, now_s=60.0)
+        model.update(8, law_ms(8), now_s=60.0)
+        assert usual is not None
+        assert model.level.value == pytest.approx((law_ms(8) / usual.predict(8) + 1.0) / 2.0, rel=0.1)
+
+    def test_surprises_of_the_slow_time_are_forgotten_when_it_is_well(self):
+        model = self.slowed(10.0)
+        assert model.usual is not None
+        usual_ms = model.usual.predict(8)
+        for _ in range(2):
+            model.change.variance = 0.01
+            assert not model.change.update(10.0), "4 of the threshold of 8 each"
+        alarms = model.change.alarms
+        model.update(8, usual_ms, now_s=60.0)
+        model.change.variance = 0.01
+        model.update(8, 5.0 * usual_ms, now_s=60.1)
+        assert model.change.alarms == alarms
+
 
 class TestUnseen:
     def test_a_drift_fades_from_the_prediction_while_the_variant_is_not_seen(self):

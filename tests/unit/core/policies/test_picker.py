@@ -166,7 +166,9 @@ class TestProbes:
     def test_one_that_is_certainly_worse_is_never_drawn(self):
         picker, rng = Picker(Exploring()), random.Random(0)
         candidates = [candidate_of("best", 10.0), candidate_of("worse", 11.0, relative_sd=0.01)]
-        assert all(picker.pick(candidates, request_of(), rng) == (candidates[0], 1.0, False) for _ in range(99))
+        assert all(
+            picker.pick(candidates, request_of(), rng) == (candidates[0], 1.0, False) for _ in range(99)
+        )
 
     def test_only_those_that_the_policy_allows_are_drawn(self):
         picker, rng = Picker(Partly()), random.Random(0)
@@ -224,6 +226,12 @@ class TestExplore:
         candidates = costing((10.0, 0.0), (1e6, 0.3))
         assert 0.0 < chance(candidates[1], candidates[0], 10.0) < 1e-6
         assert explore(candidates, candidates[0], 10.0, Drawn(0.0)) == (candidates[0], 1.0, False)
+
+    def test_a_chance_above_that_is_one(self):
+        candidates = costing((10.0, 0.0), (1e3, 0.3))
+        p = chance(candidates[1], candidates[0], 10.0)
+        assert 1e-6 < p < 2e-6
+        assert explore(candidates, candidates[0], 10.0, Drawn(0.0)) == (candidates[1], pytest.approx(p), True)
 
     @given(COSTS, st.floats(0.0, 60.0))
     def test_every_candidate_is_drawn_exactly_as_often_as_its_propensity_states(self, figures, usual):

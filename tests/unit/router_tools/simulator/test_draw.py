@@ -106,7 +106,8 @@ def test_stalls_have_the_frequency_and_duration_of_the_world() -> None:
 
 def test_content_makes_a_request_longer_on_every_variant_alike() -> None:
     plain, content = (
-        draw(three_devices(), workload(requests=20_000, content_sigma=sigma), 0).requests for sigma in (0.0, 0.6)
+        draw(three_devices(), workload(requests=20_000, content_sigma=sigma), 0).requests
+        for sigma in (0.0, 0.6)
     )
     factors = [content.noise[name] / plain.noise[name] for name in ("gpu", "ane", "cpu")]
     np.testing.assert_allclose(factors[0], factors[1])
@@ -117,7 +118,9 @@ def test_content_makes_a_request_longer_on_every_variant_alike() -> None:
 
 
 def test_luck_is_drawn_for_the_variants_that_fail_requests() -> None:
-    world = replace(three_devices(), failures=(Failures("gpu", 0.0, 0.5, 0.2), Failures("gpu", 0.5, 1.0, 0.1)))
+    world = replace(
+        three_devices(), failures=(Failures("gpu", 0.0, 0.5, 0.2), Failures("gpu", 0.5, 1.0, 0.1))
+    )
     requests = draw(world, workload(requests=20_000), 0).requests
     assert list(requests.luck) == ["gpu"]
     assert float((requests.luck["gpu"] < 0.2).mean()) == pytest.approx(0.2, abs=0.01)

@@ -148,7 +148,7 @@ def test_after_an_event_a_variant_has_two_hundred_requests_to_come_back(calm_s: 
 
 
 def test_after_an_event_a_variant_has_ten_seconds_to_come_back() -> None:
-    """A hundred requests a second: 10 s are 1,000 requests, and the best variant serves from the 1,100th on."""
+    """A hundred requests a second: 10 s are 1,000 requests; the best one serves from the 1,100th on."""
     count = 2000
     run = record([1.0] * count, variants=[1] * 1100 + [0] * 900, calm_s=1.0)
     run = replace(run, arrival_s=run.arrival_s / 100.0)

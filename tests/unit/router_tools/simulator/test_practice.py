@@ -15,7 +15,12 @@ SEEDS = (0, 1)
 
 
 def compared(
-    world_name: str, workload_name: str = "single", requests: int = 3000, *, calm: bool = False, **changes: object
+    world_name: str,
+    workload_name: str = "single",
+    requests: int = 3000,
+    *,
+    calm: bool = False,
+    **changes: object,
 ) -> tuple[float, list[RunMetrics]]:
     """Return the mean latency relative to that of `sed`, and the figures of each seed."""
     world = read_world(find("worlds", world_name))

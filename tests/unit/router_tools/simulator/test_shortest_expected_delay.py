@@ -29,7 +29,9 @@ def test_it_is_no_policy_of_the_router() -> None:
 
 
 def test_it_knows_the_means_and_not_the_noise() -> None:
-    world = World("w", "", (variant("a", 10.0, 0.0, noise_sigma=0.8), variant("b", 12.0, 0.0, noise_sigma=0.8)))
+    world = World(
+        "w", "", (variant("a", 10.0, 0.0, noise_sigma=0.8), variant("b", 12.0, 0.0, noise_sigma=0.8))
+    )
     assert set(chosen(world)) == {0}
     oracle = run(world, ALONE, Oracle.name, 0)
     assert set(oracle.executions["variant"]) == {0, 1}
@@ -61,7 +63,9 @@ def test_it_knows_what_is_slow_now() -> None:
 
 
 def test_it_takes_no_notice_of_cold_calls() -> None:
-    assert set(chosen(World("w", "", (variant("a", 10.0, 0.0, cold_factor=50.0), variant("b", 12.0, 0.0))))) == {0}
+    assert set(
+        chosen(World("w", "", (variant("a", 10.0, 0.0, cold_factor=50.0), variant("b", 12.0, 0.0))))
+    ) == {0}
 
 
 @pytest.mark.parametrize(("share", "first_choice"), [(0.02, 0), (0.05, 1)])

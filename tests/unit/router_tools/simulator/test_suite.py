@@ -44,9 +44,13 @@ def test_a_target_about_others_names_the_best_of_them_but_no_oracle() -> None:
 def test_a_target_can_be_relative_to_another_policy(bound: dict[str, float], met: bool) -> None:
     """The ratio is that of the means, and 1 for a policy relative to itself."""
     for policy in ("latency", "oracle"):
-        (outcome,) = judge(SuiteCase(CASE, (Target(policy, "mean_ms", relative_to=policy, **bound),)), COMPARISON)
+        (outcome,) = judge(
+            SuiteCase(CASE, (Target(policy, "mean_ms", relative_to=policy, **bound),)), COMPARISON
+        )
         assert (outcome.value, outcome.met) == (1.0, met)
-    (ratio,) = judge(SuiteCase(CASE, (Target("p2c", "mean_ms", relative_to="oracle", at_most=9.0),)), COMPARISON)
+    (ratio,) = judge(
+        SuiteCase(CASE, (Target("p2c", "mean_ms", relative_to="oracle", at_most=9.0),)), COMPARISON
+    )
     (p2c,), (oracle,) = COMPARISON.metrics["p2c"], COMPARISON.metrics["oracle"]
     assert ratio.value == pytest.approx(p2c.mean_ms / oracle.mean_ms)
 
@@ -101,8 +105,8 @@ def test_a_suite_finds_worlds_beside_it(tmp_path: Path) -> None:
                     "targets": [{"policy": "p2c", "figure": "mean_ms", "relative_to": "sed"}],
                 },
             ),
-            "line 15: cases[0].targets[0].relative_to: expected one of the policies of the case (oracle, p2c), "
-            "found 'sed'",
+            "line 15: cases[0].targets[0].relative_to: expected one of the policies of the case "
+            "(oracle, p2c), found 'sed'",
         ),
         (
             ({"name": "x", "world": "resnet50"},),
