@@ -51,8 +51,8 @@ class Dispatch:
         ...         attempt.failed(Fault.ERROR, "out of memory")
         ...     else:
         ...         execution = attempt.succeeded(latency_ms=4.1)
-        >>> [(each.variant, each.message) for each in dispatch.failures]
-        [('m_cpu', 'out of memory')]
+        >>> [each.message for each in dispatch.failures]
+        ['out of memory']
     """
 
     __slots__ = (

@@ -35,7 +35,7 @@ from router_tools.simulator.world_file import read_world
 _WORLD = "resnet50"
 _WORKLOAD = "poisson"
 _OF_ONE_CASE = ("world", "workload", "trace", "policies", "load", "requests", "calm", "cold")
-_WIDTH_OF_A_FILE = 140
+_WIDTH_OF_A_FILE = 160
 FILES: dict[str, type[WorldFile | WorkloadFile | SuiteFile]] = {
     "worlds": WorldFile,
     "workloads": WorkloadFile,

@@ -33,7 +33,7 @@ class ColdStart:
     BELIEVED_SHARE_OF_BEST = 1.5
     SMALL_SHARE = 0.1
     SMALL_STEP = 0.5
-    SMALL_SPREAD = 0.25
+    SMALL_SPREAD = 0.5  # more than one step down, so that requests of one size are all small
 
     def __init__(self, *, tried_by_copies: bool = False) -> None:
         self._by_copies = tried_by_copies

@@ -69,6 +69,8 @@ def test_the_configuration_builder_makes_a_router_choose_by_its_rules():
         decision = router.route_request(model, RoutingContext())
         chosen_by[model] = decision.policy
         router.record_execution(decision, latency_ms=4.0)
+        again = RoutingContext(allowed_variants=frozenset({decision.variant}))
+        router.record_execution(router.route_request(model, again), latency_ms=4.0)
     assert chosen_by == {
         "resnet50": "throughput",
         "bert_large": "latency",

@@ -75,9 +75,10 @@ def make_model() -> MakeModel:
         variants: Sequence[Variant] = (),
         observations: int = 20,
         settings: ModelSettings | None = None,
+        copies: bool = False,
     ) -> ClockedModel:
         clock = Clock()
-        router = ModelRouter(settings, clock=clock, rng=random.Random(0))
+        router = ModelRouter(settings, clock=clock, rng=random.Random(0), copies=copies)
         router.set_routing_policy(Shortest)
         described = [*variants, *(Variant(name, Device.CPU) for name in names)]
         router.register_model("resnet50", variants=described)

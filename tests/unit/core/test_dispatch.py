@@ -657,7 +657,8 @@ def test_a_dry_run_is_counted_neither_in_metrics_nor_in_an_experiment(host: Host
 class TestWarmup:
     def test_it_is_learned_from_but_not_counted(self, host: Host):
         host.router.experiments.set([Experiment("v2", lambda: host.policy, lambda: host.policy, 0.5)])
-        host.answer(host.attempt("a", warmup=True), 4.0)
+        for _ in range(2):
+            host.answer(host.attempt("a", warmup=True), 4.0)
         host.attempt("b", warmup=True).failed(Fault.DEAD)
         retried = host.dispatch(warmup=True)
         retried.next_attempt().failed(Fault.ERROR)

@@ -92,7 +92,8 @@ class TestRegistration:
 
     def test_models_do_not_share_what_they_learn(self, router, clock):
         router.register_model("bert", variants=[GPU, CPU])
-        serve(router, clock, 5.0, allowed_variants=frozenset({GPU.name}))
+        for _ in range(2):
+            serve(router, clock, 5.0, allowed_variants=frozenset({GPU.name}))
         assert router.model("resnet50").state(GPU.name).profile.latency.known
         assert not router.model("bert").state(GPU.name).profile.latency.known
 
@@ -167,14 +168,15 @@ class TestLearning:
     def test_it_learns_which_variant_is_faster(self, router, clock):
         latency_ms = {GPU.name: 4.0, CPU.name: 30.0}
         chosen = []
-        for _ in range(100):
+        for _ in range(400):
             decision = router.route_request("resnet50", RoutingContext())
             chosen.append(decision.variant)
             clock.now_s += latency_ms[decision.variant] / 1e3
             router.record_execution(decision, latency_ms=latency_ms[decision.variant])
             clock.now_s += 0.1
-        assert set(chosen[:2]) == {GPU.name, CPU.name}
-        assert chosen[2:].count(GPU.name) >= 95
+        assert chosen[:2] == [GPU.name] * 2, "a GPU is usually faster"
+        assert router.model("resnet50").state(CPU.name).profile.latency.known
+        assert 2 <= chosen.count(CPU.name) <= 8
         assert decision.expected_latency_ms == pytest.approx(4.0, rel=0.02)
 
     def test_it_learns_that_the_faster_one_depends_on_the_batch(self, router, clock):
@@ -213,12 +215,12 @@ class TestLearning:
             serve(router, clock, 4.0, allowed_variants=only_gpu)
         state = router.model("resnet50").state(GPU.name)
         profile = state.profile
-        before = profile.latency.predict(1.0), profile.interval.get()
+        before = profile.latency.predict(1.0, clock.now_s), profile.interval.get()
         waiting = [
             router.route_request("resnet50", RoutingContext(allowed_variants=only_gpu)) for _ in range(3)
         ]
         router.record_execution(waiting[0], latency_ms=bad_ms)
-        assert (profile.latency.predict(1.0), profile.interval.get()) == before
+        assert (profile.latency.predict(1.0, clock.now_s), profile.interval.get()) == before
         assert profile.latency.rejected == 1
         assert state.load.in_flight == 2
         assert state.load.wait_ms(clock.now_s) == pytest.approx(8.0, rel=0.01)
@@ -231,9 +233,8 @@ class TestLearning:
             assert 0.0 < decision.expected_latency_ms < 1e6
         assert in_flight(router) == 0
         serve(router, clock, 5.0)
-        assert router.model("resnet50").state(GPU.name).profile.latency.predict(1.0) == pytest.approx(
-            5.0, rel=0.1
-        )
+        latency = router.model("resnet50").state(GPU.name).profile.latency
+        assert latency.predict(1.0, clock.now_s) == pytest.approx(5.0, rel=0.1)
 
 
 class FirstOfAll(Policy):
@@ -432,7 +433,7 @@ def test_with_eight_threads_nothing_stays_in_flight_and_no_count_is_lost():
     states = [router.model("resnet50").state(variant.name) for variant in (GPU, CPU)]
     expected = sum(_recorded(number, requests) for number in range(8))
     assert sum(state.answers for state in states) == expected
-    assert all(math.isfinite(state.profile.latency.predict(1.0)) for state in states)
+    assert all(math.isfinite(state.profile.latency.predict(1.0, 1e6)) for state in states)
 
 
 def _recorded(number: int, requests: int) -> int:

@@ -59,7 +59,7 @@ def test_the_list_has_all_bundled_files_and_policies() -> None:
     listed = run("--list")
     for kind in ("worlds", "workloads", "suites"):
         assert all(name in listed for name in names(kind))
-    assert "oracle, oracle_refusing, latency" in listed
+    assert "oracle, oracle_refusing, sed, latency" in listed
 
 
 def test_an_html_page_is_written(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The explanation of a decision for a client."""
 
+import itertools
 import random
 
 import pytest
 
 from router_backend import Fault, ModelRouter, ModelSettings, RoutingContext, RoutingDecision, Variant
+from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device
 from router_backend.runtime.explanation import explain
 
@@ -43,6 +45,50 @@ def test_every_variant_is_explained_rejected_ones_with_the_reason(decision: Rout
     assert candidates["m_gpu"]["reason_out"] is None
     assert candidates["m_mps"]["reason_out"]
     assert candidates["m_mps"]["score"] == 0.0
+
+
+def answered(router: ModelRouter, latency_ms: float) -> None:
+    """Let m_gpu answer twice, after which it is known."""
+    for _ in range(2):
+        decision = router.route_request("m", RoutingContext(allowed_variants=frozenset({"m_gpu"})))
+        router.record_execution(decision, latency_ms=latency_ms)
+
+
+def test_a_guess_is_no_prediction() -> None:
+    router = ModelRouter(rng=random.Random(0))
+    router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
+    explanation = explain(router.route_request("m", RoutingContext()), None, [])
+    assert (explanation["predicted_ms"], explanation["interval_ms"]) == (None, None)
+    assert (explanation["basis"], explanation["confidence"]) == ("guess", 0.0)
+    told = [(each["predicted_ms"], each["basis"]) for each in explanation["candidates"]]
+    assert told == [(None, "guess")] * 2
+    assert "not measured yet" in explanation["reason"]
+
+
+def test_a_measured_prediction_is_told_beside_a_guess() -> None:
+    router = ModelRouter(rng=random.Random(0), clock=itertools.count().__next__)
+    router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
+    answered(router, 4.0)
+    explanation = explain(router.route_request("m", RoutingContext()), None, [])
+    assert (explanation["variant"], explanation["basis"]) == ("m_gpu", "measured")
+    assert explanation["predicted_ms"] == pytest.approx(4.0)
+    low, high = explanation["interval_ms"]
+    assert low < 4.0 < high
+    bases = {each["variant"]: (each["predicted_ms"], each["basis"]) for each in explanation["candidates"]}
+    assert bases == {"m_gpu": (pytest.approx(4.0), "measured"), "m_cpu": (None, "guess")}
+
+
+def test_a_prior_is_told_as_such() -> None:
+    prior = Suitability(fixed_ms=2.0, per_item_ms=1.0)
+    router = ModelRouter(rng=random.Random(0))
+    router.register_model("m", variants=[Variant("m_gpu", Device.GPU, suitability=prior)])
+    explanation = explain(router.route_request("m", RoutingContext()), None, [])
+    assert (explanation["predicted_ms"], explanation["basis"]) == (3.0, "prior")
+
+
+def test_a_rejected_variant_has_no_basis(decision: RoutingDecision) -> None:
+    bases = {entry["variant"]: entry["basis"] for entry in explain(decision, None, [])["candidates"]}
+    assert bases == {"m_gpu": "guess", "m_cpu": "guess", "m_mps": None}
 
 
 def test_a_dry_run_has_no_observations(decision: RoutingDecision) -> None:

@@ -1,69 +1,206 @@
+import pytest
+
 from router_backend.core.choosing.cold_start import ColdStart
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.state import VariantState
 
 NOW_S = 100.0
+UNTRIED_MS, DEFERRED_MS = 4.0, 16.0
+"""Half of the best on a GPU, 8 ms, and twice as much."""
 
 
-def unknown(name: str = "new", suitability: Suitability | None = None, *, in_flight: int = 0) -> VariantState:
-    state = VariantState(Variant(name, Device.CPU, suitability=suitability or Suitability()), coverage=0.9)
+def unknown(
+    device: Device = Device.GPU,
+    suitability: Suitability | None = None,
+    *,
+    first_ms: float = 0.0,
+    in_flight: int = 0,
+    concurrency: int = 1,
+) -> VariantState:
+    """Return a variant with one answer at most."""
+    variant = Variant("new", device, concurrency, suitability=suitability or Suitability())
+    state = VariantState(variant, coverage=0.9)
+    if first_ms:
+        state.profile.latency.update(1.0, first_ms, NOW_S)
     state.predict(1.0, NOW_S)
     for _ in range(in_flight):
         state.dispatch(NOW_S)
     return state
 
 
-def known(service_ms: float) -> VariantState:
-    state = VariantState(Variant("old", Device.GPU), coverage=0.9)
-    state.profile.latency.update(1.0, service_ms, NOW_S)
+def known(service_ms: float, device: Device = Device.GPU) -> VariantState:
+    state = VariantState(Variant("old", device), coverage=0.9)
+    for _ in range(2):
+        state.profile.latency.update(1.0, service_ms, NOW_S)
     state.predict(1.0, NOW_S)
     return state
 
 
-def test_an_untried_variant_is_assumed_to_be_twice_as_fast_as_the_best():
-    new, old = unknown(), known(8.0)
-    ColdStart().guess([new, old, known(20.0)], 1.0)
-    assert (new.candidate.latency_ms, old.candidate.latency_ms) == (4.0, 8.0)
+def guessed(
+    *states: VariantState, size: float = 1.0, cold_start: ColdStart | None = None
+) -> list[tuple[float, float]]:
+    """Return the service time and wait that are assumed for each variant."""
+    (cold_start or ColdStart()).guess(list(states), size)
+    candidates = [state.candidate for state in states]
+    return [(round(each.service_ms, 9), round(each.wait_ms, 9)) for each in candidates]
 
 
-def test_while_one_is_being_tried_all_unknown_ones_are_assumed_to_be_slow():
-    new, tried, old = unknown(), unknown("tried", in_flight=1), known(8.0)
-    ColdStart().guess([new, tried, old], 1.0)
-    assert (new.candidate.latency_ms, tried.candidate.latency_ms) == (32.0, 40.0)
+class TestOneWithoutAnAnswer:
+    def test_it_is_assumed_to_be_twice_as_fast_as_the_best(self):
+        assert guessed(unknown(), known(8.0), known(20.0)) == [(UNTRIED_MS, 0.0), (8.0, 0.0), (20.0, 0.0)]
+
+    @pytest.mark.parametrize(
+        ("device", "times"),
+        [(Device.GPU, 1.0), (Device.NEURAL_ENGINE, 1.0), (Device.MPS, 2.0), (Device.CPU, 5.0)],
+    )
+    def test_kinds_of_devices_are_slower_than_a_gpu(self, device, times):
+        assert guessed(unknown(device), known(8.0))[0] == (UNTRIED_MS * times, 0.0)
+        assert guessed(unknown(), known(8.0 * times, device))[0] == (UNTRIED_MS, 0.0)
+
+    def test_the_best_is_the_best_for_its_kind_of_device(self):
+        """30 ms on a CPU are as 6 ms on a GPU, which is better than 8 ms."""
+        assert guessed(unknown(), known(8.0), known(30.0, Device.CPU))[0] == (3.0, 0.0)
+
+    def test_if_nothing_is_known_a_gpu_is_assumed_to_take_half_a_millisecond(self):
+        assert guessed(unknown(), unknown(Device.CPU)) == [(0.5, 0.0), (2.5, 0.0)]
+
+    def test_while_one_is_being_tried_all_are_assumed_to_be_slow(self):
+        new, tried, _ = guessed(unknown(), unknown(in_flight=1), known(8.0))
+        assert (new, tried) == ((DEFERRED_MS, 0.0), (DEFERRED_MS, DEFERRED_MS))
+
+    def test_if_copies_try_them_requests_do_not(self):
+        assert guessed(unknown(), known(8.0), cold_start=ColdStart(tried_by_copies=True))[0] == (
+            DEFERRED_MS,
+            0.0,
+        )
+
+    def test_it_is_a_guess(self):
+        new, old = unknown(), known(8.0)
+        guessed(new, old)
+        assert (new.candidate.basis, old.candidate.basis) == (Basis.GUESS, Basis.MEASURED)
 
 
-def test_a_large_request_tries_none():
-    cold_start, new, old = ColdStart(), unknown(), known(8.0)
-    for _ in range(10):
-        cold_start.guess([new, old], 1.0)
-    cold_start.guess([new, old], 16.0)
-    assert new.candidate.service_ms == 32.0
+class TestSmallRequests:
+    """The smallest tenth of the requests, or about as large ones, try the unknown variants; others do not."""
+
+    @staticmethod
+    def service_ms(size: float, cold_start: ColdStart) -> float:
+        """Return what is assumed for a new variant, beside one that serves any size in 8 ms."""
+        old = known(8.0)
+        old.candidate.service_ms = 8.0
+        return guessed(unknown(), old, size=size, cold_start=cold_start)[0][0]
+
+    def test_the_first_request_is_small(self):
+        assert self.service_ms(64.0, ColdStart()) == UNTRIED_MS
+
+    @pytest.mark.parametrize(
+        ("size", "assumed_ms"), [(1.0, UNTRIED_MS), (1.51, UNTRIED_MS), (1.53, DEFERRED_MS)]
+    )
+    def test_a_request_up_to_half_an_octave_larger_is_small(self, size, assumed_ms):
+        """The first request sets the quantile and raises it by 0.05; so does the second: 2^0.6 = 1.516."""
+        cold_start = ColdStart()
+        self.service_ms(1.0, cold_start)
+        assert self.service_ms(size, cold_start) == assumed_ms
+
+    def test_the_quantile_falls_nine_times_as_fast_as_it_rises(self):
+        cold_start = ColdStart()
+        self.service_ms(16.0, cold_start)
+        assert cold_start.small_log_size == pytest.approx(4.0 + 0.05)
+        self.service_ms(1.0, cold_start)
+        assert cold_start.small_log_size == pytest.approx(4.05 - 0.45)
+        self.service_ms(2.0, cold_start)
+        assert cold_start.small_log_size == pytest.approx(3.6 - 0.45)
+        self.service_ms(2.0**4, cold_start)
+        assert cold_start.small_log_size == pytest.approx(3.15 + 0.05)
+
+    def test_about_a_tenth_of_mixed_requests_are_small(self):
+        cold_start, sizes = ColdStart(), [2.0 ** (n * 37 % 100 / 10.0) for n in range(2000)]
+        small = [size for size in sizes if self.service_ms(size, cold_start) == UNTRIED_MS]
+        assert 0.07 < len(small) / len(sizes) < 0.2
+        assert max(small[20:]) < 2.0**4 < max(sizes)
+
+    def test_requests_of_one_size_after_a_smaller_one_become_small(self):
+        cold_start = ColdStart()
+        self.service_ms(1.0, cold_start)
+        assumed = [self.service_ms(32.0, cold_start) for _ in range(120)]
+        assert assumed[0] == DEFERRED_MS
+        assert assumed[-1] == UNTRIED_MS
+
+    def test_requests_of_one_size_are_all_small(self):
+        cold_start = ColdStart()
+        self.service_ms(32.0, cold_start)
+        assert {self.service_ms(1.0, cold_start) for _ in range(300)} == {UNTRIED_MS}
 
 
-def test_a_request_within_the_square_root_of_two_of_the_typical_size_is_small():
-    for size, service_ms in ((1.4, 4.0), (1.6, 32.0)):
-        cold_start, new, old = ColdStart(), unknown(), known(8.0)
-        for _ in range(10):
-            cold_start.guess([new, old], 1.0)
-        cold_start.guess([new, old], size)
-        assert new.candidate.service_ms == service_ms
+class TestOneWithAFirstAnswer:
+    @pytest.mark.parametrize("first_ms", [1.0, 8.0, 11.9])
+    def test_it_is_believed_if_it_is_at_most_one_and_a_half_times_the_best(self, first_ms):
+        assert guessed(unknown(first_ms=first_ms), known(8.0))[0] == (first_ms, 0.0)
+
+    @pytest.mark.parametrize("first_ms", [12.1, 100.0, 5000.0])
+    def test_otherwise_the_variant_is_tried_again(self, first_ms):
+        assert guessed(unknown(first_ms=first_ms), known(8.0))[0] == (UNTRIED_MS, 0.0)
+
+    def test_it_is_not_assumed_to_be_slower_than_its_first_answer(self):
+        """A CPU is assumed to take 80 ms while another is tried, but this one took 15 ms at first."""
+        cpu = unknown(Device.CPU, first_ms=15.0)
+        assert guessed(cpu, unknown(in_flight=1), known(8.0))[0] == (15.0, 0.0)
+
+    def test_its_answer_is_the_best_while_nothing_else_is_known(self):
+        new, first = guessed(unknown(), unknown(first_ms=10.0))
+        assert (new, first) == ((5.0, 0.0), (10.0, 0.0))
+
+    def test_one_that_is_believed_does_not_count_as_being_tried(self):
+        believed = unknown(first_ms=8.0, in_flight=1)
+        new, (service_ms, wait_ms), _ = guessed(unknown(), believed, known(8.0))
+        assert new == (UNTRIED_MS, 0.0)
+        assert (service_ms, wait_ms) == (8.0, 8.0)
+
+    def test_it_is_a_guess_still(self):
+        new = unknown(first_ms=8.0)
+        guessed(new, known(8.0))
+        assert new.candidate.basis is Basis.GUESS
 
 
-def test_a_prior_is_the_assumed_service_time():
-    new, old = unknown(suitability=Suitability(fixed_ms=2.0, per_item_ms=1.0)), known(8.0)
-    new.predict(16.0, NOW_S)
-    ColdStart().guess([new, old], 16.0)
-    assert new.candidate.service_ms == 18.0
+class TestPrior:
+    PRIOR = Suitability(fixed_ms=2.0, per_item_ms=1.0)
+
+    def test_it_is_the_assumed_service_time(self):
+        new, old = unknown(suitability=self.PRIOR), known(8.0)
+        new.predict(16.0, NOW_S)
+        assert guessed(new, old, size=16.0)[0] == (18.0, 0.0)
+        assert new.candidate.basis is Basis.PRIOR
+
+    def test_a_first_answer_that_is_faster_is_assumed_instead(self):
+        new = unknown(suitability=Suitability(fixed_ms=50.0, per_item_ms=0.0), first_ms=20.0)
+        assert guessed(new, known(8.0))[0] == (20.0, 0.0)
+
+    def test_a_first_answer_that_is_slower_is_not(self):
+        assert guessed(unknown(suitability=self.PRIOR, first_ms=500.0), known(8.0))[0] == (3.0, 0.0)
 
 
-def test_the_wait_at_a_variant_with_a_prior_is_its_prior_for_each_request_in_flight():
-    new = unknown(suitability=Suitability(fixed_ms=3.0, per_item_ms=0.0), in_flight=2)
-    ColdStart().guess([new, known(8.0)], 1.0)
-    assert new.candidate.latency_ms == 9.0
+class TestWait:
+    @pytest.mark.parametrize(
+        ("in_flight", "concurrency", "places"),
+        [
+            (0, 1, 0.0),
+            (1, 1, 1.0),
+            (2, 1, 2.0),
+            (1, 2, 0.0),
+            (2, 2, 0.5),
+            (4, 2, 1.5),
+            (7, 8, 0.0),
+            (8, 8, 1 / 8),
+        ],
+    )
+    def test_a_request_waits_for_those_before_it_if_no_instance_is_free(self, in_flight, concurrency, places):
+        new = unknown(in_flight=in_flight, concurrency=concurrency, first_ms=9.0)
+        assert guessed(new, known(8.0))[0] == (9.0, 9.0 * places)
 
-
-def test_if_all_are_unknown_the_first_request_goes_to_one_of_them():
-    first, second = unknown("first"), unknown("second")
-    ColdStart().guess([first, second], 1.0)
-    assert first.candidate.service_ms == second.candidate.service_ms == 0.5
+    def test_each_one_before_it_takes_as_long_as_the_best_at_least(self):
+        new = unknown(suitability=Suitability(fixed_ms=3.0, per_item_ms=0.0), in_flight=2)
+        assert guessed(new, known(8.0))[0] == (3.0, 16.0)
+        new = unknown(suitability=Suitability(fixed_ms=30.0, per_item_ms=0.0), in_flight=2)
+        assert guessed(new, known(8.0))[0] == (30.0, 60.0)

@@ -19,7 +19,7 @@ def test_candidates_that_would_be_late_are_rejected_with_that_reason():
 
 def test_the_deadline_itself_is_in_time():
     taught = TaughtRouter({"a": 10.0, "b": 16.0})
-    exact_ms = taught.model.state("b").profile.latency.predict(1.0)
+    exact_ms = taught.model.state("b").profile.latency.predict(1.0, taught.now_s)
     for deadline_ms, fallbacks in ((exact_ms, ("b",)), (exact_ms * (1 - 1e-9), ())):
         decision = taught.route(max_latency_ms=deadline_ms)
         assert decision.fallbacks == fallbacks
@@ -62,7 +62,7 @@ class TestOptimism:
         """Return one standard deviation less than the predicted time."""
         latency = taught.model.state("a").profile.latency
         sd = min(latency.relative_variance(taught.now_s) ** 0.5, VariantState.MAX_DOUBT)
-        return latency.predict(1.0) * (1.0 - sd)
+        return latency.predict(1.0, taught.now_s) * (1.0 - sd)
 
     def test_an_idle_variant_is_assumed_to_be_one_deviation_faster(self):
         taught = TaughtRouter({"a": 10.0}, settings=REFUSING)

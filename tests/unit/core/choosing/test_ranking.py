@@ -3,12 +3,20 @@ import math
 import pytest
 
 from router_backend.core.choosing.ranking import CandidateReport, Ranking, Standing
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.variant import Device, Variant
 
 
-def standing(name: str, service_ms: float, *, relative_sd: float = 0.0, wait_ms: float = 0.0) -> Standing:
+def standing(
+    name: str,
+    service_ms: float,
+    *,
+    relative_sd: float = 0.0,
+    wait_ms: float = 0.0,
+    basis: Basis = Basis.MEASURED,
+) -> Standing:
     """Return a ranked candidate whose cost is its latency."""
-    return Variant(name, Device.CPU), wait_ms + service_ms, wait_ms, service_ms, relative_sd**2
+    return Variant(name, Device.CPU), wait_ms + service_ms, wait_ms, service_ms, relative_sd**2, basis
 
 
 def test_the_fallbacks_are_the_others_by_their_cost():
@@ -20,6 +28,18 @@ def test_the_fallbacks_are_the_others_by_their_cost():
 class TestConfidence:
     def test_without_another_candidate_is_one(self):
         assert Ranking("a", [standing("a", 10.0, relative_sd=0.5)]).confidence == 1.0
+
+    @pytest.mark.parametrize("others", [0, 1, 2])
+    def test_of_a_guess_is_zero(self, others):
+        """Not even a lone variant is chosen with confidence if nothing is known about it."""
+        guessed = standing("a", 1.0, basis=Basis.GUESS)
+        assert Ranking("a", [guessed, *[standing("b", 10.0), standing("c", 12.0)][:others]]).confidence == 0.0
+
+    @pytest.mark.parametrize("basis", [Basis.MEASURED, Basis.PRIOR])
+    def test_of_a_measurement_or_a_prior_is_not(self, basis):
+        assert Ranking("a", [standing("a", 10.0, basis=basis)]).confidence == 1.0
+        guessed = standing("b", 12.0, basis=Basis.GUESS)
+        assert Ranking("a", [standing("a", 10.0, basis=basis), guessed]).confidence == 1.0
 
     @pytest.mark.parametrize(("chosen", "sign"), [("a", 1), ("b", -1)])
     def test_is_the_probability_that_the_lead_is_real(self, chosen, sign):
@@ -48,9 +68,9 @@ class TestReports:
     def test_the_best_scores_one_and_others_their_share_of_its_cost(self):
         standings = [standing("a", 15.0, wait_ms=5.0), standing("b", 10.0), standing("c", 40.0)]
         assert list(Ranking("a", standings).reports()) == [
-            CandidateReport("a", Device.CPU, 0.5, 20.0, None),
-            CandidateReport("b", Device.CPU, 1.0, 10.0, None),
-            CandidateReport("c", Device.CPU, 0.25, 40.0, None),
+            CandidateReport("a", Device.CPU, 0.5, 20.0, None, Basis.MEASURED),
+            CandidateReport("b", Device.CPU, 1.0, 10.0, None, Basis.MEASURED),
+            CandidateReport("c", Device.CPU, 0.25, 40.0, None, Basis.MEASURED),
         ]
 
     @pytest.mark.parametrize(("lowest", "scores"), [(0.0, [1.0, 0.0]), (-3.0, [1.0, 0.0])])
@@ -58,6 +78,16 @@ class TestReports:
         standings = [standing("a", lowest), standing("b", 5.0)]
         assert [report.score for report in Ranking("a", standings).reports()] == scores
 
+    def test_a_guess_has_a_score_but_no_prediction(self):
+        standings = [standing("a", 10.0), standing("b", 20.0, basis=Basis.GUESS)]
+        assert list(Ranking("a", standings).reports())[1] == CandidateReport(
+            "b", Device.CPU, 0.5, None, None, Basis.GUESS
+        )
+
+    def test_a_prior_has_a_prediction(self):
+        (report,) = Ranking("a", [standing("a", 10.0, wait_ms=2.0, basis=Basis.PRIOR)]).reports()
+        assert (report.expected_latency_ms, report.basis) == (12.0, Basis.PRIOR)
+
     def test_a_rejected_variant_has_its_reason_and_no_prediction(self):
         report = CandidateReport.of_rejected(Variant("a", Device.GPU), "would be late")
-        assert report == CandidateReport("a", Device.GPU, 0.0, None, "would be late")
+        assert report == CandidateReport("a", Device.GPU, 0.0, None, "would be late", None)

@@ -88,8 +88,12 @@ def test_the_price_of_a_well_known_busy_variant_does_not_fade():
     picker, rng = Picker(LatencyOptimizedPolicy()), random.Random(0)
     busy = candidate_of("busy", 10.0, utilization=0.5, relative_sd=0.05)
     idle = candidate_of("idle", 11.5, relative_sd=0.05)
-    for _ in range(1000):
-        assert picker.pick([busy, idle], request_of(), rng)[0] is idle
+    picks = [picker.pick([busy, idle], request_of(), rng) for _ in range(1000)]
+    assert [choice[0] for choice in picks[:3]] == [idle] * 3
+    drawn = [choice for choice in picks if choice[0] is busy]
+    assert all(probe for _, _, probe in drawn)
+    assert len(drawn) < 20
+    assert len({propensity for _, propensity, _ in drawn}) <= 1, "the chance stays the same"
 
 
 def test_of_equal_costs_the_first_is_picked():
@@ -110,19 +114,9 @@ class TestExploration:
         pair = [candidate_of("best", 10.0), candidate_of("other", 10.5, relative_sd=0.3)]
         choices = [picker.pick(pair, request_of(), rng) for _ in range(300)]
         probes = [candidate.variant.name for candidate, _, probe in choices if probe]
-        assert 1 <= len(probes) <= 30
+        assert 30 <= len(probes) <= 150, "a doubt of 3 ms, and half a millisecond to lose"
         assert set(probes) == {"other"}
         assert {candidate.variant.name for candidate, _, probe in choices if not probe} == {"best"}
-
-    def test_two_models_do_not_share_a_budget(self):
-        rng = random.Random(0)
-        spender, saver = Picker(LatencyOptimizedPolicy()), Picker(LatencyOptimizedPolicy())
-        pair = [candidate_of("best", 10.0), candidate_of("other", 9.59, relative_sd=0.3)]
-        assert [picker.pick(pair, request_of(), rng)[2] for picker in (spender, spender, saver)] == [
-            True,
-            False,
-            True,
-        ]
 
 
 @pytest.mark.parametrize(

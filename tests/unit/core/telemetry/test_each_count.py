@@ -13,6 +13,7 @@ from router_backend import (
     RoutingMetrics,
     Variant,
 )
+from router_backend.core.records.basis import Basis
 from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
 from router_backend.core.telemetry.metrics import samples
 from router_backend.core.telemetry.snapshot import ModelMetrics, VariantMetrics
@@ -59,6 +60,7 @@ def test_every_metric_with_one_value_reads_the_count_of_its_name() -> None:
         in_flight=7,
         utilization=8.0,
         breaker=BreakerState.CLOSED,
+        basis=Basis.PRIOR,
         ready=False,
         confidence=0.9,
     )
@@ -79,6 +81,9 @@ def test_every_metric_with_one_value_reads_the_count_of_its_name() -> None:
         ("utilization_ratio", "r"): 8.0,
         ("variant_ready", "r"): 0.0,
         ("prediction_confidence_ratio", "r"): 0.9,
+        ("prediction_basis", "measured"): 0.0,
+        ("prediction_basis", "prior"): 1.0,
+        ("prediction_basis", "guess"): 0.0,
         ("decisions_total", "m"): 10,
         ("decision_duration_seconds_total", "m"): 11.0,
         ("config_reloads_total", "accepted"): 12,

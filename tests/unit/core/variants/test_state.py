@@ -2,7 +2,10 @@ import math
 
 import pytest
 
+from router_backend.core.learning.failure_share import FailureShare
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault
+from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.health import BreakerState
 from router_backend.core.variants.load import Place
@@ -32,11 +35,25 @@ def answer(state: VariantState, place: Place, latency_ms: float, size: float = 1
     succeed(state, place, size, 10.0, latency_ms, place.dispatched_s + latency_ms / 1e3)
 
 
+def known(concurrency: int = 1) -> VariantState:
+    """Return a variant that has answered ten requests in 10 ms each, the last at second -1."""
+    state = state_of(concurrency)
+    for i in range(10):
+        answer(state, send(state, i - 10.0), latency_ms=10.0)
+    return state
+
+
+def learned_ms(state: VariantState) -> float:
+    """Return the service time of the first answer, or the prediction after more."""
+    latency = state.profile.latency
+    return latency.predict(1.0, latency.updated_s) if latency.known else latency.first.predict(1.0)
+
+
 class TestServiceTime:
     def test_the_service_time_of_a_lone_request_is_its_latency(self):
         state = state_of()
         answer(state, send(state, 1.0), latency_ms=14.0)
-        assert state.profile.latency.predict(1.0) == pytest.approx(14.0)
+        assert learned_ms(state) == pytest.approx(14.0)
 
     def test_the_wait_behind_another_request_is_not_service(self):
         state = state_of()
@@ -44,7 +61,7 @@ class TestServiceTime:
         second = send(state, 1.004)
         answer(state, first, latency_ms=10.0)
         answer(state, second, latency_ms=16.0)  # sent at 4, first left at 10, answered at 20
-        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+        assert learned_ms(state) == pytest.approx(10.0)
 
     def test_a_departure_that_is_not_learned_from_also_ends_the_wait(self):
         state = state_of()
@@ -52,7 +69,7 @@ class TestServiceTime:
         second = send(state, 1.004)
         state.released(first, now_s=1.006)
         answer(state, second, latency_ms=9.0)
-        assert state.profile.latency.predict(1.0) == pytest.approx(7.0)
+        assert learned_ms(state) == pytest.approx(7.0)
 
     def test_with_two_instances_only_the_third_request_waits(self):
         state = state_of(concurrency=2)
@@ -60,14 +77,14 @@ class TestServiceTime:
         answer(state, first, latency_ms=10.0)
         answer(state, second, latency_ms=10.0)
         answer(state, third, latency_ms=20.0)
-        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+        assert learned_ms(state) == pytest.approx(10.0)
 
     def test_an_answer_that_overtook_the_queue_did_not_wait_in_it(self):
         state = state_of()
         send(state, 1.0)
         second = send(state, 1.0)
         answer(state, second, latency_ms=8.0)
-        assert state.profile.latency.predict(1.0) == pytest.approx(8.0)
+        assert learned_ms(state) == pytest.approx(8.0)
 
     def test_a_departure_recorded_late_does_not_lengthen_the_next_service(self):
         """The second request was sent after the first had ended, but before that was recorded."""
@@ -76,7 +93,7 @@ class TestServiceTime:
         second = send(state, 1.012)
         state.released(first, now_s=1.010)
         answer(state, second, latency_ms=7.0)
-        assert state.profile.latency.predict(1.0) == pytest.approx(7.0)
+        assert learned_ms(state) == pytest.approx(7.0)
 
 
 class TestPrediction:
@@ -89,13 +106,14 @@ class TestPrediction:
 
     def test_it_combines_service_wait_and_utilization(self):
         state = state_of()
-        answer(state, send(state, 1.0), latency_ms=10.0)
+        for sent_s in (0.990, 1.000):
+            answer(state, send(state, sent_s), latency_ms=10.0)
         send(state, 1.010)
         candidate = state.predict(1.0, now_s=1.014)
         assert candidate.service_ms == pytest.approx(10.0)
         assert candidate.wait_ms == pytest.approx(6.0)
         assert candidate.latency_ms == pytest.approx(16.0)
-        assert candidate.utilization == pytest.approx(20.0 / 2000.0, rel=0.01)
+        assert candidate.utilization == pytest.approx(30.0 / 2000.0, rel=0.01)
 
     def test_the_variance_is_that_of_a_share_of_the_predicted_service_time(self):
         state = state_of()
@@ -129,15 +147,90 @@ class TestCandidate:
         send(state, 1.0)
         assert state.candidate.mean_service_ms == 10.0
 
-    def test_has_the_share_of_the_requests_that_failed(self):
-        state = state_of()
+    def test_has_the_share_of_the_requests_that_failed_of_late(self):
+        """The answers before the first failure count, four pseudo-answers too, and all fade by a 64th."""
+        state, share = state_of(), FailureShare(answers=1)
         answer(state, send(state, 1.0), latency_ms=10.0)
-        assert state.candidate.failure_share == 0.0
+        assert (state.candidate.failure_share, state.candidate.trial_share) == (0.0, 0.0)
         state.failed(Fault.ERROR, now_s=2.0)
-        assert state.candidate.failure_share == 0.5
+        share.update(failed=True)
+        assert state.candidate.failure_share == share.value == pytest.approx(1 / (1 + 63 / 64 + 4))
+        assert state.candidate.trial_share == 1 / 40
         for second in (3.0, 4.0):
             answer(state, send(state, second), latency_ms=10.0)
-        assert state.candidate.failure_share == 0.25
+            share.update(failed=False)
+            assert (state.candidate.failure_share, state.candidate.trial_share) == (
+                share.value,
+                share.trial_share,
+            )
+        state.failed(Fault.DEAD, now_s=5.0)
+        share.update(failed=True)
+        assert state.candidate.failure_share == share.value
+
+    def test_an_implausible_answer_is_no_failure(self):
+        state, share = state_of(), FailureShare()
+        state.failed(Fault.ERROR, now_s=2.0)
+        share.update(failed=True)
+        succeed(state, send(state, 3.0), 1.0, 10.0, math.nan, now_s=3.010)
+        share.update(failed=False)
+        assert state.candidate.failure_share == share.value
+
+
+class TestBasis:
+    def test_it_is_a_guess_until_the_second_answer(self):
+        state, bases = state_of(), []
+        for second in range(3):
+            state.predict(1.0, float(second))
+            bases.append(state.basis)
+            answer(state, send(state, float(second)), latency_ms=10.0)
+        assert bases == [Basis.GUESS, Basis.GUESS, Basis.MEASURED]
+
+    def test_it_is_a_prior_if_there_is_one(self):
+        variant = Variant("v", Device.CPU, suitability=Suitability(fixed_ms=2.0, per_item_ms=1.0))
+        state = VariantState(variant, coverage=0.9)
+        state.predict(1.0, 0.0)
+        assert state.basis is Basis.PRIOR
+        for second in (0.0, 1.0):
+            answer(state, send(state, second), latency_ms=10.0)
+        assert state.basis is Basis.MEASURED
+
+    def test_a_prediction_of_a_known_variant_is_measured(self):
+        state = known()
+        state.candidate.basis = Basis.GUESS
+        assert state.predict(1.0, 0.0).basis is Basis.MEASURED
+
+
+class TestShouldBeMeasured:
+    def test_until_the_second_answer(self):
+        state, wanted = state_of(), []
+        for second in range(3):
+            wanted.append(state.should_be_measured(float(second)))
+            answer(state, send(state, float(second)), latency_ms=10.0)
+        assert wanted == [True, True, False]
+
+    def test_when_it_may_be_well_after_a_slowdown(self):
+        state = state_of()
+        for second in range(50):
+            answer(state, send(state, float(second)), latency_ms=10.0)
+        assert not state.should_be_measured(1e6)
+        for second in range(50, 60):
+            answer(state, send(state, float(second)), latency_ms=100.0)
+        usual = state.profile.latency.usual
+        assert usual is not None
+        assert not state.should_be_measured(usual.retry_s - 0.001)
+        assert state.should_be_measured(usual.retry_s)
+        answer(state, send(state, 70.0), latency_ms=10.0)
+        assert not state.should_be_measured(1e6)
+
+
+class TestWaitOfNoisyVariants:
+    @pytest.mark.parametrize(("sigma", "share"), [(0.0, 0.1), (0.4, 0.4), (2.0, 1.0)])
+    def test_what_remains_of_an_overdue_request_grows_with_the_noise(self, sigma, share):
+        """Sent 10 ms ago and predicted to take as long, it takes σ of that longer: a tenth to all of it."""
+        state = known()
+        state.profile.latency.change.variance = sigma**2
+        send(state, 1.0)
+        assert state.predict(1.0, now_s=1.010).wait_ms == pytest.approx(share * 10.0)
 
 
 class TestLatencyThatNoClockCanShow:
@@ -158,7 +251,7 @@ class TestLatencyThatNoClockCanShow:
         assert state.profile.latency.rejected == 1
         assert sound.profile.latency.rejected == 0
         assert state.load.in_flight == 0
-        assert state.profile.latency.predict(1.0) == sound.profile.latency.predict(1.0)
+        assert learned_ms(state) == learned_ms(sound)
         assert state.profile.interval.get() == sound.profile.interval.get()
 
     def test_a_latency_that_ends_in_the_future_does_not_block_the_queue(self):
@@ -175,10 +268,10 @@ class TestFaultyClock:
         state = state_of()
         for i in range(10):
             answer(state, send(state, float(i)), latency_ms=10.0)
-        before = state.profile.latency.predict(1.0), state.profile.interval.get()
+        before = learned_ms(state), state.profile.interval.get()
         place = send(state, 100.0)
         assert not succeed(state, place, 1.0, 10.0, 3.0, 100.0 + elapsed_s)
-        assert (state.profile.latency.predict(1.0), state.profile.interval.get()) == before
+        assert (learned_ms(state), state.profile.interval.get()) == before
         assert state.profile.measurements_rejected == 1
         assert state.load.in_flight == 0
 
@@ -187,7 +280,7 @@ class TestFaultyClock:
         first, second = send(state, 1.0), send(state, 1.0)
         assert succeed(state, first, 1.0, 10.0, 10.0, now_s=1.001)
         assert not succeed(state, second, 1.0, 20.0, 20.0, now_s=1.001)
-        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+        assert learned_ms(state) == pytest.approx(10.0)
         assert state.profile.measurements_rejected == 1
 
     def test_a_request_that_waited_while_the_clock_jumped_back_is_not_learned_from(self):
@@ -200,7 +293,7 @@ class TestFaultyClock:
     def test_a_caller_that_times_by_another_clock_is_believed(self):
         state = state_of()
         assert succeed(state, send(state, 1.0), 1.0, 0.0, 10.0, now_s=1.0001)
-        assert state.profile.latency.predict(1.0) == pytest.approx(10.0)
+        assert learned_ms(state) == pytest.approx(10.0)
 
     def test_a_latency_a_thousand_times_too_large_widens_no_interval(self):
         state = state_of()

@@ -24,6 +24,7 @@ def variant(
     processor: str | None = None,
     hidden_load: float = 0.0,
     power_w: float | None = 50.0,
+    cold_factor: float = 1.0,
 ) -> WorldVariant:
     return WorldVariant(
         name=name,
@@ -37,6 +38,7 @@ def variant(
         processor=processor,
         hidden_load=hidden_load,
         power_w=power_w,
+        cold_factor=cold_factor,
     )
 
 
@@ -64,8 +66,16 @@ def workload(load: float | None = 0.4, requests: int = 500, **changes: Any) -> W
 class TimedJob(Job):
     """Records when it was answered or failed."""
 
-    def __init__(self, agenda: Agenda, work_s: float, batch_size: int = 1, variant_name: str = "gpu") -> None:
-        super().__init__(batch_size, 1, {variant_name: work_s})
+    def __init__(
+        self,
+        agenda: Agenda,
+        work_s: float,
+        batch_size: int = 1,
+        variant_name: str = "gpu",
+        luck: float | None = None,
+    ) -> None:
+        lucks = {} if luck is None else {variant_name: luck}
+        super().__init__(batch_size, 1, {variant_name: work_s}, lucks)
         self.agenda = agenda
         self.answered_s: float | None = None
         self.failed_s: float | None = None

@@ -12,7 +12,7 @@ from router_tools.simulator.capacity import (
 )
 from router_tools.simulator.draw import draw
 from router_tools.simulator.workload import Bursty, Recorded
-from router_tools.simulator.world import Stalls, World
+from router_tools.simulator.world import Failures, Stalls, World
 from tests.unit.router_tools.simulator.builders import three_devices, variant, workload
 
 
@@ -102,3 +102,33 @@ def test_stalls_have_the_frequency_and_duration_of_the_world() -> None:
     stalls = drawn.stalls["gpu"]
     assert drawn.length_s / len(stalls) == pytest.approx(0.5, rel=0.15)
     assert float(np.mean([stall.to_s - stall.from_s for stall in stalls])) == pytest.approx(0.02, rel=0.15)
+
+
+def test_content_makes_a_request_longer_on_every_variant_alike() -> None:
+    plain, content = (
+        draw(three_devices(), workload(requests=20_000, content_sigma=sigma), 0).requests
+        for sigma in (0.0, 0.6)
+    )
+    factors = [content.noise[name] / plain.noise[name] for name in ("gpu", "ane", "cpu")]
+    np.testing.assert_allclose(factors[0], factors[1])
+    np.testing.assert_allclose(factors[0], factors[2])
+    assert factors[0].mean() == pytest.approx(1.0, abs=0.02)
+    assert np.log(factors[0]).std() == pytest.approx(0.6, abs=0.02)
+    np.testing.assert_array_equal(content.arrival_s, plain.arrival_s)
+
+
+def test_luck_is_drawn_for_the_variants_that_fail_requests() -> None:
+    world = replace(
+        three_devices(), failures=(Failures("gpu", 0.0, 0.5, 0.2), Failures("gpu", 0.5, 1.0, 0.1))
+    )
+    requests = draw(world, workload(requests=20_000), 0).requests
+    assert list(requests.luck) == ["gpu"]
+    assert float((requests.luck["gpu"] < 0.2).mean()) == pytest.approx(0.2, abs=0.01)
+    assert draw(three_devices(), workload(), 0).requests.luck == {}
+
+
+def test_the_luck_of_a_request_does_not_depend_on_its_noise() -> None:
+    world = replace(three_devices(noise_sigma=0.5), failures=(Failures("gpu", 0.0, 1.0, 0.2),))
+    requests = draw(world, workload(requests=20_000), 0).requests
+    correlation = np.corrcoef(requests.luck["gpu"], np.log(requests.noise["gpu"]))[0, 1]
+    assert abs(correlation) < 0.03

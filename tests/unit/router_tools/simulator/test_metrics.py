@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ def record(
     expected_ms: list[float] | None = None,
     variants: list[int] | None = None,
     half_width: float = 0.5,
+    best: list[int] | None = None,
+    calm_s: float = 0.0,
 ) -> RunRecord:
     """Return a record with an arrival each second, each answered when the next arrives; NaN if refused."""
     count = len(latency_ms)
@@ -33,6 +36,8 @@ def record(
         deadline_ms=np.full(count, deadline_ms),
         latency_ms=np.array(latency_ms),
         refused=np.isnan(latency_ms),
+        best=np.array(best or [0] * count),
+        calm_s=calm_s,
         power_w=(2.0, 10.0),
         executions=executions,
         decisions_per_s=1e5,
@@ -122,3 +127,36 @@ def test_the_energy_of_late_answers_is_charged_to_those_in_time() -> None:
 def test_the_makespan_is_the_time_of_the_last_answer() -> None:
     metrics = measure(record([9_000.0, 1.0, 1.0]), record([1.0] * 3))
     assert metrics.makespan_s == pytest.approx(1.0 + 9.0)
+
+
+def test_the_share_of_the_best_variant_is_counted_from_the_hundred_and_first_request() -> None:
+    """What is best depends on the request; those that were refused do not count."""
+    nan = float("nan")
+    latency_ms, best = [1.0] * 100 + [1.0, 1.0, nan, 1.0, 1.0], [0] * 100 + [0, 1, 1, 1, 1]
+    run = record(latency_ms, variants=[1] * 100 + [0, 1, 1, 0], best=best)
+    assert measure(run, record([1.0] * 105)).best_after_100 == pytest.approx(3 / 4)
+    few = record([1.0] * 100, variants=[1] * 100)
+    assert math.isnan(measure(few, few).best_after_100)
+
+
+@pytest.mark.parametrize(("calm_s", "share"), [(50.5, 1.0), (50.0, 50 / 51), (1.0, 0.5), (100.5, math.nan)])
+def test_after_an_event_a_variant_has_two_hundred_requests_to_come_back(calm_s: float, share: float) -> None:
+    """One request a second: the best variant serves from second 251 on, and the last comes at 300."""
+    run = record([1.0] * 300, variants=[1] * 250 + [0] * 50, calm_s=calm_s)
+    found = measure(run, record([1.0] * 300)).best_after_events
+    assert found == pytest.approx(share, nan_ok=True)
+
+
+def test_after_an_event_a_variant_has_ten_seconds_to_come_back() -> None:
+    """A hundred requests a second: 10 s are 1,000 requests; the best one serves from the 1,100th on."""
+    count = 2000
+    run = record([1.0] * count, variants=[1] * 1100 + [0] * 900, calm_s=1.0)
+    run = replace(run, arrival_s=run.arrival_s / 100.0)
+    assert measure(run, run).best_after_events == pytest.approx(900 / 901, rel=1e-3)
+    calmer = replace(run, calm_s=1.5)
+    assert measure(calmer, run).best_after_events == 1.0
+
+
+def test_without_an_event_there_is_nothing_to_come_back_from() -> None:
+    run = record([1.0] * 300)
+    assert math.isnan(measure(run, run).best_after_events)

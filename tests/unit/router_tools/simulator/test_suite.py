@@ -40,7 +40,23 @@ def test_a_target_about_others_names_the_best_of_them_but_no_oracle() -> None:
     assert outcome.rival.startswith("latency ")
 
 
+@pytest.mark.parametrize(("bound", "met"), [({"at_most": 1.01}, True), ({"at_most": 0.99}, False)])
+def test_a_target_can_be_relative_to_another_policy(bound: dict[str, float], met: bool) -> None:
+    """The ratio is that of the means, and 1 for a policy relative to itself."""
+    for policy in ("latency", "oracle"):
+        (outcome,) = judge(
+            SuiteCase(CASE, (Target(policy, "mean_ms", relative_to=policy, **bound),)), COMPARISON
+        )
+        assert (outcome.value, outcome.met) == (1.0, met)
+    (ratio,) = judge(
+        SuiteCase(CASE, (Target("p2c", "mean_ms", relative_to="oracle", at_most=9.0),)), COMPARISON
+    )
+    (p2c,), (oracle,) = COMPARISON.metrics["p2c"], COMPARISON.metrics["oracle"]
+    assert ratio.value == pytest.approx(p2c.mean_ms / oracle.mean_ms)
+
+
 def test_a_target_reads_as_its_bounds() -> None:
+    assert str(Target("p", "f", at_most=1.05, relative_to="sed")) == "≤ 1.05 of sed"
     assert str(Target("p", "f", at_least=0.88, at_most=0.92)) == "≥ 0.88, ≤ 0.92"
     assert str(Target("p", "f", least_of_all=True)) == "lowest of all"
 
@@ -80,6 +96,17 @@ def test_a_suite_finds_worlds_beside_it(tmp_path: Path) -> None:
             (ENTRY | {"policies": ["p2c"], "targets": [{"policy": "c3", "figure": "mean_ms"}]},),
             "line 13: cases[0].targets[0].policy: expected one of the policies of the case (oracle, p2c), "
             "found 'c3'",
+        ),
+        (
+            (
+                ENTRY
+                | {
+                    "policies": ["p2c"],
+                    "targets": [{"policy": "p2c", "figure": "mean_ms", "relative_to": "sed"}],
+                },
+            ),
+            "line 15: cases[0].targets[0].relative_to: expected one of the policies of the case "
+            "(oracle, p2c), found 'sed'",
         ),
         (
             ({"name": "x", "world": "resnet50"},),

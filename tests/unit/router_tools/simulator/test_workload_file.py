@@ -50,7 +50,7 @@ def test_what_is_left_out_gets_the_documented_value(tmp_path: Path) -> None:
     assert (workload.load, workload.requests) == (0.5, 6000)
     assert (workload.deadline.times_best_service, workload.deadline.fixed_ms) == (3.0, None)
     assert (workload.told_deadline, workload.refuse_late) == (False, False)
-    assert workload.warm_up_batch_sizes == (1, 1, 8, 8)
+    assert (workload.content_sigma, workload.warm_up_batch_sizes) == (0.0, (1, 1, 8, 8))
 
 
 def test_everything_that_is_said_is_read(tmp_path: Path) -> None:
@@ -63,10 +63,12 @@ def test_everything_that_is_said_is_read(tmp_path: Path) -> None:
         deadline={"fixed_ms": 40},
         told_deadline=True,
         refuse_late=True,
+        content_sigma=0.6,
         warm_up_batch_sizes=[2],
     )
     workload = read_workload(path)
     assert workload.arrivals == Bursty(5, 1, 2)
+    assert workload.content_sigma == 0.6
     assert workload.sizes == {(4, 1): 1.0}
     assert (workload.load, workload.requests, workload.deadline.fixed_ms) == (0.8, 10, 40)
     assert (workload.told_deadline, workload.refuse_late) == (True, True)

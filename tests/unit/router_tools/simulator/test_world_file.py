@@ -6,6 +6,7 @@ import pytest
 
 from router_tools.errors import ToolError
 from router_tools.simulator.catalog import find, names
+from router_tools.simulator.world import Failures
 from router_tools.simulator.world_file import read_world
 
 SERVICE = {"affine": {"base_ms": 2, "per_item_ms": 1}}
@@ -28,12 +29,26 @@ def test_every_world_that_comes_along_is_valid_and_says_what_is_assumed(name: st
 def test_what_is_left_out_gets_the_documented_value(tmp_path: Path) -> None:
     (variant,) = read_world(write(tmp_path)).variants
     assert (variant.concurrency, variant.told_concurrency, variant.max_batch_size) == (1, 1, 0)
-    assert (variant.noise_sigma, variant.batching, variant.processor, variant.hidden_load) == (
-        0,
-        None,
-        None,
-        0,
-    )
+    assert (variant.noise_sigma, variant.cold_factor, variant.hidden_load) == (0, 1, 0)
+    assert (variant.batching, variant.processor) == (None, None)
+
+
+def test_cold_calls_and_failures_are_read(tmp_path: Path) -> None:
+    failures = [{"variant": "gpu", "from": 0.25, "to": 0.5, "share": 0.2}]
+    world = read_world(write(tmp_path, variants=[GPU | {"cold_factor": 60}], failures=failures))
+    assert world.variants[0].cold_factor == 60.0
+    assert world.failures == (Failures("gpu", 0.25, 0.5, 0.2),)
+
+
+def test_the_last_drift_outage_or_failure_ends_the_events(tmp_path: Path) -> None:
+    drifts = [{"variant": "gpu", "from": 0, "to": 0.3, "factor": 2}]
+    outages = [{"variant": "gpu", "from": 0.5, "to": 0.6}]
+    failures = [{"variant": "gpu", "from": 0.25, "to": 0.4, "share": 0.2}]
+    stalls = [{"variant": "gpu", "every_s": 1, "mean_ms": 10}]
+    assert read_world(write(tmp_path, stalls=stalls)).calm_from == 0.0
+    assert read_world(write(tmp_path, drifts=drifts, stalls=stalls)).calm_from == 0.3
+    assert read_world(write(tmp_path, drifts=drifts, failures=failures)).calm_from == 0.4
+    assert read_world(write(tmp_path, drifts=drifts, outages=outages, failures=failures)).calm_from == 0.6
 
 
 def test_the_router_is_told_the_truth_unless_the_world_says_otherwise(tmp_path: Path) -> None:
@@ -53,9 +68,11 @@ def test_a_dead_process_takes_a_second_to_fail_a_call(tmp_path: Path) -> None:
 
 def test_a_calm_world_has_the_same_variants_and_nothing_happens(tmp_path: Path) -> None:
     drifts = [{"variant": "gpu", "from": 0, "to": 1, "factor": 2}]
-    world = read_world(write(tmp_path, drifts=drifts))
+    failures = [{"variant": "gpu", "from": 0, "to": 1, "share": 0.2}]
+    world = read_world(write(tmp_path, drifts=drifts, failures=failures))
     assert world.drifts
-    assert world.calm().drifts == ()
+    assert world.failures
+    assert (world.calm().drifts, world.calm().failures, world.calm().calm_from) == ((), (), 0.0)
     assert world.calm().variants == world.variants
 
 
@@ -87,8 +104,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
         {"variants": [GPU | {"noise": 0.1}]},
         "line 4: variants[0]: expected a known key, found 'noise' (did you mean "
         "'noise_sigma'?); use one of name, device, service, source, concurrency, "
-        "told_concurrency, max_batch_size, noise_sigma, dynamic_batching, processor, "
-        "hidden_load, power_w",
+        "told_concurrency, max_batch_size, noise_sigma, cold_factor, dynamic_batching, "
+        "processor, hidden_load, power_w",
     ),
     (
         {"variants": [GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"one": 3}}]}}}]},
@@ -103,7 +120,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
         {"variants": []},
         "line 3: variants: expected a list of one or more items, each an object with name, "
         "device, service, source, concurrency, told_concurrency, max_batch_size, noise_sigma,"
-        " dynamic_batching, processor, hidden_load, power_w, found an empty list",
+        " cold_factor, dynamic_batching, processor, hidden_load, power_w, found an empty list",
     ),
     ({"variants": [GPU, GPU]}, "line 15: variants[1].name: expected a unique name, found 'gpu' again"),
     (
@@ -113,6 +130,18 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     (
         {"outages": [{"variant": "cpu", "from": 0, "to": 1}]},
         "line 17: outages[0].variant: expected one of gpu, found 'cpu'",
+    ),
+    (
+        {"failures": [{"variant": "cpu", "from": 0, "to": 1, "share": 0.2}]},
+        "line 17: failures[0].variant: expected one of gpu, found 'cpu'",
+    ),
+    (
+        {"failures": [{"variant": "gpu", "from": 0, "to": 1, "share": 0}]},
+        "line 20: failures[0].share: expected a number above 0 and up to 1, found 0",
+    ),
+    (
+        {"variants": [GPU | {"cold_factor": 0.5}]},
+        "line 13: variants[0].cold_factor: expected a number from 1 to 1000000, found 0.5",
     ),
     (
         {"drifts": [{"variant": "gpu", "from": 0.5, "to": 0.4, "factor": 2}]},

@@ -38,6 +38,8 @@ def columns_of(comparison: Comparison) -> list[Column]:
     unanswered = any(metrics.answered < 1.0 for runs in comparison.metrics.values() for metrics in runs)
     unmetered = any(variant.power_w is None for variant in comparison.case.world.variants)
     hidden = {
+        "best_after_100": refusing,
+        "best_after_events": refusing or comparison.case.world.calm_from == 0.0,
         "goodput_ratio": not refusing,
         "refused": not refusing,
         "answered": not unanswered,

@@ -1,0 +1,153 @@
+"""What a router learns from its own requests alone, one after the other: a host that sends no copies."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from router_backend import Device, Fault, ModelRouter, ModelSettings, RoutingContext, Variant
+from tests.unit.core.clock import Clock
+
+Law = Callable[[int, int], float]
+"""The service time in ms by the number of the request, and of those that the variant has had."""
+
+
+class Host:
+    """Sends requests to the variants of a model, five a second, and retries those that fail.
+
+    Args:
+        seed: of the router and of the noise.
+        fails: by variant, the share of requests that it fails.
+        laws: by variant, its service time.
+    """
+
+    def __init__(self, seed: int, *, fails: dict[str, float] | None = None, **laws: Law) -> None:
+        self.clock, self.rng = Clock(), random.Random(seed)
+        self.laws, self.fails = laws, fails or {}
+        self.router = ModelRouter(ModelSettings(policy="latency"), clock=self.clock, rng=random.Random(seed))
+        self.router.register_model("m", variants=[Variant(name, Device.CPU) for name in laws])
+        self.sent = dict.fromkeys(laws, 0)
+        self.number = 0
+        self.latencies_ms: list[float] = []
+
+    def serve(self, count: int) -> list[str]:
+        """Return the variants that got the requests first."""
+        return [self.serve_one() for _ in range(count)]
+
+    def serve_one(self) -> str:
+        """Return the variant that got the request first."""
+        dispatch = self.router.dispatch("m", RoutingContext())
+        began_s = self.clock.now_s
+        self.number += 1
+        for attempt in dispatch:
+            name = attempt.variant
+            latency_ms = self.laws[name](self.number, self.sent[name])
+            self.sent[name] += 1
+            self.clock.now_s += latency_ms / 1e3
+            if self.rng.random() < self.fails.get(name, 0.0):
+                attempt.failed(Fault.ERROR, "bad luck")
+            else:
+                attempt.succeeded(latency_ms)
+        self.latencies_ms.append((self.clock.now_s - began_s) * 1e3)
+        self.clock.now_s = max(self.clock.now_s, began_s + 0.2)
+        return dispatch.attempts[0].variant
+
+    def noisy(self, mean_ms: float, sigma: float) -> Law:
+        """Return a law with log-normal noise."""
+        return lambda *_: mean_ms * self.rng.lognormvariate(-0.5 * sigma**2, sigma)
+
+
+def steady(mean_ms: float) -> Law:
+    return lambda *_: mean_ms
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_slow_first_call_writes_no_variant_off(seed):
+    """200 ms, then 2 ms, beside a steady 10 ms: 1 of 1,500 requests before."""
+    chosen = Host(seed, steady=steady(10.0), lazy=lambda _, had: 2.0 if had else 200.0).serve(300)
+    assert chosen[100:].count("lazy") >= 190
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_three_slow_first_calls_do_not_decide(seed):
+    """A transformer with open length: 6, 3 and 23 ms after a first call of 400 to 3,000 ms."""
+    host = Host(
+        seed,
+        base=lambda _, had: 6.0 if had else 3000.0,
+        fast=lambda _, had: 3.0 if had else 2877.0,
+        slow=lambda _, had: 23.0 if had else 400.0,
+    )
+    chosen = host.serve(400)
+    assert chosen[100:].count("fast") >= 270
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_noisy_variant_that_is_better_on_average_gets_most_requests(seed):
+    """30 ms with σ = 0.8 beside a steady 45 ms: 42.6 ms before, 31.1 with an exact profile."""
+    host = Host(seed, noisy=steady(0.0), steady=steady(45.0))
+    host.laws["noisy"] = host.noisy(30.0, 0.8)
+    chosen = host.serve(2000)
+    assert chosen[200:].count("noisy") / 1800 > 0.7
+    assert sum(host.latencies_ms) / 2000 < 37.0
+
+
+@pytest.mark.parametrize("slower", [3.0, 10.0, 40.0])
+def test_a_variant_that_was_slow_for_six_seconds_is_found_again(slower):
+    """371, 1,204 and 3,417 requests before."""
+    host = Host(0, fast=lambda n, _: 3.0 * (slower if 600 <= n < 630 else 1.0), other=steady(8.0))
+    host.serve(599)
+    assert host.serve(31).count("other") > 10
+    assert host.serve(100)[-50:].count("fast") >= 45
+    assert sum(host.latencies_ms[630:]) < 130 * 8.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("share", "most"), [(0.2, 0.15), (0.5, 0.1)])
+def test_a_variant_that_fails_is_avoided(seed, share, most):
+    """9.7 ms failing 20 % of the time beside 10 ms that never do: it got most before."""
+    chosen = Host(seed, fails={"failing": share}, failing=steady(9.7), reliable=steady(10.0)).serve(2000)
+    assert chosen[300:].count("failing") / 1700 < most
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_variant_that_fails_rarely_and_is_much_faster_is_not_avoided(seed):
+    chosen = Host(seed, fails={"failing": 0.05}, failing=steady(5.0), reliable=steady(10.0)).serve(1500)
+    assert chosen[300:].count("failing") / 1200 > 0.8
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_variant_that_no_longer_fails_is_back_within_five_hundred_requests(seed):
+    host = Host(seed, fails={"failing": 0.2}, failing=steady(7.0), reliable=steady(8.0))
+    assert host.serve(600)[300:].count("failing") < 150
+    host.fails["failing"] = 0.0
+    host.serve(500)
+    assert host.serve(100).count("failing") >= 90
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_propensities_are_true(seed):
+    """A variant is chosen as often as is stated: 1 / p, summed over the times it is chosen, is their number.
+
+    Two variants are equal; the third is as fast within its noise, so that it is never hopeless.
+    """
+    host, count = Host(seed, a=steady(10.0), b=steady(10.0), c=steady(0.0)), 4000
+    host.laws["c"] = host.noisy(10.0, 0.3)
+    host.serve(200)
+    propensities = {name: [] for name in "abc"}
+    for _ in range(count):
+        host.clock.now_s += 5.0  # long enough for nothing to be in doubt but the law
+        decision = host.router.route_request("m", RoutingContext(dry_run=True))
+        propensities[decision.variant].append(decision.propensity)
+        host.router.record_execution(decision)
+    for name, stated in propensities.items():
+        assert len(stated) > 100, name
+        assert max(stated) < 0.9, name
+        assert sum(1.0 / p for p in stated) / count == pytest.approx(1.0, abs=0.15), name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_exploration_in_time_costs_little(seed):
+    """Beside a variant that is 5 % slower and well known, less than 1 % is lost."""
+    host = Host(seed, a=steady(10.0), b=steady(10.5))
+    host.serve(3000)
+    assert sum(host.latencies_ms[500:]) / 2500 < 10.1
