@@ -1,9 +1,11 @@
 """All random quantities of the run of one seed, drawn in advance and shared by all policies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from router_backend.core.records.request import OptimizationGoal
 from router_tools.simulator.array import Array
 from router_tools.simulator.arrivals import bursty_s, poisson_s
 from router_tools.simulator.capacity import arrivals_per_s, variant_capacity_per_s
@@ -22,12 +24,16 @@ class Requests:
         batch_size: numbers of items.
         sequence_length: sequence lengths of the items.
         noise: by variant, random factors on the mean service time.
+        deadline_ms: recorded deadlines, NaN for none; `None` if the workload's rule sets them.
+        goals: the objective that each request names; `None` if none names one.
     """
 
     arrival_s: Array
     batch_size: Array
     sequence_length: Array
     noise: dict[str, Array]
+    deadline_ms: Array | None = None
+    goals: Sequence[OptimizationGoal | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ def _repeat(world: World, recorded: Recorded, count: int, per_s: float, seed: in
         batch_size=recorded.batch_size[:count],
         sequence_length=recorded.sequence_length[:count],
         noise=_noise(world.variants, count, seed, "requests"),
+        deadline_ms=recorded.deadline_ms if recorded.deadline_ms is None else recorded.deadline_ms[:count],
+        goals=recorded.goals,
     )
 
 
@@ -103,7 +111,9 @@ def _noise(variants: tuple[WorldVariant, ...], count: int, seed: int, kind: str)
 
 
 def noise(variant: WorldVariant, count: int, rng: np.random.Generator) -> Array:
-    """Return log-normal factors of mean 1."""
+    """Return factors of mean 1: log-normal ones, or some of the measured ones."""
+    if variant.measured_noise:
+        return rng.choice(np.array(variant.measured_noise), count)
     sigma = variant.noise_sigma
     factors: Array = np.exp(rng.normal(-0.5 * sigma * sigma, sigma, count))
     return factors

@@ -8,12 +8,14 @@ from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, VariantsFailedError
+from router_backend.runtime.trace_entry import Traced
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.job import Job
 from router_tools.simulator.record import Recorder
 from router_tools.simulator.stations.base import Station
 
 Announce = Callable[["RoutedJob"], None]
+Observe = Callable[[Traced], None]
 
 
 class RoutedJob(Job):
@@ -83,6 +85,7 @@ class Simulation:
         power_w: measured power by variant; `None` if not measured.
         recorder: records what happened.
         announce: called with each job before it is routed; `None` for no call.
+        observe: called with each answered request, as the server's trace is; `None` for no call.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Simulation:
         power_w: Mapping[str, float | None],
         recorder: Recorder,
         announce: Announce | None,
+        observe: Observe | None = None,
     ) -> None:
         self._model_name = model_name
         self._router = router
@@ -103,6 +107,7 @@ class Simulation:
         self._number = {name: number for number, name in enumerate(stations)}
         self._recorder = recorder
         self._announce = announce
+        self._observe = observe
 
     def arrive(self, job: RoutedJob) -> None:
         """Send a request that arrives now."""
@@ -116,7 +121,9 @@ class Simulation:
         assert attempt is not None
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
-        attempt.succeeded(latency_ms, power_w=self._power_w[attempt.variant])
+        execution = attempt.succeeded(latency_ms, power_w=self._power_w[attempt.variant])
+        if self._observe is not None and job.dispatch is not None and job.index != job.WARM_UP:
+            self._observe(Traced(job.context, job.arrived_s, execution, job.dispatch.failures))
         job.dispatch = job.attempt = None  # free their memory, since jobs are kept
         if job.index != job.WARM_UP:
             self._recorder.latency_ms[job.index] = (now_s - job.arrived_s) * 1e3
