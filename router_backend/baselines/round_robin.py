@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from router_backend.core.policies.base import Policy
-from router_backend.core.policies.picker import lowest_cost
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 
@@ -23,8 +22,11 @@ class RoundRobinPolicy(Policy):
         self._last_turn: dict[str, int] = {}
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the last turn as cost, and note that the lowest has its turn now."""
+        """Set the last turn as cost."""
         for candidate in candidates:
             candidate.cost = float(self._last_turn.get(candidate.variant.name, 0))
+
+    def picked(self, candidate: Candidate) -> None:
+        """Note that the candidate has its turn now."""
         self._requests += 1
-        self._last_turn[lowest_cost(candidates).variant.name] = self._requests
+        self._last_turn[candidate.variant.name] = self._requests

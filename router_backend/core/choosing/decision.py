@@ -72,7 +72,6 @@ class RoutingDecision:
         "_abandon",
         "_place",
         "_rejected",
-        "standings",
         "arm",
         "chooser",
         "context",
@@ -86,6 +85,7 @@ class RoutingDecision:
         "probe",
         "propensity",
         "size",
+        "standings",
         "state",
     )
 

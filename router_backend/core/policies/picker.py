@@ -32,10 +32,23 @@ class Picker:
             (drawn,) = rng.choices(range(len(candidates)), probabilities)
             return candidates[drawn], probabilities[drawn], False
         best = lowest_cost(candidates)
+        if policy.counts:
+            policy.picked(best)
         if self._budget is None:
             return best, 1.0, False
         probe = self._budget.probe(policy.explorable(candidates), best)
         return (best, 1.0, False) if probe is None else (probe, 1.0, True)
+
+    def odds(self, candidates: Sequence[Candidate], request: Request) -> Sequence[float]:
+        """Return the probability of picking each of the candidates, without picking one."""
+        policy = self.policy
+        policy.score(candidates, request)
+        if policy.draws:
+            return policy.probabilities(candidates)
+        picked = best = lowest_cost(candidates)
+        if self._budget is not None:
+            picked = self._budget.promising(policy.explorable(candidates), best)[0] or best
+        return [float(candidate is picked) for candidate in candidates]
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
@@ -65,6 +78,11 @@ class ExplorationBudget:
 
     def probe(self, candidates: Sequence[Candidate], best: Candidate) -> Candidate | None:
         """Return the candidate to try instead of the best one, by costs in ms; `None` if none is worth it."""
+        promising, self._tokens_ms = self.promising(candidates, best)
+        return promising
+
+    def promising(self, candidates: Sequence[Candidate], best: Candidate) -> tuple[Candidate | None, float]:
+        """Return what `probe` would, and the budget that would be left."""
         best_ms = best.wait_ms + best.service_ms
         tokens_ms = self._tokens_ms + SHARE * best_ms
         cap_ms = CAP_LATENCIES * best_ms
@@ -80,5 +98,4 @@ class ExplorationBudget:
             spread_ms = DEVIATIONS * candidate.service_ms * math.sqrt(candidate.variance)
             if excess_ms - spread_ms < hoped_ms:
                 promising, hoped_ms, feared_ms = candidate, excess_ms - spread_ms, excess_ms + spread_ms
-        self._tokens_ms = (tokens_ms if tokens_ms < cap_ms else cap_ms) - feared_ms
-        return promising
+        return promising, (tokens_ms if tokens_ms < cap_ms else cap_ms) - feared_ms

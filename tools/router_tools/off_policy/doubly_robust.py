@@ -53,7 +53,8 @@ def weights(target: Array, propensity: Array) -> Array:
         target: the probability that the target policy chooses the variant that was chosen.
         propensity: the probability with which it was chosen.
     """
-    return target / np.maximum(propensity, LOWEST_PROPENSITY)
+    weight: Array = target / np.maximum(propensity, LOWEST_PROPENSITY)
+    return weight
 
 
 def effective(weight: Array) -> float:
@@ -67,9 +68,7 @@ def effective(weight: Array) -> float:
     return float(weight.sum()) ** 2 / squares if squares else 0.0
 
 
-def factor(
-    executed: Executions, fitted_ms: Array, target: Array, propensity: Array
-) -> float:
+def factor(executed: Executions, fitted_ms: Array, target: Array, propensity: Array) -> float:
     """Return ρ of one variant, shrunk toward 1.
 
     Args:

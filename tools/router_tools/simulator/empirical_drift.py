@@ -1,7 +1,8 @@
 """The level of a variant's service times over a trace: slower while it is throttled, for example.
 
-The trace is divided into hundredths. With r the ratio of an execution's service time to the fitted mean of
-its size, l_s the mean ratio in part s, of n_s executions, and σ² the variance of the ratios within the parts,
+The trace is divided into equal parts, up to a hundred, with twenty executions each on average. With r the
+ratio of an execution's service time to the fitted mean of its size, l_s the mean ratio in part s, of n_s
+executions, and σ² the variance of the ratios within the parts,
 
     Q = Σ n_s · (l_s - l̄)² / σ²
 
@@ -20,14 +21,17 @@ import numpy as np
 
 from router_tools.simulator.array import Array
 
-PARTS = 100
+MOST_PARTS = 100
+EXECUTIONS_PER_PART = 20
 DEVIATIONS = 4.0
+LEAST_VARIANCE = 1e-6
+"""What is below may be an error of rounding."""
 
 
 class _Parts(NamedTuple):
-    """The ratios by part: their number, their mean, and their variance within the parts."""
+    """The ratios by part: how many, their mean, and their variance within the parts."""
 
-    count: Array
+    sizes: Array
     level: Array
     variance: float
 
@@ -39,15 +43,15 @@ def level_variance(moment: Array, ratio: Array) -> float:
         moment: when each execution began, as a fraction of the trace.
         ratio: its service time divided by the fitted mean.
     """
-    count, level, variance = _parts(moment, ratio)
-    present = count > 0
+    sizes, level, variance = _parts(moment, ratio)
+    present = sizes > 0
     freedom = int(present.sum()) - 1
-    if freedom < 1 or variance == 0.0:
+    if freedom < 1:
         return 0.0
-    excess = float((count * (level - ratio.mean()) ** 2)[present].sum()) / variance - freedom
+    excess = float((sizes * (level - ratio.mean()) ** 2)[present].sum()) / variance - freedom
     if excess <= DEVIATIONS * math.sqrt(2.0 * freedom):
         return 0.0
-    return excess * variance / float(count.sum() - (count**2).sum() / count.sum())
+    return excess * variance / float(sizes.sum() - (sizes**2).sum() / sizes.sum())
 
 
 def levels(moment: Array, ratio: Array, spread: float) -> Array:
@@ -58,23 +62,25 @@ def levels(moment: Array, ratio: Array, spread: float) -> Array:
         ratio: as for `level_variance`.
         spread: τ², above 0.
     """
-    count, level, variance = _parts(moment, ratio)
-    present = np.flatnonzero(count)
-    kept = spread / (spread + variance / count[present])
+    sizes, level, variance = _parts(moment, ratio)
+    present = np.flatnonzero(sizes)
+    kept = spread / (spread + variance / sizes[present])
     mean = float(ratio.mean())
     shrunk: Array = mean + (level[present] - mean) * kept
-    return np.interp(np.arange(PARTS), present, shrunk)
+    return np.interp(np.arange(len(sizes)), present, shrunk)
 
 
-def part_of(moment: Array) -> Array:
+def part_of(moment: Array, parts: int) -> Array:
     """Return the part of a trace that each moment is in."""
-    parts: Array = np.clip((moment * PARTS).astype(int), 0, PARTS - 1)
-    return parts
+    part: Array = np.clip((moment * parts).astype(int), 0, parts - 1)
+    return part
 
 
 def _parts(moment: Array, ratio: Array) -> _Parts:
-    part = part_of(moment)
-    count = np.bincount(part, minlength=PARTS)
-    level = np.bincount(part, ratio, minlength=PARTS) / np.maximum(count, 1)
-    freedom = max(1, len(ratio) - int((count > 0).sum()))
-    return _Parts(count, level, float(((ratio - level[part]) ** 2).sum()) / freedom)
+    parts = min(MOST_PARTS, max(1, len(ratio) // EXECUTIONS_PER_PART))
+    part = part_of(moment, parts)
+    sizes = np.bincount(part, minlength=parts)
+    level = np.bincount(part, ratio, minlength=parts) / np.maximum(sizes, 1)
+    freedom = max(1, len(ratio) - int((sizes > 0).sum()))
+    variance = float(((ratio - level[part]) ** 2).sum()) / freedom
+    return _Parts(sizes, level, max(variance, LEAST_VARIANCE))

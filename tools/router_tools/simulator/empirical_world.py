@@ -11,7 +11,7 @@ import numpy as np
 from router_backend.core.records.variant import Device
 from router_tools.errors import ToolError
 from router_tools.simulator.array import Array
-from router_tools.simulator.empirical_drift import PARTS, level_variance, levels, part_of
+from router_tools.simulator.empirical_drift import level_variance, levels, part_of
 from router_tools.simulator.service_law import ServiceLaw, line
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import Drift, World, WorldVariant
@@ -68,7 +68,11 @@ class Fit(NamedTuple):
     def means_ms(self, executed: Executions) -> Array:
         """Return the fitted service time of each execution."""
         means_ms = self.law.means_ms(executed.elements)
-        return means_ms if self.levels is None else means_ms * self.levels[part_of(executed.moment)]
+        return (
+            means_ms
+            if self.levels is None
+            else means_ms * self.levels[part_of(executed.moment, len(self.levels))]
+        )
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ def fitted_world(
             "Nothing fails.",
         ),
         drifts=tuple(
-            Drift(each, part / PARTS, (part + 1) / PARTS, level)
+            Drift(each, part / len(found.levels), (part + 1) / len(found.levels), level)
             for each, found in fits.items()
             if found.levels is not None
             for part, level in enumerate(found.levels.tolist())
@@ -170,7 +174,7 @@ def fit(executed: Executions, spread: float) -> Fit:
     # One is fitted with the other fixed, twice: more changes nothing that matters.
     for _ in range(2):
         found = levels(executed.moment, executed.service_ms / law.means_ms(executed.elements), spread)
-        steady_ms = executed.service_ms / found[part_of(executed.moment)]
+        steady_ms = executed.service_ms / found[part_of(executed.moment, len(found))]
         law = EmpiricalServiceLaw(_points(executed._replace(service_ms=steady_ms)))
     return Fit(law, found)
 
@@ -191,7 +195,7 @@ def executions(name: str, requests: Sequence[TracedRequest]) -> dict[str, Execut
     if not enough:
         raise ToolError(
             f"{name}: expected a variant with at least {_MIN_EXECUTIONS} answered requests to fit a world "
-            f"to, found {', '.join(by_variant) or 'none'}: name a world with --world"
+            f"to, found {', '.join(by_variant) or 'none'}: record more"
         )
     return {variant: _executions(each, requests) for variant, each in enough.items()}
 
@@ -243,7 +247,7 @@ def _executions(indices: Sequence[int], requests: Sequence[TracedRequest]) -> Ex
 
 def _points(executed: Executions) -> dict[float, float]:
     """Return the mean service time by mean size, of groups of neighboring sizes with enough executions."""
-    sizes, of = np.unique(executed.elements, return_inverse=True)
+    _, of = np.unique(executed.elements, return_inverse=True)
     enough = min(max(_MIN_EXECUTIONS, len(of) // _MAX_POINTS), _EXECUTIONS_PER_POINT)
     below = np.cumsum(np.bincount(of)) // enough
     # A group ends with the size that completes it; what is left after the last belongs to it.
