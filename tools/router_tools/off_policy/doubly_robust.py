@@ -24,8 +24,8 @@ one is taken with the factor 1 - s²/(ρ_k - 1)² (James and Stein's, as in doub
 shrinkage): so the correction costs little variance where the fit is right, and is complete where it is wrong.
 
 The estimate of the policy's mean latency is that of a simulation with ρ_k · m_k (a substitution estimator, as
-in targeted maximum likelihood). It is right to first order if m is right, whatever the propensities are, and
-if the propensities are right, also where m is wrong: about sizes, or because the variant was slow for a time
+in targeted maximum likelihood). It is right to first order if m is right, even with wrong propensities. With
+right propensities, it is also right where m is wrong: about sizes, or because the variant was slow for a time
 in which the recorded policy avoided it.
 
 References:
