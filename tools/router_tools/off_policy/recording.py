@@ -1,19 +1,12 @@
 """A trace prepared for estimates of other policies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from router_tools.off_policy.doubly_robust import factor
 from router_tools.simulator.array import Array
-from router_tools.simulator.empirical_world import (
-    Described,
-    Executions,
-    described,
-    executions,
-    fitted_world,
-)
+from router_tools.simulator.empirical_world import Executions, described, executions, fitted_world
 from router_tools.simulator.recorded import recorded_workload
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.workload import Workload
@@ -22,7 +15,6 @@ from router_tools.simulator.world import World
 BLOCKS = 100
 
 
-@dataclass(frozen=True)
 class Recording:
     """A trace, and the executions in it.
 
@@ -41,27 +33,17 @@ class Recording:
         ToolError: no variant has enough executions.
     """
 
-    name: str
-    requests: Sequence[TracedRequest]
-    executed: dict[str, Executions] = field(init=False)
-    variants: dict[str, Described] = field(init=False)
-    propensity: Array = field(init=False)
-    block: Array = field(init=False)
-    cell: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Extract the executions."""
-        object.__setattr__(self, "executed", executions(self.name, self.requests))
-        object.__setattr__(self, "variants", described(self.executed, self.requests))
-        propensity = np.array([request.propensity or 1.0 for request in self.requests])
-        object.__setattr__(self, "propensity", propensity)
-        count = len(self.requests)
-        block = np.arange(count) * min(BLOCKS, count) // count
-        elements = np.array([each.batch_size * each.elements_per_item for each in self.requests])
-        size_class = np.frexp(elements)[1]
-        _, cell = np.unique(np.stack([block, size_class]), axis=1, return_inverse=True)
-        object.__setattr__(self, "block", block)
-        object.__setattr__(self, "cell", cell.ravel())
+    def __init__(self, name: str, requests: Sequence[TracedRequest]) -> None:
+        self.name = name
+        self.requests = requests
+        self.executed = executions(name, requests)
+        self.variants = described(self.executed, requests)
+        self.propensity = np.array([request.propensity or 1.0 for request in requests])
+        count = len(requests)
+        self.block = np.arange(count) * min(BLOCKS, count) // count
+        elements = np.array([each.batch_size * each.elements_per_item for each in requests])
+        _, cell = np.unique(np.stack([self.block, np.frexp(elements)[1]]), axis=1, return_inverse=True)
+        self.cell: Array = cell.ravel()
 
     @property
     def mean_ms(self) -> float:
