@@ -1,21 +1,18 @@
-"""The level of a variant's service times over a trace: slower while it is throttled, for example.
+"""The level of a variant's service times over a trace: higher while it is throttled, for example.
 
 The trace is divided into equal parts, up to a hundred, with twenty executions each on average. With r the
-ratio of an execution's service time to the fitted mean of its size, l_s the mean ratio in part s, of n_s
-executions, and σ² the variance of the ratios within the parts,
+ratio of an execution's service time to the fitted mean of its size, and σ² the variance of r within the
+parts, a stretch of the trace is split where
 
-    Q = Σ n_s · (l_s - l̄)² / σ²
+    n₁ · n₂ / (n₁ + n₂) · (l₁ - l₂)² / σ²
 
-has the mean S - 1 over S parts, and about the variance 2 · (S - 1), if the level is constant. If Q is more
-than four standard deviations above, the variance of the true levels is τ² = (Q - (S - 1)) / C · σ² with
-C = Σ n_s - Σ n_s² / Σ n_s, and each level is shrunk toward the mean by τ² / (τ² + σ² / n_s).
+is highest, if that is above 25 (five standard deviations): n₁, n₂ are the executions before and after, l₁ and
+l₂ the means of r. Both sides are then split in the same way (binary segmentation).
 
 References:
-    DerSimonian and Laird, Meta-analysis in clinical trials, Controlled Clinical Trials 7 (1986).
+    Scott and Knott, A cluster analysis method for grouping means in the analysis of variance, Biometrics 30
+    (1974).
 """
-
-import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,64 +20,64 @@ from router_tools.simulator.array import Array
 
 MOST_PARTS = 100
 EXECUTIONS_PER_PART = 20
-DEVIATIONS = 4.0
+THRESHOLD = 25.0
 LEAST_VARIANCE = 1e-6
 """What is below may be an error of rounding."""
 
 
-class _Parts(NamedTuple):
-    """The ratios by part: how many, their mean, and their variance within the parts."""
-
-    sizes: Array
-    level: Array
-    variance: float
-
-
-def level_variance(moment: Array, ratio: Array) -> float:
-    """Return τ²; 0 if the level is constant as far as can be seen.
+def changes(moment: Array, ratio: Array) -> tuple[float, ...]:
+    """Return where the level changes, as fractions of the trace in ascending order.
 
     Args:
         moment: when each execution began, as a fraction of the trace.
         ratio: its service time divided by the fitted mean.
     """
-    sizes, level, variance = _parts(moment, ratio)
-    present = sizes > 0
-    freedom = int(present.sum()) - 1
-    if freedom < 1:
-        return 0.0
-    excess = float((sizes * (level - ratio.mean()) ** 2)[present].sum()) / variance - freedom
-    if excess <= DEVIATIONS * math.sqrt(2.0 * freedom):
-        return 0.0
-    return excess * variance / float(sizes.sum() - (sizes**2).sum() / sizes.sum())
+    parts = min(MOST_PARTS, max(1, len(ratio) // EXECUTIONS_PER_PART))
+    part = np.clip((moment * parts).astype(int), 0, parts - 1)
+    sizes, totals = np.bincount(part, minlength=parts), np.bincount(part, ratio, minlength=parts)
+    residual = ratio - (totals / np.maximum(sizes, 1))[part]
+    freedom = max(1, len(ratio) - int((sizes > 0).sum()))
+    variance = max(float((residual**2).sum()) / freedom, LEAST_VARIANCE)
+    counted, summed = (np.concatenate([[0.0], each.cumsum()]) for each in (sizes, totals))
+    return tuple(cut / parts for cut in _cuts(counted, summed, variance, 0, parts))
 
 
-def levels(moment: Array, ratio: Array, spread: float) -> Array:
-    """Return the level in each part of a trace; between parts with executions, it is interpolated.
+def levels(moment: Array, ratio: Array, edges: tuple[float, ...]) -> Array:
+    """Return the mean ratio of each stretch between changes; without executions, that of its neighbors."""
+    stretch = stretch_of(moment, edges)
+    sizes = np.bincount(stretch, minlength=len(edges) + 1)
+    totals = np.bincount(stretch, ratio, minlength=len(edges) + 1)
+    present = np.flatnonzero(sizes)
+    return np.interp(np.arange(len(sizes)), present, totals[present] / sizes[present])
+
+
+def stretch_of(moment: Array, edges: tuple[float, ...]) -> Array:
+    """Return the number of the stretch that each moment is in."""
+    stretch: Array = np.searchsorted(edges, moment, side="right")
+    return stretch
+
+
+def _cuts(counted: Array, summed: Array, variance: float, first: int, last: int) -> list[int]:
+    """Return where the parts from `first` to before `last` are split.
 
     Args:
-        moment: as for `level_variance`.
-        ratio: as for `level_variance`.
-        spread: τ², above 0.
+        counted: the number of executions before each part.
+        summed: the sum of their ratios.
+        variance: σ².
+        first: the first part.
+        last: the part after the last.
     """
-    sizes, level, variance = _parts(moment, ratio)
-    present = np.flatnonzero(sizes)
-    kept = spread / (spread + variance / sizes[present])
-    mean = float(ratio.mean())
-    shrunk: Array = mean + (level[present] - mean) * kept
-    return np.interp(np.arange(len(sizes)), present, shrunk)
-
-
-def part_of(moment: Array, parts: int) -> Array:
-    """Return the part of a trace that each moment is in."""
-    part: Array = np.clip((moment * parts).astype(int), 0, parts - 1)
-    return part
-
-
-def _parts(moment: Array, ratio: Array) -> _Parts:
-    parts = min(MOST_PARTS, max(1, len(ratio) // EXECUTIONS_PER_PART))
-    part = part_of(moment, parts)
-    sizes = np.bincount(part, minlength=parts)
-    level = np.bincount(part, ratio, minlength=parts) / np.maximum(sizes, 1)
-    freedom = max(1, len(ratio) - int((sizes > 0).sum()))
-    variance = float(((ratio - level[part]) ** 2).sum()) / freedom
-    return _Parts(sizes, level, max(variance, LEAST_VARIANCE))
+    cut = np.arange(first + 1, last)
+    before, after = counted[cut] - counted[first], counted[last] - counted[cut]
+    both = (before > 0) & (after > 0)
+    cut, before, after = cut[both], before[both], after[both]
+    if not len(cut):
+        return []
+    step = (summed[cut] - summed[first]) / before - (summed[last] - summed[cut]) / after
+    evidence = before * after / (before + after) * step**2 / variance
+    best = int(np.argmax(evidence))
+    if evidence[best] <= THRESHOLD:
+        return []
+    middle = int(cut[best])
+    left = _cuts(counted, summed, variance, first, middle)
+    return [*left, middle, *_cuts(counted, summed, variance, middle, last)]

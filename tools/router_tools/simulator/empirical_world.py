@@ -2,8 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from router_backend.core.records.variant import Device
 from router_tools.errors import ToolError
 from router_tools.simulator.array import Array
-from router_tools.simulator.empirical_drift import level_variance, levels, part_of
+from router_tools.simulator.empirical_drift import changes, levels, stretch_of
 from router_tools.simulator.service_law import ServiceLaw, line
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import Drift, World, WorldVariant
@@ -46,12 +47,12 @@ class Described(NamedTuple):
     Args:
         device: the hardware it runs on.
         concurrency: how many requests it serves at once.
-        level_variance: of the level of its service times over the trace; 0 if that is constant.
+        changes: where the level of its service times changes, as fractions of the trace.
     """
 
     device: Device
     concurrency: int
-    level_variance: float
+    changes: tuple[float, ...]
 
 
 class Fit(NamedTuple):
@@ -59,20 +60,25 @@ class Fit(NamedTuple):
 
     Args:
         law: the mean service time by size.
-        levels: by part of the trace, the factor on it; `None` if that is 1 throughout.
+        changes: where its level changes, as fractions of the trace.
+        levels: the factor on the law between these changes.
     """
 
     law: "EmpiricalServiceLaw"
-    levels: Array | None
+    changes: tuple[float, ...]
+    levels: Array
 
     def means_ms(self, executed: Executions) -> Array:
         """Return the fitted service time of each execution."""
-        means_ms = self.law.means_ms(executed.elements)
-        return (
-            means_ms
-            if self.levels is None
-            else means_ms * self.levels[part_of(executed.moment, len(self.levels))]
-        )
+        means_ms: Array = self.levels[stretch_of(executed.moment, self.changes)]
+        return means_ms * self.law.means_ms(executed.elements)
+
+    def drifts(self, variant: str) -> Iterator[Drift]:
+        """Yield the levels other than 1."""
+        if self.changes:
+            stretches = pairwise((0.0, *self.changes, 1.0))
+            for (start, end), level in zip(stretches, self.levels.tolist(), strict=True):
+                yield Drift(variant, start, end, level)
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ def fitted_world(
         correct: returns the factor on the fitted service times of a variant, from its name, its executions
             and the fitted service time of each of these.
     """
-    fits = {variant: fit(executed[variant], each.level_variance) for variant, each in variants.items()}
+    fits = {variant: fit(executed[variant], each.changes) for variant, each in variants.items()}
     factors = {each: correct(each, executed[each], fits[each].means_ms(executed[each])) for each in variants}
     return World(
         name=name,
@@ -137,12 +143,7 @@ def fitted_world(
             "A variant of which the trace does not say it serves one request at a time.",
             "Nothing fails.",
         ),
-        drifts=tuple(
-            Drift(each, part / len(found.levels), (part + 1) / len(found.levels), level)
-            for each, found in fits.items()
-            if found.levels is not None
-            for part, level in enumerate(found.levels.tolist())
-        ),
+        drifts=tuple(drift for each, found in fits.items() for drift in found.drifts(each)),
     )
 
 
@@ -154,29 +155,27 @@ def described(executed: Mapping[str, Executions], requests: Sequence[TracedReque
     order = list(concurrency)
     names = sorted(executed, key=lambda name: order.index(name) if name in concurrency else -1)
     return {
-        name: Described(
-            device.get(name, Device.CPU), concurrency.get(name, 1), _level_variance(executed[name])
-        )
+        name: Described(device.get(name, Device.CPU), concurrency.get(name, 1), _changes(executed[name]))
         for name in names
     }
 
 
-def fit(executed: Executions, spread: float) -> Fit:
+def fit(executed: Executions, edges: tuple[float, ...]) -> Fit:
     """Return the mean service times of executions by size, and their level over time.
 
     Args:
         executed: the executions.
-        spread: the variance of the level; 0 if it is constant.
+        edges: where the level changes, as fractions of the trace.
     """
     law = EmpiricalServiceLaw(_points(executed))
-    if spread == 0.0:
-        return Fit(law, None)
+    if not edges:
+        return Fit(law, (), np.ones(1))
     # One is fitted with the other fixed, twice: more changes nothing that matters.
     for _ in range(2):
-        found = levels(executed.moment, executed.service_ms / law.means_ms(executed.elements), spread)
-        steady_ms = executed.service_ms / found[part_of(executed.moment, len(found))]
+        found = levels(executed.moment, executed.service_ms / law.means_ms(executed.elements), edges)
+        steady_ms = executed.service_ms / found[stretch_of(executed.moment, edges)]
         law = EmpiricalServiceLaw(_points(executed._replace(service_ms=steady_ms)))
-    return Fit(law, found)
+    return Fit(law, edges, found)
 
 
 def executions(name: str, requests: Sequence[TracedRequest]) -> dict[str, Executions]:
@@ -222,9 +221,9 @@ def _variant(
     )
 
 
-def _level_variance(executed: Executions) -> float:
+def _changes(executed: Executions) -> tuple[float, ...]:
     law = EmpiricalServiceLaw(_points(executed))
-    return level_variance(executed.moment, executed.service_ms / law.means_ms(executed.elements))
+    return changes(executed.moment, executed.service_ms / law.means_ms(executed.elements))
 
 
 def _executions(indices: Sequence[int], requests: Sequence[TracedRequest]) -> Executions:
