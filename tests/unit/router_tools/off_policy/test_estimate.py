@@ -5,6 +5,8 @@ import pytest
 
 from router_tools.off_policy.estimate import estimate
 from router_tools.off_policy.recording import Recording
+from router_tools.simulator import empirical_world
+from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import Drift, World
 from tests.unit.router_tools.off_policy.recorded_runs import fixed_arrivals, mean_ms, trace
 from tests.unit.router_tools.simulator.builders import three_devices, workload
@@ -54,3 +56,23 @@ def test_requests_keep_their_deadlines() -> None:
     free = estimate(Recording("t", [replace(each, deadline_ms=None) for each in requests]), "random")
     bound = estimate(Recording("t", requests), "random")
     assert bound.mean_ms < 0.9 * free.mean_ms, "variants that would be late are left out"
+
+
+def test_propensities_correct_a_model_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model misses that the GPU was slow for some time, of which few executions were recorded."""
+    monkeypatch.setattr(empirical_world, "changes", lambda *_: ())
+    world = replace(three_devices(), drifts=(Drift("gpu", 0.3, 0.7, 4.0),))
+    arrivals = fixed_arrivals(world, workload(load=0.04, requests=4000))
+    true_ms = mean_ms(world, arrivals, "static:gpu", 100)
+    requests, rng = [], np.random.default_rng(0)
+    for number, request in enumerate(trace(world, arrivals, "random", 1)):
+        if request.variant != "gpu" or not 0.3 <= number / 4000 < 0.7:
+            requests.append(request)
+        elif rng.random() < 0.2:
+            requests.append(replace(request, propensity=0.2 * (request.propensity or 0.0)))
+        else:
+            requests.append(TracedRequest(request.arrival_s, request.batch_size, request.elements))
+    found = estimate(Recording("t", requests), "static:gpu")
+    assert found.model_ms < 0.85 * true_ms
+    assert found.mean_ms == pytest.approx(true_ms, rel=0.08)
+    assert found.low_ms <= true_ms <= found.high_ms
