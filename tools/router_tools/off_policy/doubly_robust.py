@@ -8,8 +8,9 @@ given size and variant, how long a request is served does not depend on the choi
 - the *waits* follow from them by simulating its queues, with the policy's own code, at the recorded arrivals.
 
 With x_i the size of request i, k_i the variant that served it, p_i its propensity, y_i its service time,
-m_k(x) the fitted mean, and q_i(k) the probability that the target policy sends request i to variant k (the
-share of its simulated runs), the doubly robust estimate of the total service time at variant k (Dudik et al.)
+m_k(x) the fitted mean, and q_i(k) the probability that the target policy sends request i to variant k (in a
+simulated run, its share among the requests of about the same size in the same hundredth of the trace), the
+doubly robust estimate of the total service time at variant k (Dudik et al.)
 
     Σ_i q_i(k) · m_k(x_i)  +  Σ_{i: k_i = k} q_i(k)/p_i · (y_i - m_k(x_i))
 

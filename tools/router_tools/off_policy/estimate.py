@@ -1,7 +1,6 @@
 """The mean latency that another policy would have had on a trace, with an interval."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +12,8 @@ from router_tools.simulator.array import Array
 from router_tools.simulator.randomness import stream
 from router_tools.simulator.record import RunRecord
 from router_tools.simulator.run import run
-from router_tools.simulator.world import World
 
 CONFIDENCE = 0.95
-MODEL_RUNS = 1
 REPLICATIONS = 7
 
 
@@ -46,16 +43,17 @@ class Estimate:
 def estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate:
     """Estimate the mean latency that a policy would have had on the recorded arrivals.
 
-    The policy is simulated a few times in the world fitted to the trace, which gives the model-based estimate
-    and the choices that it makes. Then the trace is resampled B = 7 times; each time, a world is fitted,
-    corrected for the policy (`doubly_robust`) and the policy is simulated in it once, with other service
-    times. The results v_b differ by what the trace leaves open about the service times, and by what differs
-    between two runs of the policy. So with their mean v̄ and standard deviation s, the mean latency of the
-    policy, if it is run on these arrivals, lies with 95 % confidence in
+    The policy is simulated in the world fitted to the trace, which gives the model-based estimate and the
+    choices that it makes. Then the trace is resampled B = 7 times; each time, a world is fitted, corrected
+    for the policy (`doubly_robust`) and the policy is simulated in it once, with other service times. The
+    results v_b differ by what the trace leaves open about the service times, and by what differs between two
+    runs of the policy. So with the mean m and the standard deviation s of ln v_b, the logarithm of the mean
+    latency that the policy has, if it is run on these arrivals, lies with 95 % confidence in
 
-        v̄ ± t_{B-1} · s · √(1 + 1/B),
+        m ± t_{B-1} · s · √(1 + 1/B),
 
-    the prediction interval for one more result. It takes arrivals and sizes as given.
+    the prediction interval for one more result; the estimate is e^m. Logarithms, since latencies grow faster
+    than service times. It takes arrivals and sizes as given.
 
     Args:
         recording: the trace.
@@ -64,19 +62,20 @@ def estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate:
     """
     workload = recording.workload()
     fitted = recording.world()
-    runs = [run(fitted, workload, policy, _seed(seed, number)) for number in range(MODEL_RUNS)]
-    target = _choices(recording, fitted, runs)
+    first_seed = seed * (1 + REPLICATIONS)
+    modeled = run(fitted, workload, policy, first_seed)
+    target = _choices(recording, modeled)
     logs = []
-    for number in range(REPLICATIONS):
-        executed = recording.resampled(stream(seed, "resampling", str(number)))
+    for number in range(1, 1 + REPLICATIONS):
+        executed = recording.resampled(stream(seed, "resampling", str(number - 1)))
         world = recording.corrected_world(executed, target)
-        logs.append(math.log(_mean_ms(run(world, workload, policy, _seed(seed, MODEL_RUNS + number)))))
+        logs.append(math.log(_mean_ms(run(world, workload, policy, first_seed + number))))
     center, deviation = float(np.mean(logs)), float(np.std(logs, ddof=1))
     quantile = float(student_t.ppf(0.5 + 0.5 * CONFIDENCE, REPLICATIONS - 1))
     margin = quantile * deviation * math.sqrt(1.0 + 1.0 / REPLICATIONS)
     return Estimate(
         policy,
-        float(np.mean([_mean_ms(each) for each in runs])),
+        _mean_ms(modeled),
         math.exp(center),
         math.exp(center - margin),
         math.exp(center + margin),
@@ -85,28 +84,23 @@ def estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate:
     )
 
 
-def _seed(seed: int, number: int) -> int:
-    return seed * (MODEL_RUNS + REPLICATIONS) + number
-
-
 def _mean_ms(record: RunRecord) -> float:
     return float(np.nanmean(record.latency_ms))
 
 
-def _choices(recording: Recording, world: World, runs: Sequence[RunRecord]) -> dict[str, Array]:
+def _choices(recording: Recording, record: RunRecord) -> dict[str, Array]:
     """Return, by variant, the probability that the policy sends each request there.
 
-    It is the share among the requests of about the same size in the same part of the trace, over all runs:
-    the choice for a single one depends on queues that the next run does not repeat.
+    It is the share among the requests of about the same size in the same part of the trace: the choice for a
+    single one depends on queues that the next run does not repeat.
     """
     cell = recording.cell
-    count = np.bincount(cell) * len(runs)
-    shares = {variant.name: np.zeros(len(count)) for variant in world.variants}
-    for record in runs:
-        for number, name in enumerate(record.variants):
-            served = record.executions["request"][record.executions["variant"] == number]
-            shares[name] += np.bincount(cell[served], minlength=len(count)) / count
-    return {name: share[cell] for name, share in shares.items()}
+    count = np.bincount(cell)
+    shares = {}
+    for number, name in enumerate(record.variants):
+        served = record.executions["request"][record.executions["variant"] == number]
+        shares[name] = (np.bincount(cell[served], minlength=len(count)) / count)[cell]
+    return shares
 
 
 def _effective(recording: Recording, target: dict[str, Array]) -> dict[str, float]:
