@@ -31,16 +31,21 @@ class RoundRobinPolicy(Policy):
         self._last_turn: dict[str, int] = {}
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-        """Set the turns, with the one now, as cost, and note whose turn it is."""
+        """Set the turns, with the one now, as cost; the lowest is whose turn it is."""
         for candidate in candidates:
-            turns = self._turns.get(candidate.variant.name, 0.0) + 1.0
-            candidate.cost = max(turns, self._now * candidate.weight)
-        chosen = min(candidates, key=self._rank)
-        self._now, _ = self._rank(chosen)
+            candidate.cost = self._turn(candidate)
+        min(candidates, key=self._rank).cost *= self.BELOW_EQUALS
+
+    def picked(self, candidate: Candidate) -> None:
+        """Note that the candidate has its turn now."""
+        turn = self._turn(candidate)
+        self._now = round(turn / candidate.weight, 9)
         self._requests += 1
-        self._turns[chosen.variant.name] = chosen.cost
-        self._last_turn[chosen.variant.name] = self._requests
-        chosen.cost *= self.BELOW_EQUALS
+        self._turns[candidate.variant.name] = turn
+        self._last_turn[candidate.variant.name] = self._requests
+
+    def _turn(self, candidate: Candidate) -> float:
+        return max(self._turns.get(candidate.variant.name, 0.0) + 1.0, self._now * candidate.weight)
 
     def _rank(self, candidate: Candidate) -> tuple[float, int]:
         """Return when its turn would end, and when its last one was."""

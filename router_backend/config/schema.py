@@ -286,7 +286,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         readiness_interval_ms: how often a variant that is not loaded is looked for again.
         warmup_batch_sizes: the batches that a variant is timed with when it becomes ready; `none`: no
             warm-up.
-        trace_file: a file to which every answered request is appended as a line of JSON, to replay in the
+        trace_file: a file to which every request is appended as a line of JSON, to replay in the
             simulator; its path from the server's working directory.
         metrics: show the router's metrics in Triton's metrics endpoint.
         metrics_interval_ms: how often they are updated there.

@@ -1,31 +1,26 @@
-"""Records answered requests, in the background, as a trace that the simulator can replay."""
+"""Records requests, in the background, as a trace that the simulator can replay."""
 
 import json
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO
 
 from router_backend.config.load import RouterSetup
-from router_backend.core.choosing.decision import Execution
 from router_backend.errors import ConfigurationError
-
-
-class Answered(NamedTuple):
-    """An answered request in the queue."""
-
-    execution: Execution
-    arrived_s: float
+from router_backend.runtime.trace_entry import Traced, entry_of
 
 
 class TraceWriter:
-    """Appends a line of JSON for each answered request to a file, from one background thread.
+    """Appends a line of JSON for each request to a file, from one background thread.
 
     A request only puts a record into a queue. The thread polls the queue at an interval: waking it up for
     each record would cost a request more than the record itself. Requests that arrive while the queue is
-    full, or after a write to the file has failed, are left out and counted.
+    full, or after a write to the file has failed, are left out and counted. If the last line of the file was
+    cut, by a full disk or a killed server, the first write starts a new one.
 
     Args:
         path: the file, created if it does not exist.
@@ -41,12 +36,13 @@ class TraceWriter:
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         # Unbuffered, all lines of one interval are one write, so that those of other routers that append to
         # the same file cannot end up in the middle of a line.
-        self._file = path.open("ab", buffering=0)
+        self._file: BinaryIO = path.open("ab", buffering=0)
         self._path = path
+        self._starts_with = b"\n" if _is_cut(path) else b""
         self._warn = warn
         # The monotonic clock does not jump; the time of day lets several runs share a file.
         self._epoch_s = time.time() - time.monotonic()
-        self._waiting: queue.SimpleQueue[Answered] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Traced] = queue.SimpleQueue()
         self._broken = False
         self._left_out = 0
         self._left_out_lock = threading.Lock()
@@ -54,15 +50,15 @@ class TraceWriter:
         self._thread = threading.Thread(target=self._run, name="router-trace", daemon=True)
         self._thread.start()
 
-    def observe(self, execution: Execution, arrived_s: float) -> None:
-        """Queue an answered request, unless its latency is implausible, without waiting.
+    def observe(self, traced: Traced) -> None:
+        """Queue a request that ended, unless its latency is implausible, without waiting.
 
-        `arrived_s` is the time of its arrival by the monotonic clock.
+        Its `arrived_s` is a time of the monotonic clock.
         """
-        if execution.latency_ms is None:
+        if traced.execution is not None and traced.execution.latency_ms is None:
             return
         if self._waiting.qsize() < self.MOST_WAITING:
-            self._waiting.put(Answered(execution, arrived_s))
+            self._waiting.put(traced)
         else:
             self._leave_out(1)
 
@@ -85,6 +81,8 @@ class TraceWriter:
             self._leave_out(len(records))
             return
         text = b"".join(map(self._line, records))
+        if text:
+            text, self._starts_with = self._starts_with + text, b""
         try:
             while text:
                 text = text[self._file.write(text) :]
@@ -93,25 +91,21 @@ class TraceWriter:
             self._leave_out(text.count(b"\n"))
             self._warn(f"the trace {self._path} can no longer be written: {error.strerror}")
 
-    def _line(self, answered: Answered) -> bytes:
-        execution, arrived_s = answered
-        decision, context = execution.decision, execution.context
-        entry = {
-            "arrival_s": round(self._epoch_s + arrived_s, 6),
-            "batch_size": context.batch_size,
-            "elements": context.elements,
-            "variant": decision.variant,
-            "device": decision.device.value,
-            "propensity": decision.propensity,
-            "latency_ms": round(execution.latency_ms or 0.0, 3),
-        }
-        if not context.elements:
-            del entry["elements"]  # the batch size says enough
-        return json.dumps(entry).encode() + b"\n"
+    def _line(self, traced: Traced) -> bytes:
+        return json.dumps(entry_of(traced, self._epoch_s)).encode() + b"\n"
 
     def _leave_out(self, requests: int) -> None:
         with self._left_out_lock:
             self._left_out += requests
+
+
+def _is_cut(path: Path) -> bool:
+    """Return whether a regular file ends within a line."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def open_trace(model: RouterSetup, warn: Callable[[str], None]) -> TraceWriter | None:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import DECISION_OUTPUT, RouterSetup, check_completed, read_router_setup
-from router_backend.core.records.outcome import Refusal
 from router_backend.core.router import ModelRouter
 from router_backend.core.variants.capacity import Capacity
 from router_backend.errors import OverloadedError, RouterError
@@ -85,7 +84,6 @@ class TritonPythonModel:
         self._trace = open_trace(model, pb_utils.Logger.log_warn)
         self._handler = RequestHandler(model, router, self._readiness, errors, self._copies, self._trace)
         self._pool = WorkerPool(self._answer, model.parameters.worker_threads, model.parameters.max_in_flight)
-        self._name, self._router = model.name, router
         self._metrics = _metrics_writer(model, router, args["model_instance_name"])
         self._watcher = watch_config(model, router, pb_utils.Logger.log_info, pb_utils.Logger.log_warn)
         gc.freeze()  # later garbage collections, while requests wait, need not scan these objects
@@ -104,7 +102,7 @@ class TritonPythonModel:
             try:
                 self._pool.submit(arrival)
             except OverloadedError as error:
-                self._router.model(self._name).refused(Refusal.OVERLOADED)
+                self._handler.overloaded(request, arrival.at_s)
                 send(arrival.sender, error_response(error))
 
     def finalize(self) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import time
+from collections.abc import Sequence
 
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Attempt, Dispatch
+from router_backend.core.model.logical_model import refusal_of
 from router_backend.core.records.outcome import Fault, Refusal
+from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.errors import InvalidRequestError, RouterError
+from router_backend.errors import InvalidRequestError, RouterError, VariantsFailedError
 from router_backend.runtime.error_classifier import ErrorClassifier, Failure
 from router_backend.runtime.explanation import explain, report
 from router_backend.runtime.request_options import RequestOptions, read_options
+from router_backend.runtime.trace_entry import Traced
 from router_backend.runtime.trace_writer import TraceWriter
 from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
@@ -24,7 +28,12 @@ from router_backend.serving.responses import (
     explained_response,
     failure_of,
 )
-from router_backend.serving.tensors import check_can_be_explained, context_of_request, outputs_of_variant
+from router_backend.serving.tensors import (
+    check_can_be_explained,
+    context_of,
+    context_of_request,
+    outputs_of_variant,
+)
 
 
 class RequestHandler:
@@ -71,9 +80,21 @@ class RequestHandler:
                 return canceled_response()
             output_names = outputs_of_variant(request, self._output_names)
             forwarder = Forwarder(request, inputs, output_names, options.forwarded)
-            return self._serve(request, dispatch, forwarder, arrived_s, explained=options.explain)
+            try:
+                return self._serve(request, dispatch, forwarder, arrived_s, explained=options.explain)
+            except RouterError as error:
+                refusal = None if isinstance(error, VariantsFailedError) else refusal_of(error)
+                self._unanswered(context, arrived_s, refusal, dispatch.failures)
+                raise
         except RouterError as error:
             return error_response(error)
+
+    def overloaded(self, request: pb_utils.InferenceRequest, arrived_s: float) -> None:
+        """Count a request that arrived at `arrived_s` and found no thread."""
+        self._router.model(self._name).refused(Refusal.OVERLOADED)
+        if self._trace is not None:
+            context = context_of(request.inputs(), self._batched)
+            self._unanswered(context, arrived_s, Refusal.OVERLOADED)
 
     def _options(self, request: pb_utils.InferenceRequest) -> RequestOptions:
         """Return what the request asks of the router.
@@ -112,7 +133,8 @@ class RequestHandler:
             if failure is None:
                 execution = attempt.succeeded(latency_ms)
                 if self._trace is not None and execution is not None:
-                    self._trace.observe(execution, arrived_s)
+                    traced = Traced(execution.context, arrived_s, execution, dispatch.failures)
+                    self._trace.observe(traced)
                 self._copies.offer(dispatch, request, forwarder.inputs, forwarder.parameters)
                 if not explained:
                     return response
@@ -121,7 +143,21 @@ class RequestHandler:
             self._failed(attempt, failure)
             if request.is_cancelled():
                 dispatch.cancel()
+                self._unanswered(attempt.decision.context, arrived_s, None, dispatch.failures)
                 return canceled_response()
+
+    def _unanswered(
+        self,
+        context: RoutingContext,
+        arrived_s: float,
+        refusal: Refusal | None,
+        failures: Sequence[Attempt] = (),
+    ) -> None:
+        if self._trace is not None:
+            deadline_ms = context.max_latency_ms
+            if deadline_ms is None:
+                deadline_ms = self._router.model(self._name).max_latency_ms
+            self._trace.observe(Traced(context, arrived_s, None, failures, refusal, deadline_ms))
 
     def _failed(self, attempt: Attempt, failure: Failure) -> None:
         attempt.failed(*failure)

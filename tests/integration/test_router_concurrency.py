@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,13 @@ THREADS = 512
 
 
 @pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trace") / "trace.jsonl"
+
+
+@pytest.fixture(scope="module")
 def server(
-    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory
+    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory, trace: Path
 ) -> EmbeddedTriton:
     repository = ModelRepository(tmp_path_factory.mktemp("concurrency"))
     repository.variant("gather_crowd", "gathering", gather=CROWD)
@@ -38,7 +44,7 @@ def server(
     only_clients: dict[str, Any] = {"warmup_batch_sizes": "none"}  # the tests count executions
     repository.router("crowded", "gather_crowd", worker_threads=THREADS, **only_clients)
     repository.router("mixed", "gather_nine", **only_clients)
-    repository.router("limited", "gather_five", max_in_flight=4, **only_clients)
+    repository.router("limited", "gather_five", max_in_flight=4, trace_file=str(trace), **only_clients)
     repository.router("single_file", "gather_two", worker_threads=1, **only_clients)
     repository.router("left", "double", **only_clients)
     repository.router("right", "triple", **only_clients)
@@ -77,7 +83,9 @@ def test_a_fast_request_is_answered_before_the_slow_ones_that_came_first(client:
         np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(1))
 
 
-def test_requests_above_the_limit_in_flight_are_refused_and_the_rest_is_answered(client: Client) -> None:
+def test_requests_above_the_limit_in_flight_are_refused_and_the_rest_is_answered(
+    client: Client, trace: Path
+) -> None:
     calls = [client.submit("limited", items(1)) for _ in range(5)]
     done, others = wait([call.answer for call in calls], timeout=ANSWER_S, return_when=FIRST_COMPLETED)
     assert len(done) == 1
@@ -91,6 +99,10 @@ def test_requests_above_the_limit_in_flight_are_refused_and_the_rest_is_answered
     for answer in others:
         np.testing.assert_array_equal(answer.result().as_numpy("OUTPUT"), items(1))
     np.testing.assert_array_equal(client.output("limited", items(0)), items(0))
+    until(lambda: trace.read_text().count("\n") == 6)
+    lines = [json.loads(line) for line in trace.read_text().splitlines()]
+    (overloaded,) = (line for line in lines if "latency_ms" not in line)
+    assert (overloaded["refusal"], overloaded["batch_size"], overloaded["elements"]) == ("overloaded", 1, 4)
 
 
 def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(client: Client) -> None:

@@ -67,7 +67,10 @@ def decisions(server: EmbeddedTriton) -> list[dict[str, Any]]:
         sizes = [batch_size_of(number) for number in range(1, REQUESTS)]
         answers += [client.ask("recorded", items(1, size), parameters=parameters) for size in sizes]
         client.ask("recorded", items(1), parameters={"router_dry_run": "true"})
-        client.refusal("recorded", items(1), parameters=told(gpu_emulated=None))
+        only_gpu = told(gpu_emulated=None) | {"router_allowed_variants": "gpu_emulated"}
+        client.refusal("recorded", items(1), parameters=only_gpu)
+        late = told(gpu_emulated=1.0) | {"router_max_latency_ms": "0.001", "router_refuse_late": "true"}
+        client.refusal("recorded", items(1), parameters=late)
         client.grpc.unload_model("recorded")
         until(lambda: state_of(client, "recorded") == "UNAVAILABLE")
     return [json.loads(answer.as_numpy("routing_decision").item()) for answer in answers]
@@ -76,8 +79,8 @@ def decisions(server: EmbeddedTriton) -> list[dict[str, Any]]:
 def test_every_answered_request_is_a_line_with_decision_and_observation(
     decisions: list[dict[str, Any]], folder: Path
 ) -> None:
-    traced = lines(folder / "trace.jsonl")
-    assert len(traced) == REQUESTS, "dry runs, warm-up and requests without an answer are not in it"
+    traced = [line for line in lines(folder / "trace.jsonl") if "latency_ms" in line]
+    assert len(traced) == REQUESTS, "dry runs and warm-ups are not in it"
     for number, (line, decision) in enumerate(zip(traced, decisions, strict=True)):
         assert {key: line[key] for key in ("variant", "device", "propensity")} == {
             key: decision[key] for key in ("variant", "device", "propensity")
@@ -88,6 +91,17 @@ def test_every_answered_request_is_a_line_with_decision_and_observation(
     arrivals = [line["arrival_s"] for line in traced]
     assert arrivals == sorted(arrivals)
     assert traced[0]["variant"] == "cpu_emulated", "the one that answered, not those that failed before"
+    assert {each["variant"] for each in traced[0].get("failures", [])} <= {"gpu_emulated", "ane_emulated"}
+    assert all(line["policy"] == "random" and len(line["candidates"]) == 3 for line in traced[1:])
+    assert all(0.0 < line["service_ms"] <= line["latency_ms"] for line in traced[1:])
+
+
+@pytest.mark.usefixtures("decisions")
+def test_requests_without_an_answer_are_lines_with_the_reason(folder: Path) -> None:
+    failed, refused = (line for line in lines(folder / "trace.jsonl") if "latency_ms" not in line)
+    assert {each["variant"] for each in failed["failures"]} == {"gpu_emulated"}
+    assert (refused["refusal"], refused["deadline_ms"]) == ("deadline", 0.001)
+    assert "failures" not in refused
 
 
 @pytest.mark.parametrize("world", [(), ("--world", "resnet50")], ids=["fitted", "named"])
@@ -99,10 +113,22 @@ def test_the_simulator_replays_the_run(
     assert result.exit_code == 0, result.output
     (case,) = json.loads(result.stdout)["cases"]
     shares = case["policies"]["latency"]["mean"]
-    assert case["requests"] == REQUESTS
+    assert case["requests"] == REQUESTS + 2
     if not world:
         used = Counter(decision["variant"] for decision in decisions)
         assert {name.removeprefix("shares.") for name in shares if name.startswith("shares.")} == set(used)
+
+
+@pytest.mark.usefixtures("decisions")
+def test_other_policies_are_estimated_from_the_run(folder: Path) -> None:
+    """The run is too short for a good estimate, but what the server wrote is enough for one."""
+    arguments = ["--trace", str(folder / "trace.jsonl"), "--policies", "static:gpu_emulated,latency"]
+    result = CliRunner().invoke(app, ["replay", *arguments, "--processes", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["requests"] == REQUESTS + 2
+    for found in report["policies"].values():
+        assert 0.0 < found["low_ms"] < found["mean_ms"] < found["high_ms"]
 
 
 def test_a_trace_that_cannot_be_written_is_refused_at_load(server: EmbeddedTriton, folder: Path) -> None:

@@ -16,6 +16,7 @@ _SERVE_COMMANDS = {
     "demo-repository": "router_tools.demo_repository:demo_repository",
     "demo": "router_tools.run_demo:demo",
     "emulate": "router_tools.emulate:emulate",
+    "replay": "router_tools.replay:replay",
     "serve": "router_tools.serve:serve",
     "simulate": "router_tools.simulate:simulate",
 }

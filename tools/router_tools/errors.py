@@ -1,4 +1,7 @@
-"""Errors of the commands."""
+"""Errors and warnings of the commands."""
+
+from rich.console import Console
+from rich.markup import escape
 
 INSTALL_COMMAND = 'pip install "triton-model-router[serve]"'
 """Installs the packages that the commands need in addition to the base installation."""
@@ -6,3 +9,9 @@ INSTALL_COMMAND = 'pip install "triton-model-router[serve]"'
 
 class ToolError(Exception):
     """A command cannot continue: one sentence that says where, what was expected and found, and the fix."""
+
+
+def warn(message: str) -> None:
+    """Print one line to stderr that does not stop the command."""
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold yellow]warning:[/] {escape(message)}", soft_wrap=True)

@@ -48,6 +48,11 @@ TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
     "request parameters": [("", "request parameter", RequestParameters)],
     "onnx executor": [("", "parameter", OnnxParameters)],
     "emulated executor": [("", "parameter", EmulatedSettings)],
+    "trace": [
+        ("", "field", files.TraceLine),
+        ("Candidate", "field of a candidate", files.CandidateLine),
+        ("Failure", "field of a failure", files.FailureLine),
+    ],
     "routing file": [
         ("", "key", schema.RoutingDocument),
         ("Policy", "key of a policy", schema.PolicyChoice),

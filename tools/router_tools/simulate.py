@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -26,7 +26,7 @@ from router_tools.simulator.report.table import comparison_table, targets_table
 from router_tools.simulator.schema import SuiteFile, WorkloadFile, WorldFile
 from router_tools.simulator.suite import Outcome, SuiteCase, judge
 from router_tools.simulator.suite_file import read_suite
-from router_tools.simulator.trace import read_trace
+from router_tools.simulator.trace import TracedRequest, read_trace
 from router_tools.simulator.workload import Workload
 from router_tools.simulator.workload_file import read_workload
 from router_tools.simulator.world import World
@@ -42,6 +42,13 @@ FILES: dict[str, type[WorldFile | WorkloadFile | SuiteFile]] = {
     "suites": SuiteFile,
 }
 _TITLE = "Routing policies compared"
+
+
+class _Recorded(NamedTuple):
+    """The name of a trace, and its requests."""
+
+    name: str
+    requests: Sequence[TracedRequest]
 
 
 def simulate(
@@ -79,8 +86,9 @@ def simulate(
     if suite:
         cases = read_suite(find("suites", suite))
     else:
-        requested = _workload(workload, trace, load, requests, cold=cold)
-        cases = [SuiteCase(_case(_world(world, trace, calm=calm), requested, policies), ())]
+        recorded = None if trace is None else _Recorded(trace.stem, read_trace(trace))
+        requested = _workload(workload, recorded, load, requests, cold=cold)
+        cases = [SuiteCase(_case(_world(world, recorded, calm=calm), requested, policies), ())]
     comparisons = _compare([entry.case for entry in cases], seeds, processes)
     outcomes = [
         outcome
@@ -115,12 +123,12 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _workload(
-    name: str, trace: Path | None, load: float | None, requests: int | None, *, cold: bool
+    name: str, recorded: _Recorded | None, load: float | None, requests: int | None, *, cold: bool
 ) -> Workload:
-    if trace is None:
+    if recorded is None:
         workload = read_workload(find("workloads", name or _WORKLOAD))
     else:
-        workload = recorded_workload(trace.stem, read_trace(trace))
+        workload = recorded_workload(*recorded)
     if load is not None:
         workload = replace(workload, load=load)
     if requests is not None:
@@ -128,9 +136,9 @@ def _workload(
     return replace(workload, warm_up_batch_sizes=()) if cold else workload
 
 
-def _world(name: str, trace: Path | None, *, calm: bool) -> World:
-    if trace is not None and not name:
-        return empirical_world(trace.stem, read_trace(trace))
+def _world(name: str, recorded: _Recorded | None, *, calm: bool) -> World:
+    if recorded is not None and not name:
+        return empirical_world(*recorded)
     world = read_world(find("worlds", name or _WORLD))
     return world.calm() if calm else world
 

@@ -74,7 +74,6 @@ class RoutingDecision:
         "_abandon",
         "_place",
         "_rejected",
-        "_standings",
         "arm",
         "basis",
         "chooser",
@@ -89,6 +88,7 @@ class RoutingDecision:
         "probe",
         "propensity",
         "size",
+        "standings",
         "state",
     )
 
@@ -123,7 +123,7 @@ class RoutingDecision:
         self.arm = arm
         self.half_width = state.profile.interval.half_width
         # The candidates' figures are overwritten by the next decision.
-        self._standings: list[Standing] = [
+        self.standings: list[Standing] = [
             (c.variant, c.cost, c.wait_ms, c.service_ms, c.variance, c.basis) for c in candidates
         ]
         self._rejected = rejected
@@ -186,8 +186,8 @@ class RoutingDecision:
         """Why this variant was chosen, in a sentence."""
         guessed = self.basis is Basis.GUESS
         expected = "not measured yet" if guessed else f"expected in {self.expected_latency_ms:.4g} ms"
-        total = len(self._standings) + len(self._rejected)
-        among = f"{len(self._standings)} of {total} variants could serve it"
+        total = len(self.standings) + len(self._rejected)
+        among = f"{len(self.standings)} of {total} variants could serve it"
         if self.probe:
             return f"tried to learn more about '{self.variant}' by '{self.policy}', {expected}; {among}"
         return f"best by '{self.policy}', {expected}; {among}"
@@ -199,7 +199,7 @@ class RoutingDecision:
 
     @property
     def _ranking(self) -> Ranking:
-        return Ranking(self.variant, self._standings)
+        return Ranking(self.variant, self.standings)
 
 
 class Execution(NamedTuple):

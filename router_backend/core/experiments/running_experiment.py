@@ -2,15 +2,16 @@
 
 import random
 from collections.abc import Collection
+from functools import partial
 
 from router_backend.core.choosing.decision import Execution
 from router_backend.core.experiments.arm import CONTROL, TREATMENT, Arm
+from router_backend.core.experiments.arm_picker import ArmPicker
 from router_backend.core.experiments.assignment import UnitHash
 from router_backend.core.experiments.confidence_sequence import DifferenceOfMeans
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guard import Guard
 from router_backend.core.experiments.rollout import fraction_after
-from router_backend.core.policies.base import Policy
 from router_backend.core.policies.picker import Picker
 from router_backend.core.records.outcome import Outcome
 
@@ -46,8 +47,11 @@ class RunningExperiment:
         self, experiment: Experiment, model_name: str, variants: Collection[str], now_s: float
     ) -> None:
         self.experiment = experiment
-        self.control = self._new_arm(CONTROL, experiment.new_control(), variants)
-        self.treatment = self._new_arm(TREATMENT, experiment.new_treatment(), variants)
+        control = ArmPicker(experiment.new_control(), partial(self._share, False))
+        treatment = ArmPicker(experiment.new_treatment(), partial(self._share, True))
+        control.other, treatment.other = treatment, control
+        self.control = self._new_arm(CONTROL, control, variants)
+        self.treatment = self._new_arm(TREATMENT, treatment, variants)
         self.difference = DifferenceOfMeans(self.COVERAGE)
         self.stopped_reason: str | None = None
         self._started_s = now_s
@@ -81,6 +85,13 @@ class RunningExperiment:
             point = self._hash.point(unit) if unit else rng.random()
         return self.treatment if point < self.fraction(now_s) else self.control
 
+    def _share(self, treated: bool, now_s: float) -> float:
+        """Return the probability of an arm; 1 if arms are not drawn."""
+        if self._by_model is not None:
+            return 1.0
+        fraction = self.fraction(now_s)
+        return fraction if treated else 1.0 - fraction
+
     def _ended(self, arm: Arm, execution: Execution) -> None:
         """Count how an attempt ended, unless the treatment was stopped."""
         if self.stopped_reason is not None:
@@ -104,9 +115,9 @@ class RunningExperiment:
         if self._guard is not None:
             self.stopped_reason = self._guard.failed(arm is self.treatment, fraction)
 
-    def _new_arm(self, name: str, policy: Policy, variants: Collection[str]) -> Arm:
-        policy.check(variants)
-        return Arm(self.experiment.experiment_id, name, Picker(policy), self._ended)
+    def _new_arm(self, name: str, picker: Picker, variants: Collection[str]) -> Arm:
+        picker.policy.check(variants)
+        return Arm(self.experiment.experiment_id, name, picker, self._ended)
 
     def _new_guard(self) -> Guard | None:
         guardrails = self.experiment.guardrails

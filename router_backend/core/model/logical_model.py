@@ -73,6 +73,11 @@ class LogicalModel:
         """The limits of each device, for all models together."""
         return self._settings.device_limits
 
+    @property
+    def max_latency_ms(self) -> float | None:
+        """The deadline of requests without one; `None` for no deadline."""
+        return self._settings.max_latency_ms
+
     def now_s(self) -> float:
         """Return the time of the router's clock in seconds."""
         return self._clock()
@@ -96,7 +101,7 @@ class LogicalModel:
                 return self._selector.select(context, now_s)
             except RouterError as error:
                 if not context.warmup:
-                    counts.refusals[_refusal(error)] += 1
+                    counts.refusals[refusal_of(error)] += 1
                 raise
             finally:
                 counts.decision_s += self._clock() - asked_s
@@ -247,7 +252,8 @@ class LogicalModel:
         )
 
 
-def _refusal(error: RouterError) -> Refusal:
+def refusal_of(error: RouterError) -> Refusal:
+    """Return as what a request counts that was not routed because of an error."""
     if isinstance(error, DeadlineError):
         return Refusal.DEADLINE
     return Refusal.NO_VARIANT if isinstance(error, NoVariantError) else Refusal.INVALID_REQUEST

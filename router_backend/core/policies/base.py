@@ -24,17 +24,20 @@ class Policy(ABC):
             of lowest cost. Costs must then be in ms.
         draws: whether it defines `probabilities`; set for every subclass.
         learns: whether it defines `observe`; set for every subclass.
+        counts: whether it defines `picked`; set for every subclass.
     """
 
     name: ClassVar[str]
     explores: ClassVar[bool] = False
     draws: ClassVar[bool] = False
     learns: ClassVar[bool] = False
+    counts: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         """Note which methods the subclass defines, so that requests need not call the empty ones."""
         cls.draws = cls.probabilities is not Policy.probabilities
         cls.learns = cls.observe is not Policy.observe
+        cls.counts = cls.picked is not Policy.picked
 
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> Policy:
@@ -99,6 +102,7 @@ class Policy(ABC):
         """Set the `cost` of every candidate; the lowest is best.
 
         The `Picker` divides it by the candidate's weight, and multiplies `probabilities` by it.
+        In an experiment, it is also called for the requests of the other arm, to know what it would do.
 
         Args:
             candidates: the variants that may serve the request, at least one.
@@ -110,6 +114,9 @@ class Policy(ABC):
         costs = [candidate.cost for candidate in candidates]
         lowest = costs.index(min(costs))
         return [float(index == lowest) for index in range(len(costs))]
+
+    def picked(self, candidate: Candidate) -> None:  # noqa: B027 - most policies take no turns
+        """Note the candidate of lowest cost, of a request that this policy decides and does not draw."""
 
     def explorable(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return those of the candidates just scored that may be picked to learn about them."""

@@ -33,28 +33,51 @@ class Picker:
             probabilities = _weighted(policy.probabilities(candidates), candidates)
             (drawn,) = rng.choices(range(len(candidates)), probabilities)
             return candidates[drawn], probabilities[drawn], False
+        best = self._best(candidates)
+        if policy.counts:
+            policy.picked(best)
+        if not policy.explores:
+            return best, 1.0, False
+        rivals = self._rivals(policy.explorable(candidates), best)
+        if not rivals:
+            return best, 1.0, False
+        step = USUAL_STEP if self._usual_cost else 1.0
+        self._usual_cost += step * (best.cost - self._usual_cost)
+        return _drawn(rivals, best, rng)
+
+    def odds(self, candidates: Sequence[Candidate], request: Request) -> Sequence[float]:
+        """Return the probability of picking each of the candidates, without picking one."""
+        policy = self.policy
+        policy.score(candidates, request)
+        if policy.draws:
+            return _weighted(policy.probabilities(candidates), candidates)
+        best = self._best(candidates)
+        rivals = self._rivals(policy.explorable(candidates), best) if policy.explores else []
+        odds = dict(rivals) | {best: 1.0}
+        total = sum(odds.values())
+        return [odds.get(candidate, 0.0) / total for candidate in candidates]
+
+    def _best(self, candidates: Sequence[Candidate]) -> Candidate:
+        """Complete the costs by weights and retries, and return the candidate of the lowest."""
         failing = False
         for candidate in candidates:
             if candidate.weight != 1.0:
                 candidate.cost = weighted_cost(candidate)
             if candidate.failure_share:
                 failing = True
-        if not policy.explores:
-            return lowest_cost(candidates), 1.0, False
-        if failing:
+        if failing and self.policy.explores:
             add_retries(candidates)
-        best = lowest_cost(candidates)
-        return self._explore(policy.explorable(candidates), best, rng)
+        return lowest_cost(candidates)
 
-    def _explore(self, candidates: Sequence[Candidate], best: Candidate, rng: random.Random) -> Choice:
-        """Return the best candidate, or one that may be better, drawn by its chance.
+    def _rivals(self, candidates: Sequence[Candidate], best: Candidate) -> list[tuple[Candidate, float]]:
+        """Return the candidates that may be better than the best one, with their odds against it.
 
-        With several, candidate k is drawn with the probability o_k / (1 + Σ o), where o_k = p_k / (1 - p_k)
-        are the odds of its chance p_k against the best alone; so equal ones are drawn with equal probability.
+        The odds are p / (1 - p) of the chance p. Each is drawn with the share of its odds among all, those of
+        the best one being 1; so candidates of equal cost are drawn with equal probability.
         """
-        total = 0.0
-        odds: list[tuple[Candidate, float]] = []
+        rivals: list[tuple[Candidate, float]] = []
         best_cost = best.cost
+        usual_cost = self._usual_cost or best_cost
         best_doubt = best.service_ms * best.service_ms * best.variance
         for candidate in candidates:
             excess = candidate.cost - best_cost
@@ -65,18 +88,10 @@ class Picker:
                     continue  # the usual case: the chance is 0
             elif candidate is best:
                 continue
-            if not odds:
-                self._follow(best_cost)
-            probability = chance(candidate, best, self._usual_cost)
+            probability = chance(candidate, best, usual_cost)
             if probability > MIN_CHANCE:
-                total += probability / (1.0 - probability)
-                odds.append((candidate, total))
-        return _drawn(odds, total, best, rng) if odds else (best, 1.0, False)
-
-    def _follow(self, best_cost: float) -> None:
-        """Follow the usual lowest cost of the decisions in which there is a doubt."""
-        step = USUAL_STEP if self._usual_cost else 1.0
-        self._usual_cost += step * (best_cost - self._usual_cost)
+                rivals.append((candidate, probability / (1.0 - probability)))
+        return rivals
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
@@ -115,14 +130,14 @@ def _weighted(probabilities: Sequence[float], candidates: Sequence[Candidate]) -
     return [share / total for share in shares]
 
 
-def _drawn(
-    odds: Sequence[tuple[Candidate, float]], total: float, best: Candidate, rng: random.Random
-) -> Choice:
-    """Return a candidate, drawn by the cumulated odds against the best one."""
-    drawn = rng.random() * (1.0 + total)
-    below = 0.0
-    for candidate, up_to in odds:
-        if drawn < up_to:
-            return candidate, (up_to - below) / (1.0 + total), candidate.cost > best.cost
-        below = up_to
-    return best, 1.0 / (1.0 + total), False
+def _drawn(rivals: Sequence[tuple[Candidate, float]], best: Candidate, rng: random.Random) -> Choice:
+    """Return a candidate, drawn by the odds against the best one."""
+    total = 1.0
+    for _, odds in rivals:
+        total += odds
+    drawn = rng.random() * total
+    for candidate, odds in rivals:
+        drawn -= odds
+        if drawn < 0.0:
+            return candidate, odds / total, candidate.cost > best.cost
+    return best, 1.0 / total, False

@@ -107,6 +107,27 @@ def test_a_trace_is_repeated_in_a_world_fitted_to_it(tmp_path: Path) -> None:
     }
 
 
+def test_a_cut_line_of_a_trace_is_reported_once(tmp_path: Path) -> None:
+    path = write_trace(tmp_path)
+    path.write_text(path.read_text()[:-9])
+    arguments = [
+        "simulate",
+        "--trace",
+        str(path),
+        "--policies",
+        "latency",
+        "--seeds",
+        "1",
+        "--processes",
+        "1",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"warning: {path}: line 200 is cut and left out; a full disk or a killed server leaves such lines\n"
+    )
+
+
 def test_a_trace_is_repeated_in_a_named_world(tmp_path: Path) -> None:
     arguments = ("--world", "resnet50", "--policies", "latency", "--seeds", "1", "--processes", "1", "--json")
     (case,) = json.loads(run("--trace", write_trace(tmp_path), *arguments))["cases"]

@@ -1,9 +1,11 @@
 """All random quantities of the run of one seed, drawn in advance and shared by all policies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from router_backend.core.records.request import OptimizationGoal
 from router_tools.simulator.array import Array
 from router_tools.simulator.arrivals import bursty_s, poisson_s
 from router_tools.simulator.capacity import arrivals_per_s, variant_capacity_per_s
@@ -23,6 +25,8 @@ class Requests:
         sequence_length: sequence lengths of the items.
         noise: by variant, random factors on the mean service time.
         luck: by variant that fails requests, a uniform number; a request fails if it is below the share.
+        deadline_ms: recorded deadlines, NaN for none; `None` if the workload's rule sets them.
+        goals: the objective that each request names; `None` if none names one.
     """
 
     arrival_s: Array
@@ -30,6 +34,8 @@ class Requests:
     sequence_length: Array
     noise: dict[str, Array]
     luck: dict[str, Array] = field(default_factory=dict)
+    deadline_ms: Array | None = None
+    goals: Sequence[OptimizationGoal | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ def _repeat(world: World, recorded: Recorded, count: int, per_s: float, seed: in
         batch_size=recorded.batch_size[:count],
         sequence_length=recorded.sequence_length[:count],
         noise=_noise(world.variants, count, seed, "requests"),
+        deadline_ms=recorded.deadline_ms if recorded.deadline_ms is None else recorded.deadline_ms[:count],
+        goals=recorded.goals,
     )
 
 
@@ -118,7 +126,9 @@ def _noise(variants: tuple[WorldVariant, ...], count: int, seed: int, kind: str)
 
 
 def noise(variant: WorldVariant, count: int, rng: np.random.Generator) -> Array:
-    """Return the random factors on a variant's service times."""
+    """Return random factors on a variant's service times: log-normal ones, or some of the measured ones."""
+    if variant.measured_noise:
+        return rng.choice(np.array(variant.measured_noise), count)
     return lognormal(variant.noise_sigma, count, rng)
 
 

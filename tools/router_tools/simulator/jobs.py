@@ -1,11 +1,13 @@
 """Creation of the jobs of a run from the drawn requests."""
 
+import math
 from collections.abc import Iterable
 from functools import cache, partial
+from itertools import repeat
 
 import numpy as np
 
-from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_tools.simulator.array import Array
 from router_tools.simulator.draw import Requests
 from router_tools.simulator.job import Job
@@ -25,17 +27,20 @@ def routed_jobs(
     world: World, workload: Workload, requests: Requests, simulation: Simulation
 ) -> list[RoutedJob]:
     """Return the jobs of requests that the router routes."""
-    context = cache(partial(_context, workload))
+    context = cache(_context)
+    deadline_ms = deadlines_ms(world, workload, requests).tolist()
     rows = zip(
-        deadlines_ms(world, workload, requests).tolist(),
+        deadline_ms,
+        _told_ms(workload, requests, deadline_ms),
+        requests.goals or repeat(None),
         _sizes(requests),
         work_s(world.variants, requests),
         _luck(requests),
-        strict=True,
+        strict=False,  # without goals, these have no end
     )
     return [
-        RoutedJob(simulation, index, context(deadline_ms, *size), deadline_ms, *size, work, luck)
-        for index, (deadline_ms, size, work, luck) in enumerate(rows)
+        RoutedJob(simulation, index, context(told_ms, goal, *size), late_after_ms, *size, work, luck=luck)
+        for index, (late_after_ms, told_ms, goal, size, work, luck) in enumerate(rows)
     ]
 
 
@@ -68,9 +73,20 @@ def _luck(requests: Requests) -> list[dict[str, float]]:
 
 
 def deadlines_ms(world: World, workload: Workload, requests: Requests) -> Array:
-    """Return the deadline of each request in ms from its arrival."""
-    deadline_ms = cache(partial(_deadline_ms, world, workload))
-    return np.array([deadline_ms(*size) for size in _sizes(requests)])
+    """Return the deadline of each request in ms from its arrival: the recorded one, else by the rule."""
+    by_rule = cache(partial(_deadline_ms, world, workload))
+    deadline_ms = np.array([by_rule(*size) for size in _sizes(requests)])
+    recorded_ms = requests.deadline_ms
+    return deadline_ms if recorded_ms is None else np.where(np.isnan(recorded_ms), deadline_ms, recorded_ms)
+
+
+def _told_ms(workload: Workload, requests: Requests, deadline_ms: list[float]) -> list[float | None]:
+    """Return the deadline that each request carries; `None` if it has none."""
+    if workload.told_deadline:
+        return list(deadline_ms)
+    if requests.deadline_ms is None:
+        return [None] * len(deadline_ms)
+    return [None if math.isnan(recorded_ms) else recorded_ms for recorded_ms in requests.deadline_ms.tolist()]
 
 
 def _deadline_ms(world: World, workload: Workload, batch_size: int, sequence_length: int) -> float:
@@ -81,12 +97,15 @@ def _deadline_ms(world: World, workload: Workload, batch_size: int, sequence_len
     return rule.times_best_service * best_ms
 
 
-def _context(workload: Workload, deadline_ms: float, batch_size: int, sequence_length: int) -> RoutingContext:
+def _context(
+    deadline_ms: float | None, goal: OptimizationGoal | None, batch_size: int, sequence_length: int
+) -> RoutingContext:
     """Return the context of a request; cached, so equal requests share one object."""
     return RoutingContext(
         batch_size=batch_size,
         elements=batch_size * sequence_length,
-        max_latency_ms=deadline_ms if workload.told_deadline else None,
+        max_latency_ms=deadline_ms,
+        optimization_goal=goal,
     )
 
 

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from router_backend.core.records.outcome import Refusal
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.workload import Recorded, Workload, probabilities
 
 
 def recorded_arrivals(requests: Sequence[TracedRequest]) -> Recorded:
-    """Return arrival times, relative to the first, and sizes of the requests of a trace."""
+    """Return arrival times, relative to the first, sizes, deadlines and goals of the requests of a trace."""
     arrival_s = np.array([request.arrival_s for request in requests])
     return Recorded(
         arrival_s=arrival_s - arrival_s[0],
         batch_size=np.array([request.batch_size for request in requests]),
         sequence_length=np.array([request.elements_per_item for request in requests]),
+        deadline_ms=np.array([request.deadline_ms for request in requests], dtype=float),
+        goals=[request.goal for request in requests],
     )
 
 
@@ -26,7 +29,10 @@ def recorded_sizes(recorded: Recorded) -> dict[tuple[int, int], float]:
 
 
 def recorded_workload(name: str, requests: Sequence[TracedRequest]) -> Workload:
-    """Return a workload that repeats a trace, with defaults for all other settings."""
+    """Return a workload that repeats a trace, with defaults for all other settings.
+
+    Late requests may be refused if the recorded router refused some.
+    """
     arrivals = recorded_arrivals(requests)
     return Workload(
         name=name,
@@ -35,4 +41,5 @@ def recorded_workload(name: str, requests: Sequence[TracedRequest]) -> Workload:
         sizes=recorded_sizes(arrivals),
         load=None,
         requests=len(requests),
+        refuse_late=any(request.refusal is Refusal.DEADLINE for request in requests),
     )

@@ -15,7 +15,7 @@ from router_tools.simulator.oracle import Oracle
 from router_tools.simulator.policy_choice import policy_maker
 from router_tools.simulator.randomness import router_rng
 from router_tools.simulator.record import EXECUTION, Recorder, RunRecord
-from router_tools.simulator.simulation import Simulation
+from router_tools.simulator.simulation import Observe, Simulation
 from router_tools.simulator.stations.build import build_stations
 from router_tools.simulator.timeline import begin
 from router_tools.simulator.warm_up import reference_length, warm_up
@@ -23,7 +23,14 @@ from router_tools.simulator.workload import Workload
 from router_tools.simulator.world import World
 
 
-def run(world: World, workload: Workload, policy: str, seed: int, coverage: float = 0.9) -> RunRecord:
+def run(
+    world: World,
+    workload: Workload,
+    policy: str,
+    seed: int,
+    coverage: float = 0.9,
+    observe: Observe | None = None,
+) -> RunRecord:
     """Simulate a workload with a policy.
 
     Args:
@@ -32,6 +39,7 @@ def run(world: World, workload: Workload, policy: str, seed: int, coverage: floa
         policy: a name of the router's registry, or of ORACLES.
         seed: the random seed; policies with the same seed get the same requests and service times.
         coverage: share of latencies that the router's intervals should contain.
+        observe: called with each answered request, as the server's trace is; `None` for no call.
     """
     drawn = draw(world, workload, seed)
     agenda = Agenda()
@@ -43,7 +51,7 @@ def run(world: World, workload: Workload, policy: str, seed: int, coverage: floa
         workload = replace(workload, told_deadline=False, refuse_late=False)
     router = _router(world, workload, agenda, seed, coverage, chosen)
     recorder = Recorder(len(drawn.requests.arrival_s))
-    simulation = Simulation(world.name, router, agenda, stations, recorder, announce)
+    simulation = Simulation(world.name, router, agenda, stations, recorder, announce, observe)
     warm_up(world, workload, seed, simulation, agenda)
     begin_s = agenda.now_s
     begin(world, drawn, stations, agenda)

@@ -8,12 +8,14 @@ from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import NoVariantError, VariantsFailedError
+from router_backend.runtime.trace_entry import Traced
 from router_tools.simulator.agenda import Agenda
 from router_tools.simulator.job import NO_LUCK, Job
 from router_tools.simulator.record import Recorder
 from router_tools.simulator.stations.base import Station
 
 Announce = Callable[["RoutedJob"], None]
+Observe = Callable[[Traced], None]
 
 
 class RoutedJob(Job):
@@ -84,6 +86,7 @@ class Simulation:
         stations: the simulated variants, by name.
         recorder: records what happened.
         announce: called with each job before it is routed; `None` for no call.
+        observe: called with each answered request, as the server's trace is; `None` for no call.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Simulation:
         stations: Mapping[str, Station],
         recorder: Recorder,
         announce: Announce | None,
+        observe: Observe | None = None,
     ) -> None:
         self._model_name = model_name
         self._router = router
@@ -102,6 +106,7 @@ class Simulation:
         self._number = {name: number for number, name in enumerate(stations)}
         self._recorder = recorder
         self._announce = announce
+        self._observe = observe
 
     def arrive(self, job: RoutedJob) -> None:
         """Send a request that arrives now."""
@@ -115,8 +120,10 @@ class Simulation:
         assert attempt is not None
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
-        attempt.succeeded(latency_ms, power_w=self._stations[attempt.variant].drawn_w())
+        execution = attempt.succeeded(latency_ms, power_w=self._stations[attempt.variant].drawn_w())
         if job.index != job.WARM_UP:
+            if self._observe is not None and job.dispatch is not None:
+                self._observe(Traced(job.context, job.arrived_s, execution, job.dispatch.failures))
             self._send_copy(job)
         job.dispatch = job.attempt = None  # free their memory, since jobs are kept
         if job.index != job.WARM_UP:

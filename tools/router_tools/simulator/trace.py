@@ -1,15 +1,20 @@
-"""A trace: the requests that a router served, one JSON object per line."""
+"""A trace: the requests that a router received, one JSON object per line."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from router_backend.core.records.outcome import Refusal
+from router_backend.core.records.request import OptimizationGoal
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
 from router_backend.typed_load import decode_json, given, load
-from router_tools.errors import ToolError
+from router_tools.errors import ToolError, warn
 from router_tools.simulator.document import read_text
-from router_tools.simulator.schema import TraceLine
+from router_tools.simulator.schema import CandidateLine, FailureLine, TraceLine
+
+_TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +25,39 @@ class TracedRequest:
         arrival_s: when it arrived.
         batch_size: number of items in it.
         elements: number of tensor elements of all its inputs; `None` if unknown.
+        goal: the objective that it named itself; `None` if it named none.
+        deadline_ms: its deadline, from its arrival; `None` if it has none.
+        policy: the policy that chose; `None` if unknown.
+        experiment: the experiment that it counts for; `None` for none.
+        arm: its side of the experiment; `None` for none.
         variant: the variant that served it; `None` if unknown.
         device: the hardware that the variant runs on; `None` if unknown.
         propensity: the probability with which the variant was chosen; `None` if unknown.
+        queued_ms: from its arrival to the decision.
         latency_ms: from sending it to the answer; `None` if there was no answer.
         service_ms: the part of that in which it was served; `None` if unknown.
+        candidates: the variants that could have been chosen; empty if unknown.
+        failures: the attempts that failed.
+        refusal: why it was not answered; `None` if it was, or if variants failed it.
     """
 
     arrival_s: float
     batch_size: int
     elements: int | None = None
+    goal: OptimizationGoal | None = None
+    deadline_ms: float | None = None
+    policy: str | None = None
+    experiment: str | None = None
+    arm: str | None = None
     variant: str | None = None
     device: Device | None = None
     propensity: float | None = None
+    queued_ms: float = 0.0
     latency_ms: float | None = None
     service_ms: float | None = None
+    candidates: Sequence[CandidateLine] = ()
+    failures: Sequence[FailureLine] = ()
+    refusal: Refusal | None = None
 
     @property
     def elements_per_item(self) -> int:
@@ -43,13 +66,19 @@ class TracedRequest:
 
 
 def read_trace(path: Path) -> list[TracedRequest]:
-    """Read a trace, in the order of arrival.
+    """Read a trace, in the order of arrival. Lines that were cut are left out, with a warning.
 
     Raises:
         ToolError: it cannot be read, a line is invalid (names line, field, what was expected and found), or
             all requests have the same arrival time.
     """
-    requests = sorted(_requests(path), key=lambda request: request.arrival_s)
+    numbered = [each for each in enumerate(read_text(path).splitlines(), start=1) if each[1].strip()]
+    cut = [number for number, line in numbered if _is_cut(line)]
+    requests = [_request(path, number, line) for number, line in numbered if number not in cut]
+    requests.sort(key=lambda request: request.arrival_s)
+    if cut:
+        lines = f"line {cut[0]} is" if len(cut) == 1 else f"{len(cut)} lines, the first of them {cut[0]}, are"
+        warn(f"{path}: {lines} cut and left out; a full disk or a killed server leaves such lines")
     if not requests or requests[0].arrival_s == requests[-1].arrival_s:
         raise ToolError(
             f"{path}: expected requests with at least two different arrival times, found {len(requests)} "
@@ -58,10 +87,10 @@ def read_trace(path: Path) -> list[TracedRequest]:
     return requests
 
 
-def _requests(path: Path) -> Iterator[TracedRequest]:
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if line.strip():
-            yield _request(path, number, line)
+def _is_cut(line: str) -> bool:
+    """Return whether a line begins an object that it does not end."""
+    rest = _TEXTS.sub("", line)
+    return line.startswith("{") and ('"' in rest or rest.count("{") > rest.count("}"))
 
 
 def _request(path: Path, number: int, line: str) -> TracedRequest:

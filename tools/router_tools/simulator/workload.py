@@ -1,10 +1,11 @@
 """Workloads: arrivals, sizes and deadlines of requests."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from router_backend.core.records.request import OptimizationGoal
 from router_tools.errors import ToolError
 from router_tools.simulator.array import Array
 
@@ -39,11 +40,15 @@ class Recorded:
         arrival_s: arrival times, relative to the first.
         batch_size: numbers of items.
         sequence_length: sequence lengths of the items.
+        deadline_ms: the deadline that the router knew, from the arrival; NaN for none. `None`: none has one.
+        goals: the objective that each request named; `None`: none named one.
     """
 
     arrival_s: Array
     batch_size: Array
     sequence_length: Array
+    deadline_ms: Array | None = None
+    goals: Sequence[OptimizationGoal | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

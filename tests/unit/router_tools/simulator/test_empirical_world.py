@@ -3,9 +3,10 @@ import pytest
 
 from router_backend.core.records.variant import Device
 from router_tools.errors import ToolError
-from router_tools.simulator.draw import draw
+from router_tools.simulator.draw import draw, noise
 from router_tools.simulator.empirical_world import empirical_world
 from router_tools.simulator.run import run
+from router_tools.simulator.schema import CandidateLine
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import World
 from tests.unit.router_tools.simulator.builders import variant, workload
@@ -48,7 +49,7 @@ def test_variants_with_few_executions_are_left_out_and_no_variant_is_an_error() 
     enough = [TracedRequest(10.0 + second, 1, variant="cpu", latency_ms=3.0) for second in range(5)]
     unanswered = [TracedRequest(20.0 + second, 1, variant="mps") for second in range(9)]
     assert [v.name for v in empirical_world("t", few + enough + unanswered).variants] == ["cpu"]
-    with pytest.raises(ToolError, match=r"found gpu: name a world with --world"):
+    with pytest.raises(ToolError, match=r"found gpu: record more"):
         empirical_world("t", few)
 
 
@@ -61,3 +62,54 @@ def test_a_size_between_two_powers_of_two_is_interpolated() -> None:
     ]
     law = empirical_world("t", requests).variants[0].law
     np.testing.assert_allclose([law.mean_ms(b, 10) for b in (1, 3, 5)], [2.0, 6.0, 10.0])
+
+
+def in_order(candidates: tuple[str, ...]) -> list[TracedRequest]:
+    lines = [CandidateLine(variant=name, concurrency=2, wait_ms=0.0, service_ms=1.0) for name in candidates]
+    return [
+        TracedRequest(float(n), 1, variant="ba"[n % 2], latency_ms=3.0 + n % 3, candidates=lines)
+        for n in range(40)
+    ]
+
+
+def test_variants_have_the_order_and_concurrency_of_the_routers_configuration() -> None:
+    """Round robin depends on the order."""
+    for order in (("a", "b"), ("b", "a")):
+        variants = empirical_world("t", in_order(order)).variants
+        assert tuple(variant.name for variant in variants) == order
+        assert [(each.concurrency, each.told_concurrency) for each in variants] == [(2, 2), (2, 2)]
+
+
+def test_the_time_in_the_routers_own_queue_is_not_service() -> None:
+    """Ten requests arrive at once and are sent one after the other, each when the one before has ended."""
+    requests = [
+        TracedRequest(0.001 * n, 1, variant="gpu", latency_ms=4.0, queued_ms=4.0 * n - n) for n in range(10)
+    ]
+    law = empirical_world("t", requests).variants[0].law
+    assert law.mean_ms(1, 1) == pytest.approx(4.0)
+
+
+def test_noise_is_drawn_from_what_was_measured() -> None:
+    services_ms = [2.0, 2.0, 2.0, 10.0] * 10
+    requests = [
+        TracedRequest(float(n), 1, variant="gpu", latency_ms=ms, service_ms=ms)
+        for n, ms in enumerate(services_ms)
+    ]
+    (gpu,) = empirical_world("t", requests).variants
+    drawn = noise(gpu, 1000, np.random.default_rng(0))
+    assert sorted(set(np.round(drawn, 6))) == [0.5, 2.5]
+    assert drawn.mean() == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_variant_that_was_slow_for_some_time_is_slow_then() -> None:
+    requests = [
+        TracedRequest(float(n), 1, variant="gpu", latency_ms=(6.0 if 400 <= n < 800 else 2.0) + n % 2 * 0.1)
+        for n in range(1000)
+    ]
+    world = empirical_world("t", requests)
+    stretches = [(drift.start, drift.end) for drift in world.drifts]
+    np.testing.assert_allclose(stretches, [(0.0, 0.4), (0.4, 0.8), (0.8, 1.0)], atol=0.021)
+    factors = np.array([drift.factor for drift in world.drifts])
+    means_ms = factors * world.variants[0].law.mean_ms(1, 1)
+    np.testing.assert_allclose(means_ms, [2.05, 6.05, 2.05], rtol=0.01)
+    assert empirical_world("t", requests[:400]).drifts == ()

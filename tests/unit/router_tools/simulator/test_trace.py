@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from router_backend.core.records.outcome import Fault, Refusal
+from router_backend.core.records.request import OptimizationGoal
 from router_backend.core.records.variant import Device
 from router_tools.errors import ToolError
+from router_tools.simulator.schema import CandidateLine, FailureLine
 from router_tools.simulator.trace import TracedRequest, read_trace
 
 REQUEST = {
@@ -18,6 +21,18 @@ REQUEST = {
     "latency_ms": 4.0,
     "service_ms": 3.0,
 }
+"""What a router of version 0.1.0 wrote, and the service time."""
+NEW = {
+    "goal": "minimize_power",
+    "deadline_ms": 50.0,
+    "policy": "p2c",
+    "experiment": "v2",
+    "arm": "treatment",
+    "queued_ms": 0.25,
+    "candidates": [{"variant": "gpu", "concurrency": 2, "wait_ms": 1.0, "service_ms": 3.5}],
+    "failures": [{"variant": "cpu", "fault": "dead"}],
+}
+REFUSED = {"arrival_s": 3.0, "batch_size": 1, "refusal": "deadline"}
 
 
 def write(folder: Path, *entries: dict[str, Any] | str) -> Path:
@@ -27,9 +42,39 @@ def write(folder: Path, *entries: dict[str, Any] | str) -> Path:
 
 
 def test_every_field_is_read(tmp_path: Path) -> None:
-    first, _ = read_trace(write(tmp_path, REQUEST, REQUEST | {"arrival_s": 2.0}))
-    assert first == TracedRequest(1.0, 2, 300, "gpu", Device.GPU, 0.5, 4.0, 3.0)
+    first, second, third = read_trace(
+        write(tmp_path, REQUEST, REQUEST | NEW | {"arrival_s": 2.0, "variant": "gpu"}, REFUSED)
+    )
+    assert first == TracedRequest(
+        1.0, 2, 300, variant="gpu", device=Device.GPU, propensity=0.5, latency_ms=4.0, service_ms=3.0
+    )
     assert first.elements_per_item == 150
+    assert (second.goal, second.deadline_ms) == (OptimizationGoal.MINIMIZE_POWER, 50.0)
+    assert (second.policy, second.experiment, second.arm) == ("p2c", "v2", "treatment")
+    assert second.queued_ms == 0.25
+    assert second.candidates == (CandidateLine(variant="gpu", concurrency=2, wait_ms=1.0, service_ms=3.5),)
+    assert second.failures == (FailureLine(variant="cpu", fault=Fault.DEAD),)
+    assert third.refusal is Refusal.DEADLINE
+
+
+WHOLE = json.dumps(REQUEST | NEW)
+
+
+@pytest.mark.parametrize("kept", [1, 5, 12, 40, WHOLE.index("}]") + 1, len(WHOLE) - 1])
+def test_a_cut_last_line_is_left_out_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: int
+) -> None:
+    path = write(tmp_path, REQUEST, REQUEST | {"arrival_s": 2.0}, WHOLE[:kept])
+    assert [request.arrival_s for request in read_trace(path)] == [1.0, 2.0]
+    assert capsys.readouterr().err == (
+        f"warning: {path}: line 3 is cut and left out; a full disk or a killed server leaves such lines\n"
+    )
+
+
+def test_several_cut_lines_are_one_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, REQUEST, WHOLE[:30], REQUEST | {"arrival_s": 2.0}, WHOLE[:50])
+    assert len(read_trace(path)) == 2
+    assert "2 lines, the first of them 2, are cut and left out" in capsys.readouterr().err
 
 
 def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
@@ -41,14 +86,14 @@ def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
     ("line", "message"),
     [
         (
-            "{",
-            "line 2, column 2: expected JSON, found an error: Expecting property name enclosed in double "
-            "quotes",
+            "{}}",
+            "line 2, column 3: expected JSON, found an error: Extra data",
         ),
         (
             "[1]",
-            "line 2: expected an object with arrival_s, batch_size, elements, variant, device, propensity, "
-            "latency_ms, service_ms, found a list",
+            "line 2: expected an object with arrival_s, batch_size, elements, goal, deadline_ms, policy, "
+            "experiment, arm, variant, device, propensity, queued_ms, latency_ms, service_ms, candidates, "
+            "failures, refusal, found a list",
         ),
         ({"batch_size": 1}, "line 2: expected the key 'arrival_s' (a number), found only batch_size; add it"),
         (REQUEST | {"batch_size": 0}, "line 2: batch_size: expected a whole number of at least 1, found 0"),
@@ -81,6 +126,10 @@ def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
         (
             REQUEST | {"propensity": 1.5},
             "line 2: propensity: expected a number above 0 and up to 1, found 1.5",
+        ),
+        (
+            REQUEST | {"propensity": 0},
+            "line 2: propensity: expected a number above 0 and up to 1, found 0",
         ),
         (
             REQUEST | {"device": "tpu"},
