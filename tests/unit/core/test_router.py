@@ -9,6 +9,7 @@ import pytest
 
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.choosing.filters import FILTERS, Filter
+from router_backend.core.dispatch import Dispatch
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.power import PowerEfficientPolicy
@@ -165,19 +166,44 @@ class TestFilters:
 
 
 class TestLearning:
-    def test_it_learns_which_variant_is_faster(self, router, clock):
+    def test_a_gpu_is_tried_first_and_kept_if_it_is_faster(self, router, clock):
         latency_ms = {GPU.name: 4.0, CPU.name: 30.0}
         chosen = []
-        for _ in range(400):
+        for _ in range(100):
             decision = router.route_request("resnet50", RoutingContext())
             chosen.append(decision.variant)
             clock.now_s += latency_ms[decision.variant] / 1e3
             router.record_execution(decision, latency_ms=latency_ms[decision.variant])
             clock.now_s += 0.1
-        assert chosen[:2] == [GPU.name] * 2, "a GPU is usually faster"
-        assert router.model("resnet50").state(CPU.name).profile.latency.known
-        assert 2 <= chosen.count(CPU.name) <= 8
+        assert chosen[:2] == [GPU.name] * 2
+        assert chosen.count(GPU.name) >= 97
         assert decision.expected_latency_ms == pytest.approx(4.0, rel=0.02)
+
+    @pytest.mark.parametrize(("cpu_ms", "best_name"), [(2.0, CPU.name), (30.0, GPU.name)])
+    def test_copies_measure_the_other_one_while_no_client_waits(self, clock, cpu_ms, best_name):
+        router = ModelRouter(clock=clock, rng=random.Random(0), copies=True)
+        router.register_model("resnet50", variants=[GPU, CPU])
+        latency_ms = {GPU.name: 4.0, CPU.name: cpu_ms}
+
+        def answer(dispatch: Dispatch) -> str:
+            attempt = dispatch.next_attempt()
+            clock.now_s += latency_ms[attempt.variant] / 1e3
+            attempt.succeeded(latency_ms[attempt.variant])
+            clock.now_s += 0.1
+            return attempt.variant
+
+        chosen, copied = [], []
+        for _ in range(100):
+            dispatch = router.dispatch("resnet50", RoutingContext())
+            chosen.append(answer(dispatch))
+            copy = dispatch.copy()
+            if copy is not None:
+                copied.append(answer(copy))
+        assert copied[:2] == [GPU.name, CPU.name]
+        assert len(copied) <= 3
+        assert router.model("resnet50").state(CPU.name).profile.latency.known
+        assert chosen[5:].count(best_name) >= 93
+        assert router.get_metrics().get_model_metrics("resnet50").total_requests == 100, "copies do not count"
 
     def test_it_learns_that_the_faster_one_depends_on_the_batch(self, router, clock):
         def latency_ms(variant: str, batch_size: int) -> float:
