@@ -38,12 +38,12 @@ class Picker:
             policy.picked(best)
         if not policy.explores:
             return best, 1.0, False
-        rivals = self._rivals(policy.explorable(candidates), best)
+        rivals = rivals_of(policy.explorable(candidates), best, self._usual_cost or best.cost)
         if not rivals:
             return best, 1.0, False
         step = USUAL_STEP if self._usual_cost else 1.0
         self._usual_cost += step * (best.cost - self._usual_cost)
-        return _drawn(rivals, best, rng)
+        return draw(rivals, best, rng)
 
     def odds(self, candidates: Sequence[Candidate], request: Request) -> Sequence[float]:
         """Return the probability of picking each of the candidates, without picking one."""
@@ -52,7 +52,11 @@ class Picker:
         if policy.draws:
             return _weighted(policy.probabilities(candidates), candidates)
         best = self._best(candidates)
-        rivals = self._rivals(policy.explorable(candidates), best) if policy.explores else []
+        rivals = (
+            rivals_of(policy.explorable(candidates), best, self._usual_cost or best.cost)
+            if policy.explores
+            else []
+        )
         odds = dict(rivals) | {best: 1.0}
         total = sum(odds.values())
         return [odds.get(candidate, 0.0) / total for candidate in candidates]
@@ -68,30 +72,6 @@ class Picker:
         if failing and self.policy.explores:
             add_retries(candidates)
         return lowest_cost(candidates)
-
-    def _rivals(self, candidates: Sequence[Candidate], best: Candidate) -> list[tuple[Candidate, float]]:
-        """Return the candidates that may be better than the best one, with their odds against it.
-
-        The odds are p / (1 - p) of the chance p. Each is drawn with the share of its odds among all, those of
-        the best one being 1; so candidates of equal cost are drawn with equal probability.
-        """
-        rivals: list[tuple[Candidate, float]] = []
-        best_cost = best.cost
-        usual_cost = self._usual_cost or best_cost
-        best_doubt = best.service_ms * best.service_ms * best.variance
-        for candidate in candidates:
-            excess = candidate.cost - best_cost
-            service_ms, variance = candidate.service_ms, candidate.variance
-            doubt = service_ms * service_ms * variance + best_doubt
-            if excess * excess > CERTAIN * doubt and variance <= DOUBTED_FROM:
-                if not candidate.failure_share:
-                    continue  # the usual case: the chance is 0
-            elif candidate is best:
-                continue
-            probability = chance(candidate, best, usual_cost)
-            if probability > MIN_CHANCE:
-                rivals.append((candidate, probability / (1.0 - probability)))
-        return rivals
 
 
 def lowest_cost(candidates: Sequence[Candidate]) -> Candidate:
@@ -130,7 +110,33 @@ def _weighted(probabilities: Sequence[float], candidates: Sequence[Candidate]) -
     return [share / total for share in shares]
 
 
-def _drawn(rivals: Sequence[tuple[Candidate, float]], best: Candidate, rng: random.Random) -> Choice:
+def rivals_of(
+    candidates: Sequence[Candidate], best: Candidate, usual_cost: float
+) -> list[tuple[Candidate, float]]:
+    """Return the candidates that may be better than the best one, with their odds against it.
+
+    The odds are p / (1 - p) of the chance p. Each is drawn with the share of its odds among all, those of
+    the best one being 1; so candidates of equal cost are drawn with equal probability.
+    """
+    rivals: list[tuple[Candidate, float]] = []
+    best_cost = best.cost
+    best_doubt = best.service_ms * best.service_ms * best.variance
+    for candidate in candidates:
+        excess = candidate.cost - best_cost
+        service_ms, variance = candidate.service_ms, candidate.variance
+        doubt = service_ms * service_ms * variance + best_doubt
+        if excess * excess > CERTAIN * doubt and variance <= DOUBTED_FROM:
+            if not candidate.failure_share:
+                continue  # the usual case: the chance is 0
+        elif candidate is best:
+            continue
+        probability = chance(candidate, best, usual_cost)
+        if probability > MIN_CHANCE:
+            rivals.append((candidate, probability / (1.0 - probability)))
+    return rivals
+
+
+def draw(rivals: Sequence[tuple[Candidate, float]], best: Candidate, rng: random.Random) -> Choice:
     """Return a candidate, drawn by the odds against the best one."""
     total = 1.0
     for _, odds in rivals:

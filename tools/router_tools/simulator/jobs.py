@@ -34,13 +34,12 @@ def routed_jobs(
         _told_ms(workload, requests, deadline_ms),
         requests.goals or repeat(None),
         _sizes(requests),
-        work_s(world.variants, requests),
-        _luck(requests),
+        zip(work_s(world.variants, requests), _luck(requests), strict=True),
         strict=False,  # without goals, these have no end
     )
     return [
-        RoutedJob(simulation, index, context(told_ms, goal, *size), late_after_ms, *size, work, luck=luck)
-        for index, (late_after_ms, told_ms, goal, size, work, luck) in enumerate(rows)
+        RoutedJob(simulation, index, context(told_ms, goal, *size), late_after_ms, *size, work, luck)
+        for index, (late_after_ms, told_ms, goal, size, (work, luck)) in enumerate(rows)
     ]
 
 

@@ -9,10 +9,17 @@ from hypothesis import strategies as st
 
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.exploration import chance
-from router_backend.core.policies.picker import Picker, add_retries, explore, lowest_cost
+from router_backend.core.policies.picker import Picker, add_retries, draw, lowest_cost, rivals_of
 from router_backend.core.records.request import Request, RoutingContext
 from router_backend.core.variants.candidate import Candidate
 from tests.unit.core.candidates import candidate_of, pick, request_of
+
+
+def explore(
+    candidates: Sequence[Candidate], best: Candidate, usual_cost: float, rng: random.Random
+) -> tuple[Candidate, float, bool]:
+    rivals = rivals_of(candidates, best, usual_cost)
+    return draw(rivals, best, rng) if rivals else (best, 1.0, False)
 
 
 class ByLatency(Policy):
