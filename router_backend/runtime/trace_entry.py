@@ -89,6 +89,7 @@ def _candidates(decision: RoutingDecision) -> list[dict[str, Any]]:
             "concurrency": variant.concurrency,
             "wait_ms": round(wait_ms, 3),
             "service_ms": round(service_ms, 3),
+            "basis": basis.value,
         }
-        for variant, _, wait_ms, service_ms, *_ in decision.standings
+        for variant, _, wait_ms, service_ms, _, basis in decision.standings
     ]

@@ -59,7 +59,13 @@ class ColdStart:
                 doubtful.append((state, first_ms))
         share = self._share(size, any(state.load.in_flight for state, _ in doubtful))
         for state, first_ms in doubtful:
-            guess_ms = state.candidate.prior_ms or share * usual_ms * USUAL_SLOWNESS[state.variant.device]
+            guess_ms = state.candidate.prior_ms
+            if not guess_ms:
+                guess_ms = share * usual_ms * USUAL_SLOWNESS[state.variant.device]
+                if seen and share == self.UNTRIED_SHARE:
+                    guess_ms = min(guess_ms, share * best_ms)
+                elif state.load.in_flight:
+                    guess_ms = max(guess_ms, share * best_ms)
             guess_ms = min(guess_ms, first_ms) if first_ms else guess_ms
             _assume(state, guess_ms, max(guess_ms, best_ms))
 

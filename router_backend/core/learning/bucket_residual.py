@@ -1,5 +1,7 @@
 """Cliffs in the service time: what an affine law gets wrong at batch sizes of one power of two."""
 
+from __future__ import annotations
+
 from math import frexp
 
 EMPTY_BUCKET = (0.0, 0.0)
@@ -46,6 +48,13 @@ class BucketResidual:
     def get(self, x: float) -> float:
         """Return the factor at size x; 1 if its bucket has no observations."""
         return self.factors.get(frexp(x)[1], 1.0)
+
+    def copy(self) -> BucketResidual:
+        """Return an independent copy."""
+        twin = BucketResidual()
+        twin._sums = dict(self._sums)
+        twin.factors = dict(self.factors)
+        return twin
 
     def reset(self) -> None:
         """Set every factor back to 1."""

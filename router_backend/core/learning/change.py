@@ -60,6 +60,11 @@ class ChangeDetector:
         self.alarms += 1
         return True
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the latest observations were no surprise."""
+        return self._above == 0.0 == self._below
+
     def restart(self) -> None:
         """Set the sums back to 0."""
         self._above = self._below = 0.0

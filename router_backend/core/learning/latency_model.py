@@ -23,7 +23,7 @@ LOWEST_RATIO = 1.0 / OUTLIER_RATIO
 MAX_OUTLIERS_IN_A_ROW = 2
 WINSORIZE_RATIO = 6.0
 WINSORIZE_FROM = 4.0
-"""Number of observations from which outliers are winsorized: before, the prediction is unreliable."""
+"""Number of first observations without winsorizing: the prediction is unreliable."""
 REMAINING_AFTER_CHANGE = 0.02
 COLD_FROM = 1.5
 """The first answer was a cold call if it was this much slower than the second."""
@@ -66,6 +66,7 @@ class LatencyModel:
     """
 
     __slots__ = (
+        "_kept",
         "_learned_variance",
         "_outliers_in_a_row",
         "_predicted_at",
@@ -87,6 +88,7 @@ class LatencyModel:
         self.level = LevelFilter()
         self.change = ChangeDetector()
         self.usual: UsualRegime | None = None
+        self._kept: tuple[AffineLaw, BucketResidual] | None = None
         self.known = False
         self.first = AffineLaw()
         self.rejected = 0
@@ -115,12 +117,15 @@ class LatencyModel:
             elif self._is_held(service_ms / expected_ms):
                 self.rejected += 1
                 return False
-            elif law.n >= WINSORIZE_FROM:
-                service_ms = min(service_ms, WINSORIZE_RATIO * expected_ms)
+            observed_ms = service_ms
+            if service_ms > WINSORIZE_RATIO * expected_ms and (law.n >= WINSORIZE_FROM or self.change.alarms):
+                service_ms = WINSORIZE_RATIO * expected_ms
             ratio = service_ms / usual_ms
+            self._keep_usual(ratio)
             changed = self.change.update(math.log(ratio)) or self._outliers_in_a_row > MAX_OUTLIERS_IN_A_ROW
             if changed:
-                self._forget(ratio, now_s)
+                service_ms = observed_ms
+                self._forget(service_ms / usual_ms, now_s)
         elif not self._is_confirmed(x, service_ms):
             return self._outliers_in_a_row == 0
         law = self.law
@@ -185,11 +190,19 @@ class LatencyModel:
             self.law = copy.copy(self.first)
         return True
 
+    def _keep_usual(self, ratio: float) -> None:
+        """Keep the law and its cliffs as of the first of several slow answers."""
+        if self._kept is None:
+            if ratio > SLOWDOWN_RATIO and self.usual is None:
+                self._kept = copy.copy(self.law), self.cliffs.copy()
+        elif self.change.is_quiet:
+            self._kept = None
+
     def _forget(self, ratio: float, now_s: float) -> None:
         """Keep only the shape of the law after a change by `ratio`; what a slowdown ends is kept aside."""
-        if ratio > SLOWDOWN_RATIO and self.usual is None:
-            self.usual = UsualRegime(self.law, self.cliffs, now_s)
-            self.law, self.cliffs = copy.copy(self.law), BucketResidual()
+        if ratio > SLOWDOWN_RATIO and self.usual is None and self._kept is not None:
+            self.usual = UsualRegime(*self._kept, now_s)
+        self._kept = None
         if LOWEST_RATIO <= ratio <= OUTLIER_RATIO:
             self.law.rescale(ratio)
             self.law.forget(REMAINING_AFTER_CHANGE)

@@ -306,12 +306,14 @@ class TestCopies:
         )
         assert model.route(copied).variant == "new"
 
-    def test_there_is_one_after_each_decision_at_most(self, make_model):
-        model = make_model("known", "new", copies=True)
-        assert model.copy_of(RoutingContext()) is None
-        model.record(route(model))
-        assert model.copy_of(RoutingContext()) is not None
-        assert model.copy_of(RoutingContext()) is None
+    def test_each_variant_gets_them_after_pauses_that_double(self, make_model):
+        model = make_model("new", copies=True)
+        asked_s = [
+            number / 100
+            for number in range(100)
+            if model.at(number / 100).copy_of(RoutingContext()) is not None
+        ]
+        assert asked_s == pytest.approx([0.0, 0.05, 0.15, 0.35, 0.75], abs=0.011)
 
     def test_a_busy_variant_gets_none(self, make_model):
         model = make_model("known", "new", learned_ms={"known": 10.0}, copies=True)

@@ -175,7 +175,7 @@ class TestLearning:
             clock.now_s += latency_ms[decision.variant] / 1e3
             router.record_execution(decision, latency_ms=latency_ms[decision.variant])
             clock.now_s += 0.1
-        assert chosen[:2] == [GPU.name] * 2
+        assert chosen[0] == GPU.name
         assert chosen.count(GPU.name) >= 97
         assert decision.expected_latency_ms == pytest.approx(4.0, rel=0.02)
 
@@ -337,7 +337,7 @@ class TestPolicy:
 
 class TestFaults:
     def test_a_failing_variant_gets_no_requests_while_its_breaker_is_open(self, router, clock):
-        for variant, latency_ms in ((GPU.name, 4.0), (CPU.name, 30.0)):
+        for variant, latency_ms in ((GPU.name, 4.0), (CPU.name, 30.0)) * 2:
             serve(router, clock, latency_ms, allowed_variants=frozenset({variant}))
         for _ in range(2):
             decision = router.route_request(

@@ -69,9 +69,11 @@ def test_a_measured_prediction_is_told_beside_a_guess() -> None:
     router = ModelRouter(rng=random.Random(0), clock=itertools.count().__next__)
     router.register_model("m", variants=[Variant("m_gpu", Device.GPU), Variant("m_cpu", Device.CPU)])
     answered(router, 4.0)
-    explanation = explain(router.route_request("m", RoutingContext()), None, [])
+    explanation = explain(router.route_request("m", RoutingContext(batch_size=8)), None, [])
     assert (explanation["variant"], explanation["basis"]) == ("m_gpu", "measured")
-    assert explanation["predicted_ms"] == pytest.approx(4.0)
+    assert explanation["predicted_ms"] == pytest.approx(4.0 * (1 + 8) / 2), (
+        "half of it is assumed to grow with the size"
+    )
     low, high = explanation["interval_ms"]
     assert low < 4.0 < high
     bases = {each["variant"]: (each["predicted_ms"], each["basis"]) for each in explanation["candidates"]}

@@ -69,8 +69,8 @@ def test_each_answered_request_becomes_a_line(tmp_path: Path, warnings: list[str
         "latency_ms": 12.346,
         "service_ms": 12.346,
         "candidates": [
-            {"variant": "m_cpu", "concurrency": 1, "wait_ms": 0.0, "service_ms": 0.5},
-            {"variant": "m_gpu", "concurrency": 1, "wait_ms": 0.0, "service_ms": 0.5},
+            {"variant": "m_cpu", "concurrency": 1, "wait_ms": 0.0, "service_ms": 2.5, "basis": "guess"},
+            {"variant": "m_gpu", "concurrency": 1, "wait_ms": 0.0, "service_ms": 0.5, "basis": "guess"},
         ],
     }
     assert second["batch_size"] == 3

@@ -67,7 +67,7 @@ def _router(
     world: World, workload: Workload, agenda: Agenda, seed: int, coverage: float, policy: Policy
 ) -> ModelRouter:
     config = ModelSettings(coverage=coverage, refuse_late=workload.refuse_late)
-    router = ModelRouter(config, clock=agenda.clock, rng=router_rng(seed), copies=True)
+    router = ModelRouter(config, clock=agenda.clock, rng=router_rng(seed), copies=workload.copies)
     variants = [
         Variant(variant.name, variant.device, variant.told_concurrency, variant.max_batch_size)
         for variant in world.variants

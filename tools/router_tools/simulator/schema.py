@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.records.request import OptimizationGoal
 from router_backend.core.records.variant import Device
@@ -381,6 +382,7 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
         deadline: when an answer is late; after 3 times the best variant's service time if left out.
         told_deadline: requests carry the deadline.
         refuse_late: the router may reject requests that it cannot serve in time.
+        copies: the router may send copies of requests, to measure variants; `true` if left out.
         warm_up_batch_sizes: batches sent to each variant before the run; 1, 1, 8, 8 if left out.
         address: the address of this schema, for editors.
 
@@ -399,6 +401,7 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
     told_deadline: bool | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
     warm_up_batch_sizes: tuple[Count, ...] | UnsetType = UNSET
+    copies: bool | UnsetType = UNSET
     address: str = field(name="$schema", default="")
 
     def __post_init__(self) -> None:
@@ -473,6 +476,7 @@ class CaseFile(Section, frozen=True, kw_only=True):
         requests: replaces the workload's.
         told_deadline: replaces the workload's.
         warm_up_batch_sizes: replaces the workload's.
+        copies: replaces the workload's.
         coverage: the share of latencies that the router's intervals should contain.
         targets: bounds that the results must meet.
     """
@@ -486,6 +490,7 @@ class CaseFile(Section, frozen=True, kw_only=True):
     requests: Requests | UnsetType = UNSET
     told_deadline: bool | UnsetType = UNSET
     warm_up_batch_sizes: tuple[Count, ...] | UnsetType = UNSET
+    copies: bool | UnsetType = UNSET
     coverage: Annotated[float, Meta(gt=0, lt=1)] = 0.9
     targets: tuple[TargetFile, ...] = ()
 
@@ -522,11 +527,13 @@ class CandidateLine(Section, frozen=True, kw_only=True):
         concurrency: how many requests it is configured to serve at once.
         wait_ms: the predicted wait before service.
         service_ms: the predicted service time.
+        basis: what that is based on.
     """
 
     variant: Name
     wait_ms: NonNegative
     service_ms: NonNegative
+    basis: Basis = Basis.MEASURED
     concurrency: Instances = 1
 
 

@@ -160,6 +160,7 @@ class Simulation:
                 job.batch_size,
                 job.sequence_length,
                 job.work_s,
+                job.luck,
             )
             copy.arrived_s, copy.dispatch = self._agenda.now_s, dispatch
             self._send(copy)

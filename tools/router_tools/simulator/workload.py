@@ -79,6 +79,7 @@ class Workload:
         told_deadline: whether requests pass the deadline to the router.
         refuse_late: whether the router may refuse requests that it cannot serve in time.
         content_sigma: standard deviation of ln(work / mean) of requests of one size, alike on all variants.
+        copies: whether the router may send copies of requests, to measure variants.
         warm_up_batch_sizes: sizes of the batches sent to each variant before the run, with the most frequent
             sequence length.
     """
@@ -93,6 +94,7 @@ class Workload:
     told_deadline: bool = False
     refuse_late: bool = False
     content_sigma: float = 0.0
+    copies: bool = True
     warm_up_batch_sizes: tuple[int, ...] = (1, 1, 8, 8)
 
     def __post_init__(self) -> None:

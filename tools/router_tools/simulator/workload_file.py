@@ -21,6 +21,7 @@ _AS_THEY_ARE = (
     "told_deadline",
     "refuse_late",
     "content_sigma",
+    "copies",
     "warm_up_batch_sizes",
 )
 

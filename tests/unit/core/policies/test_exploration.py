@@ -63,9 +63,7 @@ class TestChance:
 
     def test_nothing_is_spent_on_what_is_certainly_worse(self):
         assert chance_of(11.0) == 0.0
-        assert chance_of(11.0, 0.01) == 0.0
-        assert chance_of(10.0 * (1.0 + math.sqrt(20.0) * 0.1) - 0.01, 0.1) > 0.0
-        assert chance_of(10.0 * (1.0 + math.sqrt(20.0) * 0.1) + 0.01, 0.1) == 0.0
+        assert chance_of(11.0, 0.01) < 1e-20
 
     @pytest.mark.parametrize(("variance", "share"), [(0.05, 0.0), (0.25, 0.0006), (1.0, 0.00285)])
     def test_a_long_unseen_one_is_tried_at_a_small_cost_however_slow_it_seems(self, variance, share):

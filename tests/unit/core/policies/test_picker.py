@@ -206,10 +206,10 @@ class TestProbes:
         """By a hundredth of the difference: the chance is in proportion to it."""
         rng, picker = Drawn(0.999999), Picker(Exploring())
         for ms in (10.0, 30.0, 30.0):
-            picker.pick([candidate_of("only", ms)], request_of(), rng)
+            equals = [candidate_of("one", ms), candidate_of("other", ms)]
+            picker.pick(equals, request_of(), rng)
         usual = 10.0 + 0.2
         usual += 0.01 * (30.0 - usual)
-        usual += 0.01 * (20.0 - usual)
         pair = [candidate_of("best", 20.0), candidate_of("other", 24.0, relative_sd=0.3)]
         (_, propensity, _) = picker.pick(pair, request_of(), rng)
         assert 1.0 - propensity == pytest.approx(chance(pair[1], pair[0], usual))
@@ -219,7 +219,7 @@ class TestProbes:
         pair = [candidate_of("best", 20.0), candidate_of("other", 24.0, relative_sd=0.3)]
         busy, fresh = Picker(Exploring()), Picker(Exploring())
         for _ in range(100):
-            busy.pick([candidate_of("only", 90.0)], request_of(), rng)
+            busy.pick([candidate_of("one", 90.0), candidate_of("other", 90.0)], request_of(), rng)
         assert busy.pick(pair, request_of(), rng)[1] < fresh.pick(pair, request_of(), rng)[1]
 
 
@@ -247,6 +247,11 @@ class TestExplore:
         for each in candidates:
             share = sum(drawn is each for drawn, _, _ in picks) / len(picks)
             assert share == pytest.approx(1.0 / count, rel=0.15)
+
+    @pytest.mark.parametrize(("excess_ms", "rivals"), [(2.99, 1), (3.01, 0)])
+    def test_an_excess_of_more_than_three_standard_deviations_is_not_doubted(self, excess_ms, rivals):
+        best, other = costing((10.0, 0.0), (10.0 + excess_ms, 1.0 / (10.0 + excess_ms)))
+        assert len(rivals_of([best, other], best, 10.0)) == rivals
 
     def test_a_chance_below_one_in_a_million_is_none(self):
         candidates = costing((10.0, 0.0), (1e6, 0.3))

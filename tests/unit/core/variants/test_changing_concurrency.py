@@ -43,7 +43,8 @@ def served(
             size, _, sent_s, place, expected_ms = job
             latency_ms = (now_s - sent_s) * 1e3
             learned_ms = state.answered(place, latency_ms, now_s)
-            state.profile.learn(size, learned_ms, expected_ms, latency_ms, now_s)
+            if learned_ms is not None:
+                state.profile.learn(size, learned_ms, expected_ms, latency_ms, now_s)
             if expected_ms:
                 yield now_s, state.load.concurrency, abs(math.log(latency_ms / expected_ms))
         while queue and busy < instances(now_s):

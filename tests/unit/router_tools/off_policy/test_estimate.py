@@ -74,5 +74,5 @@ def test_propensities_correct_a_model_that_is_wrong(monkeypatch: pytest.MonkeyPa
             requests.append(TracedRequest(request.arrival_s, request.batch_size, request.elements))
     found = estimate(Recording("t", requests), "static:gpu")
     assert found.model_ms < 0.85 * true_ms
-    assert found.mean_ms == pytest.approx(true_ms, rel=0.08)
+    assert found.mean_ms == pytest.approx(true_ms, rel=0.12)
     assert found.low_ms <= true_ms <= found.high_ms
