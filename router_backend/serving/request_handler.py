@@ -14,7 +14,7 @@ from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import InvalidRequestError, RouterError, VariantsFailedError
-from router_backend.runtime.error_classifier import ErrorClassifier, Failure
+from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.explanation import explain, report
 from router_backend.runtime.request_options import RequestOptions, read_options
 from router_backend.runtime.trace_entry import Traced
@@ -35,13 +35,13 @@ from router_backend.serving.tensors import (
     outputs_of_variant,
 )
 
+# Asking the server whether the client has canceled costs up to a tenth of a call, so the router asks only for
+# requests that were in its queue long enough to be canceled.
+CANCELLATION_WORTH_ASKING_MS = 10.0
+
 
 class RequestHandler:
     """Answers the requests of one router model. Thread-safe."""
-
-    # Asking the server whether the client has canceled costs up to a tenth of a call, so the router asks
-    # only for requests that were in its queue long enough to be canceled.
-    CANCELLATION_WORTH_ASKING_MS = 10.0
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class RequestHandler:
             dispatch = self._router.dispatch(self._name, context)
             if options.dry_run:
                 return self._dry_run(dispatch)
-            if context.spent_ms > self.CANCELLATION_WORTH_ASKING_MS and request.is_cancelled():
+            if context.spent_ms > CANCELLATION_WORTH_ASKING_MS and request.is_cancelled():
                 return canceled_response()
             output_names = outputs_of_variant(request, self._output_names)
             forwarder = Forwarder(request, inputs, output_names, options.forwarded)
@@ -94,7 +94,7 @@ class RequestHandler:
         self._router.model(self._name).refused(Refusal.OVERLOADED)
         if self._trace is not None:
             context = context_of(request.inputs(), self._batched)
-            self._unanswered(context, arrived_s, Refusal.OVERLOADED)
+            self._unanswered(context, arrived_s, Refusal.OVERLOADED, ())
 
     def _options(self, request: pb_utils.InferenceRequest) -> RequestOptions:
         """Return what the request asks of the router.
@@ -133,36 +133,26 @@ class RequestHandler:
             if failure is None:
                 execution = attempt.succeeded(latency_ms)
                 if self._trace is not None and execution is not None:
-                    traced = Traced(execution.context, arrived_s, execution, dispatch.failures)
-                    self._trace.observe(traced)
+                    self._trace.observe(Traced(execution.context, arrived_s, execution, dispatch.failures))
                 self._copies.offer(dispatch, request, forwarder.inputs, forwarder.parameters)
                 if not explained:
                     return response
                 explanation = explain(attempt.decision, latency_ms, dispatch.failures)
                 return explained_response(response.output_tensors(), explanation, self._batched)
-            self._failed(attempt, failure)
+            attempt.failed(*failure)
+            if failure.fault is Fault.NOT_READY:
+                self._readiness.missing(attempt.variant)
             if request.is_cancelled():
                 dispatch.cancel()
                 self._unanswered(attempt.decision.context, arrived_s, None, dispatch.failures)
                 return canceled_response()
 
     def _unanswered(
-        self,
-        context: RoutingContext,
-        arrived_s: float,
-        refusal: Refusal | None,
-        failures: Sequence[Attempt] = (),
+        self, context: RoutingContext, arrived_s: float, refusal: Refusal | None, failures: Sequence[Attempt]
     ) -> None:
         if self._trace is not None:
-            deadline_ms = context.max_latency_ms
-            if deadline_ms is None:
-                deadline_ms = self._router.model(self._name).max_latency_ms
+            deadline_ms = self._router.model(self._name).deadline_ms(context)
             self._trace.observe(Traced(context, arrived_s, None, failures, refusal, deadline_ms))
-
-    def _failed(self, attempt: Attempt, failure: Failure) -> None:
-        attempt.failed(*failure)
-        if failure.fault is Fault.NOT_READY:
-            self._readiness.missing(attempt.variant)
 
     def _dry_run(self, dispatch: Dispatch) -> pb_utils.InferenceResponse:
         attempt = dispatch.next_attempt()

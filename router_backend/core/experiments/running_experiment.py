@@ -6,12 +6,12 @@ from functools import partial
 
 from router_backend.core.choosing.decision import Execution
 from router_backend.core.experiments.arm import CONTROL, TREATMENT, Arm
-from router_backend.core.experiments.arm_picker import ArmPicker
 from router_backend.core.experiments.assignment import UnitHash
 from router_backend.core.experiments.confidence_sequence import DifferenceOfMeans
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guard import Guard
 from router_backend.core.experiments.rollout import fraction_after
+from router_backend.core.policies.arm_picker import ArmPicker
 from router_backend.core.policies.picker import Picker
 from router_backend.core.records.outcome import Outcome
 

@@ -73,10 +73,10 @@ class LogicalModel:
         """The limits of each device, for all models together."""
         return self._settings.device_limits
 
-    @property
-    def max_latency_ms(self) -> float | None:
-        """The deadline of requests without one; `None` for no deadline."""
-        return self._settings.max_latency_ms
+    def deadline_ms(self, context: RoutingContext) -> float | None:
+        """Return a request's deadline from its arrival on; `None` if neither it nor the model has one."""
+        own_ms = context.max_latency_ms
+        return self._settings.max_latency_ms if own_ms is None else own_ms
 
     def now_s(self) -> float:
         """Return the time of the router's clock in seconds."""
