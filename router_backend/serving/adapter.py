@@ -146,8 +146,9 @@ class TritonPythonModel:
 
     def _get_ready(self) -> None:
         self._look()
-        self._warmup.run()
-        self._copies.run()
+        while self._warmup.waiting or self._copies.waiting:
+            self._warmup.run()
+            self._copies.run()
 
 
 def _complete(config: pb_utils.ModelConfig, model: RouterSetup) -> None:

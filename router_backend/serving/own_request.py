@@ -39,6 +39,7 @@ class OwnRequest:
         self._work = work
         self._arrived = threading.Event()
         self._client_arrived = threading.Event()
+        self._outstanding = threading.Lock()
         self._starter = threading.Thread(target=self._send_first, name="router-start", daemon=True)
 
     def start(self) -> None:
@@ -55,7 +56,13 @@ class OwnRequest:
         self._starter.join()
 
     def send(self, inputs: Sequence[pb_utils.Tensor]) -> None:
-        """Send it, during a client's request with these inputs, and return when the work begins."""
+        """Send it, during a client's request with these inputs, and return when the work begins.
+
+        Nothing is sent while an earlier one is worked on. Each holds one of the server's few threads for such
+        calls, and its work needs another: several that wait for each other would leave none.
+        """
+        if self._outstanding.locked():
+            return
         self._arrived.clear()
         own = inputs if self._inputs is None else self._inputs
         threading.Thread(target=self._call, args=(own,), name="router-own-request", daemon=True).start()
@@ -83,8 +90,13 @@ class OwnRequest:
         request = pb_utils.InferenceRequest(
             model_name=self._name, inputs=inputs, requested_output_names=[], request_id=REQUEST_ID
         )
-        with suppress(pb_utils.TritonModelException):  # the model is being finalized
-            request.exec()
+        if not self._outstanding.acquire(blocking=False):
+            return
+        try:
+            with suppress(pb_utils.TritonModelException):  # the model is being finalized
+                request.exec()
+        finally:
+            self._outstanding.release()
 
     def _do(self, sender: pb_utils.InferenceResponseSender) -> None:
         try:
