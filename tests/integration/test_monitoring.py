@@ -34,6 +34,7 @@ ROUTER_EXPRESSIONS = [
 # Values of the labels that expressions distinguish; every other label has one value.
 VALUES = {
     "outcome": ("success", "failure", "refused"),
+    "basis": ("measured", "prior", "guess"),
     "state": ("closed", "open", "half-open"),
     "le_seconds": ("0.01", "0.1", "+Inf"),
 }

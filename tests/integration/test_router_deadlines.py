@@ -41,7 +41,7 @@ def expect_slow_to_be_known_and_in_time(client: Client, router: str) -> None:
     def known() -> bool:
         decision = decision_of(client.ask(router, items(1), parameters={"router_dry_run": True}))
         (slow,) = (each for each in decision["candidates"] if each["variant"] == f"{router}_slow")
-        return slow["reason_out"] is None and slow["predicted_ms"] > SLOW_MS / 2
+        return slow["reason_out"] is None and (slow["predicted_ms"] or 0.0) > SLOW_MS / 2
 
     until(known)
 
