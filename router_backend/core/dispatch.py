@@ -118,6 +118,11 @@ class Dispatch:
         attempts.append(attempt)
         return attempt
 
+    @property
+    def wants_copy(self) -> bool:
+        """Whether `copy` may return one."""
+        return self._model.wants_copy
+
     def copy(self) -> Dispatch | None:
         """Return a copy of an answered request that should be sent to a variant to measure it.
 

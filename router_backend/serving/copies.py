@@ -14,6 +14,7 @@ from router_backend.errors import RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.request_options import ParameterValue
 from router_backend.serving.measuring import measure
+from router_backend.serving.readiness import Readiness
 from router_backend.serving.responses import log_defect
 
 
@@ -31,8 +32,9 @@ class Copies:
     Requests of a sequence are not copied, since a variant with a state would count them twice.
     """
 
-    def __init__(self, model: RouterSetup, errors: ErrorClassifier) -> None:
+    def __init__(self, model: RouterSetup, readiness: Readiness, errors: ErrorClassifier) -> None:
         self._output_names = [output.name for output in model.signature.outputs]
+        self._readiness = readiness
         self._errors = errors
         self._waiting: deque[Copy] = deque()
 
@@ -49,16 +51,17 @@ class Copies:
         parameters: dict[str, ParameterValue],
     ) -> None:
         """Keep a copy of an answered request for the next `run`, if the router wants to learn from one."""
-        copy = dispatch.copy()
-        if copy is not None and not request.correlation_id():
-            self._waiting.append(Copy(copy, inputs, parameters))
+        if dispatch.wants_copy and not request.correlation_id():
+            copy = dispatch.copy()
+            if copy is not None:
+                self._waiting.append(Copy(copy, inputs, parameters))
 
     def run(self) -> None:
         """Send what waits. What a copy fails by says nothing: the client has its answer."""
         while self._waiting:
             dispatch, inputs, parameters = self._waiting.popleft()
             try:
-                measure(dispatch, inputs, parameters, self._output_names, self._errors)
+                measure(dispatch, inputs, parameters, self._output_names, self._errors, self._readiness)
             except RouterError:
                 continue
             except Exception as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread

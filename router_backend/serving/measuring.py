@@ -10,6 +10,7 @@ import triton_python_backend_utils as pb_utils
 from router_backend.core.dispatch import Dispatch
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.request_options import ParameterValue
+from router_backend.serving.readiness import Readiness
 from router_backend.serving.responses import failure_of
 
 
@@ -19,6 +20,7 @@ def measure(
     parameters: dict[str, ParameterValue],
     output_names: Sequence[str],
     errors: ErrorClassifier,
+    readiness: Readiness,
 ) -> None:
     """Send a request that may only go to one variant, and report how it ended.
 
@@ -41,3 +43,4 @@ def measure(
             attempt.succeeded(latency_ms)
         else:
             attempt.failed(*failure)
+            readiness.failed(attempt)

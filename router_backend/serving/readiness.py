@@ -8,6 +8,7 @@ import time
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import RouterSetup
+from router_backend.core.dispatch import Attempt
 from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
@@ -35,9 +36,10 @@ class Readiness:
         self._next_look_s = 0.0
         self._lock = threading.Lock()
 
-    def missing(self, variant: str) -> None:
-        """Note that a call failed because the variant is not loaded."""
-        self._missing.add(variant)
+    def failed(self, attempt: Attempt) -> None:
+        """Note that an attempt failed, to look for its variant again if it is not loaded."""
+        if attempt.fault is Fault.NOT_READY:
+            self._missing.add(attempt.variant)
 
     def due(self) -> bool:
         """Return whether it is time to call missing variants, at most once per interval."""

@@ -10,7 +10,7 @@ import triton_python_backend_utils as pb_utils
 from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.core.model.logical_model import refusal_of
-from router_backend.core.records.outcome import Fault, Refusal
+from router_backend.core.records.outcome import Refusal
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import InvalidRequestError, RouterError, VariantsFailedError
@@ -140,8 +140,7 @@ class RequestHandler:
                 explanation = explain(attempt.decision, latency_ms, dispatch.failures)
                 return explained_response(response.output_tensors(), explanation, self._batched)
             attempt.failed(*failure)
-            if failure.fault is Fault.NOT_READY:
-                self._readiness.missing(attempt.variant)
+            self._readiness.failed(attempt)
             if request.is_cancelled():
                 dispatch.cancel()
                 self._unanswered(attempt.decision.context, arrived_s, None, dispatch.failures)

@@ -16,6 +16,7 @@ from router_backend.core.router import ModelRouter
 from router_backend.errors import RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.serving.measuring import measure
+from router_backend.serving.readiness import Readiness
 from router_backend.serving.responses import log_defect
 from router_backend.serving.tensors import context_of, synthetic_inputs
 
@@ -30,13 +31,16 @@ class Warmup:
     IDLE_WITHIN_S = 1.0
     PAUSE_S = 0.01
 
-    def __init__(self, model: RouterSetup, router: ModelRouter, errors: ErrorClassifier) -> None:
+    def __init__(
+        self, model: RouterSetup, router: ModelRouter, readiness: Readiness, errors: ErrorClassifier
+    ) -> None:
         self._model = model
         self._router = router
         self._batched = model.signature.max_batch_size > 0
         self._output_names = [output.name for output in model.signature.outputs]
         self._variants = {variant.name: variant for variant in model.variants}
         self._batch_sizes = model.parameters.warmup_batch_sizes
+        self._readiness = readiness
         self._errors = errors
         self._waiting: deque[str] = deque()
         self._lock = threading.Lock()
@@ -87,7 +91,7 @@ class Warmup:
                 warmup=True,
             )
             dispatch = self._router.dispatch(self._model.name, context)
-            measure(dispatch, inputs, {}, self._output_names, self._errors)
+            measure(dispatch, inputs, {}, self._output_names, self._errors, self._readiness)
 
     def _becomes_idle(self, variant: Variant) -> bool:
         """Wait for a moment without requests in flight at a variant; return whether there was one."""

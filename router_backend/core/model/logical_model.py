@@ -106,9 +106,14 @@ class LogicalModel:
             finally:
                 counts.decision_s += self._clock() - asked_s
 
+    @property
+    def wants_copy(self) -> bool:
+        """Whether there are variants that a copy of a request might measure; every answer asks this."""
+        return self._copies and bool(self._recorder.unsettled)
+
     def copy_of(self, context: RoutingContext) -> RoutingContext | None:
         """Return a copy of a request that measures a variant; `None` if none should be measured now."""
-        if not (self._recorder.unsettled and self._copies):
+        if not self.wants_copy:
             return None
         with self._lock:
             return self._selector.copy_of(context, self._clock())

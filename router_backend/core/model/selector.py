@@ -111,6 +111,7 @@ class Selector:
                     allowed_variants=frozenset({state.variant.name}),
                     excluded_variants=frozenset(),
                     max_latency_ms=None,
+                    refuse_late=False,
                     warmup=True,
                 )
         return None

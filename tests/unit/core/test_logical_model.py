@@ -302,7 +302,7 @@ class TestCopies:
         assert route(model).variant == "known"
         copied = model.copy_of(context)
         assert copied == RoutingContext(
-            batch_size=4, max_latency_ms=None, refuse_late=True, allowed_variants=only("new"), warmup=True
+            batch_size=4, max_latency_ms=None, refuse_late=False, allowed_variants=only("new"), warmup=True
         )
         assert model.route(copied).variant == "new"
 
