@@ -58,12 +58,12 @@ class Ranking:
         """Probability that the chosen candidate is better than the best other: Φ(Δ / √(v₁ + v₂)).
 
         Δ is the lead in cost, v the variance of the predicted service time. Below 0.5 for a probe; 0 if the
-        chosen one was only guessed; otherwise 1 if there is no other candidate.
+        chosen one was only guessed. If there is no other candidate, 1 if this one was measured, else 0.
         """
         if self._chosen[-1] is Basis.GUESS:
             return 0.0
         if not self._others:
-            return 1.0
+            return float(self._chosen[-1] is Basis.MEASURED)
         rival = self._others[0]
         variance = sum(service_ms**2 * relative for *_, service_ms, relative, _ in (self._chosen, rival))
         lead = rival[1] - self._chosen[1]

@@ -109,7 +109,7 @@ class LogicalModel:
     @property
     def wants_copy(self) -> bool:
         """Whether there are variants that a copy of a request might measure; every answer asks this."""
-        return self._copies and bool(self._recorder.unsettled)
+        return self._copies and bool(self._recorder.unsettled or self._selector.doubted)
 
     def copy_of(self, context: RoutingContext) -> RoutingContext | None:
         """Return a copy of a request that measures a variant; `None` if none should be measured now."""

@@ -19,7 +19,7 @@ NOT_LOADED = "not ready: Triton has not loaded it"
 class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
-    Answers are learned from if `profiling` is set. `unsettled` are the variants that are unknown, or slower
+    Answers are learned from if `profiling` is set. `unsettled` are the variants with few answers, or slower
     than usual. `on_defect` receives what a policy raises while it learns.
     """
 
@@ -70,7 +70,7 @@ class Recorder:
 
     def _settle(self, state: VariantState) -> None:
         latency = state.profile.latency
-        if latency.known and latency.usual is None:
+        if latency.usual is None and state.answers >= state.MEASURED_FROM:
             self.unsettled.discard(state)
         else:
             self.unsettled.add(state)

@@ -44,6 +44,7 @@ class Selector:
         self._abandon = abandon
         self._request = Request(ANY_REQUEST, None, 0.0)
         self._reference_elements = 0.0
+        self.doubted: set[VariantState] = set()
         self._cold_start = ColdStart(tried_by_copies=environment.copies)
         self.configure(settings)
 
@@ -101,6 +102,7 @@ class Selector:
 
     def copy_of(self, context: RoutingContext, now_s: float) -> RoutingContext | None:
         """Return a copy of a request for an idle variant that should be measured, if there is one."""
+        self.doubted.clear()
         request = Request(context, None, now_s)
         available = passing(self._constrained_plan.before, self._states.values(), request, [])
         for state in available:
@@ -177,6 +179,7 @@ class Selector:
         if len(timely) < len(candidates):
             late = [self._states[each.variant.name] for each in candidates if each not in timely]
             rejected += [(state, LATE) for state in late]
+            self.doubted.update([state for state in late if state.late()])
         return timely
 
     def _perhaps_in_time(self, candidates: list[Candidate], deadline_ms: float) -> list[Candidate]:

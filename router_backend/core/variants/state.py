@@ -36,12 +36,14 @@ class VariantState:
         not_ready_reason: why it cannot take requests; `None` if it can.
         unsuitable_reason: why its device cannot run the model; `None` if it can.
         refused_since_sent: requests refused since it was last sent one, as late at every variant.
+        late_since_sent: requests that went to others because they would have been late here.
         answers: requests that it answered.
         failures: requests that it failed.
     """
 
     MAX_DOUBT = 0.5
     REFUSALS_BEFORE_RETRIAL = 100
+    MEASURED_FROM = 8
     COPY_PAUSE_S = 0.05
     MAX_COPY_PAUSE_S = 60.0
 
@@ -50,12 +52,14 @@ class VariantState:
         "_copy_pause_s",
         "_failure_share",
         "_has_copies",
+        "_late_patience",
         "_limit_trial",
         "_next_copy_s",
         "answers",
         "breaker",
         "candidate",
         "failures",
+        "late_since_sent",
         "load",
         "not_ready_reason",
         "profile",
@@ -82,6 +86,8 @@ class VariantState:
         self._failure_share = FailureShare()
         self._answers_when_rejected = 0
         self._next_copy_s = -math.inf
+        self.late_since_sent = 0
+        self._late_patience = self.REFUSALS_BEFORE_RETRIAL
         self._copy_pause_s = self.COPY_PAUSE_S
 
     def predict(self, size: float, now_s: float) -> Candidate:
@@ -110,14 +116,24 @@ class VariantState:
         return Basis.PRIOR if self.candidate.prior_ms else Basis.GUESS
 
     def should_be_measured(self, now_s: float) -> bool:
-        """Return whether it should get a copy: nothing is known about it, or it was slow and may be well."""
+        """Return whether it should get a copy: it has few answers, or was slow or late and may be well."""
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
-        latency = self.profile.latency
-        return not latency.known or (latency.usual is not None and now_s >= latency.usual.retry_s)
+        if self.answers < self.MEASURED_FROM or self.late_since_sent >= self._late_patience:
+            return True
+        usual = self.profile.latency.usual
+        return usual is not None and now_s >= usual.retry_s
+
+    def late(self) -> bool:
+        """Note that a request went elsewhere since it would be late here; return whether to measure that."""
+        self.late_since_sent += 1
+        return self.late_since_sent >= self._late_patience
 
     def copied(self, now_s: float) -> None:
         """Note that it is sent a copy of a request; the next one waits longer, in case it fails them."""
+        if self.late_since_sent >= self._late_patience:
+            self.late_since_sent = 0
+            self._late_patience *= 2
         self._next_copy_s = now_s + self._copy_pause_s
         self._copy_pause_s = min(2.0 * self._copy_pause_s, self.MAX_COPY_PAUSE_S)
 

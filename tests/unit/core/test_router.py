@@ -199,10 +199,10 @@ class TestLearning:
             copy = dispatch.copy()
             if copy is not None:
                 copied.append(answer(copy))
-        assert copied[:2] == [GPU.name, CPU.name]
-        assert len(copied) <= 3
+        assert set(copied[:8]) == {GPU.name, CPU.name}
+        assert len(copied) <= 16, "until each has eight answers"
         assert router.model("resnet50").state(CPU.name).profile.latency.known
-        assert chosen[5:].count(best_name) >= 93
+        assert chosen[16:].count(best_name) >= 82
         assert router.get_metrics().get_model_metrics("resnet50").total_requests == 100, "copies do not count"
 
     def test_it_learns_that_the_faster_one_depends_on_the_batch(self, router, clock):

@@ -39,10 +39,12 @@ def limits(recording: Recording, estimates: Iterable[Estimate]) -> list[str]:
 
 def _of_trace(recording: Recording) -> Iterator[str]:
     answered = _answered(recording)
-    missing = [name for name in NEW_FIELDS if not all(getattr(each, name) for each in answered)]
+    missing = [
+        name for name in NEW_FIELDS if sum(not getattr(each, name) for each in answered) > len(answered) / 2
+    ]
     if missing:
         yield (
-            f"some requests lack {', '.join(missing)}, which version 0.1.0 does not record, so that service "
+            f"most requests lack {', '.join(missing)}, which version 0.1.0 does not record, so that service "
             "times are inferred and each variant is taken to serve one request at a time: record it again"
         )
     if all(each.propensity == 1.0 for each in answered):
@@ -50,6 +52,9 @@ def _of_trace(recording: Recording) -> Iterator[str]:
             "nothing was drawn (every propensity is 1), so that only the model says what other choices would "
             "have cost: record with a policy that draws, such as p2c, or during an experiment"
         )
+    refused = sum(request.refusal is not None for request in recording.requests)
+    if refused > NOTABLE_SHARE * len(recording.requests):
+        yield f"{refused:,} requests were refused: the estimates serve them, too"
     failures = sum(len(request.failures) for request in recording.requests)
     if failures > NOTABLE_SHARE * len(recording.requests):
         yield f"{failures:,} attempts failed: no variant fails in the estimates"

@@ -35,9 +35,9 @@ class TestConfidence:
         guessed = standing("a", 1.0, basis=Basis.GUESS)
         assert Ranking("a", [guessed, *[standing("b", 10.0), standing("c", 12.0)][:others]]).confidence == 0.0
 
-    @pytest.mark.parametrize("basis", [Basis.MEASURED, Basis.PRIOR])
-    def test_of_a_measurement_or_a_prior_is_not(self, basis):
-        assert Ranking("a", [standing("a", 10.0, basis=basis)]).confidence == 1.0
+    @pytest.mark.parametrize(("basis", "alone"), [(Basis.MEASURED, 1.0), (Basis.PRIOR, 0.0)])
+    def test_of_a_measurement_is_one_and_of_a_prior_only_if_there_is_a_choice(self, basis, alone):
+        assert Ranking("a", [standing("a", 10.0, basis=basis)]).confidence == alone
         guessed = standing("b", 12.0, basis=Basis.GUESS)
         assert Ranking("a", [standing("a", 10.0, basis=basis), guessed]).confidence == 1.0
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from router_tools.simulator.capacity import offered_load
 from router_tools.simulator.comparison import Comparison
 from router_tools.simulator.policy_choice import ORACLES
-from router_tools.simulator.report.columns import COLUMNS, Column, write
+from router_tools.simulator.report.columns import COLUMNS, Column, ratio, write
 from router_tools.simulator.report.ranking import ranking
 from router_tools.simulator.suite import Outcome
 
@@ -65,9 +65,8 @@ def targets_table(outcomes: Sequence[Outcome]) -> Table:
             mark.append(f" (next: {outcome.rival})", "dim")
         case = outcome.case if outcome.case != last else ""
         last = outcome.case
-        table.add_row(
-            case, target.policy, target.figure, str(target), write(target.figure, outcome.value), mark
-        )
+        value = write(target.figure, outcome.value) if target.relative_to is None else ratio(outcome.value)
+        table.add_row(case, target.policy, target.figure, str(target), value, mark)
     met = sum(outcome.met for outcome in outcomes)
     table.caption = f"{met} of {len(outcomes)} met"
     return table
