@@ -3,6 +3,7 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -32,6 +33,7 @@ class OwnRequest:
     CALLS_ARE_CARRIED_AFTER_S = 2.0
     RETRY_S = 0.5
     ARRIVAL_S = 0.2
+    PAUSE_S = 5.0
 
     def __init__(self, model: RouterSetup, work: Callable[[], None]) -> None:
         self._name = model.name
@@ -40,6 +42,7 @@ class OwnRequest:
         self._arrived = threading.Event()
         self._client_arrived = threading.Event()
         self._outstanding = threading.Lock()
+        self._next_s = 0.0
         self._starter = threading.Thread(target=self._send_first, name="router-start", daemon=True)
 
     def start(self) -> None:
@@ -61,12 +64,13 @@ class OwnRequest:
         Nothing is sent while an earlier one is worked on. Each holds one of the server's few threads for such
         calls, and its work needs another: several that wait for each other would leave none.
         """
-        if self._outstanding.locked():
+        if self._outstanding.locked() or time.monotonic() < self._next_s:
             return
         self._arrived.clear()
         own = inputs if self._inputs is None else self._inputs
         threading.Thread(target=self._call, args=(own,), name="router-own-request", daemon=True).start()
-        self._arrived.wait(self.ARRIVAL_S)
+        if not self._arrived.wait(self.ARRIVAL_S):
+            self._next_s = time.monotonic() + self.PAUSE_S  # another instance of the router may have taken it
 
     def take(self, request: pb_utils.InferenceRequest) -> bool:
         """Return whether a request is the router's own; if so, do the work and then answer it."""

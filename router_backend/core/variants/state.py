@@ -44,14 +44,15 @@ class VariantState:
     MAX_DOUBT = 0.5
     REFUSALS_BEFORE_RETRIAL = 100
     MEASURED_FROM = 8
+    COPY_GRACE_S = 2.0  # not every request can be copied
     COPY_PAUSE_S = 0.05
     MAX_COPY_PAUSE_S = 60.0
 
     __slots__ = (
         "_answers_when_rejected",
+        "_copy_grace_s",
         "_copy_pause_s",
         "_failure_share",
-        "_has_copies",
         "_late_patience",
         "_limit_trial",
         "_next_copy_s",
@@ -70,7 +71,7 @@ class VariantState:
 
     def __init__(self, variant: Variant, coverage: float, has_copies: bool = False) -> None:
         self.variant = variant
-        self._has_copies = has_copies
+        self._copy_grace_s = self.COPY_GRACE_S if has_copies else 0.0
         self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
         self.breaker = Breaker()
@@ -98,7 +99,7 @@ class VariantState:
         candidate.variance = latency.relative_variance(now_s)
         candidate.basis = MEASURED
         usual = latency.usual
-        if usual is not None and not (self._has_copies or load.in_flight) and now_s >= usual.retry_s:
+        if usual is not None and not load.in_flight and now_s >= usual.retry_s + self._copy_grace_s:
             candidate.service_ms = usual.predict(size)  # half open: it gets this request if it would be best
         candidate.wait_ms = (
             load.wait_ms(now_s, latency.change.variance**0.5)
