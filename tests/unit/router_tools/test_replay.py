@@ -90,7 +90,7 @@ def test_a_trace_of_the_first_version_is_used_with_a_sentence_about_what_it_lack
     stdout, stderr = run(write(tmp_path, old), "--policies", "latency")
     assert "latency" in stdout
     assert stderr == (
-        "warning: some requests lack service_ms, candidates, policy, which version 0.1.0 does not record, so "
+        "warning: most requests lack service_ms, candidates, policy, which version 0.1.0 does not record, so "
         "that service times are inferred and each variant is taken to serve one request at a time: record it "
         "again\n"
     )
