@@ -315,6 +315,24 @@ class TestCopies:
         ]
         assert asked_s == pytest.approx([0.0, 0.05, 0.15, 0.35, 0.75], abs=0.011)
 
+    def test_one_that_would_be_late_gets_one_after_a_hundred_requests_and_then_two_hundred(self, make_model):
+        model = make_model("timely", "late", learned_ms={"timely": 10.0, "late": 200.0}, copies=True)
+        copied_at = []
+        for number in range(1, 400):
+            model.at(NOW_S + number)
+            model.record(route(model, NOW_S + number, max_latency_ms=50.0), latency_ms=10.0)
+            copy = model.copy_of(RoutingContext())
+            if copy is not None:
+                copied_at.append((number, copy.allowed_variants))
+        assert copied_at == [(100, only("late")), (300, only("late"))]
+
+    def test_a_request_tries_a_variant_that_no_copy_has_measured_for_two_seconds(self, make_model):
+        model, usual = TestSlowVariants().slowed(make_model, copies=True)
+        early = route(model, usual.retry_s + 1.99)
+        model.record(early)
+        assert early.variant == "other"
+        assert route(model, usual.retry_s + 2.01).variant == "fast"
+
     def test_a_busy_variant_gets_none(self, make_model):
         model = make_model("known", "new", learned_ms={"known": 10.0}, copies=True)
         route(model)
