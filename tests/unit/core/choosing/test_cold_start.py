@@ -73,6 +73,10 @@ class TestOneWithoutAnAnswer:
         new, tried, _ = guessed(unknown(), unknown(in_flight=1), known(8.0))
         assert (new, tried) == ((DEFERRED_MS, 0.0), (DEFERRED_MS, DEFERRED_MS))
 
+    def test_one_of_a_faster_kind_that_is_being_tried_counts_as_slower_than_the_best(self):
+        tried, _ = guessed(unknown(in_flight=1, concurrency=8), known(10.0, Device.CPU))
+        assert tried == (15.0, 0.0)
+
     def test_if_copies_try_them_requests_do_not(self):
         assert guessed(unknown(), known(8.0), cold_start=ColdStart(tried_by_copies=True))[0] == (
             DEFERRED_MS,

@@ -208,6 +208,15 @@ class TestShouldBeMeasured:
             answer(state, send(state, float(second)), latency_ms=10.0)
         assert wanted == [True] * 8 + [False]
 
+    def test_the_pause_after_a_copy_doubles_until_there_is_an_answer(self):
+        state = state_of()
+        for now_s in (0.0, 10.0):
+            state.copied(now_s)
+        assert (state.should_be_measured(10.09), state.should_be_measured(10.11)) == (False, True)
+        answer(state, send(state, 20.0), latency_ms=10.0)
+        state.copied(30.0)
+        assert (state.should_be_measured(30.04), state.should_be_measured(30.06)) == (False, True)
+
     def test_when_it_may_be_well_after_a_slowdown(self):
         state = state_of()
         for second in range(50):
