@@ -105,7 +105,7 @@ class TestSlowdown:
         assert (model.usual is not None) is is_kept
         if model.usual is not None:
             usual_ms = [model.usual.predict(x) for x in SIZES]
-            assert usual_ms == pytest.approx(list(map(law_ms, SIZES)), rel=0.05), "as of before the first slow answer"
+            assert usual_ms == pytest.approx(list(map(law_ms, SIZES)), rel=0.05), "before it was slow"
         if factor < 10.0:  # above, each answer is learned as at most six times the prediction
             assert predicted(model, 8) == pytest.approx(factor * law_ms(8), rel=0.2)
 
