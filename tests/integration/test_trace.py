@@ -93,7 +93,9 @@ def test_every_answered_request_is_a_line_with_decision_and_observation(
     assert traced[0]["variant"] == "cpu_emulated", "the one that answered, not those that failed before"
     assert {each["variant"] for each in traced[0].get("failures", [])} <= {"gpu_emulated", "ane_emulated"}
     assert all(line["policy"] == "random" and len(line["candidates"]) == 3 for line in traced[1:])
-    assert all(0.0 < line["service_ms"] <= line["latency_ms"] for line in traced[1:])
+    served = [line for line in traced[1:] if "service_ms" in line]
+    assert all(0.0 < line["service_ms"] <= line["latency_ms"] for line in served)
+    assert len(served) > REQUESTS // 2, "only what is far from the other answers has none"
 
 
 @pytest.mark.usefixtures("decisions")

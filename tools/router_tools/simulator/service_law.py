@@ -68,14 +68,18 @@ class TableServiceLaw(ServiceLaw):
 
 
 def line(points: Mapping[int, float] | Mapping[float, float], x: float) -> float:
-    """Interpolate linearly at x: constant before the first point, extrapolated after the last."""
+    """Interpolate linearly at x: constant before the first point; after the last, the line rises or stays.
+
+    A line that falls would cross zero.
+    """
     corners = sorted(points.items())
     right = bisect_right(corners, x, key=_first)
     if right == 0 or len(corners) == 1:
         return corners[0][1]
     right = min(right, len(corners) - 1)
     (x0, y0), (x1, y1) = corners[right - 1], corners[right]
-    return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    slope = (y1 - y0) / (x1 - x0)
+    return y0 + slope * (x - x0) if x <= x1 else y1 + max(slope, 0.0) * (x - x1)
 
 
 def _first(corner: tuple[float, float]) -> float:

@@ -1,6 +1,6 @@
 import pytest
 
-from router_tools.simulator.service_law import AffineServiceLaw, TableServiceLaw
+from router_tools.simulator.service_law import AffineServiceLaw, TableServiceLaw, line
 
 T4 = {1: 3.003, 2: 3.998, 4: 5.747, 8: 8.998, 16: 15.113, 32: 28.353}
 
@@ -26,3 +26,10 @@ def test_an_affine_law_applies_its_factor_above_the_cliff() -> None:
     law = AffineServiceLaw(6.0, 7.5, cliff_above=16, cliff_factor=1.15)
     assert law.mean_ms(16, 1) == 126.0
     assert law.mean_ms(17, 1) == pytest.approx(1.15 * 133.5)
+
+
+def test_after_the_last_point_a_line_rises_or_stays() -> None:
+    """What a noisy trace was fitted to may fall with the size; no service time may be negative."""
+    assert line({1.0: 2.0, 3.0: 4.0}, 5.0) == 6.0
+    assert line({1.0: 4.0, 3.0: 2.0}, 2.0) == 3.0
+    assert line({1.0: 4.0, 3.0: 2.0}, 100.0) == 2.0
