@@ -5,10 +5,14 @@ BIN    := $(abspath $(VENV))/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCKED := $(VENV)/.locked
 READY  := $(VENV)/.installed
-TESTS  ?= tests/package tests/unit tests/contract tests/integration
+# Two at a time, as integration tests often wait for a server; those of one file share it and stay together.
+# Integration tests come first: the unit tests, which wait for nothing, then keep both processes busy to the end.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+TESTS  ?= tests/integration tests/package tests/unit tests/contract
 # What `make interpreters` runs on the real server: requests, policies of other packages, ONNX models, the commands.
-SHORT  := tests/package tests/unit tests/contract $(addprefix tests/integration/test_, \
-          router_answers.py policy_from_outside.py onnx_executor.py serve.py demo.py)
+SHORT  := $(addprefix tests/integration/test_, \
+          router_answers.py policy_from_outside.py onnx_executor.py serve.py demo.py) \
+          tests/package tests/unit tests/contract
 
 # What the checks of spelling and wording read.
 PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml model_repository monitoring router_backend tools
@@ -47,7 +51,7 @@ wheel: $(LOCKED)
 test-wheel: wheel
 	$(PIP) install --no-deps --force-reinstall dist/*.whl
 	mkdir -p build/empty
-	cd build/empty && $(BIN)/pytest $(addprefix $(CURDIR)/,$(TESTS))
+	cd build/empty && $(PYTEST) $(addprefix $(CURDIR)/,$(TESTS))
 
 # The wheel under each Python that it is for and that is at hand.
 interpreters: python-3.10 python-3.11 python-3.12
@@ -67,10 +71,10 @@ lint: $(LOCKED)
 	$(BIN)/python -m tests.prose $(PROSE)
 
 unit: $(READY)
-	$(BIN)/pytest tests/unit tests/contract
+	$(PYTEST) tests/unit tests/contract
 
 integration: $(READY)
-	$(BIN)/pytest tests/integration
+	$(PYTEST) tests/integration
 
 # Changes the core in thousands of small ways, and prints those that no test notices; OF is a folder or file of it.
 OF := router_backend/core

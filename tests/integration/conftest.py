@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ def triton_server() -> Iterator[Callable[..., EmbeddedTriton]]:
     with ExitStack() as running:
 
         def start(repository: Path, **options: Any) -> EmbeddedTriton:
-            return running.enter_context(EmbeddedTriton(repository, **options))
+            server = running.enter_context(EmbeddedTriton(repository, **options))
+            # Triton takes seconds to end by itself, which `test_embedded_triton.py` tests.
+            running.callback(server.send_signal, SIGKILL)
+            return server
 
         yield start

@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from router_tools.demo.repository import TEMPLATE, variant_names
+
 READY_MODELS = Path(__file__).parent / "repository"
 NO_CHANGES: Mapping[str, str] = {}
 
@@ -59,6 +61,13 @@ class ModelRepository:
         (self.folder / name / "1").mkdir(parents=True)
         config = (READY_MODELS / "ensemble.pbtxt").read_text().replace("STEP", step)
         self._write(name, config, {})
+
+    def squeezenet_variants(self, fp32: Path, int8: Path) -> None:
+        """Add the variants of the demo's smaller model, as its command writes them."""
+        unwanted = shutil.ignore_patterns("*.onnx", "__pycache__")
+        for name in variant_names("squeezenet"):
+            shutil.copytree(TEMPLATE / name, self.folder / name, ignore=unwanted)
+            shutil.copy(int8 if name.endswith("int8") else fp32, self.folder / name / "1" / "model.onnx")
 
     def _write(self, name: str, config: str, parameters: Mapping[str, str | int]) -> None:
         entries = [

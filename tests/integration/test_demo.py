@@ -21,10 +21,14 @@ READY = {"squeezenet_cpu", "squeezenet_cpu_int8"}
 
 
 @pytest.fixture(autouse=True)
-def the_small_network_in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def the_small_network_in_an_empty_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo_cache: Path
+) -> Iterator[None]:
     monkeypatch.setattr(repository, "ARCHITECTURES", (SQUEEZENET,))
     monkeypatch.setattr(run_demo, "ARCHITECTURES", (SQUEEZENET,))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "model-router").mkdir(parents=True)
+    (tmp_path / "cache" / "model-router" / "models").symlink_to(demo_cache)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     before = installed_files()

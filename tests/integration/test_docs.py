@@ -17,9 +17,7 @@ import tritonclient.grpc as triton_grpc
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from router_tools.demo.architecture import SQUEEZENET
 from router_tools.demo.images import random_images
-from router_tools.demo.recipe import make_fp32, make_int8
 from router_tools.demo.repository import TEMPLATE, variant_names
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.embedded_triton.command import server_environment
@@ -42,10 +40,16 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(
+    triton_server: Callable[..., EmbeddedTriton],
+    tmp_path_factory: pytest.TempPathFactory,
+    squeezenet_fp32: Path,
+    squeezenet_int8: Path,
+) -> Site:
     """The demo's SqueezeNet, and the routers of the examples in both forms, with their variants."""
     folder = tmp_path_factory.mktemp("documents")
-    add_squeezenet(folder / "squeezenet_files", folder / "models")
+    shutil.copytree(TEMPLATE / "squeezenet", folder / "models" / "squeezenet")
+    ModelRepository(folder / "models").squeezenet_variants(squeezenet_fp32, squeezenet_int8)
     for example in examples("protobuf"):
         add_router(folder / "models", example)
     routing, *_ = examples("json routing")
@@ -62,19 +66,6 @@ def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.
 def client(site: Site) -> Iterator[Client]:
     with closing(Client(site.server)) as client:
         yield client
-
-
-def add_squeezenet(files: Path, repository: Path) -> None:
-    """Add the demo's smaller model with all its variants, as its command writes them."""
-    files.mkdir()
-    make_fp32(SQUEEZENET, files / "fp32.onnx")
-    make_int8(files / "fp32.onnx", files / "int8.onnx")
-    unwanted = shutil.ignore_patterns("*.onnx", "__pycache__")
-    shutil.copytree(TEMPLATE / "squeezenet", repository / "squeezenet")
-    for name in variant_names("squeezenet"):
-        shutil.copytree(TEMPLATE / name, repository / name, ignore=unwanted)
-        source = files / ("int8.onnx" if name.endswith("int8") else "fp32.onnx")
-        shutil.copy(source, repository / name / "1" / "model.onnx")
 
 
 def add_router(repository: Path, example: Example) -> None:

@@ -13,11 +13,10 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from router_tools.demo.architecture import SQUEEZENET
 from router_tools.demo.images import random_images
-from router_tools.demo.recipe import make_fp32, make_int8
 from router_tools.demo.repository import TEMPLATE, variant_names
 from router_tools.embedded_triton import EmbeddedTriton
+from tests.integration.model_repository import ModelRepository
 from tests.onnx_models import write_doubler, write_lookup
 
 pytestmark = pytest.mark.integration
@@ -35,11 +34,8 @@ dynamic_batching { preferred_batch_size: [ 3 ] max_queue_delay_microseconds: 200
 BATCH_OF_THREE = 3
 
 
-class Repository:
-    """A model repository to which variants are added one by one."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+class Repository(ModelRepository):
+    """A model repository with variants that run ONNX files."""
 
     def add(
         self,
@@ -54,32 +50,21 @@ class Repository:
         version = self.folder / name / "1"
         version.mkdir(parents=True)
         shutil.copy(TEMPLATE / "squeezenet_cpu" / "1" / "model.py", version)
-        entries = (
-            f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
-            for key, value in parameters.items()
-        )
-        (self.folder / name / "config.pbtxt").write_text(
+        config = (
             f'backend: "python"\nmax_batch_size: {max_batch_size}\n{tensors}\n'
-            f"instance_group [ {{ kind: {kind} }} ]\n{''.join(entries)}"
+            f"instance_group [ {{ kind: {kind} }} ]\n"
         )
+        self._write(name, config, parameters)
         if write:
             write(version / "model.onnx")
 
 
-def add_demo_variants(folder: Path) -> None:
-    """The variants of SqueezeNet, as written by the command."""
-    fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
-    make_fp32(SQUEEZENET, fp32)
-    make_int8(fp32, int8)
-    for name in variant_names("squeezenet"):
-        shutil.copytree(TEMPLATE / name, folder / name, ignore=shutil.ignore_patterns("*.onnx", "*.pyc"))
-        shutil.copy(int8 if "int8" in name else fp32, folder / name / "1" / "model.onnx")
-
-
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(
+    tmp_path_factory: pytest.TempPathFactory, squeezenet_fp32: Path, squeezenet_int8: Path
+) -> Path:
     repository = Repository(tmp_path_factory.mktemp("onnx"))
-    add_demo_variants(repository.folder)
+    repository.squeezenet_variants(squeezenet_fp32, squeezenet_int8)
     repository.add("lookup", LOOKUP, ON_CPU, write=write_lookup)
     repository.add("unbatched", DOUBLER.replace("-1", "-1, -1"), ON_CPU, max_batch_size=0)
     repository.add("unknown_parameter", DOUBLER, {**ON_CPU, "intra_op_thread": "1"})

@@ -46,9 +46,9 @@ def routing(fraction: float | None) -> str:
     return json.dumps({"experiments": [] if fraction is None else [experiment]})
 
 
-@pytest.fixture
-def site(triton_server: Callable[..., EmbeddedTriton], tmp_path: Path) -> Site:
-    repository = ModelRepository(tmp_path / "models")
+@pytest.fixture(scope="module")
+def site(triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    repository = ModelRepository(tmp_path_factory.mktemp("experiments"))
     repository.variant("double", "scaling", factor=2)
     repository.variant("triple", "scaling", factor=3, device="gpu")
     file = repository.folder / "routing.json"
@@ -87,6 +87,13 @@ def counted(site: Site) -> dict[str, int]:
     return {of["arm"]: count for of, count in labels if of["outcome"] == "success"}
 
 
+def test_a_request_that_names_a_policy_is_in_no_experiment(client: Client) -> None:
+    parameters = {"router_policy": "static:double", "router_sticky_key": treated(0.25)[0]}
+    answer = client.ask("scale", items(1), parameters=parameters)
+    assert int(answer.as_numpy("OUTPUT")[0, 0]) == 2
+    assert report(client)["v2"]["scale"]["control"]["answers"] == 0
+
+
 def test_an_experiment_is_started_changed_read_and_stopped_while_the_server_runs(
     site: Site, client: Client
 ) -> None:
@@ -112,10 +119,3 @@ def test_an_experiment_is_started_changed_read_and_stopped_while_the_server_runs
     until(lambda: report(client) == {})
     told = client.decision("scale", items(1))
     assert (told["policy"], told["experiment"], told["arm"]) == ("latency", None, None)
-
-
-def test_a_request_that_names_a_policy_is_in_no_experiment(client: Client) -> None:
-    parameters = {"router_policy": "static:double", "router_sticky_key": treated(0.25)[0]}
-    answer = client.ask("scale", items(1), parameters=parameters)
-    assert int(answer.as_numpy("OUTPUT")[0, 0]) == 2
-    assert report(client)["v2"]["scale"]["control"]["answers"] == 0

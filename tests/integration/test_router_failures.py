@@ -51,8 +51,7 @@ def server(
     for name in MISLEADING:
         repository.router(f"only_{name}", name)
     repository.router("steady", "double")
-    # Triton never finishes unloading a model whose process has died: when it ends, it waits 30 s.
-    return triton_server(repository.folder, extra_arguments=["--exit-timeout-secs=1"])
+    return triton_server(repository.folder)
 
 
 @pytest.fixture

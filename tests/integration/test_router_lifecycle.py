@@ -13,7 +13,7 @@ from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
 
-RELOADS = 10
+RELOADS = 5
 
 
 @pytest.fixture(scope="module")

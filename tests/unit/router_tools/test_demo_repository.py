@@ -11,12 +11,6 @@ from router_tools.demo.repository import variant_names
 from router_tools.errors import ToolError
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared, so that the module makes its models once."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
 def only_the_small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository, "ARCHITECTURES", (SQUEEZENET,))
@@ -32,8 +26,8 @@ def run(*arguments: str | Path) -> str:
     return result.stdout
 
 
-def test_every_variant_gets_its_file(tmp_path: Path, cache: Path) -> None:
-    run("--output", tmp_path, "--cache", cache)
+def test_every_variant_gets_its_file(tmp_path: Path, demo_cache: Path) -> None:
+    run("--output", tmp_path, "--cache", demo_cache)
     sizes = {
         name: (tmp_path / name / "1" / "model.onnx").stat().st_size for name in variant_names("squeezenet")
     }
@@ -43,16 +37,16 @@ def test_every_variant_gets_its_file(tmp_path: Path, cache: Path) -> None:
     assert int8 < next(iter(sizes.values())) / 3
 
 
-def test_a_repository_elsewhere_is_complete(tmp_path: Path, cache: Path) -> None:
-    run("--output", tmp_path / "elsewhere", "--cache", cache)
+def test_a_repository_elsewhere_is_complete(tmp_path: Path, demo_cache: Path) -> None:
+    run("--output", tmp_path / "elsewhere", "--cache", demo_cache)
     for name in variant_names("squeezenet"):
         files = {path.name for path in (tmp_path / "elsewhere" / name).rglob("*") if path.is_file()}
         assert files == {"config.pbtxt", "model.py", "model.onnx"}
     assert (tmp_path / "elsewhere" / "squeezenet" / "1").is_dir()
 
 
-def test_json_tells_what_was_made(tmp_path: Path, cache: Path) -> None:
-    report = json.loads(run("--output", tmp_path, "--cache", cache, "--json"))
+def test_json_tells_what_was_made(tmp_path: Path, demo_cache: Path) -> None:
+    report = json.loads(run("--output", tmp_path, "--cache", demo_cache, "--json"))
     assert [(model["name"], model["precision"]) for model in report["models"]] == [
         ("squeezenet", "fp32"),
         ("squeezenet", "int8"),
@@ -64,23 +58,23 @@ def test_json_tells_what_was_made(tmp_path: Path, cache: Path) -> None:
     assert len(report["files"]) == 5
 
 
-def test_without_json_a_table_tells_it(tmp_path: Path, cache: Path) -> None:
-    table = run("--output", tmp_path, "--cache", cache)
+def test_without_json_a_table_tells_it(tmp_path: Path, demo_cache: Path) -> None:
+    table = run("--output", tmp_path, "--cache", demo_cache)
     assert "squeezenet" in table
     assert "int8" in table
 
 
-def test_a_second_run_takes_the_models_from_the_cache(tmp_path: Path, cache: Path) -> None:
-    run("--output", tmp_path, "--cache", cache)
-    made = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
-    run("--output", tmp_path, "--cache", cache)
-    assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == made
+def test_a_second_run_takes_the_models_from_the_cache(tmp_path: Path, demo_cache: Path) -> None:
+    run("--output", tmp_path, "--cache", demo_cache)
+    made = {path: path.stat().st_mtime_ns for path in demo_cache.iterdir()}
+    run("--output", tmp_path, "--cache", demo_cache)
+    assert {path: path.stat().st_mtime_ns for path in demo_cache.iterdir()} == made
 
 
-def test_force_makes_the_same_models_again(tmp_path: Path, cache: Path) -> None:
-    first = json.loads(run("--output", tmp_path, "--cache", cache, "--json"))
-    made = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
-    again = json.loads(run("--output", tmp_path, "--cache", cache, "--force", "--json"))
+def test_force_makes_the_same_models_again(tmp_path: Path, demo_cache: Path) -> None:
+    first = json.loads(run("--output", tmp_path, "--cache", demo_cache, "--json"))
+    made = {path: path.stat().st_mtime_ns for path in demo_cache.iterdir()}
+    again = json.loads(run("--output", tmp_path, "--cache", demo_cache, "--force", "--json"))
     assert all(path.stat().st_mtime_ns > time_ns for path, time_ns in made.items())
     assert again == first
 
@@ -95,10 +89,10 @@ def test_a_file_where_a_folder_belongs_is_refused(tmp_path: Path, option: str) -
         run(option, file)
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, cache: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, demo_cache: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ToolError, match=r"the demo repository could not be written: .*file"):
-        run("--output", tmp_path / "file" / "below", "--cache", cache)
+        run("--output", tmp_path / "file" / "below", "--cache", demo_cache)
 
 
 @pytest.mark.parametrize("option", ["--output", "--cache"])
@@ -108,32 +102,32 @@ def test_a_folder_whose_name_is_too_long_is_refused(tmp_path: Path, option: str)
 
 
 def test_by_default_the_models_are_written_to_the_current_folder_and_kept_in_the_users_cache(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, demo_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "cache" / "model-router").mkdir(parents=True)
-    (tmp_path / "cache" / "model-router" / "models").symlink_to(cache)
+    (tmp_path / "cache" / "model-router" / "models").symlink_to(demo_cache)
     report = json.loads(run("--json"))
     assert report["output"] == "model_repository"
     assert all((tmp_path / file).is_file() for file in report["files"])
-    assert all(Path(model["path"]).resolve().parent == cache for model in report["models"])
+    assert all(Path(model["path"]).resolve().parent == demo_cache for model in report["models"])
 
 
-def test_it_says_where_the_models_are(tmp_path: Path, cache: Path) -> None:
-    printed = run("--output", tmp_path / "elsewhere", "--cache", cache)
-    assert f"5 variants in {tmp_path / 'elsewhere'}; the models are kept in {cache}\n" in printed
+def test_it_says_where_the_models_are(tmp_path: Path, demo_cache: Path) -> None:
+    printed = run("--output", tmp_path / "elsewhere", "--cache", demo_cache)
+    assert f"5 variants in {tmp_path / 'elsewhere'}; the models are kept in {demo_cache}\n" in printed
 
 
-def test_a_repository_of_other_models_is_refused_and_left_alone(tmp_path: Path, cache: Path) -> None:
+def test_a_repository_of_other_models_is_refused_and_left_alone(tmp_path: Path, demo_cache: Path) -> None:
     (tmp_path / "bert").mkdir()
     with pytest.raises(ToolError, match=r"expected an empty folder or the demo's models, found other files"):
-        run("--output", tmp_path, "--cache", cache)
+        run("--output", tmp_path, "--cache", demo_cache)
     assert [path.name for path in tmp_path.iterdir()] == ["bert"]
 
 
-def test_a_repository_of_the_demo_with_further_models_is_updated(tmp_path: Path, cache: Path) -> None:
+def test_a_repository_of_the_demo_with_further_models_is_updated(tmp_path: Path, demo_cache: Path) -> None:
     (tmp_path / "bert").mkdir()
     (tmp_path / "squeezenet").mkdir()
-    run("--output", tmp_path, "--cache", cache)
+    run("--output", tmp_path, "--cache", demo_cache)
     assert (tmp_path / "squeezenet" / "config.pbtxt").is_file()
