@@ -27,7 +27,6 @@ from router_backend.errors import ConfigurationError, Problems, require
 from router_backend.path_kind import decode_text, read_bytes
 from router_backend.typed_load import decode_json, fields_of, given, load, load_texts
 
-SCHEMA = Path(__file__).parent / "routing.schema.json"
 ROUTING = "a routing configuration"
 DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
 """The output that holds the decision; only requests that ask for it get it."""

@@ -130,7 +130,7 @@ class RoutingDecision:
         self._place: Place | None = place
         self._abandon = abandon
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # pragma: no mutate block
         if self._place is not None:
             self._abandon((self.state, self._place))
 

@@ -42,7 +42,6 @@ class PowerEfficientPolicy(Policy):
 
     def __init__(self) -> None:
         self._price = OpportunityPrice()
-        self._explorable: Sequence[Candidate] = ()
 
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         """Set the priced energy as cost, expressed as latency."""

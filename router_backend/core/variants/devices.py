@@ -15,7 +15,6 @@ class DeviceFigures:
     """Peak performance of one device.
 
     Args:
-        source: the device, and the source of its figures.
         fp32_flops: 32-bit floating-point operations per second.
         fp16_flops: 16-bit floating-point operations per second.
         int8_ops: 8-bit integer operations per second.
@@ -24,7 +23,6 @@ class DeviceFigures:
         power_w: power drawn under load.
     """
 
-    source: str
     fp32_flops: float
     fp16_flops: float
     int8_ops: float
@@ -35,41 +33,13 @@ class DeviceFigures:
 
 FIGURES: Mapping[Device, DeviceFigures] = MappingProxyType(
     {
-        Device.CPU: DeviceFigures(
-            "assumed: eight cores at 3 GHz with 256-bit fused multiply-add, two channels of DDR4-2666, 65 W",
-            fp32_flops=0.77e12,
-            fp16_flops=0.77e12,
-            int8_ops=1.5e12,
-            memory_bytes_per_s=42e9,
-            overhead_ms=0.1,
-            power_w=65.0,
-        ),
-        Device.GPU: DeviceFigures(
-            "NVIDIA T4, data sheet: 8.1 TFLOPS, 65 in half precision, 130 TOPS, 320 GB/s, 70 W",
-            fp32_flops=8.1e12,
-            fp16_flops=65e12,
-            int8_ops=130e12,
-            memory_bytes_per_s=320e9,
-            overhead_ms=1.0,
-            power_w=70.0,
-        ),
-        Device.NEURAL_ENGINE: DeviceFigures(
-            "Apple M1: 11 TOPS and 68 GB/s as published; it computes in half precision; the power is assumed",
-            fp32_flops=11e12,
-            fp16_flops=11e12,
-            int8_ops=11e12,
-            memory_bytes_per_s=68e9,
-            overhead_ms=0.5,
-            power_w=8.0,
-        ),
-        Device.MPS: DeviceFigures(
-            "Apple M1, eight GPU cores: 2.6 TFLOPS and 68 GB/s as published; the power is assumed",
-            fp32_flops=2.6e12,
-            fp16_flops=2.6e12,
-            int8_ops=2.6e12,
-            memory_bytes_per_s=68e9,
-            overhead_ms=2.0,
-            power_w=20.0,
-        ),
+        # Assumed: eight cores at 3 GHz with 256-bit fused multiply-add, two channels of DDR4-2666, 65 W.
+        Device.CPU: DeviceFigures(0.77e12, 0.77e12, 1.5e12, 42e9, overhead_ms=0.1, power_w=65.0),
+        # NVIDIA T4, data sheet: 8.1 TFLOPS, 65 in half precision, 130 TOPS, 320 GB/s, 70 W.
+        Device.GPU: DeviceFigures(8.1e12, 65e12, 130e12, 320e9, overhead_ms=1.0, power_w=70.0),
+        # Apple M1: 11 TOPS and 68 GB/s as published; it computes in half precision; the power is assumed.
+        Device.NEURAL_ENGINE: DeviceFigures(11e12, 11e12, 11e12, 68e9, overhead_ms=0.5, power_w=8.0),
+        # Apple M1, eight GPU cores: 2.6 TFLOPS and 68 GB/s as published; the power is assumed.
+        Device.MPS: DeviceFigures(2.6e12, 2.6e12, 2.6e12, 68e9, overhead_ms=2.0, power_w=20.0),
     }
 )

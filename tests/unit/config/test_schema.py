@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from router_backend import Device, OptimizationGoal
-from router_backend.config.load import SCHEMA, parse_routing
+from router_backend.config import load
+from router_backend.config.load import parse_routing
 from router_backend.config.schema import PolicyChoice
 from router_backend.errors import ConfigurationError
 from tests.unit.config.routing_documents import BAD, BEYOND_THE_SCHEMA, FULL, GOOD
 
+SCHEMA = Path(load.__file__).with_name("routing.schema.json")
 CONTENT = json.loads(SCHEMA.read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(CONTENT)
 
