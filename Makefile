@@ -76,7 +76,7 @@ unit: $(READY)
 integration: $(READY)
 	$(PYTEST) tests/integration
 
-# Changes the core in thousands of small ways, and prints those that no test notices; OF is a folder or file of it.
+# Changes the core in thousands of small ways, and prints those that no test notices; OF are folders or files of it.
 OF := router_backend/core
 
 mutants: $(READY)

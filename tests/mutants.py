@@ -48,12 +48,12 @@ def print_survivors(found: dict[str, str]) -> None:
 
 
 def main() -> int:
-    """Try the mutants of a folder or file; 0 if enough of them were killed."""
+    """Try the mutants of folders or files; 0 if enough of them were killed."""
     parser = argparse.ArgumentParser(description="Mutation score of a part of the core.")
-    parser.add_argument("path", type=Path, nargs="?", default=CORE, help="a folder or file of the core")
-    pattern = ".".join(parser.parse_args().path.with_suffix("").parts) + ".*"
+    parser.add_argument("paths", type=Path, nargs="*", default=[CORE], help="folders or files of the core")
+    patterns = [".".join(path.with_suffix("").parts) + ".*" for path in parser.parse_args().paths]
     shutil.rmtree("mutants", ignore_errors=True)  # which tests reach a function may have changed
-    subprocess.run([MUTMUT, "run", "--max-children", str(PROCESSES), pattern], check=True)
+    subprocess.run([MUTMUT, "run", "--max-children", str(PROCESSES), *patterns], check=True)
     found = statuses()
     print_survivors(found)
     return 0 if print_scores(found) >= REQUIRED_SCORE else 1

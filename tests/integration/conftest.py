@@ -1,7 +1,7 @@
 """Real servers for the integration tests."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton
+from tests.integration.client import Client
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +27,10 @@ def triton_server() -> Iterator[Callable[..., EmbeddedTriton]]:
             return server
 
         yield start
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    """A client of the module's fixture `server`."""
+    with closing(Client(server)) as client:
+        yield client

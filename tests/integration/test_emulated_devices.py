@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +47,6 @@ def server(
     for name in WRONG:
         add_wrong(repository, name)
     return triton_server(repository)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 def service_times(**service_ms: float | None) -> dict[str, str]:

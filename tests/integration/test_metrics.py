@@ -1,8 +1,7 @@
 """The router's metrics in Triton's endpoint are correct, also after failures and reloads."""
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 
 import pytest
 import urllib3
@@ -44,12 +43,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
 @pytest.fixture(scope="module")
 def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
     return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 class Scrape:

@@ -1,6 +1,6 @@
 """A router answers as its variants do, by both protocols, for any batch and in both forms."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import numpy as np
@@ -36,12 +36,6 @@ def server(
     repository.plain_router("certain_plain", "double")
     repository.ensemble("pipeline", step="certain")
     return triton_server(repository.folder)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])

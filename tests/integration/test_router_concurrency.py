@@ -5,9 +5,8 @@ so the order of answers shows which requests were in flight together.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, wait
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +53,6 @@ def server(
     # The server forwards calls between models in its own threads, 32 for each instance.
     settings = {"python": {"thread-pool-size": THREADS}}
     return triton_server(repository.folder, backend_settings=settings)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 def test_400_requests_can_be_in_flight_at_once(client: Client) -> None:

@@ -1,6 +1,6 @@
 """A router's configuration is completed from its variants, or refused while other models keep serving."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -137,12 +137,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
 @pytest.fixture(scope="module")
 def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
     return triton_server(repository.folder)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 @pytest.mark.parametrize("router", REFUSED)

@@ -1,7 +1,6 @@
 """The deadline of a router applies to the whole request, including the time before a decision."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 
 import pytest
 
@@ -29,12 +28,6 @@ def server(
     repository.router("queued", "queued_slow, fast", worker_threads=1, **hurried)
     repository.router("retried", "lame, retried_slow, fast", policy="static:lame", **hurried)
     return triton_server(repository.folder)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 def expect_slow_to_be_known_and_in_time(client: Client, router: str) -> None:

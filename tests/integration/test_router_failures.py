@@ -1,7 +1,6 @@
 """A client gets an error only if no variant can answer, and the error says why."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -52,12 +51,6 @@ def server(
         repository.router(f"only_{name}", name)
     repository.router("steady", "double")
     return triton_server(repository.folder)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 def test_another_variant_answers_when_one_fails(client: Client) -> None:

@@ -35,12 +35,6 @@ def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelReposi
     return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
 
 
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
-
-
 def state_of(client: Client, model: str) -> str:
     index = client.grpc.get_model_repository_index()
     return str(next(entry.state for entry in index.models if entry.name == model))

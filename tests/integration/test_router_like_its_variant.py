@@ -4,8 +4,7 @@ A variant that Triton cannot load or call, or that is new, costs clients nothing
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -79,12 +78,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
 @pytest.fixture(scope="module")
 def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
     return triton_server(repository.folder)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 def failures(client: Client, model: str) -> int:

@@ -1,7 +1,7 @@
 """The parts of a request are forwarded to the variant, except for parameters of the router."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from types import ModuleType
 from typing import Any
@@ -30,12 +30,6 @@ def server(
     repository.router("record", "recorder", warmup_batch_sizes="none")
     repository.router("record_either", "recorder, recorder_gpu")
     return triton_server(repository.folder)
-
-
-@pytest.fixture
-def client(server: EmbeddedTriton) -> Iterator[Client]:
-    with closing(Client(server)) as client:
-        yield client
 
 
 def received(answer: triton_grpc.InferResult) -> dict[str, Any]:
