@@ -64,11 +64,6 @@ class LogicalModel:
         self._apply(settings)
 
     @property
-    def policy(self) -> Policy:
-        """The policy for requests that name none and take part in no experiment."""
-        return self._pickers.policy
-
-    @property
     def device_limits(self) -> Mapping[Device, DeviceLimits]:
         """The limits of each device, for all models together."""
         return self._settings.device_limits

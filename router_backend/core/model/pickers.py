@@ -36,11 +36,6 @@ class Pickers:
         self._rng = rng
         self.use(policy)
 
-    @property
-    def policy(self) -> Policy:
-        """The model's own policy."""
-        return self._own.policy
-
     def use(self, policy: Policy) -> None:
         """Replace the model's own policy.
 
@@ -73,7 +68,7 @@ class Pickers:
 
     def _named(self, name: str) -> Picker:
         """Return the model's own picker if it has that name, else one shared by all requests that name it."""
-        if name == self.policy.name:
+        if name == self._own.policy.name:
             return self._own
         if name not in self._by_name:
             try:

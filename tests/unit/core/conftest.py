@@ -43,9 +43,10 @@ class Shortest(Policy):
 
 
 class ClockedModel:
-    """A logical model with a clock that only the test advances."""
+    """A logical model with its policy, and a clock that only the test advances."""
 
-    def __init__(self, router: ModelRouter, clock: Clock) -> None:
+    def __init__(self, router: ModelRouter, policy: Shortest, clock: Clock) -> None:
+        self.policy = policy
         self._model = router.model("resnet50")
         self._clock = clock
 
@@ -79,10 +80,11 @@ def make_model() -> MakeModel:
     ) -> ClockedModel:
         clock = Clock()
         router = ModelRouter(settings, clock=clock, rng=random.Random(0), copies=copies)
-        router.set_routing_policy(Shortest)
+        policy = Shortest()
+        router.set_routing_policy(lambda: policy)
         described = [*variants, *(Variant(name, Device.CPU) for name in names)]
         router.register_model("resnet50", variants=described)
-        model = ClockedModel(router, clock)
+        model = ClockedModel(router, policy, clock)
         for name, service_ms in (learned_ms or {}).items():
             teach(model, name, service_ms, observations)
         return model.at(NOW_S)
