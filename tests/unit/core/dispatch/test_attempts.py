@@ -60,6 +60,11 @@ class TestAttempts:
         with pytest.raises(InvalidRequestError, match="a batch of 5 is above the largest"):
             host.router.dispatch("small", RoutingContext(batch_size=5)).next_attempt()
 
+    def test_a_failure_that_is_reported_without_an_error_has_an_empty_message(self, host: Host):
+        attempt = host.attempt("a")
+        attempt.failed(Fault.ERROR)
+        assert (attempt.message, attempt.status) == ("", "INTERNAL")
+
     def test_an_unknown_model_is_refused_before_any_attempt(self, host: Host):
         with pytest.raises(InvalidRequestError, match="model 'n' is not registered: found m"):
             host.router.dispatch("n", RoutingContext())
