@@ -194,7 +194,8 @@ def test_a_client_that_names_the_outputs_that_are_shown_gets_the_answer_and_the_
 
 @pytest.mark.parametrize("example", examples("python server"), ids=str)
 def test_a_program_that_starts_a_server_runs(site: Site, example: Example, tmp_path: Path) -> None:
-    (tmp_path / "model_repository").symlink_to(site.repository, target_is_directory=True)
+    for model in site.repository.glob("squeezenet*"):  # those of the other examples take long to load
+        shutil.copytree(model, tmp_path / "model_repository" / model.name)
     done = subprocess.run(
         [sys.executable, "-c", example.text],
         cwd=tmp_path,
