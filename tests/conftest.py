@@ -3,6 +3,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+# On a slow machine, examples take long; that is no error.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 # For `make mutants`: whether a property fails, not its simplest counterexample; the same in every run.
 settings.register_profile(
     "mutants",

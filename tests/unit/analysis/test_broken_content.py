@@ -178,7 +178,6 @@ VALID = valid_model()
 )
 @settings(
     max_examples=300,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

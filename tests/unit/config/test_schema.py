@@ -143,6 +143,6 @@ def policies_exist(document: Any) -> bool:
 
 
 @given(mutated())
-@settings(max_examples=600, derandomize=True, deadline=None)
+@settings(max_examples=600, derandomize=True)
 def test_both_agree_on_documents_that_were_changed_at_random(document: Any):
     assert reader_accepts(document) == (VALIDATOR.is_valid(document) and policies_exist(document))

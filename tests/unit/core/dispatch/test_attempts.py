@@ -62,8 +62,9 @@ class TestAttempts:
 
     def test_a_failure_that_is_reported_without_an_error_has_an_empty_message(self, host: Host):
         attempt = host.attempt("a")
+        assert (attempt.fault, attempt.message, attempt.status) == (None, "", "INTERNAL")
         attempt.failed(Fault.ERROR)
-        assert (attempt.message, attempt.status) == ("", "INTERNAL")
+        assert (attempt.fault, attempt.message, attempt.status) == (Fault.ERROR, "", "INTERNAL")
 
     def test_an_unknown_model_is_refused_before_any_attempt(self, host: Host):
         with pytest.raises(InvalidRequestError, match="model 'n' is not registered: found m"):

@@ -255,4 +255,4 @@ class Requests(RuleBasedStateMachine):
 
 
 TestRequests = Requests.TestCase
-TestRequests.settings = settings(max_examples=100, stateful_step_count=50, deadline=None, derandomize=True)
+TestRequests.settings = settings(max_examples=100, stateful_step_count=50, derandomize=True)

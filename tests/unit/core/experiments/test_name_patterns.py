@@ -35,14 +35,14 @@ def test_without_a_common_name_none_is_found(one: str, other: str):
 
 
 @given(PATTERNS, PATTERNS)
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=400, derandomize=True)
 def test_the_name_that_is_found_matches_both(one: str, other: str):
     name = common_name(one, other)
     assert name is None or (fnmatchcase(name, one) and fnmatchcase(name, other))
 
 
 @given(PATTERNS, PATTERNS, st.text(alphabet="ab!-[]", max_size=4))
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=400, derandomize=True)
 def test_if_any_name_matches_both_one_is_found(one: str, other: str, name: str):
     if fnmatchcase(name, one) and fnmatchcase(name, other):
         assert common_name(one, other) is not None
