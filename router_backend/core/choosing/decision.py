@@ -22,7 +22,7 @@ Choice = tuple[Candidate, float, bool]
 class Chooser(Protocol):
     """What picked the variant: a policy."""
 
-    name: ClassVar[str]
+    label: str
     learns: ClassVar[bool]
 
     def observe(self, execution: Execution, /) -> None:
@@ -146,8 +146,8 @@ class RoutingDecision:
 
     @property
     def policy(self) -> str:
-        """The name of the policy that chose."""
-        return self.chooser.name
+        """The policy that chose, with its argument if it has one."""
+        return self.chooser.label
 
     @property
     def expected_memory_mb(self) -> float | None:

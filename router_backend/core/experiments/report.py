@@ -83,7 +83,7 @@ def report_on(running: RunningExperiment, now_s: float) -> ModelReport:
 def _of_arm(arm: Arm) -> ArmReport:
     ended = arm.answers + arm.failures
     return ArmReport(
-        arm.picker.policy.name,
+        arm.picker.policy.label,
         arm.answers,
         arm.failures,
         arm.failures / ended if ended else None,
