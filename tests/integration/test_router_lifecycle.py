@@ -23,6 +23,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.variant("slow", "scaling", factor=3, delay_ms=50)
     repository.variant("late", "gated", gate=str(repository.folder / "gate"))
     repository.variant("gather", "gathering", gather=6)
+    for name in ("asked", "copied"):
+        repository.variant(name, "scaling", {"dims: 4": "dims: -1"})
+    repository.router("unmeasured", "asked, copied", policy="static:asked")
     repository.router("either", "fast, slow")
     repository.router("patient", "late, slow")
     repository.router("held", "gather")
@@ -94,6 +97,14 @@ def test_a_variant_that_is_unloaded_is_used_again_once_it_is_back(
         assert client.decision("either", items(1))["variant"] == "slow"
         client.grpc.load_model("fast")
         until(lambda: client.decision("either", items(1))["variant"] == "fast")
+
+
+def test_a_variant_that_a_copy_finds_unloaded_is_used_again_once_it_is_back(client: Client) -> None:
+    assert reasons_out(client.decision("unmeasured", items(1))) == {}, "it was loaded at the first request"
+    client.grpc.unload_model("copied")
+    until(lambda: "copied" in reasons_out(client.decision("unmeasured", items(1))))
+    client.grpc.load_model("copied")
+    until(lambda: reasons_out(client.decision("unmeasured", items(1))) == {})
 
 
 def test_requests_in_flight_are_answered_when_their_router_is_unloaded(client: Client) -> None:

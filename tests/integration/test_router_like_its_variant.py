@@ -4,6 +4,8 @@ A variant that Triton cannot load or call, or that is new, costs clients nothing
 """
 
 import json
+import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -25,6 +27,8 @@ NEGATIVE = ("INVALID_ARGUMENT", "INVALID_ARG: no negatives")
 LABELED = {'name: "OUTPUT"': 'label_filename: "labels.txt" name: "OUTPUT"'}
 OPEN = {"dims: 4": "dims: -1"}
 TEXT = {**OPEN, "TYPE_FP32": "TYPE_STRING"}
+TWO_INSTANCES = "instance_group [{ kind: KIND_CPU count: 2 }]"
+MEASURED = r'model_router_prediction_basis\{basis="measured".*model="twice".*\} 1'
 WARMED = {"any_length": ("long", "short"), "any_text": ("prose", "verse")}
 DECOUPLED = {"max_batch_size: 8": "max_batch_size: 8 model_transaction_policy { decoupled: true }"}
 ANSWERS_WITH_IT = """
@@ -70,6 +74,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
             changes = OPEN if router == "any_length" else TEXT
             repository.variant(name, "refusing", changes, refuses="zeros", message="it is empty")
         repository.router(router, ", ".join(variants))
+    repository.router("twice", "long, short", TWO_INSTANCES, metrics_interval_ms="100")
     repository.router("unversioned", "double")
     (repository.folder / "unversioned" / "1").rmdir()
     (repository.folder / "record" / "1" / ".gitkeep").touch()
@@ -212,3 +217,23 @@ def test_variants_are_measured_by_copies_of_clients_requests_where_zeros_would_n
     assert sum(executions) > asked, "copies"
     assert min(executions) >= 2
     assert [failures(client, name) for name in WARMED[router]] == [0, 0], "they refuse empty values"
+
+
+def test_each_instance_of_a_router_gets_its_own_request_to_measure_the_variants(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    def measured_by_both() -> bool:
+        client.ask("twice", items(1))
+        with urllib.request.urlopen(server.metrics_url) as page:
+            return len(re.findall(MEASURED, page.read().decode())) == 4
+
+    until(measured_by_both)
+
+
+def test_a_client_cannot_send_the_routers_own_request(client: Client) -> None:
+    name = "the router's own request"
+    np.testing.assert_array_equal(client.output("half_prudish", items(1), request_id=name), items(2))
+    executions_before = client.executions("double")
+    assert client.ask("half_prudish", items(1), request_id=f"{name} 0").get_response().outputs == []
+    client.output("half_prudish", items(1))
+    client.expect_executions("double", executions_before + 1)
