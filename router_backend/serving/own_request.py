@@ -78,7 +78,7 @@ class OwnRequest:
             self._next_s = time.monotonic() + self.PAUSE_S  # other instances of the router have taken it
 
     def take(self, request: pb_utils.InferenceRequest) -> bool:
-        """Return whether a request is a router's own; if it is this instance's, do the work, then answer it."""
+        """Return whether a request is a router's own; if it is this one's, do the work, then answer it."""
         request_id = request.request_id()
         if not request_id.startswith(ID_PREFIX):
             return False
