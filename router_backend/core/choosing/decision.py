@@ -15,6 +15,7 @@ from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.load import Place
 from router_backend.core.variants.state import VariantState
 
+UNMEASURED_FACTOR = 5.0
 Choice = tuple[Candidate, float, bool]
 """The picked candidate, the probability of picking it, and whether it is a probe."""
 
@@ -161,8 +162,11 @@ class RoutingDecision:
 
     @property
     def expected_interval_ms(self) -> tuple[float, float]:
-        """The prediction interval of the latency, at the configured coverage."""
-        factor = math.exp(self.half_width)
+        """The prediction interval of the latency, at the configured coverage.
+
+        Before the variant was measured: a factor of 5 both ways, about as far as an analysis may be wrong.
+        """
+        factor = math.exp(self.half_width) if self.basis is Basis.MEASURED else UNMEASURED_FACTOR
         return self.expected_latency_ms / factor, self.expected_latency_ms * factor
 
     @property
