@@ -8,14 +8,16 @@ import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc
+from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton
 from tests.documents import examples
-from tests.integration.client import Client, decision_of, items, reasons_out, until
+from tests.integration.client import Client, Values, decision_of, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -27,6 +29,11 @@ NEGATIVE = ("INVALID_ARGUMENT", "INVALID_ARG: no negatives")
 LABELED = {'name: "OUTPUT"': 'label_filename: "labels.txt" name: "OUTPUT"'}
 OPEN = {"dims: 4": "dims: -1"}
 TEXT = {**OPEN, "TYPE_FP32": "TYPE_STRING"}
+OPTIONAL = {
+    "TYPE_BF16 dims: 4 }\noutput": "TYPE_FP32 dims: 4 reshape { shape: [ 2, 2 ] } }\n"
+    'input { name: "EXTRA" data_type: TYPE_FP32 dims: 4 optional: true }\noutput',
+    "TYPE_BF16 dims: 4 }": "TYPE_FP32 dims: 4 reshape { shape: [ 2, 2 ] } }",
+}
 TWO_INSTANCES = "instance_group [{ kind: KIND_CPU count: 2 }]"
 MEASURED = r'model_router_prediction_basis\{basis="measured".*model="twice".*\} 1'
 WARMED = {"any_length": ("long", "short"), "any_text": ("prose", "verse")}
@@ -74,6 +81,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
             changes = OPEN if router == "any_length" else TEXT
             repository.variant(name, "refusing", changes, refuses="zeros", message="it is empty")
         repository.router(router, ", ".join(variants))
+    repository.variant("choosy", "copying", OPTIONAL)
+    repository.router("choose", "choosy")
+    repository.router("certain", "double")
     repository.router("twice", "long, short", TWO_INSTANCES, metrics_interval_ms="100")
     repository.router("unversioned", "double")
     (repository.folder / "unversioned" / "1").rmdir()
@@ -162,6 +172,43 @@ class TestTypes:
         answer = client.ask("record", items(1), parameters={"temperature": 0.5, "beams": 4})
         received = json.loads(answer.as_numpy("RECEIVED").flat[0])["parameters"]
         assert received == {"temperature": "0.5", "beams": 4}
+
+
+def classes(name: str, count: int) -> list[triton_grpc.InferRequestedOutput]:
+    return [triton_grpc.InferRequestedOutput(name, class_count=count)]
+
+
+SAME: dict[str, tuple[tuple[str, str], Values, dict[str, Any]]] = {
+    "answer": (("double", "certain"), items(1, batch_size=8), {}),
+    "too large a batch": (("double", "certain"), items(1, batch_size=9), {}),
+    "empty batch": (("double", "certain"), items(1, batch_size=0), {}),
+    "wrong shape": (("double", "certain"), np.ones((1, 5), np.float32), {}),
+    "wrong rank": (("double", "certain"), np.ones(4, np.float32), {}),
+    "wrong type": (("double", "certain"), np.ones((1, 4), np.int32), {}),
+    "unknown output": (("double", "certain"), items(1), {"outputs": classes("OUT", 0)}),
+    "classes": (("double", "certain"), items(1), {"outputs": classes("OUTPUT", 2)}),
+    "reserved parameter": (("double", "certain"), items(1), {"parameters": {"triton_x": 1}}),
+    "unknown version": (("double", "certain"), items(1), {"model_version": "7"}),
+    "optional input left out, and another shape": (("choosy", "choose"), items(1), {}),
+}
+"""Requests by what they are about: a variant and its router, the input, and what else is asked."""
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_a_router_answers_or_refuses_a_request_as_its_variant_does(client: Client, what: str) -> None:
+    (variant, router), values, asked = SAME[what]
+
+    def outcome(model: str) -> object:
+        try:
+            answer = client.ask(model, values, **asked)
+        except InferenceServerException as error:
+            return error.status(), error.message().replace(f"'{router}'", f"'{variant}'")
+        return [
+            (each.name, each.datatype, answer.as_numpy(each.name).tolist())
+            for each in answer.get_response().outputs
+        ]
+
+    assert outcome(router) == outcome(variant)
 
 
 class TestLeftOut:
