@@ -29,6 +29,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.router("either", "fast, slow")
     repository.router("patient", "late, slow")
     repository.router("held", "gather")
+    repository.variant("taken_over", "scaling", factor=2)
     repository.router("reloaded", "fast, slow")
     return repository
 
@@ -129,6 +130,17 @@ def test_a_router_can_be_reloaded_again_and_again_under_traffic(
             client.grpc.load_model("reloaded")
     until(lambda: server.log_text().count("successfully unloaded 'reloaded'") == RELOADS)
     assert state_of(client, "reloaded") == "READY"
+
+
+def test_a_router_takes_the_name_of_a_model_that_clients_call(
+    server: EmbeddedTriton, client: Client, repository: ModelRepository
+) -> None:
+    with traffic(server, "taken_over"):
+        (repository.folder / "taken_over").rename(repository.folder / "as_before")
+        repository.router("taken_over", "as_before, fast")
+        client.grpc.load_model("as_before")
+        client.grpc.load_model("taken_over")
+        assert client.decision("taken_over", items(1))["variant"] in ("as_before", "fast")
 
 
 @pytest.mark.parametrize("served", [False, True])
