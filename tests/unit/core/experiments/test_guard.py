@@ -5,6 +5,7 @@ import pytest
 from router_backend.core.experiments.guard import Guard
 from router_backend.core.experiments.guardrails import Guardrails
 from router_backend.core.experiments.latency_histogram import LatencyHistogram
+from router_backend.core.experiments.share_test import ShareTest
 
 
 def control(*answers: tuple[int, float]) -> LatencyHistogram:
@@ -82,3 +83,27 @@ def test_the_means_are_compared_when_the_control_has_an_eighth_more_answers(more
     assert not any(reasons)
     add(histogram, more, 10.0)
     assert (guard.answered(False, 10.0, 0.5, "") is not None) is fired
+
+
+@pytest.mark.parametrize(("mean_ratio", "fired"), [(1.0, True), (1.5, False), (None, False)])
+def test_a_treatment_within_the_ratio_of_means_is_not_stopped(mean_ratio, fired):
+    histogram = control((99, 10.0))
+    guard = Guard(Guardrails(slow_ratio=None, mean_ratio=mean_ratio), histogram)
+    for number in range(2000):
+        guard.answered(number % 2 == 0, 13.0 if number % 2 == 0 else 10.0, 0.5, "")
+    add(histogram, 1, 10.0)
+    assert (guard.answered(False, 10.0, 0.5, "") is not None) is fired
+
+
+@pytest.mark.parametrize("false_stop_rate", [0.01, 0.0001])
+def test_each_of_the_three_tests_has_a_third_of_the_rate_of_false_stops(false_stop_rate):
+    guard = Guard(Guardrails(false_stop_rate=false_stop_rate), LatencyHistogram())
+    test = ShareTest(ratio=1.5, alpha=false_stop_rate / 3)
+    alone = ShareTest(ratio=1.5, alpha=false_stop_rate)
+    stops = []
+    for number in range(200):
+        treated = number % 3 > 0
+        stopped = test.update(treated, 0.25)
+        assert (guard.failed(treated, 0.25, "") is not None) is stopped
+        stops.append((stopped, alone.update(treated, 0.25)))
+    assert (False, True) in stops
