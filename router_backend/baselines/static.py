@@ -22,6 +22,7 @@ class StaticPolicy(Policy):
 
     def __init__(self, variant: str) -> None:
         self._variant = variant
+        self.label = f"{self.name}:{variant}"
 
     @classmethod
     def create(cls, argument: str, parameters: Mapping[str, str]) -> StaticPolicy:

@@ -10,6 +10,7 @@ import msgspec
 
 from router_backend.config.repository import (
     CONFIG_FILE,
+    DECISION_NAME,
     Signature,
     TensorSpec,
     check_agreement,
@@ -28,7 +29,7 @@ from router_backend.path_kind import decode_text, read_bytes
 from router_backend.typed_load import decode_json, fields_of, given, load, load_texts
 
 ROUTING = "a routing configuration"
-DECISION_OUTPUT = TensorSpec("routing_decision", "TYPE_STRING", (1,))
+DECISION_OUTPUT = TensorSpec(DECISION_NAME, "TYPE_STRING", (1,))
 """The output that holds the decision; only requests that ask for it get it."""
 
 
@@ -199,12 +200,7 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
 
 def _check_own(name: str, own: Signature, variant: Variant, signature: Signature) -> None:
     """Check the tensors that the router's config.pbtxt declares against those of the variants."""
-    outputs = tuple(output for output in own.outputs if output.name != DECISION_OUTPUT.name)
-    completed = Signature(
-        own.inputs or signature.inputs,
-        outputs or signature.outputs,
-        own.max_batch_size or signature.max_batch_size,
-    )
+    completed = own.completed_by(signature)
     check_agreement(name, completed, variant.name, signature)
     where, fix = f"model '{name}', {CONFIG_FILE}", "lower it, or leave it out"
     found, largest = completed.max_batch_size, signature.max_batch_size

@@ -11,7 +11,7 @@ from google.protobuf import json_format, text_format
 from msgspec import UNSET, Struct, convert, field
 from msgspec.structs import replace
 
-from router_backend.config.schema import DEVICES, StatedCharacteristics, VariantEntry
+from router_backend.config.schema import DEVICES, RouterParameters, StatedCharacteristics, VariantEntry
 from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import ConfigurationError, Problem, Problems, nearest, require
 from router_backend.path_kind import (
@@ -26,6 +26,9 @@ from router_backend.typed_load import Section, fields_of, given, load_texts
 
 CONFIG_FILE = "config.pbtxt"
 DEVICE_OF_KIND = {"KIND_CPU": Device.CPU, "KIND_GPU": Device.GPU}
+ROUTER_BACKEND = "router_backend"
+DECISION_NAME = "routing_decision"
+"""The output of a router that its variants do not have."""
 STATED = frozenset(fields_of(StatedCharacteristics))
 """The parameters of a variant that the router reads; the others are the variant's own."""
 
@@ -71,6 +74,15 @@ class Signature(Struct, frozen=True):
     def of(cls, config: Mapping[str, Any]) -> "Signature":
         """Return the signature in a model configuration in its JSON form, where dims may be text."""
         return convert(config, cls, strict=False)
+
+    def completed_by(self, variants: "Signature") -> "Signature":
+        """Return what a router serves that declares this: what it leaves out is as its variants have it."""
+        outputs = tuple(output for output in self.outputs if output.name != DECISION_NAME)
+        return Signature(
+            self.inputs or variants.inputs,
+            outputs or variants.outputs,
+            self.max_batch_size or variants.max_batch_size,
+        )
 
 
 class RepositoryVariant(NamedTuple):
@@ -131,13 +143,14 @@ def find_variants(
     where = f"model '{model_name}', {CONFIG_FILE}"
     found: list[RepositoryVariant] = []
     problems = Problems()
+    with problems.collect(where, "variants"):
+        check_no_cycle(model_name, [entry.name for entry in entries], repository)
+    problems.raise_if_any()  # first, since a variant that is a router is read with its own variants
     for index, entry in enumerate(entries):
         with problems.collect(where, f"variants[{index}]"):
             _check_entry(model_name, entry, repository)
             with problems.collect():
                 found.append(_read_variant(model_name, entry, repository))
-    with problems.collect(where, "variants"):
-        check_no_cycle(model_name, [entry.name for entry in entries], repository)
     problems.raise_if_any()
     left_out = [each.left_out for each in found if each.left_out is not None]
     if found and len(left_out) == len(found):
@@ -232,7 +245,7 @@ def _called_by(folder: Path) -> list[str]:
 
 def _variants(config: Any) -> Iterator[str]:
     """Return the variants of a router in either form."""
-    if config.backend in ("router_backend", "python") and "variants" in config.parameters:
+    if config.backend in (ROUTER_BACKEND, "python") and "variants" in config.parameters:
         for entry in config.parameters["variants"].string_value.split(","):
             yield entry.partition("=")[0].strip()
 
@@ -260,9 +273,13 @@ def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> Rep
     try:
         message = read_model_config(repository / entry.name)
         _check_can_be_called(where, message)
+        is_router = message.backend == ROUTER_BACKEND
+        inner = _variants_behind(entry.name, message, repository) if is_router else []
     except ConfigurationError as error:
         device = Device.CPU if entry.device is UNSET else entry.device  # never used
         return RepositoryVariant(Variant(entry.name, device), Signature(), left_out=error)
+    if inner:
+        return _router_as_variant(where, entry, message, inner)
     config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     signature = Signature.of(config)
     expected = f"input and output, which the router '{model_name}' needs before the model is loaded"
@@ -272,6 +289,41 @@ def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> Rep
     device = _device(where, entry, config)
     variant = Variant(entry.name, device, _concurrency(config), signature.max_batch_size)
     return RepositoryVariant(variant, signature, _labels(repository / entry.name, message))
+
+
+def _variants_behind(name: str, message: Any, repository: Path) -> list[RepositoryVariant]:
+    """Return the usable variants of a router that is a variant itself."""
+    texts = {key: value.string_value for key, value in message.parameters.items()}
+    entries = load_texts(RouterParameters, texts, f"model '{name}', {CONFIG_FILE}").variants
+    return [each for each in find_variants(name, entries, repository) if each.left_out is None]
+
+
+def _router_as_variant(
+    where: str, entry: VariantEntry, message: Any, inner: Sequence[RepositoryVariant]
+) -> RepositoryVariant:
+    """Return a router as a variant: it runs where its variants do, unless the entry says so, and as often."""
+    variants = [each.variant for each in inner]
+    devices = {variant.device for variant in variants}
+    expected = f"one device for all variants behind '{entry.name}', or '{entry.name}=<device>'"
+    known = len(devices) == 1 or entry.device is not UNSET
+    found = ", ".join(sorted(device.value for device in devices))
+    require(
+        known,
+        "",
+        expected,
+        found,
+        where=where,
+        fix="write it in the parameter 'variants' of the router before it",
+    )
+    device = devices.pop() if entry.device is UNSET else entry.device
+    config = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    common = common_signature({each.variant.name: each.signature for each in inner})
+    signature = Signature.of(config).completed_by(common)
+    concurrency = sum(variant.concurrency for variant in variants)
+    labels = {output: path for each in reversed(inner) for output, path in each.labels.items()}
+    return RepositoryVariant(
+        Variant(entry.name, device, concurrency, signature.max_batch_size), signature, labels
+    )
 
 
 def _check_can_be_called(where: str, message: Any) -> None:

@@ -166,12 +166,14 @@ class GuardrailsSection(Section, frozen=True, kw_only=True):
     Args:
         error_ratio: how many times as often as the control's the treatment's requests may fail; `null`: any.
         slow_ratio: how many times as often its answers may be above the control's p99; `null`: any.
-        false_stop_rate: the probability of ever stopping a treatment that keeps within both.
+        false_stop_rate: the probability of ever stopping a treatment that keeps within all limits.
+        mean_ratio: how many times as long as the control's its answers may take in the mean; `null`: any.
     """
 
     error_ratio: Ratio | None = 1.5
     slow_ratio: Ratio | None = 1.5
     false_stop_rate: Probability = 0.01
+    mean_ratio: Ratio | None = 1.5
 
 
 class ExperimentSection(Section, frozen=True, kw_only=True):

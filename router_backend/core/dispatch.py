@@ -27,6 +27,8 @@ class Dispatch:
     - A dead process counts as the variant's failure at once, since it is not the request's fault.
     - An error may be the request's own fault. It counts as the variant's failure only if another variant
       answers the same request, and is ignored otherwise.
+    - A variant that does not support the request is treated alike, but it is not ill: this only counts in
+      what its requests cost, and does not keep others from it.
     - A request that a variant rejects as invalid ends with the variant's message, and counts for no variant.
       But a variant may be wrong: it is only believed if it has answered a request since the last one that it
       rejected, or if a second variant rejects the request, too. Otherwise a rejection is an error.
@@ -137,7 +139,7 @@ class Dispatch:
         for attempt in self.attempts:
             if attempt.close() is not None:
                 self._model.record(attempt.decision)
-        self._conclude(None)
+        self._conclude(answered=False)
 
     def _succeeded(
         self, attempt: Attempt, latency_ms: float, memory_mb: float | None, power_w: float | None
@@ -145,14 +147,14 @@ class Dispatch:
         self._ended = self._answered = True
         execution = self._model.record(attempt.decision, latency_ms, memory_mb, power_w)
         if self._undecided:
-            self._conclude(Fault.ERROR)
+            self._conclude(answered=True)
         return execution
 
     def _failed(self, attempt: Attempt, fault: Fault) -> None:
-        if fault not in (Fault.ERROR, Fault.REJECTED):
+        if fault in (Fault.DEAD, Fault.NOT_READY):
             self._model.record(attempt.decision, fault=fault)
         elif self._answered:
-            self._model.record(attempt.decision, fault=Fault.ERROR)
+            self._model.record(attempt.decision, fault=_disproved(fault))
         elif self._ended:
             self._model.record(attempt.decision)
         else:
@@ -169,14 +171,15 @@ class Dispatch:
     def _ignored(self, attempt: Attempt) -> None:
         self._ended = True
         self._model.record(attempt.decision)
-        self._conclude(None)
+        self._conclude(answered=False)
 
-    def _conclude(self, fault: Fault | None) -> None:
-        """Count the errors whose blame was undecided until the request ended, and rejections as such."""
+    def _conclude(self, *, answered: bool) -> None:
+        """Count the errors whose blame was undecided until the request ended."""
         undecided, self._undecided = self._undecided, []
         for attempt in undecided:
-            rejected = fault is None and attempt.fault is Fault.REJECTED
-            self._model.conclude(attempt.decision, Fault.REJECTED if rejected else fault)
+            if attempt.fault is not None:
+                fault = _disproved(attempt.fault) if answered else attempt.fault
+                self._model.conclude(attempt.decision, fault, blamed=answered)
 
     def _remaining_context(self) -> RoutingContext:
         """Return the request for its next attempt: tried variants excluded, elapsed time added."""
@@ -287,3 +290,8 @@ class Attempt:
         dispatch = self.close()
         if dispatch is not None:
             dispatch._ignored(self)
+
+
+def _disproved(fault: Fault) -> Fault:
+    """Return the fault of a variant's error if another variant answers the request, which is thus valid."""
+    return Fault.ERROR if fault is Fault.REJECTED else fault

@@ -13,6 +13,13 @@ from router_backend.core.records.outcome import Fault
 STATUS_OF_CODE = {"INVALID_ARG": "INVALID_ARGUMENT", "UNSUPPORTED": "UNIMPLEMENTED"}
 """The gRPC status for a code of Triton's errors, where it is not the code's own name."""
 CODES = ("ALREADY_EXISTS", "CANCELLED", "INVALID_ARG", "NOT_FOUND", "UNAVAILABLE", "UNKNOWN", "UNSUPPORTED")
+FAULT_OF_STATUS = {
+    "INVALID_ARGUMENT": Fault.REJECTED,
+    "UNIMPLEMENTED": Fault.UNSUPPORTED,
+    "NOT_FOUND": Fault.UNSUPPORTED,
+    "ALREADY_EXISTS": Fault.UNSUPPORTED,
+}
+"""What an error of a variant means, by its gRPC status; any other, UNAVAILABLE included, is an ERROR."""
 STATED_CODE = re.compile(rf"({'|'.join(CODES)}): ")
 INTERNAL = "INTERNAL"
 
@@ -58,7 +65,7 @@ class ErrorClassifier:
             return Failure(Fault.DEAD, message, INTERNAL)
         stated = STATED_CODE.match(message) if code == INTERNAL else None
         status = STATUS_OF_CODE.get(stated[1], stated[1]) if stated else STATUS_OF_CODE.get(code, code)
-        return Failure(Fault.REJECTED if status == "INVALID_ARGUMENT" else Fault.ERROR, message, status)
+        return Failure(FAULT_OF_STATUS.get(status, Fault.ERROR), message, status)
 
 
 def _not_ready_pattern(variant: str) -> re.Pattern[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from router_backend.config.load import RouterSetup
 from router_backend.serving.responses import empty_response, send
 from router_backend.serving.tensors import in_numpy, synthetic_inputs
 
-REQUEST_ID = "the router's own request"
+ID_PREFIX = "the router's own request "
 
 
 class OwnRequest:
@@ -26,6 +27,9 @@ class OwnRequest:
 
     This request is a call itself. It is sent just after the model was loaded, or during a client's request;
     a model with inputs that the router cannot make waits for the latter.
+
+    Its id ends with a random token of this instance, so that no client can imitate it. Triton may give it to
+    another instance of the router, which answers at once; then it is sent again.
     """
 
     # A call before the server has started the threads that execute it would crash the server, too. It starts
@@ -39,6 +43,7 @@ class OwnRequest:
         self._name = model.name
         self._inputs = synthetic_inputs(model.signature, batch_size=1) if in_numpy(model.signature) else None
         self._work = work
+        self._id = ID_PREFIX + secrets.token_hex(16)
         self._arrived = threading.Event()
         self._client_arrived = threading.Event()
         self._outstanding = threading.Lock()
@@ -70,13 +75,17 @@ class OwnRequest:
         own = inputs if self._inputs is None else self._inputs
         threading.Thread(target=self._call, args=(own,), name="router-own-request", daemon=True).start()
         if not self._arrived.wait(self.ARRIVAL_S):
-            self._next_s = time.monotonic() + self.PAUSE_S  # another instance of the router may have taken it
+            self._next_s = time.monotonic() + self.PAUSE_S  # other instances of the router have taken it
 
     def take(self, request: pb_utils.InferenceRequest) -> bool:
-        """Return whether a request is the router's own; if so, do the work and then answer it."""
-        if request.request_id() != REQUEST_ID:
+        """Return whether a request is a router's own; if it is this one's, do the work, then answer it."""
+        request_id = request.request_id()
+        if not request_id.startswith(ID_PREFIX):
             return False
         sender = request.get_response_sender()
+        if request_id != self._id:
+            send(sender, empty_response())
+            return True
         threading.Thread(target=self._do, args=(sender,), name="router-own-work", daemon=True).start()
         self._arrived.set()
         return True
@@ -90,17 +99,26 @@ class OwnRequest:
             pause_s = self.RETRY_S
 
     def _call(self, inputs: Sequence[pb_utils.Tensor]) -> None:
-        """Call the router and return when the work is done, or at once if the server accepts no requests."""
-        request = pb_utils.InferenceRequest(
-            model_name=self._name, inputs=inputs, requested_output_names=[], request_id=REQUEST_ID
-        )
+        """Call the router and return when the work is done, or at once if the server accepts no requests.
+
+        While other instances take the call, it is repeated, as long as the client's request may last.
+        """
         if not self._outstanding.acquire(blocking=False):
             return
+        until_s = time.monotonic() + self.ARRIVAL_S
         try:
             with suppress(pb_utils.TritonModelException):  # the model is being finalized
-                request.exec()
+                while self._reaches_another(inputs) and time.monotonic() < until_s:
+                    pass
         finally:
             self._outstanding.release()
+
+    def _reaches_another(self, inputs: Sequence[pb_utils.Tensor]) -> bool:
+        """Call the router; return whether another instance of it has answered."""
+        request = pb_utils.InferenceRequest(
+            model_name=self._name, inputs=inputs, requested_output_names=[], request_id=self._id
+        )
+        return not request.exec().has_error() and not self._arrived.is_set()
 
     def _do(self, sender: pb_utils.InferenceResponseSender) -> None:
         try:

@@ -297,7 +297,7 @@ class TestInTheRouter:
             assert router.model("resnet50").state(name).load.in_flight == 0
             assert math.isfinite(router.model("resnet50").state(name).profile.latency.predict(8.0, now_s=1e6))
         for decision in made:
-            assert decision.policy == create_policy(spelling).name
+            assert decision.policy == create_policy(spelling).label
             assert 0.0 <= decision.expected_latency_ms < math.inf
             assert 0.0 <= decision.confidence <= 1.0
             scores = [candidate.score for candidate in decision.candidates]

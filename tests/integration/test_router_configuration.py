@@ -19,6 +19,7 @@ input { name: "INPUT" data_type: TYPE_FP32 dims: 4 }
 output { name: "OUTPUT" data_type: TYPE_FP32 dims: 4 }
 """
 DECLARED = f"max_batch_size: 4 {TENSORS}"
+STRICT = {"refuses": "negatives", "message": "INVALID_ARG: no negatives", "code": "INVALID_ARG"}
 NESTED = f"max_batch_size: 8 {TENSORS} instance_group {{ kind: KIND_CPU }}"
 WRONG_TYPE = 'input { name: "INPUT" data_type: TYPE_INT32 dims: 4 }'
 WRONG_OUTPUT = 'output { name: "OUT" data_type: TYPE_FP32 dims: 4 }'
@@ -127,8 +128,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.router("completed", "double, large")
     repository.router("declared", "double, large", DECLARED)
     repository.router("given_device", "homeless=mps")
-    repository.router("inner", "double", NESTED)
+    repository.variant("strict", "refusing", **STRICT)
+    repository.router("inner", "double")
     repository.router("outer", "inner, double", policy="static:inner")
+    repository.router("inner_strict", "strict")
+    repository.router("outer_strict", "inner_strict, double", policy="static:inner_strict")
     for name, (settings, _) in REFUSED.items():
         repository.router(name, **settings)
     return repository
@@ -180,6 +184,8 @@ def test_a_router_may_have_a_router_as_a_variant(client: Client) -> None:
     answer = client.ask("outer", items(2), parameters={"router_explain": True})
     assert decision_of(answer)["variant"] == "inner"
     np.testing.assert_array_equal(answer.as_numpy("OUTPUT"), items(4))
+    assert np.array_equal(client.output("outer_strict", items(2)), items(2))
+    assert client.refusal("outer_strict", items(-1)) == ("INVALID_ARGUMENT", "INVALID_ARG: no negatives")
 
 
 def test_the_other_models_of_the_server_answer(client: Client) -> None:

@@ -23,9 +23,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository.variant("slow", "scaling", factor=3, delay_ms=50)
     repository.variant("late", "gated", gate=str(repository.folder / "gate"))
     repository.variant("gather", "gathering", gather=6)
+    for name in ("asked", "copied"):
+        repository.variant(name, "scaling", {"dims: 4": "dims: -1"})
+    repository.router("unmeasured", "asked, copied", policy="static:asked")
     repository.router("either", "fast, slow")
     repository.router("patient", "late, slow")
     repository.router("held", "gather")
+    repository.variant("taken_over", "scaling", factor=2)
     repository.router("reloaded", "fast, slow")
     return repository
 
@@ -90,6 +94,14 @@ def test_a_variant_that_is_unloaded_is_used_again_once_it_is_back(
         until(lambda: client.decision("either", items(1))["variant"] == "fast")
 
 
+def test_a_variant_that_a_copy_finds_unloaded_is_used_again_once_it_is_back(client: Client) -> None:
+    assert reasons_out(client.decision("unmeasured", items(1))) == {}, "it was loaded at the first request"
+    client.grpc.unload_model("copied")
+    until(lambda: "copied" in reasons_out(client.decision("unmeasured", items(1))))
+    client.grpc.load_model("copied")
+    until(lambda: reasons_out(client.decision("unmeasured", items(1))) == {})
+
+
 def test_requests_in_flight_are_answered_when_their_router_is_unloaded(client: Client) -> None:
     calls = [client.submit("held", items(1)) for _ in range(5)]
     until(lambda: client.executions("gather") >= len(calls))
@@ -112,6 +124,17 @@ def test_a_router_can_be_reloaded_again_and_again_under_traffic(
             client.grpc.load_model("reloaded")
     until(lambda: server.log_text().count("successfully unloaded 'reloaded'") == RELOADS)
     assert state_of(client, "reloaded") == "READY"
+
+
+def test_a_router_takes_the_name_of_a_model_that_clients_call(
+    server: EmbeddedTriton, client: Client, repository: ModelRepository
+) -> None:
+    with traffic(server, "taken_over"):
+        (repository.folder / "taken_over").rename(repository.folder / "as_before")
+        repository.router("taken_over", "as_before, fast")
+        client.grpc.load_model("as_before")
+        client.grpc.load_model("taken_over")
+        assert client.decision("taken_over", items(1))["variant"] in ("as_before", "fast")
 
 
 @pytest.mark.parametrize("served", [False, True])

@@ -4,15 +4,19 @@ A variant that Triton cannot load or call, or that is new, costs clients nothing
 """
 
 import json
+import re
+import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc
+from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton
 from tests.documents import examples
-from tests.integration.client import Client, decision_of, items, reasons_out, until
+from tests.integration.client import Client, Values, decision_of, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -24,6 +28,13 @@ NEGATIVE = ("INVALID_ARGUMENT", "INVALID_ARG: no negatives")
 LABELED = {'name: "OUTPUT"': 'label_filename: "labels.txt" name: "OUTPUT"'}
 OPEN = {"dims: 4": "dims: -1"}
 TEXT = {**OPEN, "TYPE_FP32": "TYPE_STRING"}
+OPTIONAL = {
+    "TYPE_BF16 dims: 4 }\noutput": "TYPE_FP32 dims: 4 reshape { shape: [ 2, 2 ] } }\n"
+    'input { name: "EXTRA" data_type: TYPE_FP32 dims: 4 optional: true }\noutput',
+    "TYPE_BF16 dims: 4 }": "TYPE_FP32 dims: 4 reshape { shape: [ 2, 2 ] } }",
+}
+TWO_INSTANCES = "instance_group [{ kind: KIND_CPU count: 2 }]"
+MEASURED = r'model_router_prediction_basis\{basis="measured".*model="twice".*\} 1'
 WARMED = {"any_length": ("long", "short"), "any_text": ("prose", "verse")}
 DECOUPLED = {"max_batch_size: 8": "max_batch_size: 8 model_transaction_policy { decoupled: true }"}
 ANSWERS_WITH_IT = """
@@ -69,6 +80,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
             changes = OPEN if router == "any_length" else TEXT
             repository.variant(name, "refusing", changes, refuses="zeros", message="it is empty")
         repository.router(router, ", ".join(variants))
+    repository.variant("choosy", "copying", OPTIONAL)
+    repository.router("choose", "choosy")
+    repository.router("certain", "double")
+    repository.router("twice", "long, short", TWO_INSTANCES, metrics_interval_ms="100")
     repository.router("unversioned", "double")
     (repository.folder / "unversioned" / "1").rmdir()
     (repository.folder / "record" / "1" / ".gitkeep").touch()
@@ -152,6 +167,43 @@ class TestTypes:
         assert received == {"temperature": "0.5", "beams": 4}
 
 
+def classes(name: str, count: int) -> list[triton_grpc.InferRequestedOutput]:
+    return [triton_grpc.InferRequestedOutput(name, class_count=count)]
+
+
+SAME: dict[str, tuple[tuple[str, str], Values, dict[str, Any]]] = {
+    "answer": (("double", "certain"), items(1, batch_size=8), {}),
+    "too large a batch": (("double", "certain"), items(1, batch_size=9), {}),
+    "empty batch": (("double", "certain"), items(1, batch_size=0), {}),
+    "wrong shape": (("double", "certain"), np.ones((1, 5), np.float32), {}),
+    "wrong rank": (("double", "certain"), np.ones(4, np.float32), {}),
+    "wrong type": (("double", "certain"), np.ones((1, 4), np.int32), {}),
+    "unknown output": (("double", "certain"), items(1), {"outputs": classes("OUT", 0)}),
+    "classes": (("double", "certain"), items(1), {"outputs": classes("OUTPUT", 2)}),
+    "reserved parameter": (("double", "certain"), items(1), {"parameters": {"triton_x": 1}}),
+    "unknown version": (("double", "certain"), items(1), {"model_version": "7"}),
+    "optional input left out, and another shape": (("choosy", "choose"), items(1), {}),
+}
+"""Requests by what they are about: a variant and its router, the input, and what else is asked."""
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_a_router_answers_or_refuses_a_request_as_its_variant_does(client: Client, what: str) -> None:
+    (variant, router), values, asked = SAME[what]
+
+    def outcome(model: str) -> object:
+        try:
+            answer = client.ask(model, values, **asked)
+        except InferenceServerException as error:
+            return error.status(), error.message().replace(f"'{router}'", f"'{variant}'")
+        return [
+            (each.name, each.datatype, answer.as_numpy(each.name).tolist())
+            for each in answer.get_response().outputs
+        ]
+
+    assert outcome(router) == outcome(variant)
+
+
 class TestLeftOut:
     @pytest.mark.parametrize(
         ("router", "variant", "reason"),
@@ -205,3 +257,23 @@ def test_variants_are_measured_by_copies_of_clients_requests_where_zeros_would_n
     assert sum(executions) > asked, "copies"
     assert min(executions) >= 2
     assert [failures(client, name) for name in WARMED[router]] == [0, 0], "they refuse empty values"
+
+
+def test_each_instance_of_a_router_gets_its_own_request_to_measure_the_variants(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    def measured_by_both() -> bool:
+        client.ask("twice", items(1))
+        with urllib.request.urlopen(server.metrics_url) as page:
+            return len(re.findall(MEASURED, page.read().decode())) == 4
+
+    until(measured_by_both)
+
+
+def test_a_client_cannot_send_the_routers_own_request(client: Client) -> None:
+    name = "the router's own request"
+    np.testing.assert_array_equal(client.output("half_prudish", items(1), request_id=name), items(2))
+    executions_before = client.executions("double")
+    assert client.ask("half_prudish", items(1), request_id=f"{name} 0").get_response().outputs == []
+    client.output("half_prudish", items(1))
+    client.expect_executions("double", executions_before + 1)

@@ -18,7 +18,7 @@ from router_backend.core.choosing import filters
 from router_backend.core.policies.registry import POLICIES
 from router_backend.core.telemetry.metrics import METRICS
 from router_backend.executors.providers import PROVIDERS
-from router_backend.runtime.explanation import explain
+from router_backend.runtime.explanation import explain, report
 from router_tools.__main__ import app
 from router_tools.simulator.world_file import read_world
 from tests import documents
@@ -206,12 +206,23 @@ def test_the_decision_that_is_shown_has_the_fields_of_one():
     router = ModelRouter()
     router.register_model("m", variants=[Variant("a", Device.CPU), Variant("b", Device.GPU)])
     told = explain(router.route_request("m", RoutingContext()), 1.0, [])
-    (example,) = examples("json")
+    example, _ = examples("json")
     shown = json.loads(example.text)
     assert list(shown) == list(told)
     assert all(list(candidate) == list(told["candidates"][0]) for candidate in shown["candidates"])
     described = [name for cell, _ in table(REQUESTS, "field") for name in cell.split(", ")]
     assert described == list(told)
+
+
+def test_the_report_that_is_shown_has_the_fields_of_one():
+    router = ModelRouter()
+    router.register_model("m", variants=[Variant("a", Device.CPU)])
+    told = report(router)
+    _, example = examples("json")
+    shown = json.loads(example.text)
+    assert list(shown) == list(told)
+    assert list(shown["backends"]["cpu"]) == list(told["backends"]["cpu"])
+    assert list(shown["backends"]["cpu"]["limits"]) == list(told["backends"]["cpu"]["limits"])
 
 
 def test_every_reason_why_a_variant_was_out_that_is_explained_is_one_that_the_router_gives():

@@ -10,7 +10,7 @@ import inspect as python
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,8 +20,11 @@ from msgspec import NODEFAULT, UNSET, inspect
 
 from router_backend import errors
 from router_backend.config import schema
+from router_backend.core.experiments.report import ArmReport, ModelReport
 from router_backend.core.policies.registry import NO_PARAMETERS
 from router_backend.core.settings import ModelSettings
+from router_backend.core.variants.backends import BackendCapabilities
+from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
@@ -53,6 +56,14 @@ TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
         ("Candidate", "field of a candidate", files.CandidateLine),
         ("Failure", "field of a failure", files.FailureLine),
     ],
+    "report of devices": [
+        ("", "field of a device", BackendCapabilities),
+        ("", "field of `limits`", DeviceLimits),
+    ],
+    "report of experiments": [
+        ("", "field", ModelReport),
+        ("", "field of `control` and `treatment`", ArmReport),
+    ],
     "routing file": [
         ("", "key", schema.RoutingDocument),
         ("Policy", "key of a policy", schema.PolicyChoice),
@@ -63,7 +74,7 @@ TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
         ("Guardrails", "key of guardrails", schema.GuardrailsSection),
     ],
 }
-"""Tables of settings by the name of the generated part: heading, first column, structure."""
+"""Tables of settings or results by the name of the generated part: heading, first column, structure."""
 PART = re.compile(
     r"(?P<begin><!-- generated: (?P<name>[^>]+) -->\n).*?(?P<end><!-- /generated -->)", re.DOTALL
 )
@@ -132,6 +143,13 @@ def settings_table(header: str, kind: type) -> str:
     if all(default == NO_DEFAULT for _, default, _ in rows):
         return _table([header, "meaning"], [[name, meaning] for name, _, meaning in rows])
     return _table([header, "default", "meaning"], rows)
+
+
+def results_table(header: str, kind: type) -> str:
+    """Return a table of the fields of a result, as JSON has them."""
+    words = meanings(kind)
+    rows = [[f"`{each.name}`", words[each.name].replace("`None`", "null")] for each in fields(kind)]
+    return _table([header, "meaning"], rows)
 
 
 def messages() -> str:
@@ -224,7 +242,7 @@ def _part(match: re.Match[str]) -> str:
 
 def _section(section: tuple[str, str, type]) -> str:
     heading, header, kind = section
-    table = settings_table(header, kind)
+    table = (results_table if is_dataclass(kind) else settings_table)(header, kind)
     return f"### {heading}\n\n{table}" if heading else table
 
 

@@ -15,6 +15,7 @@ from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.load import Place
 from router_backend.core.variants.state import VariantState
 
+UNMEASURED_FACTOR = 5.0
 Choice = tuple[Candidate, float, bool]
 """The picked candidate, the probability of picking it, and whether it is a probe."""
 
@@ -22,7 +23,7 @@ Choice = tuple[Candidate, float, bool]
 class Chooser(Protocol):
     """What picked the variant: a policy."""
 
-    name: ClassVar[str]
+    label: str
     learns: ClassVar[bool]
 
     def observe(self, execution: Execution, /) -> None:
@@ -146,8 +147,8 @@ class RoutingDecision:
 
     @property
     def policy(self) -> str:
-        """The name of the policy that chose."""
-        return self.chooser.name
+        """The policy that chose, with its argument if it has one."""
+        return self.chooser.label
 
     @property
     def expected_memory_mb(self) -> float | None:
@@ -161,8 +162,11 @@ class RoutingDecision:
 
     @property
     def expected_interval_ms(self) -> tuple[float, float]:
-        """The prediction interval of the latency, at the configured coverage."""
-        factor = math.exp(self.half_width)
+        """The prediction interval of the latency, at the configured coverage.
+
+        Before the variant was measured: a factor of 5 both ways, about as far as an analysis may be wrong.
+        """
+        factor = math.exp(self.half_width) if self.basis is Basis.MEASURED else UNMEASURED_FACTOR
         return self.expected_latency_ms / factor, self.expected_latency_ms * factor
 
     @property

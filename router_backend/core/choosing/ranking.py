@@ -57,16 +57,22 @@ class Ranking:
     def confidence(self) -> float:
         """Probability that the chosen candidate is better than the best other: Φ(Δ / √(v₁ + v₂)).
 
-        Δ is the lead in cost, v the variance of the predicted service time. Below 0.5 for a probe; 0 if the
-        chosen one was only guessed. If there is no other candidate, 1 if this one was measured, else 0.
+        Δ is the lead in cost, v the variance of the predicted service time; of their logarithms if one of the
+        two was not measured, since it may be wrong by a factor. Below 0.5 for a probe; 0 if the chosen one
+        was only guessed. If there is no other candidate, 1 if this one was measured, else 0.
         """
         if self._chosen[-1] is Basis.GUESS:
             return 0.0
         if not self._others:
             return float(self._chosen[-1] is Basis.MEASURED)
-        rival = self._others[0]
-        variance = sum(service_ms**2 * relative for *_, service_ms, relative, _ in (self._chosen, rival))
-        lead = rival[1] - self._chosen[1]
+        pair = self._chosen, self._others[0]
+        cost, rival_cost = map(_cost, pair)
+        if cost > 0.0 and any(standing[-1] is not Basis.MEASURED for standing in pair):
+            variance = sum(relative for *_, relative, _ in pair)
+            lead = math.log(rival_cost / cost) if rival_cost > 0.0 else -math.inf
+        else:
+            variance = sum(service_ms**2 * relative for *_, service_ms, relative, _ in pair)
+            lead = rival_cost - cost
         if variance == 0.0:
             return 0.5 if lead == 0.0 else float(lead > 0.0)
         return 0.5 * (1.0 + math.erf(lead / math.sqrt(2.0 * variance)))

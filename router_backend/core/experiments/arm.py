@@ -20,8 +20,8 @@ class Arm:
     Attributes:
         answers: requests that were answered with a latency.
         failures: requests whose variant failed.
-        latency_ms: sum over all answers.
-        latencies: their distribution.
+        latency_ms: sum over the answers of warm variants.
+        latencies: distribution of these.
         variants: answers and failures by variant.
     """
 
@@ -54,11 +54,12 @@ class Arm:
         """Report how an attempt of one of its requests ended."""
         self._on_end(self, execution)
 
-    def answered(self, variant: str, latency_ms: float) -> None:
-        """Count an answer."""
+    def answered(self, variant: str, latency_ms: float, *, warm: bool) -> None:
+        """Count an answer, and its latency if the variant is warm."""
         self.answers += 1
-        self.latency_ms += latency_ms
-        self.latencies.update(latency_ms)
+        if warm:
+            self.latency_ms += latency_ms
+            self.latencies.update(latency_ms)
         self.variants[variant] = self.variants.get(variant, 0) + 1
 
     def failed(self, variant: str) -> None:

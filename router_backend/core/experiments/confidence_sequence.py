@@ -12,9 +12,11 @@ class DifferenceOfMeans:
 
         φ = (y - m) / f  in the treatment,   φ = -(y - m) / (1 - f)  in the control,
 
-    where f is the treatment's share at its decision and m the mean of the answers before it. With these
-    weights, neither a change of f nor a drift of all latencies biases the mean of the φ; during a rollout,
-    both would bias the difference of two plain means. With t estimates of variance σ², the interval
+    where f is the treatment's share at its decision and m the mean of the answers before it. For the
+    treatment's mean minus r times the control's, the control's φ is multiplied by r, and (1 - r)·m is added
+    to both. With these weights, neither a change of f nor a drift of all latencies biases the mean of the φ;
+    during a rollout, both would bias the difference of two plain means. With t estimates of variance σ², the
+    interval
 
         mean ± σ · √( 2(tρ² + 1) / (t²ρ²) · ln( √(tρ² + 1) / α ) )
 
@@ -31,6 +33,7 @@ class DifferenceOfMeans:
 
     Args:
         coverage: 1 - α.
+        ratio: how many times the control's mean to subtract.
 
     Examples:
         >>> difference = DifferenceOfMeans(coverage=0.95)
@@ -50,12 +53,14 @@ class DifferenceOfMeans:
         "_mean_of_answers",
         "_of_control",
         "_of_treatment",
+        "_ratio",
         "_squares",
         "_units",
     )
 
-    def __init__(self, coverage: float) -> None:
+    def __init__(self, coverage: float, ratio: float = 1.0) -> None:
         self._coverage = coverage
+        self._ratio = ratio
         self._of_treatment = self._of_control = 0
         self._mean_of_answers = 0.0
         self._mean = self._squares = 0.0
@@ -79,7 +84,8 @@ class DifferenceOfMeans:
             estimate = distance / fraction
         else:
             self._of_control += 1
-            estimate = -distance / (1.0 - fraction)
+            estimate = -self._ratio * distance / (1.0 - fraction)
+        estimate += (1.0 - self._ratio) * (self._mean_of_answers if seen else value)
         self._units.update(treated, estimate, unit, seen)
         seen += 1
         self._mean_of_answers += (value - self._mean_of_answers) / seen

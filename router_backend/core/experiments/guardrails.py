@@ -15,13 +15,16 @@ class Guardrails:
             limit.
         slow_ratio: how many times as often as the control's the treatment's answers may be above the
             control's p99; `None` for no limit.
-        false_stop_rate: the probability that a treatment within both limits is ever stopped, no matter how
+        false_stop_rate: the probability that a treatment within all limits is ever stopped, no matter how
             long it runs.
+        mean_ratio: how many times as long as the control's the treatment's answers may take in the mean;
+            `None` for no limit.
     """
 
     error_ratio: float | None = 1.5
     slow_ratio: float | None = 1.5
     false_stop_rate: float = 0.01
+    mean_ratio: float | None = 1.5
 
     def __post_init__(self) -> None:
         """Reject invalid limits.
@@ -29,9 +32,10 @@ class Guardrails:
         Raises:
             ConfigurationError: a ratio below 1, a rate outside (0, 1).
         """
-        for name, ratio in (("error_ratio", self.error_ratio), ("slow_ratio", self.slow_ratio)):
+        for name in ("error_ratio", "slow_ratio", "mean_ratio"):
+            ratio = getattr(self, name)
             valid = ratio is None or 1.0 <= ratio < math.inf
-            fix = "2 lets the treatment do it twice as often as the control"
+            fix = "2 lets the treatment have twice as much of it as the control"
             require(valid, name, "a number of at least 1", ratio, fix=fix)
         rate = self.false_stop_rate
         require(0.0 < rate < 1.0, "false_stop_rate", "a number between 0 and 1", rate)

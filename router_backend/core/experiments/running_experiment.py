@@ -14,6 +14,7 @@ from router_backend.core.experiments.rollout import fraction_after
 from router_backend.core.policies.arm_picker import ArmPicker
 from router_backend.core.policies.picker import Picker
 from router_backend.core.records.outcome import Outcome
+from router_backend.core.variants.state import VariantState
 
 
 class RunningExperiment:
@@ -23,13 +24,16 @@ class RunningExperiment:
     request without a unit is a unit of its own: its point is drawn.
 
     Failures by the variant's fault and answers with a latency are counted; other ends are not, nor are
-    retries. `stopped_reason` is why the guardrails have stopped the treatment; `None` if they have not.
+    retries. The latencies of a variant's first `COLD_ANSWERS`, to any requests, are not compared: they
+    say what a start costs, and which arm pays for it is chance. `stopped_reason` is why the guardrails have
+    stopped the treatment; `None` if they have not.
 
     Raises:
         ConfigurationError: a policy is for a variant that is not among them.
     """
 
     COVERAGE = 0.95
+    COLD_ANSWERS = VariantState.MEASURED_FROM
 
     __slots__ = (
         "_by_model",
@@ -98,22 +102,24 @@ class RunningExperiment:
             return
         fraction = self.fraction(execution.decision.now_s)
         if execution.outcome is Outcome.FAILURE:
-            self._failed(arm, execution.variant, fraction)
+            self._failed(arm, execution, fraction)
         elif execution.latency_ms is not None:
             self._answered(arm, execution, execution.latency_ms, fraction)
 
     def _answered(self, arm: Arm, execution: Execution, latency_ms: float, fraction: float) -> None:
-        treated = arm is self.treatment
-        if self._guard is not None:
-            self.stopped_reason = self._guard.answered(treated, latency_ms, fraction)
-        arm.answered(execution.variant, latency_ms)
-        if self._by_model is None:
-            self.difference.update(treated, latency_ms, fraction, execution.context.unit)
+        treated, unit = arm is self.treatment, execution.context.unit
+        warm = execution.decision.state.answers > self.COLD_ANSWERS
+        if warm and self._guard is not None:
+            self.stopped_reason = self._guard.answered(treated, latency_ms, fraction, unit)
+        arm.answered(execution.variant, latency_ms, warm=warm)
+        if warm and self._by_model is None:
+            self.difference.update(treated, latency_ms, fraction, unit)
 
-    def _failed(self, arm: Arm, variant: str, fraction: float) -> None:
-        arm.failed(variant)
+    def _failed(self, arm: Arm, execution: Execution, fraction: float) -> None:
+        arm.failed(execution.variant)
         if self._guard is not None:
-            self.stopped_reason = self._guard.failed(arm is self.treatment, fraction)
+            treated, unit = arm is self.treatment, execution.context.unit
+            self.stopped_reason = self._guard.failed(treated, fraction, unit)
 
     def _new_arm(self, name: str, picker: Picker, variants: Collection[str]) -> Arm:
         picker.policy.check(variants)

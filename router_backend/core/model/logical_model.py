@@ -139,10 +139,10 @@ class LogicalModel:
             if place is not None:
                 self._recorder.free(decision.state, place, self._clock())
 
-    def conclude(self, decision: RoutingDecision, fault: Fault | None) -> Execution:
-        """Count how a released attempt ended: by a fault of the variant, or `None` if that says nothing."""
+    def conclude(self, decision: RoutingDecision, fault: Fault, *, blamed: bool) -> Execution:
+        """Count the failure of a released attempt; the variant is `blamed` if another one answered."""
         with self._lock:
-            return self._recorder.ended(decision, fault, self._clock())
+            return self._recorder.ended(decision, fault, self._clock(), blamed=blamed)
 
     def believes(self, rejections: Sequence[RoutingDecision]) -> bool:
         """Return whether a request is invalid, given the decisions whose variants rejected it, last one last.

@@ -75,15 +75,18 @@ class Recorder:
         else:
             self.unsettled.add(state)
 
-    def ended(self, decision: RoutingDecision, fault: Fault | None, now_s: float) -> Execution:
+    def ended(
+        self, decision: RoutingDecision, fault: Fault | None, now_s: float, *, blamed: bool = True
+    ) -> Execution:
         """Count the end of an attempt that was not answered and whose place is free.
 
-        `fault` is how the variant failed; `None` if the end says nothing about it.
+        `fault` is how the variant failed; `None` if the end says nothing about it. It is only `blamed` if
+        the request was not the cause.
         """
         outcome = Outcome.IGNORED
         if fault is Fault.NOT_READY:
             decision.state.not_ready_reason = NOT_LOADED
-        elif fault is not None and fault is not Fault.REJECTED:
+        elif fault is not None and blamed:
             outcome = Outcome.FAILURE
             decision.state.failed(fault, now_s)
         execution = Execution(decision, outcome, now_s, fault=fault)

@@ -20,6 +20,8 @@ class Policy(ABC):
 
     Attributes:
         name: its name in configurations and requests.
+        label: what decisions, metrics and reports call it: its name, unless a subclass with an argument adds
+            that.
         explores: whether the picker may occasionally pick a candidate to learn about it instead of the one
             of lowest cost. Costs must then be in ms.
         draws: whether it defines `probabilities`; set for every subclass.
@@ -28,6 +30,7 @@ class Policy(ABC):
     """
 
     name: ClassVar[str]
+    label: str
     explores: ClassVar[bool] = False
     draws: ClassVar[bool] = False
     learns: ClassVar[bool] = False
@@ -35,6 +38,7 @@ class Policy(ABC):
 
     def __init_subclass__(cls) -> None:
         """Note which methods the subclass defines, so that requests need not call the empty ones."""
+        cls.label = getattr(cls, "name", "")
         cls.draws = cls.probabilities is not Policy.probabilities
         cls.learns = cls.observe is not Policy.observe
         cls.counts = cls.picked is not Policy.picked

@@ -11,12 +11,15 @@ class Fault(str, Enum):
 
     ERROR: it answered with an error, which may be the request's fault.
     REJECTED: it answered that the request is invalid, which is the request's fault if this is true.
+    UNSUPPORTED: it answered that it does not support the request, or lacks what this names: it may be well,
+        and others may serve the request.
     DEAD: its process has ended, which is not the request's fault.
     NOT_READY: Triton has not loaded it, and the request did not reach it.
     """
 
     ERROR = "error"
     REJECTED = "rejected"
+    UNSUPPORTED = "unsupported"
     DEAD = "dead"
     NOT_READY = "not_ready"
 

@@ -44,7 +44,7 @@ class VariantCounts:
     def observe(self, execution: Execution) -> None:
         """Count how an attempt ended."""
         decision, outcome, _, latency_ms, _, fault = execution
-        policy = decision.chooser.name
+        policy = decision.chooser.label
         ends = self.ends.get(policy)
         if ends is None:
             ends = self.ends[policy] = no_outcomes()

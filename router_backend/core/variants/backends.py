@@ -15,14 +15,15 @@ class BackendCapabilities:
     Args:
         device: the device.
         available: whether at least one of its variants can take requests.
-        variants: all of its variants, by name.
+        variants: the names of all its variants.
         unavailable: those that can take none, each with the reason.
-        concurrency: how many requests its variants serve at once, in total.
+        concurrency: how many requests the variants that can take some serve at once, in total.
         in_flight: requests that this router has in flight there.
         taken: the same, including other router processes if the device has a limit.
         limits: the strictest limits of all models.
-        taken_memory_mb: memory that these requests are expected to take, if the device has a limit.
-        utilization: how busy its variants were over the last seconds, per instance; above 1 in overload.
+        taken_memory_mb: memory in MB that these requests are expected to take, if the device has a limit.
+        utilization: how busy the same variants were over the last seconds, per instance; above 1 in
+            overload.
     """
 
     device: Device
@@ -68,8 +69,9 @@ def _backend(
 ) -> BackendCapabilities:
     names = tuple(dict.fromkeys(state.variant.name for state in states))  # several models may share one
     unavailable = {name: reasons_out[name] for name in names if name in reasons_out}
-    concurrency = sum(state.load.concurrency for state in states)
-    busy = sum(state.load.utilization(now_s) * state.load.concurrency for state in states)
+    usable = [state.load for state in states if state.variant.name not in unavailable]
+    concurrency = sum(load.concurrency for load in usable)
+    busy = sum(load.utilization(now_s) * load.concurrency for load in usable)
     in_flight = sum(state.load.in_flight for state in states)
     taken = capacity.taken(device)
     return BackendCapabilities(
@@ -82,7 +84,7 @@ def _backend(
         taken=max(taken.requests, in_flight),
         limits=_strictest(limits),
         taken_memory_mb=taken.memory_mb,
-        utilization=busy / concurrency,
+        utilization=busy / concurrency if concurrency else 0.0,
     )
 
 

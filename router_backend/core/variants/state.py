@@ -213,7 +213,8 @@ class VariantState:
 
     def failed(self, fault: Fault, now_s: float) -> None:
         """Count a failure by the variant's fault; the request's place is already free."""
-        self.breaker.failed(fault, now_s)
+        if fault is not Fault.UNSUPPORTED:
+            self.breaker.failed(fault, now_s)
         if not self.failures:
             self._failure_share = FailureShare(self.answers)
         self.failures += 1

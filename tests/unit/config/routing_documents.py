@@ -43,7 +43,7 @@ FULL: dict[str, Any] = {
             "assign_by": "request",
             "unit_range": [0, 0.5],
             "rollout": [{"after_s": 3600, "fraction": 0.2}, {"after_s": 7200, "fraction": 1}],
-            "guardrails": {"error_ratio": 2, "slow_ratio": None, "false_stop_rate": 0.05},
+            "guardrails": {"error_ratio": 2, "slow_ratio": None, "mean_ratio": 3, "false_stop_rate": 0.05},
         },
         {
             **EXPERIMENT,

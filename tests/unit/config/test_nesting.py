@@ -1,7 +1,9 @@
 import pytest
+from msgspec import UNSET
 
-from router_backend.config.repository import check_no_cycle, find_variants
+from router_backend.config.repository import RepositoryVariant, check_no_cycle, find_variants
 from router_backend.config.schema import VariantEntry
+from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
 
 STATED_CPU = 'parameters { key: "device" value { string_value: "cpu" } }'
@@ -72,3 +74,62 @@ def test_what_cannot_be_read_calls_nothing(repository, write_model):
 def test_a_parameter_of_another_backends_model_says_nothing(repository, write_model, backend):
     write_model("b", router("a", backend))
     check_no_cycle("a", ["b"], repository)
+
+
+class TestRouterBeforeARouter:
+    """Router b, with the variants x and y, is a variant of router a."""
+
+    X = (STATED_CPU, "instance_group { count: 2 }")
+    Y = 'parameters { key: "device" value { string_value: "gpu" } }'
+
+    def read(self, repository, device=UNSET) -> RepositoryVariant:
+        (found,) = find_variants("a", [VariantEntry("b", device)], repository)
+        return found
+
+    def test_its_tensors_batch_size_and_concurrency_are_those_of_its_variants(self, repository, write_model):
+        write_model("x", *self.X, max_batch_size=8)
+        write_model("y", STATED_CPU, max_batch_size=4)
+        write_model("b", router("x, y"), tensors="", max_batch_size=0)
+        found = self.read(repository)
+        assert (found.variant.device, found.variant.concurrency) == (Device.CPU, 3)
+        assert (found.variant.max_batch_size, found.signature.max_batch_size) == (8, 8)
+        assert [tensor.name for tensor in found.signature.inputs] == ["image"]
+        assert [tensor.name for tensor in found.signature.outputs] == ["scores"]
+
+    def test_its_decision_is_no_output_of_a_variant_and_its_own_batch_size_counts(
+        self, repository, write_model
+    ):
+        write_model("x", STATED_CPU)
+        decision = "output { name: 'routing_decision' data_type: TYPE_STRING dims: 1 }"
+        write_model("b", router("x"), decision, max_batch_size=2)
+        found = self.read(repository)
+        assert [tensor.name for tensor in found.signature.outputs] == ["scores"]
+        assert found.variant.max_batch_size == 2
+
+    def test_its_device_must_be_named_if_its_variants_are_on_several(self, repository, write_model):
+        write_model("x", STATED_CPU)
+        write_model("y", self.Y)
+        write_model("b", router("x, y"), "instance_group { kind: KIND_CPU }", tensors="")
+        assert self.read(repository, Device.GPU).variant.device is Device.GPU
+        with pytest.raises(ConfigurationError) as error:
+            self.read(repository)
+        assert str(error.value) == (
+            "model 'b', config.pbtxt: expected one device for all variants "
+            "behind 'b', or 'b=<device>', found cpu, gpu; write it in the parameter 'variants' of the router "
+            "before it"
+        )
+
+    def test_one_that_cannot_load_is_left_out_with_the_reason(self, repository, write_model):
+        write_model("x", STATED_CPU)
+        write_model("b", router("absent"), tensors="")
+        found = find_variants("a", [VariantEntry("b"), VariantEntry("x")], repository)
+        assert "model 'b', config.pbtxt: variants[0]: expected a model with a config.pbtxt" in str(
+            found[0].left_out
+        )
+
+    def test_circles_behind_it_are_found(self, repository, write_model):
+        write_model("x", STATED_CPU)
+        write_model("b", router("c"), tensors="")
+        write_model("c", router("b"), tensors="")
+        found = find_variants("a", [VariantEntry("b"), VariantEntry("x")], repository)
+        assert "found b → c → b" in str(found[0].left_out)

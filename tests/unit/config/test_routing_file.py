@@ -57,7 +57,7 @@ def test_every_key_is_read():
                 model_name_pattern="bert*",
                 unit_range=(0.0, 0.5),
                 rollout=(RolloutStep(3600.0, 0.2), RolloutStep(7200.0, 1.0)),
-                guardrails=Guardrails(2.0, None, 0.05),
+                guardrails=Guardrails(2.0, None, 0.05, mean_ratio=3.0),
             ),
             Experiment(
                 "by model",

@@ -2,7 +2,10 @@ import math
 
 import pytest
 
+from router_backend.core.records.request import RoutingContext
+from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device, Variant
+from router_backend.core.router import ModelRouter
 from tests.unit.core.choosing.taught import TaughtRouter
 
 
@@ -42,6 +45,14 @@ def test_the_interval_contains_the_expected_latency_and_does_not_change():
     assert high_ms == pytest.approx(8.0 * math.exp(decision.half_width))
     taught.answer(decision, 80.0)
     assert decision.expected_interval_ms == decided
+
+
+def test_the_interval_of_a_prior_is_wide():
+    fast = Variant("a", Device.CPU, suitability=Suitability(fixed_ms=8.0))
+    router = ModelRouter(clock=lambda: 0.0)
+    router.register_model("m", variants=[fast])
+    low_ms, high_ms = router.route_request("m", RoutingContext()).expected_interval_ms
+    assert (low_ms, high_ms) == pytest.approx((1.6, 40.0))
 
 
 @pytest.mark.parametrize(

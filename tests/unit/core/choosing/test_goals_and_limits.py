@@ -149,7 +149,7 @@ def test_a_decision_states_what_it_expects_and_the_next_best():
 def test_a_request_may_name_the_policy():
     taught = taught_router()
     decision = taught.route(policy="static:cpu")
-    assert (decision.policy, decision.variant) == ("static", "cpu")
+    assert (decision.policy, decision.variant) == ("static:cpu", "cpu")
     assert taught.route().policy == "latency"
 
 
@@ -176,7 +176,7 @@ def test_the_goal_of_a_request_chooses_its_policy(goal, policy):
 
 def test_the_policy_that_a_request_names_comes_before_its_goal():
     decision = taught_router().route(policy="static:cpu", optimization_goal=OptimizationGoal.MINIMIZE_POWER)
-    assert decision.policy == "static"
+    assert decision.policy == "static:cpu"
 
 
 def test_a_weight_makes_a_device_preferred():
@@ -218,7 +218,7 @@ def test_new_settings_at_run_time_keep_what_was_learned():
     taught = taught_router()
     configure(taught, ModelSettings(policy="static:cpu", max_latency_ms=50.0))
     decision = taught.route()
-    assert (decision.policy, decision.variant) == ("static", "cpu")
+    assert (decision.policy, decision.variant) == ("static:cpu", "cpu")
     assert decision.expected_latency_ms == pytest.approx(12.0, rel=0.01)
 
 

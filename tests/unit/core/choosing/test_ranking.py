@@ -41,6 +41,19 @@ class TestConfidence:
         guessed = standing("b", 12.0, basis=Basis.GUESS)
         assert Ranking("a", [standing("a", 10.0, basis=basis), guessed]).confidence == 1.0
 
+    @pytest.mark.parametrize("unmeasured", [("a",), ("b",), ("a", "b")])
+    @pytest.mark.parametrize(("rival_ms", "confidence"), [(20.0, 0.5), (100.0, 0.946), (4.0, 0.054)])
+    def test_of_what_was_not_measured_is_that_of_the_factor_between_the_two(
+        self, unmeasured, rival_ms, confidence
+    ):
+        """Of a prior of 20 ms and a measured 100 ms, the deviation of 20 ms would seem certain: 4 of them."""
+        pair = [
+            standing(name, ms, relative_sd=float(name == unmeasured[0]), basis=basis)
+            for name, ms in (("a", 20.0), ("b", rival_ms))
+            for basis in [Basis.PRIOR if name in unmeasured else Basis.MEASURED]
+        ]
+        assert Ranking("a", pair).confidence == pytest.approx(confidence, abs=0.001)
+
     @pytest.mark.parametrize(("chosen", "sign"), [("a", 1), ("b", -1)])
     def test_is_the_probability_that_the_lead_is_real(self, chosen, sign):
         """Deviations of 3 and 4 ms, and a lead of 5 ms: one deviation of the difference."""

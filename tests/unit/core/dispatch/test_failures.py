@@ -36,15 +36,16 @@ class TestErrors:
         dispatch.next_attempt().failed(Fault.ERROR)
         dispatch.cancel()
         assert host.ends == {"a": (0, 0, 1)}
-        assert [execution.fault for execution in host.policy.observed] == [None]
+        assert [execution.fault for execution in host.policy.observed] == [Fault.ERROR]
 
-    def test_it_is_ignored_if_no_variant_is_left(self, host: Host):
+    def test_it_is_counted_but_no_variants_failure_if_no_variant_is_left(self, host: Host):
         dispatch = host.dispatch()
         for _ in range(3):
             dispatch.next_attempt().failed(Fault.ERROR)
         with pytest.raises(VariantsFailedError):
             dispatch.next_attempt()
         assert host.ends == dict.fromkeys("abc", (0, 0, 1))
+        assert [host.counts(name).faults[Fault.ERROR] for name in "abc"] == [1, 1, 1]
         assert host.router.model("m").state("a").failures == 0
 
     def test_it_is_ignored_if_the_last_attempt_is(self, host: Host):
@@ -65,6 +66,31 @@ class TestErrors:
             else:
                 dispatch.cancel()
         assert host.breaker("a") is state
+
+
+class TestUnsupported:
+    """A variant answers that it does not support the request."""
+
+    def test_another_variant_answers_and_this_one_stays_in_service_but_costs_a_retry(self, host: Host):
+        host.answer(host.attempt("a"), 4.0)
+        for _ in range(5):
+            dispatch = host.dispatch()
+            dispatch.next_attempt().failed(Fault.UNSUPPORTED, "no strings", "UNIMPLEMENTED")
+            host.answer(dispatch.next_attempt(), 4.0)
+        assert host.ends == {"a": (1, 5, 0), "b": (5, 0, 0)}
+        assert host.counts("a").faults == {**dict.fromkeys(Fault, 0), Fault.UNSUPPORTED: 5}
+        assert host.breaker("a") is BreakerState.CLOSED
+        assert host.router.model("m").state("a").candidate.failure_share > 0.4
+
+    def test_if_no_variant_supports_it_the_client_gets_their_status_and_none_is_blamed(self, host: Host):
+        dispatch = host.dispatch()
+        for _ in range(3):
+            dispatch.next_attempt().failed(Fault.UNSUPPORTED, "no strings", "UNIMPLEMENTED")
+        with pytest.raises(VariantsFailedError) as refusal:
+            dispatch.next_attempt()
+        assert refusal.value.status == "UNIMPLEMENTED"
+        assert host.ends == dict.fromkeys("abc", (0, 0, 1))
+        assert host.counts("a").faults[Fault.UNSUPPORTED] == 1
 
 
 class TestRejections:

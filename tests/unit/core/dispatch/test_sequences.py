@@ -162,7 +162,7 @@ class Requests(RuleBasedStateMachine):
         each, attempt = self.some_attempt(data)
         if not self.report(each, attempt, lambda: attempt.failed(fault, "an error")):
             return
-        if fault not in (Fault.ERROR, Fault.REJECTED):
+        if fault in (Fault.DEAD, Fault.NOT_READY):
             self.ends([attempt], Outcome.FAILURE if fault is Fault.DEAD else Outcome.IGNORED)
         elif each.is_ended:
             self.ends([attempt], Outcome.FAILURE if each.is_answered else Outcome.IGNORED)

@@ -74,6 +74,20 @@ def test_mean_and_interval_are_those_of_the_formula(coverage):
     assert difference.interval() == pytest.approx((mean - width, mean + width), abs=0.5 * width)
 
 
+@pytest.mark.statistics
+def test_the_interval_of_a_ratio_excludes_zero_only_beyond_that_ratio():
+    """The treatment takes 1.5 times as long: the mean is not above 1.5 times the control's, but above 1.2."""
+    for ratio, most, least in ((1.5, 0.05 * 100, 0), (1.2, 100, 95)):
+        above = 0
+        for seed in range(100):
+            difference, rng = DifferenceOfMeans(coverage=0.9, ratio=ratio), random.Random(seed)
+            for _ in range(3000):
+                treated = rng.random() < 0.3
+                difference.update(treated, rng.lognormvariate(2.0, 0.5) * (1.5 if treated else 1.0), 0.3, "")
+            above += difference.interval()[0] > 0.0
+        assert least <= above <= most
+
+
 def test_a_difference_is_significant_with_enough_answers():
     difference = DifferenceOfMeans(coverage=0.95)
     for treated, latency_ms in answers(0, 0.5, 20_000):

@@ -25,8 +25,8 @@ def stop(guard: Guard, latency_ms: float) -> str | None:
     """Return why answers of this latency stop the treatment, each after nine fast ones of the control."""
     for _ in range(50):
         for _ in range(9):
-            assert guard.answered(False, 1.0, fraction=0.1) is None
-        reason = guard.answered(True, latency_ms, fraction=0.1)
+            assert guard.answered(False, 1.0, fraction=0.1, unit="") is None
+        reason = guard.answered(True, latency_ms, fraction=0.1, unit="")
         if reason is not None:
             return reason
     return None
@@ -46,7 +46,7 @@ def test_an_answer_as_slow_as_the_controls_p99_is_not_slow():
 def test_the_limit_of_slow_is_updated_when_the_control_has_an_eighth_more_answers(more, fired):
     histogram = control((100, 10.0))
     guard = Guard(Guardrails(), histogram)
-    assert guard.answered(True, 50.0, fraction=0.1) is None
+    assert guard.answered(True, 50.0, fraction=0.1, unit="") is None
     add(histogram, more, 100.0)
     assert (stop(guard, 50.0) is not None) is fired
 
@@ -57,22 +57,53 @@ def test_the_reason_states_the_shares_and_the_limit_of_slow():
     assert reason.endswith(" ms, were the treatment's")
 
 
-@pytest.mark.parametrize(("treated", "untreated"), [(0, 0), (10, 990), (500, 500), (300, 700)])
-@pytest.mark.parametrize("between", [0, 9])
-def test_the_share_is_the_larger_of_the_fraction_and_the_treatments_share_of_requests(
-    treated, untreated, between
-):
-    """Failures of the treatment, with answers of the control between them."""
-    guard, test = Guard(Guardrails(), LatencyHistogram()), ShareTest(ratio=1.5, alpha=0.005)
-    for is_treated, count in ((True, treated), (False, untreated)):
-        for _ in range(count):
-            guard.answered(is_treated, 10.0, fraction=0.1)
-    for _ in range(100):
-        counted = treated + untreated
-        stopped = test.update(True, max(0.1, treated / counted) if counted else 0.1)
-        assert (guard.failed(True, fraction=0.1) is not None) is stopped
-        if stopped:
-            break
-        for _ in range(between):
-            guard.answered(False, 10.0, fraction=0.1)
-        treated, untreated = treated + 1, untreated + between
+@pytest.mark.parametrize(("units", "fired"), [(3, False), (8, True)])
+def test_only_the_first_failure_of_a_unit_counts(units, fired):
+    guard = Guard(Guardrails(), LatencyHistogram())
+    reasons = [guard.failed(True, 0.1, f"user-{number % units}") for number in range(1000)]
+    assert any(reasons) is fired
+
+
+def test_the_first_slow_answer_of_a_unit_is_counted_apart_from_its_first_failure():
+    guard = Guard(Guardrails(mean_ratio=None), control((100, 10.0)))
+    for number in range(4):
+        assert guard.failed(True, 0.1, f"user-{number}") is None
+        assert guard.answered(True, 50.0, 0.1, f"user-{number}") is None
+    assert guard.answered(True, 50.0, 0.1, "user-5") is not None
+
+
+@pytest.mark.parametrize(("more", "fired"), [(11, False), (12, True)])
+def test_the_means_are_compared_when_the_control_has_an_eighth_more_answers(more, fired):
+    histogram = control((100, 10.0))
+    guard = Guard(Guardrails(slow_ratio=None), histogram)
+    assert guard.answered(False, 10.0, 0.5, "") is None
+    reasons = [
+        guard.answered(number % 2 == 0, 30.0 if number % 2 == 0 else 10.0, 0.5, "") for number in range(400)
+    ]
+    assert not any(reasons)
+    add(histogram, more, 10.0)
+    assert (guard.answered(False, 10.0, 0.5, "") is not None) is fired
+
+
+@pytest.mark.parametrize(("mean_ratio", "fired"), [(1.0, True), (1.5, False), (None, False)])
+def test_a_treatment_within_the_ratio_of_means_is_not_stopped(mean_ratio, fired):
+    histogram = control((99, 10.0))
+    guard = Guard(Guardrails(slow_ratio=None, mean_ratio=mean_ratio), histogram)
+    for number in range(2000):
+        guard.answered(number % 2 == 0, 13.0 if number % 2 == 0 else 10.0, 0.5, "")
+    add(histogram, 1, 10.0)
+    assert (guard.answered(False, 10.0, 0.5, "") is not None) is fired
+
+
+@pytest.mark.parametrize("false_stop_rate", [0.01, 0.0001])
+def test_each_of_the_three_tests_has_a_third_of_the_rate_of_false_stops(false_stop_rate):
+    guard = Guard(Guardrails(false_stop_rate=false_stop_rate), LatencyHistogram())
+    test = ShareTest(ratio=1.5, alpha=false_stop_rate / 3)
+    alone = ShareTest(ratio=1.5, alpha=false_stop_rate)
+    stops = []
+    for number in range(200):
+        treated = number % 3 > 0
+        stopped = test.update(treated, 0.25)
+        assert (guard.failed(treated, 0.25, "") is not None) is stopped
+        stops.append((stopped, alone.update(treated, 0.25)))
+    assert (False, True) in stops

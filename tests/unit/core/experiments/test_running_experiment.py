@@ -29,17 +29,21 @@ def decision() -> RoutingDecision:
     """Return a decision for variant a, at second 0."""
     router = ModelRouter(clock=lambda: 0.0)
     router.register_model("resnet50", variants=[Variant("a", Device.CPU)])
-    return router.route_request("resnet50", RoutingContext())
+    made = router.route_request("resnet50", RoutingContext())
+    made.state.answers = 1000
+    return made
 
 
 DECISION = decision()
 
 
-def answered(arm: Arm, latency_ms: float) -> None:
+def answered(arm: Arm, latency_ms: float, unit: str = "") -> None:
+    DECISION.context = RoutingContext(unit=unit)
     arm.observe(Execution(DECISION, Outcome.SUCCESS, 0.0, latency_ms))
 
 
-def failed(arm: Arm) -> None:
+def failed(arm: Arm, unit: str = "") -> None:
+    DECISION.context = RoutingContext(unit=unit)
     arm.observe(Execution(DECISION, Outcome.FAILURE, 0.0, fault=Fault.ERROR))
 
 
@@ -64,6 +68,24 @@ def serve(each: RunningExperiment, seed: int, requests: int, *, slower: float = 
             failed(arm)
         else:
             answered(arm, rng.lognormvariate(2.0, 0.5) * (slower if is_treated else 1.0))
+        if each.stopped_reason is not None:
+            return number
+    return None
+
+
+def serve_users(each: RunningExperiment, seed: int, *, users: int, requests: int, failing: float = 0.0):
+    """Return the number of requests of so many users until the treatment, which may fail, is stopped."""
+    rng = random.Random(seed)
+    names = [f"{seed}-{number}" for number in range(users)]
+    usual_ms = {name: rng.lognormvariate(2.0, 0.8) for name in names}
+    usual_failing = {name: 0.05 * rng.random() for name in names}
+    for number in range(1, requests + 1):
+        name = rng.choice(names)
+        arm = each.arm_of(name, 0.0, rng)
+        if rng.random() < (failing if failing and arm is each.treatment else usual_failing[name]):
+            failed(arm, name)
+        else:
+            answered(arm, usual_ms[name] * rng.lognormvariate(0.0, 0.3), name)
         if each.stopped_reason is not None:
             return number
     return None
@@ -149,6 +171,19 @@ def test_a_treatment_like_the_control_is_stopped_no_more_often_than_stated():
     assert len([stop for stop in stops if stop is not None]) <= 0.01 * 60
 
 
+@pytest.mark.statistics
+def test_a_treatment_like_the_control_is_stopped_no_more_often_than_stated_with_few_units():
+    """Users differ in how slow they are and how often they fail, and so by chance do the arms."""
+    stops = [serve_users(running(fraction=0.3), seed, users=20, requests=3000) for seed in range(60)]
+    assert len([stop for stop in stops if stop is not None]) <= 0.01 * 60
+
+
+def test_a_treatment_that_fails_for_every_user_is_stopped_soon():
+    each = running(fraction=0.3)
+    assert serve_users(each, 0, users=60, requests=3000, failing=0.5) < 200
+    assert "too many failures: " in each.stopped_reason
+
+
 def test_a_treatment_that_fails_is_stopped_soon():
     each = running(fraction=0.1)
     assert serve(each, 0, 2000, failing=0.5) < 200
@@ -156,17 +191,38 @@ def test_a_treatment_that_fails_is_stopped_soon():
     assert treated(each) == set()
 
 
+def test_a_treatment_that_is_slow_in_the_mean_is_stopped_soon():
+    each = running(fraction=0.1, guardrails=Guardrails(slow_ratio=None))
+    assert serve(each, 0, 5000, slower=3.4) < 1000
+    assert "latency is above 1.5 times the control's, by at least " in each.stopped_reason
+
+
 def test_a_treatment_with_a_long_tail_is_stopped_soon():
-    each = running(fraction=0.1)
+    each = running(fraction=0.1, guardrails=Guardrails(mean_ratio=None))
     assert serve(each, 0, 5000, slower=3.0) < 1000
     assert "above the control's p99" in each.stopped_reason
+
+
+@pytest.mark.parametrize("cold_arm", ["control", "treatment"])
+def test_the_first_answers_of_a_variant_neither_stop_a_treatment_nor_hide_that_it_is_slow(cold_arm):
+    each = running(fraction=0.1)
+    DECISION.state.answers = 0
+    for _ in range(each.COLD_ANSWERS):
+        DECISION.state.answers += 1
+        answered(getattr(each, cold_arm), 1e5)
+    DECISION.state.answers = 1000
+    assert (getattr(each, cold_arm).answers, each.control.latencies.count) == (8, 0)
+    assert serve(each, 0, 2000) is None
+    assert each.control.latencies.quantile(0.999) < 1000.0
+    assert abs(each.difference.get()) < 10.0
+    assert serve(each, 1, 2000, slower=3.4) < 1500
 
 
 @pytest.mark.parametrize(
     ("guardrails", "harm"),
     [
         (Guardrails(error_ratio=None), {"failing": 0.5}),
-        (Guardrails(slow_ratio=None), {"slower": 3.0}),
+        (Guardrails(slow_ratio=None, mean_ratio=None), {"slower": 3.0}),
         (None, {}),
     ],
 )
@@ -180,7 +236,7 @@ def test_one_unit_that_sends_most_of_the_requests_is_no_reason_to_stop():
     eager = next(unit for unit in UNITS if each.arm_of(unit, 0.0, rng) is each.treatment)
     for number in range(5000):
         arm = each.arm_of(eager if number % 2 else f"{number}", 0.0, rng)
-        answered(arm, rng.lognormvariate(2.0, 0.5))
+        answered(arm, rng.lognormvariate(2.0, 0.5), eager if number % 2 else "")
     assert each.stopped_reason is None
 
 
@@ -236,7 +292,7 @@ def test_another_rollout_keeps_what_the_guardrails_have_counted():
                 each.change(Experiment("v2", "latency", "p2c", 0.1, rollout=rollout), 0.0)
         raise AssertionError("it was not stopped")
 
-    assert stopped_after(5) == stopped_after(50) > 5
+    assert stopped_after(3) == stopped_after(50) > 3
 
 
 def test_by_model_there_is_no_difference_to_report():

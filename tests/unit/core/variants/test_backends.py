@@ -82,3 +82,13 @@ def test_utilization_is_that_of_all_places_of_the_device():
     alone = router.model("m").state("busy").load.utilization(0.0)
     assert alone > 0.0
     assert router.backends()[Device.GPU].utilization == pytest.approx(alone / 2)
+
+
+def test_a_variant_that_can_take_no_requests_adds_no_concurrency():
+    router = make_router(Variant("g", Device.GPU, concurrency=2), Variant("h", Device.GPU, concurrency=4))
+    router.record_execution(router.route_request("m", RoutingContext()), latency_ms=100.0)
+    router.model("m").set_ready("h", "not ready: gone")
+    assert router.backends()[Device.GPU].concurrency == 2
+    router.model("m").set_ready("g", "not ready: gone")
+    gpu = router.backends()[Device.GPU]
+    assert (gpu.concurrency, gpu.utilization, gpu.available) == (0, 0.0, False)
