@@ -12,7 +12,7 @@ from router_backend.errors import ConfigurationError
 from router_backend.typed_load import decode_json, given, load
 from router_tools.errors import ToolError, warn
 from router_tools.simulator.document import read_text
-from router_tools.simulator.schema import CandidateLine, FailureLine, TraceLine
+from router_tools.simulator.schema.trace import CandidateLine, FailureLine, TraceLine
 
 _TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
 

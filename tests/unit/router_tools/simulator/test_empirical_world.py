@@ -6,7 +6,7 @@ from router_tools.errors import ToolError
 from router_tools.simulator.draw import draw, noise
 from router_tools.simulator.empirical_world import empirical_world
 from router_tools.simulator.run import run
-from router_tools.simulator.schema import CandidateLine
+from router_tools.simulator.schema.trace import CandidateLine
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import World
 from tests.unit.router_tools.simulator.builders import variant, workload

@@ -8,7 +8,7 @@ from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.records.request import OptimizationGoal
 from router_backend.core.records.variant import Device
 from router_tools.errors import ToolError
-from router_tools.simulator.schema import CandidateLine, FailureLine
+from router_tools.simulator.schema.trace import CandidateLine, FailureLine
 from router_tools.simulator.trace import TracedRequest, read_trace
 
 REQUEST = {
