@@ -85,7 +85,7 @@ def _of_requests(recording: Recording) -> Iterator[str]:
     if pauses.number:
         yield (
             f"{pauses.number} times nothing was sent for more than a minute, {pauses.total_s:,.0f} s longer "
-            "in all, which the estimates leave out: if nobody paused, a clock jumped"
+            "together, which the estimates leave out: if nobody paused, a clock jumped"
         )
     faults = [failure.fault for request in recording.requests for failure in request.failures]
     not_ready = faults.count(Fault.NOT_READY)

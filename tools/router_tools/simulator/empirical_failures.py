@@ -31,7 +31,7 @@ THRESHOLD = 25.0
 MOST_ENDS = 400
 """Candidates for the ends of an interval: more would take too long."""
 LIKE_SERVICE = 2.0
-"""A failed attempt that takes up to this many times as long as an answer, or as short, was served."""
+"""A failed attempt that is at most this many times longer or shorter than an answer was served."""
 
 
 class Attempts(NamedTuple):
