@@ -241,6 +241,15 @@ def test_an_error_of_one_policy_leaves_the_others(
     assert report["policies"]["latency"]["mean_ms"] > 0.0
 
 
+def test_a_policy_that_answers_nothing_has_no_estimate(tmp_path: Path, drawn: Lines) -> None:
+    lines = with_changes(drawn[:60], deadline_ms=0.001)
+    refused = {"arrival_s": lines[0]["arrival_s"], "batch_size": 1, "refusal": "deadline", "deadline_ms": 0.1}
+    _, stderr = run(write(tmp_path, [*lines, refused]), "--policies", "latency", status=1)
+    assert stderr.endswith(
+        "error: latency: expected requests that it answers, found none: all are refused or fail\n"
+    )
+
+
 def test_the_page_has_the_estimates_the_recorded_shares_and_the_warnings(
     tmp_path: Path, drawn: Lines
 ) -> None:
