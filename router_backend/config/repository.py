@@ -240,11 +240,11 @@ def _called_by(folder: Path) -> list[str]:
         config = read_model_config(folder)
     except ConfigurationError:
         return []
-    return [*_variants(config), *(step.model_name for step in config.ensemble_scheduling.step)]
+    return [*variant_names(config), *(step.model_name for step in config.ensemble_scheduling.step)]
 
 
-def _variants(config: Any) -> Iterator[str]:
-    """Return the variants of a router in either form."""
+def variant_names(config: Any) -> Iterator[str]:
+    """Return the names of the variants of a router in either form."""
     if config.backend in (ROUTER_BACKEND, "python") and "variants" in config.parameters:
         for entry in config.parameters["variants"].string_value.split(","):
             yield entry.partition("=")[0].strip()

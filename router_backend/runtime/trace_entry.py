@@ -32,7 +32,9 @@ class Traced(NamedTuple):
 
 
 def entry_of(traced: Traced, epoch_s: float = 0.0) -> dict[str, Any]:
-    """Return a line of a trace as JSON types, without what says nothing; `simulator/schema.py` describes it.
+    """Return a line of a trace as JSON types, without what says nothing.
+
+    `TraceLine` of the simulator describes it.
 
     Args:
         traced: the request.

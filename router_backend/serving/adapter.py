@@ -74,7 +74,10 @@ class TritonPythonModel:
         router.register_model(model.name, variants=[*described, *left_out])
         for variant, reason in model.left_out.items():
             router.model(model.name).set_ready(variant, f"left out: {reason}")
-            pb_utils.Logger.log_warn(f"router '{model.name}': variant '{variant}' is left out: {reason}")
+            pb_utils.Logger.log_warn(
+                f"router '{model.name}': variant '{variant}' is left out: {reason}; once it is corrected, "
+                f"unload and load '{model.name}', too"
+            )
         router.experiments.configure(model.routing.experiments)
         errors = ErrorClassifier.of([variant.name for variant in described], model.repository)
         self._readiness = Readiness(model, router, errors)

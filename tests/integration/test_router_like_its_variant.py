@@ -224,7 +224,9 @@ class TestLeftOut:
         assert decision["failed"] == []
         assert reasons_out(decision)[variant].startswith("left out: ")
         assert reason in reasons_out(decision)[variant]
-        assert f"router '{router}': variant '{variant}' is left out: " in server.log_text()
+        log = server.log_text()
+        assert f"router '{router}': variant '{variant}' is left out: " in log
+        assert f"; once it is corrected, unload and load '{router}', too" in log
 
     def test_a_router_without_another_variant_does_not_load(self, server: EmbeddedTriton) -> None:
         (reason,) = (model.reason for model in server.models() if model.name == "all_streaming")

@@ -5,10 +5,9 @@ from importlib.util import find_spec
 from pkgutil import resolve_name
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from router_tools.errors import INSTALL_COMMAND, ToolError
+from router_tools.errors import INSTALL_COMMAND, ToolError, print_error
 
 _BASE_COMMANDS = {"check-config": "router_tools.check_config:check_config"}
 _SERVE_COMMANDS = {
@@ -62,8 +61,7 @@ def main() -> None:
     try:
         app()
     except ToolError as error:
-        message = f"[bold red]error:[/] {escape(str(error))}"
-        Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+        print_error(str(error))
         sys.exit(1)
 
 

@@ -15,3 +15,9 @@ def warn(message: str) -> None:
     """Print one line to stderr that does not stop the command."""
     console = Console(stderr=True, highlight=False)
     console.print(f"[bold yellow]warning:[/] {escape(message)}", soft_wrap=True)
+
+
+def print_error(message: str) -> None:
+    """Print one line to stderr about an error."""
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)

@@ -30,7 +30,11 @@ from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
 from router_backend.runtime.request_options import RequestParameters
 from router_backend.typed_load import fields_of, names_of
-from router_tools.simulator import schema as files
+from router_tools.simulator.schema.common import OneOf
+from router_tools.simulator.schema.suite import SuiteFile
+from router_tools.simulator.schema.trace import CandidateLine, FailureLine, TraceLine
+from router_tools.simulator.schema.workload import WorkloadFile
+from router_tools.simulator.schema.world import WorldFile
 
 Node = TypeVar("Node", bound=ast.AST)
 
@@ -41,10 +45,10 @@ MAKERS = ("ConfigurationError", "None")
 """What functions that make a problem return: those of other errors have no row in the tables."""
 SCHEMAS: Mapping[str, type] = {
     "router_backend/config/routing.schema.json": schema.RoutingDocument,
-    "tools/router_tools/simulator/schemas/world.schema.json": files.WorldFile,
-    "tools/router_tools/simulator/schemas/workload.schema.json": files.WorkloadFile,
-    "tools/router_tools/simulator/schemas/suite.schema.json": files.SuiteFile,
-    "tools/router_tools/simulator/schemas/trace.schema.json": files.TraceLine,
+    "tools/router_tools/simulator/schemas/world.schema.json": WorldFile,
+    "tools/router_tools/simulator/schemas/workload.schema.json": WorkloadFile,
+    "tools/router_tools/simulator/schemas/suite.schema.json": SuiteFile,
+    "tools/router_tools/simulator/schemas/trace.schema.json": TraceLine,
 }
 TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
     "router parameters": [("", "parameter", schema.RouterParameters)],
@@ -52,9 +56,9 @@ TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
     "onnx executor": [("", "parameter", OnnxParameters)],
     "emulated executor": [("", "parameter", EmulatedSettings)],
     "trace": [
-        ("", "field", files.TraceLine),
-        ("Candidate", "field of a candidate", files.CandidateLine),
-        ("Failure", "field of a failure", files.FailureLine),
+        ("", "field", TraceLine),
+        ("Candidate", "field of a candidate", CandidateLine),
+        ("Failure", "field of a failure", FailureLine),
     ],
     "report of devices": [
         ("", "field of a device", BackendCapabilities),
@@ -185,7 +189,7 @@ def _structures(kind: inspect.Type) -> Iterator[inspect.StructType]:
 def _complete(component: dict[str, Any], kind: inspect.StructType) -> None:
     """Add to the schema of a structure what msgspec does not know: meanings, and which names there are."""
     component["description"] = python.cleandoc(kind.cls.__doc__ or "").partition("\n")[0]
-    if issubclass(kind.cls, files.OneOf):
+    if issubclass(kind.cls, OneOf):
         component |= {"minProperties": 1, "maxProperties": 1}
     words = meanings(kind.cls)
     for each in kind.fields:

@@ -1,7 +1,6 @@
 """`model-router simulate`: comparison of routing policies in simulated worlds."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +8,19 @@ from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from router_backend.core.policies.registry import POLICIES
-from router_backend.path_kind import FOLDER, path_kind
 from router_tools.errors import ToolError
+from router_tools.options import (
+    PROCESSES,
+    HtmlOption,
+    JsonOption,
+    PoliciesOption,
+    ProcessesOption,
+    check_html,
+    names_in,
+)
+from router_tools.progress import progress
 from router_tools.simulator.catalog import find, names
 from router_tools.simulator.comparison import Case, Comparison, compare
 from router_tools.simulator.document import read_document
@@ -23,7 +30,9 @@ from router_tools.simulator.recorded import recorded_workload
 from router_tools.simulator.report.as_json import as_json
 from router_tools.simulator.report.page import write_page
 from router_tools.simulator.report.table import comparison_table, targets_table
-from router_tools.simulator.schema import SuiteFile, WorkloadFile, WorldFile
+from router_tools.simulator.schema.suite import SuiteFile
+from router_tools.simulator.schema.workload import WorkloadFile
+from router_tools.simulator.schema.world import WorldFile
 from router_tools.simulator.suite import Outcome, SuiteCase, judge
 from router_tools.simulator.suite_file import read_suite
 from router_tools.simulator.trace import TracedRequest, read_trace
@@ -44,6 +53,23 @@ FILES: dict[str, type[WorldFile | WorkloadFile | SuiteFile]] = {
 _TITLE = "Routing policies compared"
 
 
+WorldOption = Annotated[str, typer.Option(help=f"Name of a world, or path of its file; default {_WORLD}.")]
+WorkloadOption = Annotated[str, typer.Option(help=f"Name of a workload, or path; default {_WORKLOAD}.")]
+TraceOption = Annotated[
+    Path | None,
+    typer.Option(help="Repeat the requests of a trace, in a world fitted to it unless --world is given."),
+]
+LoadOption = Annotated[
+    float | None, typer.Option(min=0.01, max=1000, help="Load as a fraction of the world's capacity.")
+]
+RequestsOption = Annotated[int | None, typer.Option(min=1, max=10**8, help="Number of requests.")]
+CalmOption = Annotated[bool, typer.Option("--calm", help="Leave out drifts, outages and stalls.")]
+ColdOption = Annotated[bool, typer.Option("--cold", help="Skip the warm-up.")]
+SuiteOption = Annotated[str, typer.Option(help="Name of a suite of cases, or path of its file.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Number of seeds.")]
+ListOption = Annotated[bool, typer.Option("--list", help="List worlds, workloads, suites and policies.")]
+
+
 class _Recorded(NamedTuple):
     """The name of a trace, and its requests."""
 
@@ -53,27 +79,20 @@ class _Recorded(NamedTuple):
 
 def simulate(
     context: typer.Context,
-    world: Annotated[str, typer.Option(help=f"Name of a world, or path of its file; default {_WORLD}.")] = "",
-    workload: Annotated[str, typer.Option(help=f"Name of a workload, or path; default {_WORKLOAD}.")] = "",
-    trace: Annotated[
-        Path | None,
-        typer.Option(help="Repeat the requests of a trace, in a world fitted to it unless --world is given."),
-    ] = None,
-    policies: Annotated[str, typer.Option(help="Comma-separated policies; default all.")] = "",
-    load: Annotated[
-        float | None, typer.Option(min=0.01, max=1000, help="Load as a fraction of the world's capacity.")
-    ] = None,
-    requests: Annotated[int | None, typer.Option(min=1, max=10**8, help="Number of requests.")] = None,
-    calm: Annotated[bool, typer.Option("--calm", help="Leave out drifts, outages and stalls.")] = False,
-    cold: Annotated[bool, typer.Option("--cold", help="Skip the warm-up.")] = False,
-    suite: Annotated[str, typer.Option(help="Name of a suite of cases, or path of its file.")] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 6,
-    processes: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = os.cpu_count() or 1,
-    as_json_: Annotated[bool, typer.Option("--json", help="Print all metrics as JSON.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write an HTML page with plots to this file.")] = None,
-    list_: Annotated[
-        bool, typer.Option("--list", help="List worlds, workloads, suites and policies.")
-    ] = False,
+    world: WorldOption = "",
+    workload: WorkloadOption = "",
+    trace: TraceOption = None,
+    policies: PoliciesOption = "",
+    load: LoadOption = None,
+    requests: RequestsOption = None,
+    calm: CalmOption = False,
+    cold: ColdOption = False,
+    suite: SuiteOption = "",
+    seeds: SeedsOption = 6,
+    processes: ProcessesOption = PROCESSES,
+    as_json_: JsonOption = False,
+    html: HtmlOption = None,
+    list_: ListOption = False,
 ) -> None:
     """Compare routing policies in simulated worlds with an oracle that knows the future.
 
@@ -90,6 +109,17 @@ def simulate(
         requested = _workload(workload, recorded, load, requests, cold=cold)
         cases = [SuiteCase(_case(_world(world, recorded, calm=calm), requested, policies), ())]
     comparisons = _compare([entry.case for entry in cases], seeds, processes)
+    _report(cases, comparisons, html, as_json_=as_json_)
+
+
+def _report(
+    cases: Sequence[SuiteCase], comparisons: Sequence[Comparison], html: Path | None, *, as_json_: bool
+) -> None:
+    """Write and print the results.
+
+    Raises:
+        Exit: a target was missed.
+    """
     outcomes = [
         outcome
         for entry, comparison in zip(cases, comparisons, strict=True)
@@ -112,9 +142,7 @@ def _check_options(context: typer.Context) -> None:
         unused = [other for other in overridden if name in given and other in given]
         if unused:
             raise ToolError(f"--{name} and --{unused[0]} cannot be combined: remove --{unused[0]}")
-    html = context.params["html"]
-    if html is not None and path_kind(html.parent) != FOLDER:
-        raise ToolError(f"--html: expected a file in an existing folder, found {html}")
+    check_html(context.params["html"])
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -144,17 +172,13 @@ def _world(name: str, recorded: _Recorded | None, *, calm: bool) -> World:
 
 
 def _case(world: World, workload: Workload, policies: str) -> Case:
-    chosen = [name.strip() for name in policies.split(",") if name.strip()]
     name = f"{world.name}, {workload.name}"
-    return Case(name, world, workload, tuple(chosen or all_policies(world, workload)))
+    return Case(name, world, workload, tuple(names_in(policies) or all_policies(world, workload)))
 
 
 def _compare(cases: list[Case], seeds: int, processes: int) -> list[Comparison]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Simulating", total=len(cases) * seeds)
-        return compare(cases, range(seeds), processes, lambda: progress.advance(task))
+    with progress("Simulating", len(cases) * seeds) as advance:
+        return compare(cases, range(seeds), processes, advance)
 
 
 def _print_tables(comparisons: Sequence[Comparison], outcomes: Sequence[Outcome]) -> None:

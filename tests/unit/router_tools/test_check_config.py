@@ -1,14 +1,16 @@
 import json
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from router_backend.core.settings import ModelSettings
 from router_tools.__main__ import app
-from router_tools.check_config import NAMES
+from router_tools.config_check.checked import NAMES
 from router_tools.errors import ToolError
 from tests.unit.config.routing_documents import EXPERIMENT, FULL
 
@@ -19,9 +21,13 @@ output [{ name: 'scores' data_type: TYPE_FP32 dims: [2] }]
 """
 
 
+def check(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["check-config", *arguments], env={"COLUMNS": "200"})
+
+
 def run(*arguments: str) -> str:
-    """What the command prints; an error of its own is raised."""
-    result = CliRunner().invoke(app, ["check-config", *arguments], env={"COLUMNS": "200"})
+    """What the command prints about what is valid; an error of its own is raised."""
+    result = check(*arguments)
     if result.exception is not None:
         raise result.exception
     assert result.exit_code == 0
@@ -29,13 +35,17 @@ def run(*arguments: str) -> str:
 
 
 def refusal(*arguments: str) -> str:
-    with pytest.raises(ToolError) as error:
-        run(*arguments)
-    return str(error.value)
+    """What the command prints about what is wrong, one error a line."""
+    result = check(*arguments)
+    if isinstance(result.exception, ToolError):
+        return str(result.exception)
+    assert result.exit_code == 1
+    return "\n".join(line.removeprefix("error: ") for line in result.stderr.splitlines())
 
 
 def add_model(repository: Path, name: str, text: str) -> None:
     (repository / name / "1").mkdir(parents=True)
+    (repository / name / "1" / "model.py").touch()
     (repository / name / "config.pbtxt").write_text(text)
 
 
@@ -63,20 +73,31 @@ def repository(tmp_path: Path, file: Path) -> Path:
 
 
 class TestFile:
-    def test_that_is_right_is_shown_with_what_each_rule_comes_to(self, file):
-        lines = run(str(file)).splitlines()
-        assert lines[0] == f"{file}: valid"
-        first = {line.split()[0]: line.split() for line in lines if line.strip() and "─" not in line}
-        assert first["resnet*"][:3] == ["resnet*", "p2c", "gpu"]
-        assert first["resnet*"][-2:] == ["50", "ms"]
-        assert sum(line.rstrip().endswith("late ones refused") for line in lines) == 1
-        assert first["bert_?"][1] == "latency"
-        assert first["*"][1] == first["any"][3] == "c3"
+    def test_that_is_right_is_shown_with_what_each_rule_comes_to_and_from_where(self, file):
+        first, *rows = run(str(file)).splitlines()
+        assert first == f"{file}: valid"
+        shown = {tuple(" ".join(row.split()).split(" ", 1)) for row in rows if row.strip()}
+        assert {
+            ("resnet*", "policy p2c rule 'resnet*'"),
+            ("bert_?", "policy latency rule 'bert_?'"),
+            ("*", "policy c3 routing file"),
+            ("any", "other model policy c3 routing file"),
+            ("max_latency_ms", "50.0 rule 'resnet*'"),
+            ("refuse_late", "true rule 'resnet*'"),
+            ("refuse_late", "false rule 'bert_?'"),
+            ("backend_limits", "gpu max_in_flight=16, max_memory_mb=8000.5 routing file"),
+            ("resnet*", "experiment by model: p2c → c3, 10% by model, of units 0.5 to 1 routing file"),
+        } <= shown
 
-    def test_a_setting_without_a_column_is_shown_where_it_is_not_the_default(self, file):
-        assert "profiling=false" in run(str(file))
+    def test_a_setting_is_shown_where_it_is_not_the_default(self, file):
+        assert "profiling" in run(str(file))
         file.write_text(json.dumps({"profiling": True}))
         assert "profiling" not in run(str(file))
+
+    def test_the_settings_of_a_policy_are_shown_with_it(self, file):
+        policy = {"name": "adaptive", "parameters": {"latency_weight": "0.5"}}
+        file.write_text(json.dumps({"default_policy": policy}))
+        assert "adaptive (latency_weight=0.5)" in run(str(file))
 
     def test_that_is_right_is_told_as_json(self, file):
         told = json.loads(run(str(file), "--json"))
@@ -183,7 +204,7 @@ class TestRepository:
 
     def test_whose_router_has_no_version_folder_is_refused_with_what_else_is_wrong(self, repository):
         add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
-        (repository / "bad" / "1").rmdir()
+        shutil.rmtree(repository / "bad" / "1")
         (repository / "bad" / "labels").mkdir()
         missing, other = refusal(str(repository)).splitlines()
         assert missing == (
@@ -278,6 +299,205 @@ class TestRepository:
             "model 'bad', config.pbtxt, policy 'static': policy: expected 'static:' and one of a_cpu, "
             "found 'static:zzz'"
         )
+
+
+class TestWhatEachRouterDoes:
+    def test_is_shown_with_its_variants_its_experiments_and_what_decides(self, repository, file):
+        file.write_text(json.dumps({**FULL, "experiments": [EXPERIMENT]}))
+        told = json.loads(run(str(repository), "--json"))
+        assert told["variants"]["vgg"] == {"a_cpu": {"device": "cpu", "concurrency": 1, "max_batch_size": 8}}
+        assert (told["sources"]["vgg"]["policy"], told["sources"]["resnet50"]["policy"]) == (
+            "config.pbtxt",
+            "rule 'resnet*'",
+        )
+        assert told["sources"]["vgg"]["backend_weights"] == "routing file"
+        assert told["sources"]["vgg"]["coverage"] == "default"
+        ((experiment,), _) = told["experiments"].values()
+        assert (experiment["experiment_id"], experiment["control"]) == ("new", "p2c")
+        shown = " ".join(run(str(repository)).split())
+        assert "vgg variant a_cpu (cpu) policy p2c config.pbtxt" in shown
+        assert "experiment new: p2c → c3, 10% by request routing file" in shown
+
+    def test_is_shown_beside_what_is_wrong_elsewhere(self, repository):
+        add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
+        result = check(str(repository))
+        assert result.stdout.splitlines()[0] == f"{repository}: 1 error"
+        assert "policy" in result.stdout
+        assert "warning: " in result.stdout
+        told = json.loads(check(str(repository), "--json").stdout)
+        assert list(told["settings"]) == ["resnet50", "vgg"]
+        assert [error["path"] for error in told["errors"]] == ["variants[0]"]
+
+
+class TestAVariantWhoseConfigIsBroken:
+    @pytest.fixture
+    def broken(self, repository: Path) -> Path:
+        add_model(repository, "a_gpu", TENSORS + "oops {")
+        for name in ("first", "second"):
+            variants = parameter("variants", "a_cpu, a_gpu=gpu")
+            add_model(repository, name, 'backend: "router_backend"\n' + variants)
+        return repository
+
+    def test_is_one_error_that_names_its_routers(self, broken):
+        (line,) = refusal(str(broken)).splitlines()
+        assert line.startswith(f"{broken}/a_gpu/config.pbtxt: expected a model configuration, found an error")
+        assert line.endswith("; correct it; the routers 'first', 'second' cannot use it until then")
+
+    def test_hides_nothing_else(self, broken):
+        add_model(broken, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody, a_gpu"))
+        result = check(str(broken))
+        assert len(result.stderr.splitlines()) == 2
+        assert "matches no router that follows it" in result.stdout
+        assert list(json.loads(check(str(broken), "--json").stdout)["settings"]) == [
+            "first",
+            "resnet50",
+            "second",
+            "vgg",
+        ]
+
+    def test_is_one_error_if_the_router_has_no_other(self, broken):
+        add_model(broken, "lonely", 'backend: "router_backend"\n' + parameter("variants", "a_gpu"))
+        (line,) = refusal(str(broken)).splitlines()
+        assert "the routers 'first', 'lonely', 'second' cannot" in line
+
+
+def onnx(name: str, **parameters: str) -> str:
+    stated = {"device": "cpu", "execution_provider": "CPUExecutionProvider"} | parameters
+    texts = "".join(parameter(key, value) for key, value in stated.items())
+    return f'name: "{name}"\nbackend: "python"\n' + TENSORS + texts
+
+
+def write_executor(folder: Path, module: str = "onnx_runtime") -> None:
+    code = f"from router_backend.executors.{module} import TritonPythonModel\n"
+    (folder / "1" / "model.py").write_text(code)
+
+
+class TestTheFolderOfAVariant:
+    def router_of(self, repository: Path, name: str) -> None:
+        add_model(repository, "r", 'backend: "router_backend"\n' + parameter("variants", name))
+
+    def test_without_a_version_is_refused(self, repository):
+        shutil.rmtree(repository / "a_cpu" / "1")
+        assert refusal(str(repository)) == (
+            "model 'a_cpu': expected a folder '1' beside config.pbtxt, found none; add it, with a file in "
+            "it, since git drops empty ones"
+        )
+
+    def test_without_a_version_that_it_names_is_refused(self, repository):
+        text = TENSORS + parameter("device", "cpu") + "version_policy { specific { versions: [1, 3] } }"
+        add_model(repository, "a_3", text)
+        self.router_of(repository, "a_3")
+        assert "model 'a_3': version_policy.specific: expected versions with a folder beside" in refusal(
+            str(repository)
+        )
+
+    @pytest.mark.parametrize(
+        ("backend", "named"),
+        [
+            ('backend: "onnxruntime"', "model.onnx"),
+            ('platform: "onnxruntime_onnx"', "model.onnx"),
+            ('backend: "tensorrt"', "model.plan"),
+            ('backend: "pytorch"', "model.pt"),
+            ('backend: "openvino"', "model.xml"),
+            ('backend: "python"', "model.py"),
+            ('backend: "tensorflow"', "model.graphdef"),
+            ('backend: "onnxruntime"\ndefault_model_filename: "bert.onnx"', "bert.onnx"),
+        ],
+    )
+    def test_without_the_file_that_its_backend_loads_is_refused(self, repository, backend, named):
+        add_model(repository, "a_b", backend + TENSORS + parameter("device", "cpu"))
+        (repository / "a_b" / "1" / "model.py").rename(repository / "a_b" / "1" / "other.bin")
+        self.router_of(repository, "a_b")
+        message = refusal(str(repository))
+        assert message.startswith("model 'a_b': expected the file 1/model.") or "1/bert.onnx" in message
+        assert named in message
+        assert message.endswith(
+            "found other.bin; add it, or name another in default_model_filename of config.pbtxt"
+        )
+        (repository / "a_b" / "1" / named).touch()
+        run(str(repository))
+
+    def test_is_checked_in_the_version_that_is_loaded(self, repository):
+        add_model(repository, "a_b", 'backend: "onnxruntime"' + TENSORS + parameter("device", "cpu"))
+        (repository / "a_b" / "12").mkdir()
+        (repository / "a_b" / "12" / "model.onnx").touch()
+        self.router_of(repository, "a_b")
+        run(str(repository))
+        (repository / "a_b" / "101").mkdir()
+        assert "the file 101/model.onnx" in refusal(str(repository))
+
+    def test_of_an_unknown_backend_is_not_checked(self, repository):
+        add_model(repository, "a_b", 'backend: "mine"' + TENSORS + parameter("device", "cpu"))
+        self.router_of(repository, "a_b")
+        run(str(repository))
+
+
+class TestTheExecutorOfAVariant:
+    def add(
+        self, repository: Path, text: str, module: str = "onnx_runtime", file: str = "model.onnx"
+    ) -> None:
+        add_model(repository, "a_x", text)
+        write_executor(repository / "a_x", module)
+        (repository / "a_x" / "1" / file).touch()
+        add_model(repository, "r", 'backend: "router_backend"\n' + parameter("variants", "a_x"))
+
+    def test_is_valid_with_its_file(self, repository):
+        self.add(repository, onnx("a_x", onnx_file="net.onnx"), file="net.onnx")
+        run(str(repository))
+
+    def test_without_its_file_is_refused(self, repository):
+        self.add(repository, onnx("a_x"), file="net.onnx")
+        assert refusal(str(repository)) == (
+            "model 'a_x': expected the file 1/model.onnx, which the ONNX executor loads, found model.py, "
+            "net.onnx (did you mean 'net.onnx'?); add it, or name another in the parameter onnx_file"
+        )
+
+    def test_with_an_unknown_parameter_is_refused_with_the_nearest(self, repository):
+        self.add(repository, onnx("a_x", executon_provider="CPUExecutionProvider"))
+        message = refusal(str(repository))
+        assert message.startswith("model 'a_x', config.pbtxt: ")
+        assert "'executon_provider' (did you mean 'execution_provider'?)" in message
+
+    def test_of_an_emulated_device_is_checked_likewise(self, repository):
+        text = 'backend: "python"' + TENSORS + parameter("device", "gpu") + parameter("base_ms", "1")
+        self.add(repository, text, "emulated_device")
+        assert "model 'a_x', config.pbtxt: expected the parameters base_ms and per_item_ms" in refusal(
+            str(repository)
+        )
+
+    def test_of_another_kind_may_have_any_parameters(self, repository):
+        text = 'backend: "python"' + TENSORS + parameter("device", "cpu") + parameter("executon", "x")
+        self.add(repository, text, "responses")
+        run(str(repository))
+
+
+class TestTheTraceFileOfARouter:
+    def warning(self, repository: Path, path: str) -> list[str]:
+        text = parameter("variants", "a_cpu") + parameter("trace_file", path)
+        add_model(repository, "traced", 'backend: "router_backend"\n' + text)
+        warnings = json.loads(run(str(repository), "--json"))["warnings"]
+        return [each for each in warnings if "trace_file" in each]
+
+    @pytest.mark.parametrize(
+        ("path", "found"),
+        [
+            ("nowhere/trace.jsonl", "no folder '"),
+            ("models", "a folder at '"),
+            ("rules/routing.json/trace.jsonl", "none that can be read (Not a directory) at '"),
+        ],
+    )
+    def test_that_cannot_be_written_is_a_warning(self, repository, tmp_path, path, found):
+        (warning,) = self.warning(repository, str(tmp_path / path))
+        assert warning.startswith(
+            "model 'traced', config.pbtxt: trace_file: expected a file that can be written, found " + found
+        )
+
+    @pytest.mark.parametrize("path", ["trace.jsonl", "rules/routing.json"])
+    def test_that_can_be_written_is_valid(self, repository, tmp_path, path):
+        assert self.warning(repository, str(tmp_path / path)) == []
+
+    def test_whose_path_only_the_server_knows_is_not_checked(self, repository):
+        assert self.warning(repository, "nowhere/trace.jsonl") == []
 
 
 class TestExperimentsThatMayOverlap:

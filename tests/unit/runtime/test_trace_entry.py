@@ -10,7 +10,7 @@ from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.runtime.trace_entry import Traced, entry_of
 from router_backend.typed_load import load
-from router_tools.simulator.schema import TraceLine
+from router_tools.simulator.schema.trace import TraceLine
 
 VARIANTS = (Variant("cpu", Device.CPU, concurrency=2), Variant("gpu", Device.GPU))
 

@@ -39,7 +39,7 @@ References:
 import numpy as np
 
 from router_tools.simulator.array import Array
-from router_tools.simulator.empirical_world import Executions
+from router_tools.simulator.executions import Executions
 
 LOWEST_PROPENSITY = 0.01
 """Propensities below count as this, so that a single execution does not decide an estimate."""

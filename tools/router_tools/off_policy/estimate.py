@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
+from router_backend.errors import RouterError
+from router_tools.errors import ToolError
 from router_tools.off_policy.doubly_robust import effective, weights
 from router_tools.off_policy.recording import Recording
+from router_tools.off_policy.saturation import saturated
 from router_tools.simulator.array import Array
 from router_tools.simulator.randomness import stream
 from router_tools.simulator.record import RunRecord
@@ -29,6 +32,9 @@ class Estimate:
         high_ms: the upper end.
         shares: the share of its requests by variant.
         effective: the effective number of recorded executions that agree with its choices, by variant.
+        refused: the share of the requests that it refuses.
+        failed: the share that variants fail, without an answer by another one.
+        saturated: the share of the time in which a variant has no capacity left, by variant.
     """
 
     policy: str
@@ -38,6 +44,32 @@ class Estimate:
     high_ms: float
     shares: dict[str, float]
     effective: dict[str, float]
+    refused: float
+    failed: float
+    saturated: dict[str, float]
+
+
+@dataclass(frozen=True)
+class NoEstimate:
+    """A policy whose estimate ended with an error.
+
+    Args:
+        policy: the policy.
+        error: what went wrong.
+    """
+
+    policy: str
+    error: str
+
+
+def try_estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate | NoEstimate:
+    """Return the estimate of a policy, or the error with which it ended: the others need not end with it."""
+    try:
+        return estimate(recording, policy, seed)
+    except (ToolError, RouterError) as error:
+        return NoEstimate(policy, str(error))
+    except Exception as error:  # noqa: BLE001 - a policy may be someone else's
+        return NoEstimate(policy, f"{type(error).__name__}: {error}")
 
 
 def estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate:
@@ -67,8 +99,8 @@ def estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate:
     target = _choices(recording, modeled)
     logs = []
     for number in range(1, 1 + REPLICATIONS):
-        executed = recording.resampled(stream(seed, "resampling", str(number - 1)))
-        world = recording.corrected_world(executed, target)
+        sample = recording.resampled(stream(seed, "resampling", str(number - 1)))
+        world = recording.corrected_world(sample, target)
         logs.append(math.log(_mean_ms(run(world, workload, policy, first_seed + number))))
     center, deviation = float(np.mean(logs)), float(np.std(logs, ddof=1))
     quantile = float(student_t.ppf(0.5 + 0.5 * CONFIDENCE, REPLICATIONS - 1))
@@ -81,11 +113,31 @@ def estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate:
         math.exp(center + margin),
         {name: float(each.mean()) for name, each in target.items()},
         _effective(recording, target),
+        float(modeled.refused.mean()),
+        float((np.isnan(modeled.latency_ms) & ~modeled.refused).mean()),
+        _saturated(recording, modeled),
     )
 
 
 def _mean_ms(record: RunRecord) -> float:
+    """Return the mean latency of the answered requests.
+
+    Raises:
+        ToolError: none was answered.
+    """
+    if np.isnan(record.latency_ms).all():
+        raise ToolError("expected requests that it answers, found none: all are refused or fail")
     return float(np.nanmean(record.latency_ms))
+
+
+def _saturated(recording: Recording, record: RunRecord) -> dict[str, float]:
+    found = {}
+    for number, name in enumerate(record.variants):
+        rows = record.executions[record.executions["variant"] == number]
+        begin_s = rows["finished_s"] - rows["service_ms"] / 1e3
+        concurrency = recording.variants[name].concurrency
+        found[name] = saturated(begin_s, rows["service_ms"], concurrency, recording.length_s)
+    return found
 
 
 def _choices(recording: Recording, record: RunRecord) -> dict[str, Array]:
@@ -106,5 +158,5 @@ def _choices(recording: Recording, record: RunRecord) -> dict[str, Array]:
 def _effective(recording: Recording, target: dict[str, Array]) -> dict[str, float]:
     return {
         name: effective(weights(target[name][each.request], recording.propensity[each.request]))
-        for name, each in recording.executed.items()
+        for name, each in recording.found.executed.items()
     }

@@ -1,7 +1,5 @@
-"""A world fitted to a trace: the service time of each variant by size."""
+"""A world fitted to a trace: the service times of each variant by size, and its failures."""
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,35 +8,28 @@ from typing import NamedTuple
 import numpy as np
 
 from router_backend.core.records.variant import Device
-from router_tools.errors import ToolError
+from router_tools.errors import warn
 from router_tools.simulator.array import Array
 from router_tools.simulator.empirical_drift import changes, levels, stretch_of
+from router_tools.simulator.empirical_failures import Attempts, Failing, attempts_of, failing
+from router_tools.simulator.executions import Executions, executions, size_groups
 from router_tools.simulator.service_law import ServiceLaw, line
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import Drift, World, WorldVariant
 
-Correct = Callable[[str, "Executions", Array], float]
-
-_MIN_EXECUTIONS = 5
-_EXECUTIONS_PER_POINT = 20
-_MAX_POINTS = 50
-"""Traces with fewer executions than this times the number above get points of fewer executions."""
+Correct = Callable[[str, Executions, Array], float]
 
 
-class Executions(NamedTuple):
-    """The executions of one variant, as arrays of equal length.
+class Sample(NamedTuple):
+    """What was recorded at the variants of a trace, or a part of it.
 
     Args:
-        request: indices of the requests.
-        moment: when the variant began to serve them, as fractions of the trace.
-        elements: their sizes.
-        service_ms: how long the variant served them.
+        executed: the executions of each variant.
+        attempts: the attempts at each variant that failed at least once.
     """
 
-    request: Array
-    moment: Array
-    elements: Array
-    service_ms: Array
+    executed: Mapping[str, Executions]
+    attempts: Mapping[str, Attempts]
 
 
 class Described(NamedTuple):
@@ -48,11 +39,13 @@ class Described(NamedTuple):
         device: the hardware it runs on.
         concurrency: how many requests it serves at once.
         changes: where the level of its service times changes, as fractions of the trace.
+        failing: how it fails; `None` if it does not.
     """
 
     device: Device
     concurrency: int
     changes: tuple[float, ...]
+    failing: Failing | None
 
 
 class Fit(NamedTuple):
@@ -103,7 +96,7 @@ class EmpiricalServiceLaw(ServiceLaw):
 
 
 def empirical_world(name: str, requests: Sequence[TracedRequest]) -> World:
-    """Return a world fitted to a trace, without failures.
+    """Return a world fitted to a trace, with warnings about what of the trace is not used.
 
     Args:
         name: the name of the world.
@@ -112,25 +105,29 @@ def empirical_world(name: str, requests: Sequence[TracedRequest]) -> World:
     Raises:
         ToolError: no variant has enough executions.
     """
-    executed = executions(name, requests)
-    return fitted_world(name, executed, described(executed, requests))
+    found = executions(name, requests)
+    for each in found.warnings():
+        warn(each)
+    sample = Sample(found.executed, attempts_of(requests, found.executed))
+    return fitted_world(name, sample, described(sample, requests))
 
 
 def fitted_world(
     name: str,
-    executed: Mapping[str, Executions],
+    sample: Sample,
     variants: Mapping[str, Described],
     correct: Correct = lambda *_: 1.0,
 ) -> World:
-    """Return a world with the service times of executions.
+    """Return a world with the service times and failures of a sample.
 
     Args:
         name: the name of the world.
-        executed: the executions of each variant.
+        sample: what was recorded.
         variants: what the trace says about each variant.
         correct: returns the factor on the fitted service times of a variant, from its name, its executions
             and the fitted service time of each of these.
     """
+    executed = sample.executed
     fits = {variant: fit(executed[variant], each.changes) for variant, each in variants.items()}
     factors = {each: correct(each, executed[each], fits[each].means_ms(executed[each])) for each in variants}
     return World(
@@ -139,23 +136,33 @@ def fitted_world(
         variants=tuple(
             _variant(each, variants[each], fits[each], executed[each], factors[each]) for each in variants
         ),
-        assumed=(
-            "A variant of which the trace does not say it serves one request at a time.",
-            "Nothing fails.",
-        ),
+        assumed=("A variant of which the trace does not say it serves one request at a time.",),
         drifts=tuple(drift for each, found in fits.items() for drift in found.drifts(each)),
+        failures=tuple(
+            period
+            for name, each in variants.items()
+            if each.failing is not None
+            for period in each.failing.periods(name, sample.attempts[name])
+        ),
     )
 
 
-def described(executed: Mapping[str, Executions], requests: Sequence[TracedRequest]) -> dict[str, Described]:
+def described(sample: Sample, requests: Sequence[TracedRequest]) -> dict[str, Described]:
     """Return what a trace says about the variants that were executed, in the order of the router's."""
+    executed = sample.executed
     device = {each.variant: each.device for each in requests if each.variant and each.device}
     most = max((request.candidates for request in requests), key=len)
     concurrency = {each.variant: each.concurrency for each in most}
     order = list(concurrency)
     names = sorted(executed, key=lambda name: order.index(name) if name in concurrency else -1)
+    fails = {name: failing(name, each, requests) for name, each in sample.attempts.items()}
     return {
-        name: Described(device.get(name, Device.CPU), concurrency.get(name, 1), _changes(executed[name]))
+        name: Described(
+            device.get(name, Device.CPU),
+            concurrency.get(name, 1),
+            _changes(executed[name]),
+            fails.get(name),
+        )
         for name in names
     }
 
@@ -176,27 +183,6 @@ def fit(executed: Executions, edges: tuple[float, ...]) -> Fit:
         steady_ms = executed.service_ms / found[stretch_of(executed.moment, edges)]
         law = EmpiricalServiceLaw(_points(executed._replace(service_ms=steady_ms)))
     return Fit(law, edges, found)
-
-
-def executions(name: str, requests: Sequence[TracedRequest]) -> dict[str, Executions]:
-    """Return the executions of each variant that has enough of them.
-
-    A missing service time is inferred as with one instance: finish - max(sent, previous finish).
-
-    Raises:
-        ToolError: there is no such variant in the trace of this name.
-    """
-    by_variant: dict[str, list[int]] = defaultdict(list)
-    for index, request in enumerate(requests):
-        if request.variant is not None and request.latency_ms is not None:
-            by_variant[request.variant].append(index)
-    enough = {variant: each for variant, each in by_variant.items() if len(each) >= _MIN_EXECUTIONS}
-    if not enough:
-        raise ToolError(
-            f"{name}: expected a variant with at least {_MIN_EXECUTIONS} answered requests to fit a world "
-            f"to, found {', '.join(by_variant) or 'none'}: record more"
-        )
-    return {variant: _executions(each, requests) for variant, each in enough.items()}
 
 
 def _variant(
@@ -226,32 +212,9 @@ def _changes(executed: Executions) -> tuple[float, ...]:
     return changes(executed.moment, executed.service_ms / law.means_ms(executed.elements))
 
 
-def _executions(indices: Sequence[int], requests: Sequence[TracedRequest]) -> Executions:
-    """Return recorded or inferred service times, without requests that overtook an earlier one."""
-    begin_s, end_s = requests[0].arrival_s, requests[-1].arrival_s
-    rows = []
-    previous_finish_s = -math.inf
-    for index in indices:
-        request = requests[index]
-        assert request.latency_ms is not None
-        sent_s = request.arrival_s + request.queued_ms / 1e3
-        finish_s = sent_s + request.latency_ms / 1e3
-        service_ms = request.service_ms or (finish_s - max(sent_s, previous_finish_s)) * 1e3
-        previous_finish_s = max(previous_finish_s, finish_s)
-        if service_ms > 0.0:
-            moment = (finish_s - service_ms / 1e3 - begin_s) / (end_s - begin_s)
-            rows.append((index, moment, request.batch_size * request.elements_per_item, service_ms))
-    return Executions(*map(np.array, zip(*rows, strict=True)))
-
-
 def _points(executed: Executions) -> dict[float, float]:
-    """Return the mean service time by mean size, of groups of neighboring sizes with enough executions."""
-    _, of = np.unique(executed.elements, return_inverse=True)
-    enough = min(max(_MIN_EXECUTIONS, len(of) // _MAX_POINTS), _EXECUTIONS_PER_POINT)
-    below = np.cumsum(np.bincount(of)) // enough
-    # A group ends with the size that completes it; what is left after the last belongs to it.
-    groups = np.minimum(np.concatenate([[0], below[:-1]]), max(below[-1] - 1, 0))[of]
-    _, groups = np.unique(groups, return_inverse=True)
-    total = np.bincount(groups)
-    means = (np.bincount(groups, values) / total for values in (executed.elements, executed.service_ms))
+    """Return the mean service time by mean size, of groups of neighboring sizes."""
+    group = size_groups(executed.elements)
+    total = np.bincount(group)
+    means = (np.bincount(group, values) / total for values in (executed.elements, executed.service_ms))
     return dict(zip(*(each.tolist() for each in means), strict=True))

@@ -31,7 +31,8 @@ def recorded_sizes(recorded: Recorded) -> dict[tuple[int, int], float]:
 def recorded_workload(name: str, requests: Sequence[TracedRequest]) -> Workload:
     """Return a workload that repeats a trace, with defaults for all other settings.
 
-    Late requests may be refused if the recorded router refused some.
+    Late requests may be refused if the recorded router refused some, and so are those beyond the number that
+    it had inside when it refused one as overloaded.
     """
     arrivals = recorded_arrivals(requests)
     return Workload(
@@ -42,4 +43,20 @@ def recorded_workload(name: str, requests: Sequence[TracedRequest]) -> Workload:
         load=None,
         requests=len(requests),
         refuse_late=any(request.refusal is Refusal.DEADLINE for request in requests),
+        max_in_flight=_max_in_flight(requests),
     )
+
+
+def _max_in_flight(requests: Sequence[TracedRequest]) -> int | None:
+    """Return the highest number of requests inside the router when it refused one as overloaded.
+
+    `None` if it refused none.
+    """
+    refused_s = np.array([each.arrival_s for each in requests if each.refusal is Refusal.OVERLOADED])
+    if not len(refused_s):
+        return None
+    answered = [each for each in requests if each.latency_ms is not None]
+    begin_s = np.array([each.arrival_s for each in answered])
+    end_s = begin_s + np.array([each.queued_ms + (each.latency_ms or 0.0) for each in answered]) / 1e3
+    inside = np.searchsorted(begin_s, refused_s) - np.searchsorted(np.sort(end_s), refused_s)
+    return max(1, int(inside.max()))

@@ -51,7 +51,9 @@ def run(
         workload = replace(workload, told_deadline=False, refuse_late=False)
     router = _router(world, workload, agenda, seed, coverage, chosen)
     recorder = Recorder(len(drawn.requests.arrival_s))
-    simulation = Simulation(world.name, router, agenda, stations, recorder, announce, observe)
+    simulation = Simulation(
+        world.name, router, agenda, stations, recorder, announce, observe, workload.max_in_flight
+    )
     warm_up(world, workload, seed, simulation, agenda)
     begin_s = agenda.now_s
     begin(world, drawn, stations, agenda)

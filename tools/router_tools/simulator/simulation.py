@@ -1,5 +1,6 @@
 """Routes simulated requests through the same `Dispatch` as the server."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -87,6 +88,7 @@ class Simulation:
         recorder: records what happened.
         announce: called with each job before it is routed; `None` for no call.
         observe: called with each answered request, as the server's trace is; `None` for no call.
+        max_in_flight: the number of requests inside the router from which on more are refused; `None`: none.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Simulation:
         recorder: Recorder,
         announce: Announce | None,
         observe: Observe | None = None,
+        max_in_flight: int | None = None,
     ) -> None:
         self._model_name = model_name
         self._router = router
@@ -107,9 +110,16 @@ class Simulation:
         self._recorder = recorder
         self._announce = announce
         self._observe = observe
+        self._max_in_flight = math.inf if max_in_flight is None else max_in_flight
+        self._in_flight = 0
 
     def arrive(self, job: RoutedJob) -> None:
         """Send a request that arrives now."""
+        if job.index != job.WARM_UP:
+            if self._in_flight >= self._max_in_flight:
+                self._recorder.refused[job.index] = True
+                return
+            self._in_flight += 1
         job.arrived_s = self._agenda.now_s
         job.dispatch = self._router.dispatch(self._model_name, job.context)
         self._send(job)
@@ -127,6 +137,7 @@ class Simulation:
             self._send_copy(job)
         job.dispatch = job.attempt = None  # free their memory, since jobs are kept
         if job.index != job.WARM_UP:
+            self._in_flight -= 1
             self._recorder.latency_ms[job.index] = (now_s - job.arrived_s) * 1e3
             self._recorder.executions.append(
                 (
@@ -174,6 +185,7 @@ class Simulation:
             job.attempt = attempt = job.dispatch.next_attempt()
         except (NoVariantError, VariantsFailedError):
             if job.index != job.WARM_UP:
+                self._in_flight -= 1
                 self._recorder.refused[job.index] = not job.dispatch.attempts
             return
         finally:

@@ -10,7 +10,7 @@ from router_tools.simulator.catalog import find
 from router_tools.simulator.comparison import Case
 from router_tools.simulator.document import Document, read_document
 from router_tools.simulator.policy_choice import all_policies, resolve_static
-from router_tools.simulator.schema import CaseFile, SuiteFile
+from router_tools.simulator.schema.suite import CaseFile, SuiteFile
 from router_tools.simulator.suite import SuiteCase, Target
 from router_tools.simulator.workload_file import read_workload
 from router_tools.simulator.world_file import read_world

@@ -53,7 +53,11 @@ def _interruptions(variant: str, world: World, draw: Draw, begin_s: float) -> li
 def _failing(variant: str, world: World, draw: Draw, begin_s: float) -> list[FailingPeriod]:
     return [
         FailingPeriod(
-            begin_s + failures.start * draw.length_s, begin_s + failures.end * draw.length_s, failures.share
+            begin_s + failures.start * draw.length_s,
+            begin_s + failures.end * draw.length_s,
+            failures.share,
+            failures.error_s,
+            Fault.DEAD if failures.dead else Fault.ERROR,
         )
         for failures in world.failures
         if failures.variant == variant

@@ -1,9 +1,11 @@
 """A trace: the requests that a router received, one JSON object per line."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from router_backend.core.records.outcome import Refusal
 from router_backend.core.records.request import OptimizationGoal
@@ -12,9 +14,11 @@ from router_backend.errors import ConfigurationError
 from router_backend.typed_load import decode_json, given, load
 from router_tools.errors import ToolError, warn
 from router_tools.simulator.document import read_text
-from router_tools.simulator.schema import CandidateLine, FailureLine, TraceLine
+from router_tools.simulator.schema.trace import CandidateLine, FailureLine, TraceLine
 
 _TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
+_TIMES = ("queued_ms", "latency_ms", "service_ms")
+_ROUNDING_MS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,9 @@ class TracedRequest:
 
 
 def read_trace(path: Path) -> list[TracedRequest]:
-    """Read a trace, in the order of arrival. Lines that were cut are left out, with a warning.
+    """Read a trace, in the order of arrival.
+
+    Lines that were cut are left out, and so are times that are impossible, with a warning.
 
     Raises:
         ToolError: it cannot be read, a line is invalid (names line, field, what was expected and found), or
@@ -74,11 +80,19 @@ def read_trace(path: Path) -> list[TracedRequest]:
     """
     numbered = [each for each in enumerate(read_text(path).splitlines(), start=1) if each[1].strip()]
     cut = [number for number, line in numbered if _is_cut(line)]
-    requests = [_request(path, number, line) for number, line in numbered if number not in cut]
+    values = {number: _value(path, number, line) for number, line in numbered if number not in cut}
+    impossible = [number for number, value in values.items() if _remove_impossible_times(value)]
+    requests = [_request(path, number, value) for number, value in values.items()]
     requests.sort(key=lambda request: request.arrival_s)
     if cut:
-        lines = f"line {cut[0]} is" if len(cut) == 1 else f"{len(cut)} lines, the first of them {cut[0]}, are"
+        lines = _lines(cut, "is", "are")
         warn(f"{path}: {lines} cut and left out; a full disk or a killed server leaves such lines")
+    if impossible:
+        lines = _lines(impossible, "has", "have")
+        warn(
+            f"{path}: {lines} impossible times (not above 0, or a service time above the latency), as of a "
+            "clock that jumped: the requests count, but not their times"
+        )
     if not requests or requests[0].arrival_s == requests[-1].arrival_s:
         raise ToolError(
             f"{path}: expected requests with at least two different arrival times, found {len(requests)} "
@@ -93,9 +107,35 @@ def _is_cut(line: str) -> bool:
     return line.startswith("{") and ('"' in rest or rest.count("{") > rest.count("}"))
 
 
-def _request(path: Path, number: int, line: str) -> TracedRequest:
+def _lines(numbers: Sequence[int], one: str, several: str) -> str:
+    if len(numbers) == 1:
+        return f"line {numbers[0]} {one}"
+    return f"{len(numbers):,} lines, the first of them {numbers[0]}, {several}"
+
+
+def _value(path: Path, number: int, line: str) -> Any:
     try:
-        value = decode_json(str(path), line, number)
+        return decode_json(str(path), line, number)
+    except ConfigurationError as error:
+        raise ToolError(str(error)) from None
+
+
+def _remove_impossible_times(value: Any) -> bool:
+    """Remove the measured times of a line if one of them is impossible, and return whether that is so."""
+    if not isinstance(value, dict):
+        return False
+    times = {name: value[name] for name in _TIMES if isinstance(value.get(name), int | float)}
+    possible = all(0.0 <= each < math.inf for each in times.values())
+    possible = possible and all(times.get(name, 1.0) > 0.0 for name in ("latency_ms", "service_ms"))
+    if possible and times.get("service_ms", 0.0) <= times.get("latency_ms", math.inf) + _ROUNDING_MS:
+        return False
+    for name in times:
+        del value[name]
+    return True
+
+
+def _request(path: Path, number: int, value: Any) -> TracedRequest:
+    try:
         return TracedRequest(**given(load(TraceLine, value, f"{path}, line {number}")))
     except ConfigurationError as error:
         raise ToolError(str(error)) from None

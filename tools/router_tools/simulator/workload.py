@@ -79,6 +79,7 @@ class Workload:
         told_deadline: whether requests pass the deadline to the router.
         refuse_late: whether the router may refuse requests that it cannot serve in time.
         content_sigma: standard deviation of ln(work / mean) of requests of one size, alike on all variants.
+        max_in_flight: the number of requests inside the router from which on it refuses more; `None`: none.
         copies: whether the router may send copies of requests, to measure variants.
         warm_up_batch_sizes: sizes of the batches sent to each variant before the run, with the most frequent
             sequence length.
@@ -93,6 +94,7 @@ class Workload:
     deadline: Deadline = Deadline()
     told_deadline: bool = False
     refuse_late: bool = False
+    max_in_flight: int | None = None
     content_sigma: float = 0.0
     copies: bool = True
     warm_up_batch_sizes: tuple[int, ...] = (1, 1, 8, 8)

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from router_backend.typed_load import given
 from router_tools.simulator.document import read_document
 from router_tools.simulator.recorded import recorded_workload
-from router_tools.simulator.schema import BatchSizesFile, WorkloadFile
+from router_tools.simulator.schema.workload import BatchSizesFile, WorkloadFile
 from router_tools.simulator.trace import read_trace
 from router_tools.simulator.workload import Bursty, Deadline, Poisson, Workload, log_uniform, probabilities
 

@@ -94,19 +94,23 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """A period in which a variant fails some of its requests, each after its service time.
+    """A period in which a variant fails some of its requests.
 
     Args:
         variant: the name of the variant.
         start: start of the period, as a fraction of the run.
         end: end of the period, as a fraction of the run.
         share: the probability that a request fails.
+        error_s: time that a call takes to fail, beside those that are served; `None`: its service time.
+        dead: whether a process of it is dead, which Triton reports only after a timeout.
     """
 
     variant: str
     start: float
     end: float
     share: float
+    error_s: float | None = None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

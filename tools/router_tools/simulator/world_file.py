@@ -6,7 +6,9 @@ from msgspec import UNSET
 
 from router_backend.typed_load import given
 from router_tools.simulator.document import read_document
-from router_tools.simulator.schema import BatchingFile, OutageFile, ServiceFile, VariantFile, WorldFile
+from router_tools.simulator.schema.events import OutageFile
+from router_tools.simulator.schema.service import ServiceFile
+from router_tools.simulator.schema.world import BatchingFile, VariantFile, WorldFile
 from router_tools.simulator.service_law import AffineServiceLaw, ServiceLaw, TableServiceLaw
 from router_tools.simulator.world import Drift, DynamicBatching, Failures, Outage, Stalls, World, WorldVariant
 

@@ -10,7 +10,7 @@ from router_backend.runtime.trace_entry import entry_of
 from router_backend.typed_load import given, load
 from router_tools.simulator.draw import draw
 from router_tools.simulator.run import run
-from router_tools.simulator.schema import TraceLine
+from router_tools.simulator.schema.trace import TraceLine
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.workload import Recorded, Workload
 from router_tools.simulator.world import World

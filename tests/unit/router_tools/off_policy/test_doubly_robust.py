@@ -3,7 +3,7 @@ import pytest
 
 from router_tools.off_policy.doubly_robust import effective, factor, weights
 from router_tools.simulator.array import Array
-from router_tools.simulator.empirical_world import Executions
+from router_tools.simulator.executions import Executions
 
 COUNT = 4000
 ALL = np.ones(COUNT)

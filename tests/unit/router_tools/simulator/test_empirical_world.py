@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.variant import Device
 from router_tools.errors import ToolError
 from router_tools.simulator.draw import draw, noise
 from router_tools.simulator.empirical_world import empirical_world
 from router_tools.simulator.run import run
-from router_tools.simulator.schema import CandidateLine
+from router_tools.simulator.schema.trace import CandidateLine, FailureLine
 from router_tools.simulator.trace import TracedRequest
 from router_tools.simulator.world import World
 from tests.unit.router_tools.simulator.builders import variant, workload
@@ -44,11 +45,14 @@ def test_a_fitted_world_has_the_service_times_of_the_recorded_one(told_service: 
         assert fitted[truth.name].device is Device.GPU
 
 
-def test_variants_with_few_executions_are_left_out_and_no_variant_is_an_error() -> None:
+def test_variants_with_few_executions_are_left_out_and_no_variant_is_an_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     few = [TracedRequest(float(second), 1, variant="gpu", latency_ms=3.0) for second in range(4)]
     enough = [TracedRequest(10.0 + second, 1, variant="cpu", latency_ms=3.0) for second in range(5)]
     unanswered = [TracedRequest(20.0 + second, 1, variant="mps") for second in range(9)]
     assert [v.name for v in empirical_world("t", few + enough + unanswered).variants] == ["cpu"]
+    assert capsys.readouterr().err.startswith("warning: gpu is left out: it answered 4 requests, and its ")
     with pytest.raises(ToolError, match=r"found gpu: record more"):
         empirical_world("t", few)
 
@@ -113,3 +117,16 @@ def test_a_variant_that_was_slow_for_some_time_is_slow_then() -> None:
     means_ms = factors * world.variants[0].law.mean_ms(1, 1)
     np.testing.assert_allclose(means_ms, [2.05, 6.05, 2.05], rtol=0.01)
     assert empirical_world("t", requests[:400]).drifts == ()
+
+
+def test_a_variant_that_failed_for_some_time_fails_then() -> None:
+    failure = FailureLine(variant="gpu", fault=Fault.ERROR)
+    requests = [
+        TracedRequest(float(n), 1, variant="cpu", latency_ms=3.0, queued_ms=3.0, failures=[failure])
+        if 400 <= n < 500
+        else TracedRequest(float(n), 1, variant="gpu", latency_ms=3.0)
+        for n in range(1000)
+    ]
+    (outage,) = empirical_world("t", requests).failures
+    assert (outage.variant, outage.share, outage.error_s) == ("gpu", 1.0, None)
+    np.testing.assert_allclose((outage.start, outage.end), (0.4, 0.5), atol=0.002)

@@ -271,3 +271,15 @@ def test_power_readings_in_wrong_units_do_not_change_what_is_saved(
     monkeypatch.setattr(Station, "drawn_w", sometimes_wrong_w)
     bad = run(world, workload(load=0.3, requests=2000), "power", 0)
     assert measure(bad, good).energy_ratio == pytest.approx(1.0, abs=0.03)
+
+
+def test_requests_beyond_those_that_may_be_inside_are_refused() -> None:
+    record = run(three_devices(), workload(load=3.0, requests=300, max_in_flight=4), "latency", 0)
+    assert 0.3 < record.refused.mean() < 0.9
+    assert np.isnan(record.latency_ms[record.refused]).all()
+    answered = ~record.refused
+    begin_s = record.arrival_s[answered]
+    end_s = begin_s + record.latency_ms[answered] / 1e3
+    inside = [int(((begin_s <= now_s) & (now_s < end_s)).sum()) for now_s in begin_s]
+    assert max(inside) == 4
+    assert not run(three_devices(), workload(load=3.0, requests=300), "latency", 0).refused.any()

@@ -6,16 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from router_tools.errors import ToolError
 from router_tools.simulator.capacity import capacity_per_s, offered_load, variant_capacity_per_s
 from router_tools.simulator.comparison import Comparison
 from router_tools.simulator.policy_choice import ORACLES
-from router_tools.simulator.report.columns import title as title_of
-from router_tools.simulator.report.columns import write
+from router_tools.simulator.report.html import TEMPLATES, embedded, render, write
 from router_tools.simulator.report.plots.calibration import calibration_plot
 from router_tools.simulator.report.plots.ecdf import ecdf_plot
 from router_tools.simulator.report.plots.latency import latency_plot
@@ -27,8 +22,6 @@ from router_tools.simulator.report.table import columns_of
 from router_tools.simulator.suite import Outcome
 from router_tools.simulator.workload import Workload
 from router_tools.simulator.world import WorldVariant
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -78,25 +71,16 @@ def write_page(
     Raises:
         ToolError: the file cannot be written.
     """
-    page = render_page(title, comparisons, outcomes)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ToolError(f"{path}: cannot write the report: {error.strerror}") from error
+    write(path, render_page(title, comparisons, outcomes))
 
 
 def render_page(title: str, comparisons: Sequence[Comparison], outcomes: Sequence[Outcome]) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["title_of"] = title_of
-    environment.filters["figure_of"] = lambda value, figure: write(figure, value)
-    return environment.get_template("page.html.j2").render(
+    return render(
+        TEMPLATES / "page.html.j2",
         title=title,
         cases=[_case(number, comparison, outcomes) for number, comparison in enumerate(comparisons)],
         outcomes=outcomes,
-        plotly_js=Markup(get_plotlyjs()),  # trusted: it comes from the library
     )
 
 
@@ -131,5 +115,5 @@ def _variant(variant: WorldVariant, workload: Workload) -> dict[str, Any]:
 
 
 def _plot(plot: Plot, comparison: Comparison) -> dict[str, Any]:
-    figure = Markup(plot.figure(comparison).to_json())  # trusted: to_json escapes "<"
+    figure = embedded(plot.figure(comparison))
     return {"title": plot.title, "reading": plot.reading, "wide": plot.wide, "json": figure}

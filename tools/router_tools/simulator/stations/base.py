@@ -29,17 +29,21 @@ class Interruption(NamedTuple):
 
 
 class FailingPeriod(NamedTuple):
-    """A period in which some jobs fail, each after its service.
+    """A period in which some jobs fail.
 
     Args:
         from_s: start of the period.
         to_s: end of the period.
         share: the probability that a job fails.
+        error_s: time that a call takes to fail, without an instance; `None`: it fails after its service.
+        fault: the kind of failure.
     """
 
     from_s: float
     to_s: float
     share: float
+    error_s: float | None = None
+    fault: Fault = Fault.ERROR
 
 
 class Station(ABC):
@@ -82,6 +86,11 @@ class Station(ABC):
         if self._present is not None:
             self._fail(job)
             return
+        period = self._fails_at_once(job)
+        if period is not None:
+            assert period.error_s is not None
+            self._agenda.plan(self._agenda.now_s + period.error_s, job.failed, period.fault)
+            return
         if self._cold_factor != 1.0:
             job.work_s = self._cold_work_s(job)
             self._cold_factor = 1.0
@@ -94,7 +103,7 @@ class Station(ABC):
             job: the job.
             warm: as if it was not the first.
         """
-        if self._present is not None:
+        if self._present is not None or self._fails_at_once(job) is not None:
             return math.inf
         if self._cold_factor != 1.0 and not warm:
             job = Job(job.batch_size, job.sequence_length, self._cold_work_s(job), job.luck)
@@ -146,8 +155,21 @@ class Station(ABC):
         else:
             job.answered()
 
+    def _fails_at_once(self, job: Job) -> FailingPeriod | None:
+        """Return the period in which a job that arrives now fails without service; `None` if it does not."""
+        luck, now_s = job.luck.get(self.name, 1.0), self._agenda.now_s
+        for each in self._failing:
+            if each.error_s is not None and each.from_s <= now_s < each.to_s and luck < each.share:
+                return each
+        return None
+
     def _is_unlucky(self, job: Job, end_s: float) -> bool:
-        return bool(self._failing) and job.luck.get(self.name, 1.0) < self.failure_share(end_s)
+        """Return whether a job fails after its service."""
+        luck = job.luck.get(self.name, 1.0)
+        return any(
+            each.error_s is None and each.from_s <= end_s < each.to_s and luck < each.share
+            for each in self._failing
+        )
 
     def _cold_work_s(self, job: Job) -> dict[str, float]:
         return {**job.work_s, self.name: self._cold_factor * job.work_s[self.name]}

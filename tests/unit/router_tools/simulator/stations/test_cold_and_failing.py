@@ -101,6 +101,19 @@ class TestFailures:
         agenda.run_out()
         assert jobs[1].answered_s == pytest.approx(1.0 + WORK_S)
 
+    def test_a_call_may_fail_after_a_time_of_its_own_without_an_instance(self, make: Make) -> None:
+        agenda = Agenda()
+        station = make(variant(), agenda)
+        station.disturb(Pace(), [], [FailingPeriod(0.0, 10.0, 0.2, 3.0 * WORK_S, Fault.DEAD)])
+        unlucky, lucky = (TimedJob(agenda, WORK_S, luck=luck) for luck in (0.1, 0.9))
+        assert station.completion_s(unlucky) == math.inf
+        assert station.completion_s(lucky) == pytest.approx(WORK_S)
+        station.submit(unlucky)
+        station.submit(lucky)
+        agenda.run_out()
+        assert (unlucky.fault, unlucky.failed_s) == (Fault.DEAD, pytest.approx(3.0 * WORK_S))
+        assert lucky.answered_s == pytest.approx(WORK_S), "the instance was free"
+
     def test_it_depends_on_when_the_service_ends(self, make: Make) -> None:
         ended = []
         for sent_s in (0.9, 0.999, 1.999, 2.5):

@@ -1,0 +1,1 @@
+"""The simulator's files: worlds, workloads, suites and traces; the JSON Schemas are generated from it."""
