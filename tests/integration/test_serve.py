@@ -79,7 +79,7 @@ def assert_nothing_left(
     gone = [not child.is_running() or child.status() == psutil.STATUS_ZOMBIE for child in started]
     assert all(gone)
     assert regions(process) == []
-    assert list(temporary.glob("model[-_]router*")) == []
+    assert list(temporary.glob("model_router*")) == []
 
 
 def test_when_ready_it_prints_one_line_of_json_and_sigterm_ends_all_processes(
@@ -95,7 +95,7 @@ def test_when_ready_it_prints_one_line_of_json_and_sigterm_ends_all_processes(
         assert report["pid"] in [child.pid for child in started]
         assert len(started) == 2  # the server and the stub of the model that loaded
         assert regions(process)
-        assert list(temporary.glob("model[-_]router*"))
+        assert list(temporary.glob("model_router*"))
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
     assert_nothing_left(process, started, temporary)

@@ -43,6 +43,11 @@ def not_ready_in_time(timeout_s: float, log: str) -> ToolError:
     )
 
 
+def serves_nothing(reason: str) -> ToolError:
+    """Return the error for a server that runs, but could not be created as its arguments ask for."""
+    return ToolError(f"the server runs but serves nothing ({reason}): fix its arguments")
+
+
 def stuck_for_good(reason: str) -> ToolError:
     """Return the error for a model file because of which the server waits for its stub without end."""
     return ToolError(f"the server cannot start: {reason}. Fix that model or remove it from the repository")
