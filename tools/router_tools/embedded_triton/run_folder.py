@@ -31,7 +31,7 @@ def run_path(prefix: str) -> Path:
 
 def no_room(error: OSError) -> ToolError:
     """Return the error for temporary files that cannot be written."""
-    place = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - Python's own default
+    place = os.environ.get("TMPDIR", "/tmp")
     return ToolError(
         f"the server's temporary files cannot be written to {place} ({error.strerror}): "
         "make room there, or name another folder in the variable TMPDIR"

@@ -48,7 +48,8 @@ class EmbeddedTriton:
         exit_on_error: whether a model that fails to load ends the server; else it is listed as UNAVAILABLE.
         model_control_mode: Triton's "none", "poll" or "explicit".
         extra_arguments: further arguments of `tritonserver`, which take precedence over those above.
-        log_file: file for the server's output; `None` for a temporary file that is removed with the server.
+        log_file: file for the server's output, where one from before is kept with `.1` after its name;
+            `None` for a temporary file that is removed with the server.
     """
 
     def __init__(
@@ -183,6 +184,8 @@ class EmbeddedTriton:
 
     def _open_log(self) -> BinaryIO:
         try:
+            if self._log_file.is_file():
+                self._log_file.replace(f"{self._log_file}.1")
             return self._log_file.open("wb")
         except OSError as error:
             raise ToolError(

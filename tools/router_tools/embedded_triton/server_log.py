@@ -61,7 +61,7 @@ def refused_arguments(log: str) -> str | None:
     # The complaint is in the line before the help or in the lines after it, which is indented.
     after = reversed([*takewhile(lambda line: not line.startswith((" ", "\t")), reversed(lines))])
     complaint = " ".join(after) if lines[0].startswith("Usage") else lines[0]
-    return _one_line(complaint.rpartition("tritonserver: ")[2])
+    return _one_line(complaint.rpartition("tritonserver: ")[2]) or "it does not say which"
 
 
 def last_lines(log: str, count: int = 12) -> str:
