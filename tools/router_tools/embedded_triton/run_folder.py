@@ -43,7 +43,7 @@ def run_folder(prefix: str) -> Iterator[int]:
     """Create the folder and yield a file descriptor that locks it; remove it afterwards.
 
     The server and its stubs inherit the descriptor, and the system unlocks the folder when the last of them
-    has ended, in whatever way. So a folder that can be locked belongs to no process.
+    has ended, even by SIGKILL. So a folder that can be locked belongs to no process.
     """
     path = run_path(prefix)
     draft = Path(mkdtemp(prefix=f"{prefix}new"))

@@ -94,5 +94,5 @@ def test_no_place_for_temporary_files_is_an_error(monkeypatch: pytest.MonkeyPatc
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(module, "gettempdir", full)
-    with pytest.raises(ToolError, match="cannot be written to .* make room there"):
+    with pytest.raises(ToolError, match=r"cannot be written to .* make room there"):
         module.run_path("")
