@@ -1,7 +1,8 @@
-"""`python3 -m router_backend.liveness [host:port]`: notice routers whose process has died, as Triton does not.
+"""`python3 -m router_backend.liveness [host:port]`: notice routers whose process has died.
 
-Each router that is loaded gets a request for its report, with zeros as inputs, which reaches no variant. Exit
-status: 0 if all is well; 1 if the server is not ready; 2 if the process of a router has died.
+Triton still reports them as ready. Each router that is loaded gets a request for its report, with zeros as
+inputs, which reaches no variant. Exit status: 0 if all is well; 1 if the server is not ready; 2 if the
+process of a router has died.
 """
 
 import json
@@ -81,11 +82,11 @@ def main(address: str = DEFAULT_ADDRESS) -> int:
     try:
         dead = dead_routers(address)
     except OSError as error:
-        print(f"the server at {address} is not ready: {error}", file=sys.stderr)
+        sys.stderr.write(f"the server at {address} is not ready: {error}\n")
         return NOT_READY
     if dead:
         names = ", ".join(dead)
-        print(f"the process of {names} has died: load it again, or restart the server", file=sys.stderr)
+        sys.stderr.write(f"the process of {names} has died: load it again, or restart the server\n")
     return DEAD if dead else 0
 
 
