@@ -99,13 +99,12 @@ class SharedCapacity:
 
     def others(self, device: Device) -> Taken:
         """Return what the other processes have in flight on a device."""
-        words = self._words
+        words, slot = self._words, self._slot
         used = self._slots_used()
         requests, memory = _cells(device, 0)
-        own_requests, own_memory = _cells(device, self._slot)
         return Taken(
-            sum(words[requests : requests + used]) - words[own_requests],
-            (sum(words[memory : memory + used]) - words[own_memory]) / KIB_PER_MB,
+            sum(words[requests : requests + used]) - words[requests + slot],
+            (sum(words[memory : memory + used]) - words[memory + slot]) / KIB_PER_MB,
         )
 
     def forget_dead(self) -> bool:
@@ -147,7 +146,7 @@ class SharedCapacity:
             time.sleep(self.CLAIM_AGAIN_AFTER_S)
 
     def _slots_used(self) -> int:
-        return self._map.rfind(IN_USE, 0, SLOTS) + 1
+        return self._map[:SLOTS].rfind(IN_USE) + 1  # a search in bytes is faster than one in the map
 
     def _holds(self, slot: int) -> bool:
         return any(self._words[cell] for device in DEVICES for cell in _cells(device, slot))
