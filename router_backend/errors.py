@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+LONGEST_SHOWN = 500
+LONGEST_NAME = 100
+"""Longer names are not compared with known ones: that takes time in proportion to their length."""
+
 
 class RouterError(Exception):
     """Base of every error that the router raises on purpose; its text is fit to be shown to a client.
@@ -46,8 +50,8 @@ class Problem:
     fix: str = ""
 
     def __str__(self) -> str:
-        place = "".join(f"{part}: " for part in (self.where, self.path) if part)
-        found = f", found {self.found}" if self.found else ""
+        place = "".join(f"{part}: " for part in (self.where, _cut(self.path)) if part)
+        found = f", found {_cut(self.found)}" if self.found else ""
         hint = f" ({self.hint})" if self.hint else ""
         fix = f"; {self.fix}" if self.fix else ""
         return f"{place}expected {self.expected}{found}{hint}{fix}"
@@ -176,10 +180,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
         >>> nearest("metal_mps", ["cpu", "mps"])
         "did you mean 'mps'?"
     """
+    if len(name) > LONGEST_NAME:
+        return ""
     spelled = {each.lower(): each for each in known}
     words = [word for word in re.split("[^a-z0-9]+", name.lower()) if word in spelled]
     matches = difflib.get_close_matches(name.lower(), spelled, n=1) or words
     return f"did you mean '{spelled[matches[0]]}'?" if matches else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def join_path(outer: str, inner: str) -> str:

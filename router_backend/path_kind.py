@@ -1,5 +1,6 @@
 """Read regular files only: a device or a pipe may have no end."""
 
+import math
 import stat
 from pathlib import Path
 
@@ -31,20 +32,24 @@ def path_kind(path: Path) -> str:
     return FOLDER if stat.S_ISDIR(mode) else "something that is not a regular file"
 
 
-def read_bytes(path: Path, expected: str) -> bytes:
+def read_bytes(path: Path, expected: str, most_bytes: float = math.inf) -> bytes:
     """Return the content of a regular file.
 
     Raises:
-        ConfigurationError: there is no such file, or it cannot be read.
+        ConfigurationError: there is no such file, it cannot be read, or it has more than `most_bytes`.
     """
     kind = path_kind(path)
     if kind != REGULAR_FILE:
         raise ConfigurationError(where=str(path), expected=expected, found=kind)
     try:
-        return path.read_bytes()
+        size = path.stat().st_size
+        if size <= most_bytes:
+            return path.read_bytes()
     except OSError as error:
         found = str(error.strerror)
         raise ConfigurationError(where=str(path), expected="a readable file", found=found) from None
+    expected, fix = f"at most {most_bytes} bytes", "write less, such as one pattern for many models"
+    raise ConfigurationError(where=str(path), expected=expected, found=f"{size}", fix=fix)
 
 
 def decode_text(where: str, content: bytes) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -21,6 +22,7 @@ from router_backend.errors import ConfigurationError, Problem, join_path, neares
 Loaded = TypeVar("Loaded")
 
 LONGEST_SHOWN = 60
+MOST_PROBLEMS = 100
 LONGEST_WHOLE_NUMBER = 18
 WHOLE_NUMBER = re.compile(rf"[+-]?[0-9]{{1,{LONGEST_WHOLE_NUMBER}}}")
 SWITCH = {"true": True, "false": False}
@@ -65,7 +67,7 @@ def load(kind: type[Loaded], value: object, where: str = "") -> Loaded:
     Its class is declared with msgspec; every structure in it is a `Section`. Messages say `where` it is from.
 
     Raises:
-        ConfigurationError: every problem of the value, each with its path.
+        ConfigurationError: the problems of the value, each with its path, at most `MOST_PROBLEMS`.
     """
     try:
         value = _checked(value)
@@ -73,7 +75,7 @@ def load(kind: type[Loaded], value: object, where: str = "") -> Loaded:
     except RecursionError:
         raise _nested_too_deeply(where) from None
     except (ConfigurationError, ValidationError):
-        raise ConfigurationError(*_problems(kind, value, "")).at(where) from None
+        raise ConfigurationError(*islice(_problems(kind, value, ""), MOST_PROBLEMS)).at(where) from None
     return loaded
 
 
@@ -160,20 +162,24 @@ def _file_path(kind: type, value: object) -> Path:
     raise ValidationError
 
 
-def _problems(kind: Any, value: object, path: str) -> list[Problem]:
-    """Return what is wrong with a value: its keys and members, or else the value as a whole."""
+def _problems(kind: Any, value: object, path: str) -> Iterator[Problem]:
+    """Find what is wrong with a value: its keys and members, or else the value as a whole."""
     try:
         _convert(kind, value)
     except (ConfigurationError, ValidationError) as error:
         if isinstance(error, ValidationError) and error.__cause__:  # msgspec takes a policy's defect for it
             raise error.__cause__ from None
-        found = _key_problems(kind, value, path)
-        found += [each for member in _members(kind, value, path) for each in _problems(*member)]
-        found += _problems_together(kind, value, path) if found else []
-        if not found and isinstance(error, ConfigurationError):
-            found += error.at(path=path).problems
-        return found or [_wrong_value(inspect.type_info(kind), value, path)]
-    return []
+        members = (each for member in _members(kind, value, path) for each in _problems(*member))
+        found = chain(_key_problems(kind, value, path), members)
+        first = next(found, None)
+        if first is not None:
+            yield first
+            yield from found
+            yield from _problems_together(kind, value, path)
+        elif isinstance(error, ConfigurationError):
+            yield from error.at(path=path).problems
+        else:
+            yield _wrong_value(inspect.type_info(kind), value, path)
 
 
 def _problems_together(kind: Any, value: object, path: str) -> list[Problem]:
@@ -195,23 +201,18 @@ def _problems_together(kind: Any, value: object, path: str) -> list[Problem]:
     return []
 
 
-def _key_problems(kind: Any, value: object, path: str) -> list[Problem]:
+def _key_problems(kind: Any, value: object, path: str) -> Iterator[Problem]:
     section = _plain(kind)
     if not isinstance(value, dict) or not _is_section(section):
-        return []
+        return
     known = fields_of(section)
     names, keys = ", ".join(known), f"only {', '.join(value)}" if value else "no keys"
-    unknown = [
-        Problem(expected="a known key", found=f"'{key}'", hint=nearest(key, known), fix=f"use one of {names}")
-        for key in value
-        if key not in known
-    ]
-    missing = [
-        Problem(expected=f"the key '{key}' ({_expected(each.type)})", found=keys, fix="add it")
-        for key, each in known.items()
-        if each.required and key not in value
-    ]
-    return [each.at(path=path) for each in (*unknown, *missing)]
+    for key in (key for key in value if key not in known):
+        fix, hint = f"use one of {names}", nearest(key, known)
+        yield Problem(path=path, expected="a known key", found=f"'{key}'", hint=hint, fix=fix)
+    for key in (key for key, each in known.items() if each.required and key not in value):
+        expected = f"the key '{key}' ({_expected(known[key].type)})"
+        yield Problem(path=path, expected=expected, found=keys, fix="add it")
 
 
 def _members(kind: Any, value: Any, path: str) -> Iterator[tuple[Any, Any, str]]:

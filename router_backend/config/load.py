@@ -29,6 +29,7 @@ from router_backend.path_kind import decode_text, read_bytes
 from router_backend.typed_load import decode_json, fields_of, given, load, load_texts
 
 ROUTING = "a routing configuration"
+MOST_ROUTING_BYTES = 1_000_000
 DECISION_OUTPUT = TensorSpec(DECISION_NAME, "TYPE_STRING", (1,))
 """The output that holds the decision; only requests that ask for it get it."""
 
@@ -107,6 +108,8 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
     texts = {key: value.get("string_value", "") for key, value in own}
     parameters = read_parameters(name, texts)
     problems = Problems()
+    with problems.collect(f"model '{name}', {CONFIG_FILE}"):
+        _check_not_cached(config)
     with problems.collect():
         path = parameters.routing_config
         file = None if path is None else read_routing_file(Path(os.path.normpath(repository / name / path)))
@@ -116,7 +119,7 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
             check_variants(name, [each.variant for each in found])
         usable = [each for each in found if each.left_out is None]
         signature = common_signature({each.variant.name: each.signature for each in usable})
-        _check_own(name, Signature.of(config), usable[0].variant, signature)
+        _check_own(name, config, usable[0].variant, signature)
     problems.raise_if_any()
     variants = tuple(each.variant for each in found)
     labels = {output: path for each in reversed(usable) for output, path in each.labels.items()}
@@ -148,7 +151,7 @@ def read_routing_file(path: Path) -> RoutingFile:
     Raises:
         ConfigurationError: it cannot be read, or everything that is wrong in it.
     """
-    content = read_bytes(path, ROUTING)
+    content = read_bytes(path, ROUTING, MOST_ROUTING_BYTES)
     return RoutingFile(path, content, parse_routing(str(path), content))
 
 
@@ -198,11 +201,18 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
     return members
 
 
-def _check_own(name: str, own: Signature, variant: Variant, signature: Signature) -> None:
+def _check_not_cached(config: Mapping[str, Any]) -> None:
+    expected = "false, since a cache would answer a client with the decision or the dry run of another one"
+    enabled = bool(config.get("response_cache", {}).get("enable"))
+    require(not enabled, "response_cache.enable", expected, "true", fix="enable it in the variants instead")
+
+
+def _check_own(name: str, config: Mapping[str, Any], variant: Variant, signature: Signature) -> None:
     """Check the tensors that the router's config.pbtxt declares against those of the variants."""
-    completed = own.completed_by(signature)
+    where = f"model '{name}', {CONFIG_FILE}"
+    completed = Signature.of(config, where).completed_by(signature)
     check_agreement(name, completed, variant.name, signature)
-    where, fix = f"model '{name}', {CONFIG_FILE}", "lower it, or leave it out"
     found, largest = completed.max_batch_size, signature.max_batch_size
     expected = f"at most {largest}, the largest of its variants"
+    fix = "lower it, or leave it out"
     require(found <= largest, "max_batch_size", expected, found, where=where, fix=fix)

@@ -8,7 +8,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from google.protobuf import json_format, text_format
-from msgspec import UNSET, Struct, convert, field
+from msgspec import UNSET, Struct, ValidationError, convert, field
 from msgspec.structs import replace
 
 from router_backend.config.schema import DEVICES, RouterParameters, StatedCharacteristics, VariantEntry
@@ -71,9 +71,17 @@ class Signature(Struct, frozen=True):
     max_batch_size: int = 0
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "Signature":
-        """Return the signature in a model configuration in its JSON form, where dims may be text."""
-        return convert(config, cls, strict=False)
+    def of(cls, config: Mapping[str, Any], where: str = "") -> "Signature":
+        """Return the signature in a model configuration in its JSON form, where dims may be text.
+
+        Raises:
+            ConfigurationError: a tensor has no name or no type.
+        """
+        try:
+            return convert(config, cls, strict=False)
+        except ValidationError as error:
+            expected = "a name and a data_type for every input and output"
+            raise ConfigurationError(where=where, expected=expected, found=f"an error: {error}") from None
 
     def completed_by(self, variants: "Signature") -> "Signature":
         """Return what a router serves that declares this: what it leaves out is as its variants have it."""
@@ -275,13 +283,13 @@ def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> Rep
         _check_can_be_called(where, message)
         is_router = message.backend == ROUTER_BACKEND
         inner = _variants_behind(entry.name, message, repository) if is_router else []
+        config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+        signature = Signature.of(config, where)
     except ConfigurationError as error:
         device = Device.CPU if entry.device is UNSET else entry.device  # never used
         return RepositoryVariant(Variant(entry.name, device), Signature(), left_out=error)
     if inner:
         return _router_as_variant(where, entry, message, inner)
-    config: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    signature = Signature.of(config)
     expected = f"input and output, which the router '{model_name}' needs before the model is loaded"
     declared = bool(signature.inputs and signature.outputs)
     require(declared, "", expected, "none", where=where, fix="declare them there")

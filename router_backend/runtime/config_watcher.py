@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from router_backend.config.load import ROUTING, RouterSetup, RoutingFile, parse_routing
+from router_backend.config.load import MOST_ROUTING_BYTES, ROUTING, RouterSetup, RoutingFile, parse_routing
 from router_backend.config.repository import CONFIG_FILE
 from router_backend.config.resolve import RoutingConfig
 from router_backend.core.router import ModelRouter
@@ -65,7 +65,7 @@ class ConfigWatcher:
     def _read(self) -> bytes | str:
         """Return the content of the file, or as `str` why it cannot be read."""
         try:
-            return read_bytes(self._file.path, ROUTING)
+            return read_bytes(self._file.path, ROUTING, MOST_ROUTING_BYTES)
         except ConfigurationError as error:
             return str(error)
 

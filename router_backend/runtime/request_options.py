@@ -117,11 +117,20 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
 
 
 def _decode(parameters_json: str) -> tuple[dict[str, ParameterValue], bool]:
-    """Return the parameters, and whether they are strict JSON: no NaN, no infinity, only whole characters."""
+    """Return the parameters, and whether they are strict JSON: no NaN, no infinity, only whole characters.
+
+    Raises:
+        InvalidRequestError: they are not JSON, or a whole number has thousands of digits.
+    """
     try:
         return DECODER.decode(parameters_json), True
     except DecodeError:
+        pass
+    try:
         return json.loads(parameters_json), False
+    except (ValueError, RecursionError) as error:
+        expected = "a JSON object with texts, numbers and switches"
+        raise InvalidRequestError(str(Problem(where=WHERE, expected=expected, found=f"{error}"))) from None
 
 
 def _read(own: dict[str, ParameterValue], is_strict: bool) -> RequestParameters:

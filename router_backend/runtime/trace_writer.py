@@ -1,5 +1,6 @@
 """Records requests, in the background, as a trace that the simulator can replay."""
 
+import errno
 import json
 import os
 import queue
@@ -36,7 +37,7 @@ class TraceWriter:
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         # Unbuffered, all lines of one interval are one write, so that those of other routers that append to
         # the same file cannot end up in the middle of a line.
-        self._file: BinaryIO = path.open("ab", buffering=0)
+        self._file: BinaryIO = _open(path)
         self._path = path
         self._starts_with = b"\n" if _is_cut(path) else b""
         self._warn = warn
@@ -97,6 +98,12 @@ class TraceWriter:
     def _leave_out(self, requests: int) -> None:
         with self._left_out_lock:
             self._left_out += requests
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.is_fifo():  # opening it would wait for a reader, and so would closing the trace
+        raise OSError(errno.ESPIPE, "a pipe")
+    return path.open("ab", buffering=0)
 
 
 def _is_cut(path: Path) -> bool:

@@ -108,6 +108,10 @@ class TritonPythonModel:
                 self._handler.overloaded(request, arrival.at_s)
                 send(arrival.sender, error_response(error))
 
+    def is_ready(self) -> bool:
+        """Return whether a variant is loaded; Triton from 26.03 on asks this for the router's readiness."""
+        return self._readiness.is_ready()
+
     def finalize(self) -> None:
         """Finish what is in flight, then end the threads."""
         self._own_request.stop()

@@ -36,6 +36,16 @@ class Readiness:
         self._next_look_s = 0.0
         self._lock = threading.Lock()
 
+    def is_ready(self) -> bool:
+        """Return whether a variant is loaded, as far as is known.
+
+        Variants that are not loaded can only be called during requests, so after an interval without any it
+        is not known, and the router has to be sent some to find out.
+        """
+        states = self._router.model(self._name).states.values()
+        is_loaded = any(state.not_ready_reason is None for state in states)
+        return is_loaded or time.monotonic() >= self._next_look_s
+
     def failed(self, attempt: Attempt) -> None:
         """Note that an attempt failed, to look for its variant again if it is not loaded."""
         if attempt.fault is Fault.NOT_READY:

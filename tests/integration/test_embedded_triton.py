@@ -163,6 +163,13 @@ def test_a_refused_argument_is_named(repository: Path) -> None:
         pass
 
 
+def test_a_server_that_refuses_an_argument_and_goes_on_without_serving_is_named(repository: Path) -> None:
+    server = EmbeddedTriton(repository, extra_arguments=["--cache-config=absent,size=1"])
+    reason = "the server runs but serves nothing .*unable to find 'libtritoncache_absent.so'.*: fix its arg"
+    with pytest.raises(ToolError, match=reason), server:
+        pass
+
+
 def test_a_taken_port_is_named_and_no_server_is_started(repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -76,6 +76,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"variants": "homeless=gup"},
         "variants[0].device: expected one of cpu, gpu, neural_engine, mps, found 'gup' (did you mean 'gpu'?)",
     ),
+    "cached": (
+        {"variants": "double", "declared": "response_cache { enable: true }"},
+        "response_cache.enable: expected false, since a cache would answer a client with the decision",
+    ),
     "missing_device": (
         {"variants": "homeless"},
         "model 'homeless', config.pbtxt: expected the device that it runs on, found none; add the "

@@ -124,6 +124,21 @@ def test_an_invalid_policy_is_refused_like_any_other_parameter(
     assert policy != "latncy" or refusal.message.endswith("found 'latncy' (did you mean 'latency'?)")
 
 
+@pytest.mark.parametrize("parameter", ["router_policy", "router_goal", "router_allowed_variants", "router_x"])
+def test_a_name_of_300_kb_is_refused_in_a_short_sentence(client: Client, parameter: str) -> None:
+    refusal = client.refusal("record", items(1), parameters={parameter: "latncy" * 50_000})
+    assert refusal.status == "INVALID_ARGUMENT"
+    assert len(refusal.message) < 1_500
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), "9" * 5_000, "1e999"])
+def test_a_number_of_any_size_is_answered_or_refused(client: Client, value: int | str) -> None:
+    for parameter in ("router_priority", "router_max_latency_ms", "router_max_power_w"):
+        call = client.submit("record", items(1), parameters={parameter: value})
+        error = call.answer.exception()
+        assert error is None or "request parameters: " in str(error)
+
+
 def test_a_request_may_name_its_variants_and_devices(client: Client) -> None:
     for asked in ({"router_allowed_variants": "recorder_gpu"}, {"router_allowed_devices": "gpu"}):
         told = client.ask("record_either", items(1), parameters={"router_explain": True, **asked})

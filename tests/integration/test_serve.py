@@ -2,13 +2,17 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +23,7 @@ from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, add_model
 pytestmark = pytest.mark.integration
 
 ANY_PORTS = ("--http-port=0", "--grpc-port=0", "--metrics-port=0")
+URLS = ("http_url", "grpc_url", "metrics_url")
 SERVE = (sys.executable, "-m", "router_tools", "serve", *ANY_PORTS)
 
 
@@ -79,7 +84,7 @@ def assert_nothing_left(
     gone = [not child.is_running() or child.status() == psutil.STATUS_ZOMBIE for child in started]
     assert all(gone)
     assert regions(process) == []
-    assert list(temporary.glob("model[-_]router*")) == []
+    assert list(temporary.glob("model_router*")) == []
 
 
 def test_when_ready_it_prints_one_line_of_json_and_sigterm_ends_all_processes(
@@ -95,7 +100,7 @@ def test_when_ready_it_prints_one_line_of_json_and_sigterm_ends_all_processes(
         assert report["pid"] in [child.pid for child in started]
         assert len(started) == 2  # the server and the stub of the model that loaded
         assert regions(process)
-        assert list(temporary.glob("model[-_]router*"))
+        assert list(temporary.glob("model_router*"))
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
     assert_nothing_left(process, started, temporary)
@@ -112,6 +117,82 @@ def test_a_killed_server_is_reported_and_its_stubs_and_memory_are_gone(
         assert process.stderr
         assert "ended while it served (killed by SIGKILL)" in process.stderr.read()
     assert_nothing_left(process, started, temporary)
+
+
+def test_a_supervised_server_that_was_killed_serves_again_and_other_starts_leave_it_alone(
+    repository: Path, temporary: Path
+) -> None:
+    with serving(repository, temporary, "--json", "--supervise") as process:
+        first = json.loads(line(process))
+        os.kill(first["pid"], signal.SIGKILL)
+        second = json.loads(line(process))
+        started = children(process)
+        assert second["pid"] != first["pid"]
+        assert [second[key] for key in URLS] == [first[key] for key in URLS]
+        with urllib.request.urlopen(f"http://{second['http_url']}/v2/models/identity/ready") as answer:
+            assert answer.status == 200
+        memory = regions(process)
+        start_in_vain(temporary)
+        assert (children(process), regions(process)) == (started, memory)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+        assert process.stderr
+        assert process.stderr.read() == (
+            "warning: the server ended while it served (killed by SIGKILL); it is started again in 1 s\n"
+        )
+    assert_nothing_left(process, started, temporary)
+
+
+def test_a_killed_command_takes_its_server_along_and_the_next_one_removes_the_rest(
+    repository: Path, temporary: Path
+) -> None:
+    with serving(repository, temporary, "--json") as process:
+        line(process)
+        started = children(process)
+        process.kill()
+        process.wait()
+        psutil.wait_procs(started, timeout=60.0)
+        assert list(temporary.glob("model_router*"))
+        start_in_vain(temporary)
+    assert_nothing_left(process, started, temporary)
+
+
+def test_a_start_ends_the_stubs_of_a_server_that_was_killed_with_its_command(
+    tmp_path: Path, temporary: Path
+) -> None:
+    add_model(tmp_path / "slow", "endless", ENDLESS)
+    with serving(tmp_path / "slow", temporary) as process:
+        while len(started := children(process)) < 2:
+            time.sleep(0.05)
+        for each in (process, *started[:1]):
+            each.kill()
+        process.wait()
+        assert started[1].is_running()
+        start_in_vain(temporary)
+    assert_nothing_left(process, started, temporary)
+
+
+def test_no_room_for_temporary_files_is_one_sentence(repository: Path, temporary: Path) -> None:
+    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    done = run_in(temporary, f"--model-repository={repository}", preexec_fn=small)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: the server's temporary files cannot be written to {temporary} (File too large): "
+        "make room there, or name another folder in the variable TMPDIR\n"
+    )
+    assert list(temporary.glob("model_router*")) == []
+
+
+def start_in_vain(temporary: Path) -> None:
+    """Start a server without models, which does what every start does first."""
+    assert run_in(temporary, "--model-repository=/nowhere").returncode == 1
+
+
+def run_in(temporary: Path, *options: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    return subprocess.run(
+        [*SERVE, *options], env=environment, capture_output=True, text=True, check=False, **more
+    )
 
 
 def test_when_ready_it_shows_a_table_and_addresses_and_ctrl_c_ends_it(
@@ -139,8 +220,10 @@ def test_a_signal_before_it_is_ready_sets_its_exit_status(tmp_path: Path, tempor
     assert_nothing_left(process, started, temporary)
 
 
-def test_with_exit_on_error_a_failed_model_ends_it_with_the_reason(repository: Path, temporary: Path) -> None:
-    with serving(repository, temporary, "--exit-on-error") as process:
+def test_with_exit_on_error_a_failed_model_ends_it_with_the_reason_even_if_supervised(
+    repository: Path, temporary: Path
+) -> None:
+    with serving(repository, temporary, "--exit-on-error", "--supervise") as process:
         assert process.wait() == 1
         assert process.stderr
         assert "model 'broken' failed to load: Internal: RuntimeError: broken needs" in process.stderr.read()

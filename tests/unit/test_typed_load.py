@@ -10,7 +10,7 @@ import pytest
 from msgspec import UNSET, Meta, UnsetType, field
 
 from router_backend.errors import ConfigurationError, nearest
-from router_backend.typed_load import Section, decode_json, load, load_texts
+from router_backend.typed_load import MOST_PROBLEMS, Section, decode_json, load, load_texts
 
 
 class Color(Enum):
@@ -168,6 +168,13 @@ class TestEverythingWrong:
             "tea.json: spout.length_cm: expected a number of cm above 0, found '3cm'; leave it out",
         ]
 
+    def test_is_reported_up_to_a_number_and_cut_to_a_length(self):
+        problems = refusal(json.dumps({"name": "a", "cups": [0] * 10_000}))
+        assert len(problems) == MOST_PROBLEMS
+        (problem,) = refusal(json.dumps({"name": "a", "x" * 10**6: 0}))
+        assert len(problem) < 1_000
+        assert "xxx…; use one of name, spout" in problem
+
     def test_is_kept_as_fields(self):
         with pytest.raises(ConfigurationError) as error:
             read('{"name": "a", "spout": {"color": "red", "length_cm": -1}}')
@@ -321,6 +328,11 @@ class TestTexts:
 def test_the_nearest_name_is_offered_only_where_one_is_near():
     assert nearest("resnet50_cpuu", ["resnet50_gpu", "resnet50_cpu"]) == "did you mean 'resnet50_cpu'?"
     assert nearest("bert", ["resnet50_cpu"]) == ""
+
+
+def test_a_name_of_a_length_that_no_name_has_is_not_compared():
+    assert nearest("x" * 99 + "y", ["x" * 99]) != ""
+    assert nearest("x" * 100 + "y", ["x" * 100]) == ""
 
 
 @pytest.mark.parametrize("name", ["metal_mps", "METAL_MPS", "MPS", "mp"])

@@ -10,6 +10,11 @@ INSTALL_COMMAND = 'pip install "triton-model-router[serve]"'
 class ToolError(Exception):
     """A command cannot continue: one sentence that says where, what was expected and found, and the fix."""
 
+    @property
+    def summary(self) -> str:
+        """The text without the lines of a log that may follow it."""
+        return str(self).partition(". The last lines")[0]
+
 
 def warn(message: str) -> None:
     """Print one line to stderr that does not stop the command."""

@@ -1,7 +1,9 @@
 """`model-router serve`: run a Triton server on a model repository until SIGINT or SIGTERM."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals, signal
 from types import FrameType
@@ -15,10 +17,13 @@ from rich.text import Text
 from router_tools.embedded_triton import EmbeddedTriton, ModelStatus
 from router_tools.embedded_triton.backend_directory import PYTHON_BACKEND
 from router_tools.embedded_triton.explanation import ended_while_serving
+from router_tools.embedded_triton.ports import choose_ports
 from router_tools.embedded_triton.repository import MODEL_REPOSITORY
 from router_tools.errors import ToolError
+from router_tools.supervision import keep_running
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")]
+Announce = Callable[[EmbeddedTriton, list[ModelStatus]], None]
 
 
 def serve(
@@ -35,9 +40,12 @@ def serve(
         int, typer.Option(min=1, help="Requests that a router model may forward at a time.")
     ] = 64,
     log: Annotated[int, typer.Option(min=0, help="Level of the server's verbose log.")] = 0,
-    log_file: Annotated[Path | None, typer.Option(help="Keep the server's log here.")] = None,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Keep the server's log here, and that of the run before beside it.")
+    ] = None,
     ready_timeout_s: Annotated[float, typer.Option(help="How long the models may take to load.")] = 120.0,
     exit_on_error: Annotated[bool, typer.Option(help="End if a model fails to load.")] = False,
+    supervise: Annotated[bool, typer.Option(help="Start the server again if it dies.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
     server_arguments: Annotated[
         list[str] | None, typer.Argument(help="Further arguments of tritonserver, after `--`.")
@@ -45,37 +53,36 @@ def serve(
 ) -> None:
     """Serve a model repository until SIGINT or SIGTERM.
 
-    Exit status: 0 after SIGINT or SIGTERM; 1 if the server could not start or ended by itself; 128 plus the
-    signal's number if the signal arrived before the server was ready.
+    Exit status: 0 after SIGINT or SIGTERM; 1 if the server could not start, or ended by itself without
+    --supervise; 128 plus the signal's number if the signal arrived before the server was ready.
     """
-    triton = EmbeddedTriton(
+    ports = choose_ports(host, http_port or None, grpc_port or None, metrics_port or None)
+    make_server = partial(
+        EmbeddedTriton,
         model_repository,
         host=host,
-        http_port=http_port or None,
-        grpc_port=grpc_port or None,
-        metrics_port=metrics_port or None,
+        http_port=ports[0],
+        grpc_port=ports[1],
+        metrics_port=ports[2],
         backend_settings={PYTHON_BACKEND: {"thread-pool-size": thread_pool_size}},
         exit_on_error=exit_on_error,
         extra_arguments=[f"--log-verbose={log}", *(server_arguments or ())],
         log_file=log_file,
     )
-    signals = _Signals(triton)
-    try:
-        triton.start()
-        models = _wait_ready(triton, signals, ready_timeout_s)
-        _print_json(triton, models) if as_json else _print_table(triton, models)
-        returncode = triton.wait_end()
-    finally:
-        triton.stop()
-    if returncode != 0:
-        raise ended_while_serving(returncode, triton.log_text())
+    signals = _Signals()
+    announce = _print_json if as_json else _print_table
+    run = partial(_run, make_server, signals, ready_timeout_s, announce)
+    if supervise:
+        keep_running(run, is_stopped=lambda: signals.came is not None)
+    else:
+        run()
 
 
 class _Signals:
-    """Forwards SIGINT and SIGTERM to the server, and keeps the last one."""
+    """Forwards SIGINT and SIGTERM to the server of the moment, and keeps the last one."""
 
-    def __init__(self, triton: EmbeddedTriton) -> None:
-        self._triton = triton
+    def __init__(self) -> None:
+        self.triton: EmbeddedTriton | None = None
         self.came: Signals | None = None
         signal(SIGINT, self)
         signal(SIGTERM, self)
@@ -83,7 +90,27 @@ class _Signals:
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
         self.came = Signals(number)
-        self._triton.send_signal(self.came)
+        if self.triton is not None:
+            self.triton.send_signal(self.came)
+
+
+def _run(
+    make_server: Callable[[], EmbeddedTriton], signals: _Signals, ready_timeout_s: float, announce: Announce
+) -> None:
+    """Run a server until a signal ends it.
+
+    Raises:
+        ToolError: it could not start, or ended by itself.
+    """
+    triton = signals.triton = make_server()
+    try:
+        triton.start()
+        announce(triton, _wait_ready(triton, signals, ready_timeout_s))
+        returncode = triton.wait_end()
+    finally:
+        triton.stop()
+    if returncode != 0 or signals.came is None:
+        raise ended_while_serving(returncode, triton.log_text())
 
 
 def _wait_ready(triton: EmbeddedTriton, signals: _Signals, timeout_s: float) -> list[ModelStatus]:

@@ -59,6 +59,23 @@ class TestTwoVariants:
         assert message.startswith("model 'resnet50', config.pbtxt: max_batch_size: expected at most 32")
         assert "found 64" in message
 
+    def test_a_cache_of_the_router_is_refused_with_the_reason(self, repository):
+        with pytest.raises(ConfigurationError) as error:
+            read_router_setup(config_of(response_cache={"enable": True}), repository)
+        assert str(error.value) == (
+            "model 'resnet50', config.pbtxt: response_cache.enable: expected false, since a cache would "
+            "answer a client with the decision or the dry run of another one, found true; "
+            "enable it in the variants instead"
+        )
+        read_router_setup(config_of(response_cache={"enable": False}), repository)
+
+    @pytest.mark.parametrize("missing", ["name", "data_type"])
+    def test_a_tensor_of_the_router_without_a_name_or_type_is_refused(self, repository, missing: str):
+        tensor = {key: value for key, value in IMAGE.items() if key != missing}
+        with pytest.raises(ConfigurationError, match="expected a name and a data_type") as error:
+            read_router_setup(config_of(input=[tensor]), repository)
+        assert str(error.value).startswith("model 'resnet50', config.pbtxt: ")
+
     def test_a_wrong_parameter_is_refused(self, repository):
         config = config_of()
         config["parameters"]["polcy"] = {"string_value": "latency"}

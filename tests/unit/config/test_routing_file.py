@@ -149,6 +149,14 @@ class TestFile:
             read_routing_file(path)
         assert str(error.value) == f"{path}: expected a routing configuration, found no such file"
 
+    def test_that_is_too_large_is_refused_before_it_is_read(self, tmp_path: Path):
+        path = tmp_path / "routing.json"
+        with path.open("wb") as file:
+            file.truncate(10**12)
+        with pytest.raises(ConfigurationError) as error:
+            read_routing_file(path)
+        assert str(error.value).startswith(f"{path}: expected at most 1000000 bytes, found {10**12}; ")
+
     def test_that_is_a_pipe_is_refused_rather_than_waited_for(self, tmp_path: Path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(ConfigurationError, match="found something that is not a regular file"):

@@ -192,6 +192,16 @@ class TestLeftOut:
             "policy"
         )
 
+    @pytest.mark.parametrize(("missing", "written"), [("name", "name: 'image'"), ("data_type", "TYPE_FP32")])
+    def test_is_one_with_a_tensor_without_name_or_type(self, repository, write_model, missing, written):
+        file = write_model("nameless") / "config.pbtxt"
+        changed = {"name": "", "data_type": "TYPE_INVALID"}[missing]
+        file.write_text(file.read_text().replace(written, changed, 1))
+        assert self.reason(repository, "nameless", "resnet50_cpu").startswith(
+            "model 'nameless', config.pbtxt: expected a name and a data_type for every input and output, "
+            f"found an error: Object missing required field `{missing}`"
+        )
+
     def test_costs_the_router_if_no_other_one_is_left(self, repository, write_model):
         for name in ("one", "two"):
             write_model(name, STATED_CPU, "model_transaction_policy { decoupled: true }")

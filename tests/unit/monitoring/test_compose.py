@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from router_backend import liveness
 from tests import compose
 from tests.documents import CHECKOUT, INSTALL
 
@@ -68,7 +69,7 @@ def test_what_the_image_installs_is_what_the_router_imports_as_the_lock_has_it(s
 def test_every_service_comes_back_and_has_its_health_checked(service: str) -> None:
     described = compose.services()[service]
     assert described["restart"] == "unless-stopped"
-    assert described["healthcheck"]["test"][0] == "CMD"
+    assert described["healthcheck"]["test"][0] == ("CMD-SHELL" if service in TRITONS else "CMD")
 
 
 def test_the_cpu_is_the_default_and_the_gpu_a_profile() -> None:
@@ -91,7 +92,21 @@ def test_triton_publishes_the_ports_that_it_listens_on() -> None:
         flags["grpc-port"],
         flags["metrics-port"],
     }
-    assert f":{flags['http-port']}/v2/health/ready" in compose.services()["triton"]["healthcheck"]["test"][-1]
+
+
+@pytest.mark.parametrize(("status", "healthy", "ended"), [(0, True, ""), (1, False, ""), (2, False, "1\n")])
+def test_the_health_check_ends_a_server_with_a_dead_router_and_no_other(
+    status: int, healthy: bool, ended: str
+) -> None:
+    _, check = compose.services()["triton"]["healthcheck"]["test"]
+    command, address, *_ = check.split("python3 -m ")[1].split(" ")
+    assert command == liveness.__name__
+    assert address.endswith(f":{compose.flags('triton')['http-port']}")
+    stand_ins = f"python3() {{ return {status}; }}; kill() {{ echo $1; }}\n"
+    done = subprocess.run(
+        ["sh", "-c", stand_ins + check.replace("$$", "$")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0, done.stdout) == (healthy, ended)
 
 
 def test_triton_serves_the_repository_that_is_mounted() -> None:

@@ -130,6 +130,18 @@ def test_half_a_character_is_refused():
     )
 
 
+@pytest.mark.parametrize("key", ["router_policy_", "router_goal", "router_allowed_variants"])
+def test_a_long_misspelled_name_is_refused_in_a_short_sentence(key):
+    assert len(refusal(**{key: "m_cup" * 100_000})) < 1_000
+    assert len(refusal(**{key * 100_000: "m_cup"})) < 1_000
+
+
+@pytest.mark.parametrize("text", ['{"x": %s}' % ("9" * 5_000), '{"x": ' + "[" * 100_000, '{"x": '])
+def test_parameters_that_python_cannot_read_are_refused(text):
+    with pytest.raises(InvalidRequestError, match=r"^request parameters: expected a JSON object with texts"):
+        read_options(text, VARIANTS)
+
+
 @pytest.mark.parametrize("value", [1.5, True, "one"])
 def test_a_priority_that_is_no_whole_number_is_refused(value):
     expected = f"request parameters: router_priority: expected a whole number, found {shown(value)}"

@@ -13,7 +13,75 @@ from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import Capacity, Taken
 from router_backend.errors import ConfigurationError, NoVariantError
 from router_backend.runtime import shared_capacity
-from router_backend.runtime.shared_capacity import MAGIC, SIZE, SharedCapacity, remove_unused, shared_file
+from router_backend.runtime.shared_capacity import SIZE, SharedCapacity, remove_unused, shared_file
+
+KILL_AT_RANDOM = """
+import os, random, signal, sys, time
+from pathlib import Path
+from router_backend.core.records.variant import Device
+from router_backend.core.variants.capacity import Taken
+from router_backend.runtime.shared_capacity import SharedCapacity
+
+def come_and_go():
+    while True:
+        shared = SharedCapacity(path)
+        for requests in (1, 2, 1, 0, 1):
+            shared.publish(Device.GPU, Taken(requests, requests * 10.0))
+            shared.others(Device.GPU)
+        shared.forget_dead()
+        shared.close()
+
+def start():
+    process = os.fork()
+    if not process:
+        come_and_go()
+    return process
+
+def is_as_it_should_be(shared):
+    shared._next_look_s = 0.0
+    shared.forget_dead()
+    return shared.others(Device.GPU) == Taken(5, 50.0)
+
+path, times, rng = Path(sys.argv[1]), int(sys.argv[2]), random.Random(1)
+witnesses = [SharedCapacity(path) for _ in range(2)]
+witnesses[0].publish(Device.GPU, Taken(5, 50.0))
+for _ in range(times):
+    processes = [start() for _ in range(2)]
+    time.sleep(rng.uniform(0.0, 0.01))
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    assert is_as_it_should_be(witnesses[1]), witnesses[1].others(Device.GPU)
+    newcomer = SharedCapacity(path)
+    assert newcomer._slot == 2 and is_as_it_should_be(newcomer)
+    newcomer.close()
+for witness in witnesses:
+    witness.close()
+assert not path.exists()
+"""
+
+COME_AND_GO = """
+import os, sys
+from pathlib import Path
+from router_backend.runtime.shared_capacity import SharedCapacity
+
+def come_and_go():
+    for _ in range(400):
+        shared = SharedCapacity(path)
+        assert os.path.samestat(os.fstat(shared._file), path.stat())
+        shared.close()
+
+def start():
+    process = os.fork()
+    if not process:
+        come_and_go()
+        os._exit(0)
+    return process
+
+path = Path(sys.argv[1])
+assert all(os.waitpid(process, 0)[1] == 0 for process in [start() for _ in range(3)])
+assert not path.exists()
+"""
 
 HOLD_THREE = """
 import sys
@@ -126,14 +194,13 @@ def test_the_last_one_to_leave_removes_the_file(path: Path):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"?", b"\0" * SIZE, MAGIC + b"\0" * SIZE, b"X" * SIZE])
-def test_a_file_of_another_layout_is_replaced_and_stays_usable_where_it_is_open(path: Path, content: bytes):
+@pytest.mark.parametrize("content", [b"?", b"\0" * SIZE, b"X" * (SIZE + 1), b"\1" * SIZE])
+def test_counts_that_no_process_owns_are_void_whatever_the_file_holds(path: Path, content: bytes):
     path.write_bytes(content)
-    with path.open("rb") as old:
-        one, two = SharedCapacity(path), SharedCapacity(path)
-        one.publish(Device.GPU, Taken(1))
-        assert two.others(Device.GPU) == Taken(1)
-        assert old.read() == content
+    one, two = SharedCapacity(path), SharedCapacity(path)
+    one.publish(Device.GPU, Taken(1))
+    two.forget_dead()
+    assert two.others(Device.GPU) == Taken(1)
 
 
 def test_a_process_with_the_old_file_does_not_remove_the_new_one(path: Path):
@@ -143,6 +210,28 @@ def test_a_process_with_the_old_file_does_not_remove_the_new_one(path: Path):
     old.close()
     assert path.exists()
     new.close()
+
+
+def test_processes_that_are_killed_at_random_instants_leave_a_consistent_file(path: Path):
+    command = [sys.executable, "-c", KILL_AT_RANDOM, str(path), "100"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_processes_that_come_while_the_last_one_leaves_share_one_file(path: Path):
+    command = [sys.executable, "-c", COME_AND_GO, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_process_that_is_stopped_while_it_removes_the_file_blocks_no_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(SharedCapacity, "CLAIM_WITHIN_S", 0.0)
+    stopped = SharedCapacity(path)
+    assert shared_capacity._try_lock(stopped._file, 0, shared_capacity.TO_THE_END)
+    with pytest.raises(ConfigurationError, match="expected at most 256 routers"):
+        SharedCapacity(path)
 
 
 def test_only_the_user_may_read_the_file(path: Path):
@@ -165,6 +254,7 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path):
 
 def test_more_processes_than_there_are_slots_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shared_capacity, "SLOTS", 2)
+    monkeypatch.setattr(SharedCapacity, "CLAIM_WITHIN_S", 0.0)
     held = [SharedCapacity(path) for _ in range(2)]
     with pytest.raises(ConfigurationError, match="expected at most 2 routers"):
         SharedCapacity(path)

@@ -1,6 +1,7 @@
 import itertools
 import json
 import math
+import os
 import random
 import threading
 import time
@@ -177,11 +178,13 @@ def test_without_the_setting_a_router_writes_no_trace(warnings: list[str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("nowhere/trace", "No such file or directory"), ("", "Is a directory")]
+    ("name", "reason"),
+    [("nowhere/trace", "No such file or directory"), ("", "Is a directory"), ("pipe", "a pipe")],
 )
 def test_a_file_that_cannot_be_written_is_refused_with_its_place(
     tmp_path: Path, warnings: list[str], name: str, reason: str
 ) -> None:
+    os.mkfifo(tmp_path / "pipe")
     path = tmp_path / name
     threads = threading.active_count()
     with pytest.raises(ConfigurationError) as refused:

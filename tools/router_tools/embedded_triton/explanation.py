@@ -12,6 +12,25 @@ from router_tools.embedded_triton.server_log import (
 from router_tools.errors import ToolError
 
 
+class ServerEndedError(ToolError):
+    """The server ended by itself after it had become ready.
+
+    Args:
+        ending: how it ended.
+        log: its output.
+    """
+
+    def __init__(self, ending: str, log: str) -> None:
+        self._what = f"the server ended while it served ({ending})"
+        fix = "start it again, or have that done with --supervise"
+        super().__init__(f"{self._what}: {fix}. The last lines of its log:\n{last_lines(log)}")
+
+    @property
+    def summary(self) -> str:
+        """What happened, without what to do."""
+        return self._what
+
+
 def ended_during_start(returncode: int, log: str) -> ToolError:
     """Return why the server ended before it was ready."""
     how = _ending(returncode)
@@ -43,17 +62,19 @@ def not_ready_in_time(timeout_s: float, log: str) -> ToolError:
     )
 
 
+def serves_nothing(reason: str) -> ToolError:
+    """Return the error for a server that runs, but could not be created as its arguments ask for."""
+    return ToolError(f"the server runs but serves nothing ({reason}): fix its arguments")
+
+
 def stuck_for_good(reason: str) -> ToolError:
     """Return the error for a model file because of which the server waits for its stub without end."""
     return ToolError(f"the server cannot start: {reason}. Fix that model or remove it from the repository")
 
 
-def ended_while_serving(returncode: int, log: str) -> ToolError:
+def ended_while_serving(returncode: int, log: str) -> ServerEndedError:
     """Return the error for a server that ended without being stopped."""
-    return ToolError(
-        f"the server ended while it served ({_ending(returncode)}): start it again. "
-        f"The last lines of its log:\n{last_lines(log)}"
-    )
+    return ServerEndedError(_ending(returncode), log)
 
 
 def _ending(returncode: int) -> str:

@@ -8,10 +8,11 @@ from http.client import HTTPException
 from subprocess import Popen
 
 import tritonclient.http as triton_http
+from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import explanation
 from router_tools.embedded_triton.models import ModelStatus, model_statuses
-from router_tools.embedded_triton.server_log import stuck_stub
+from router_tools.embedded_triton.server_log import not_created, stuck_stub
 
 _POLL_S = 0.1
 _ANSWER_S = 5.0
@@ -56,10 +57,11 @@ def query_models(http_url: str, log: str) -> list[ModelStatus]:
 def _settled_models(http_url: str, log: str) -> list[ModelStatus] | None:
     try:
         models = query_models(http_url, log)
-    except (
-        OSError,
-        HTTPException,
-    ):  # it does not listen until it has loaded its models once, or it has ended
+    except (OSError, HTTPException):  # it does not listen until it has loaded its models, or it has ended
+        return None
+    except InferenceServerException as error:  # it is about to end, or serves nothing
+        if reason := not_created(log):
+            raise explanation.serves_nothing(reason) from error
         return None
     return models if all(model.settled for model in models) else None
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from signal import Signals
-from tempfile import TemporaryDirectory, gettempdir
 from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
@@ -15,7 +14,8 @@ from router_tools.embedded_triton.command import BackendSettings, ServerOptions,
 from router_tools.embedded_triton.models import ModelStatus
 from router_tools.embedded_triton.ports import choose_ports
 from router_tools.embedded_triton.readiness import query_models, wait_until_settled
-from router_tools.embedded_triton.session import end_session
+from router_tools.embedded_triton.run_folder import no_room, remove_leftovers, run_folder, run_path
+from router_tools.embedded_triton.session import end_session, end_with_parent
 from router_tools.embedded_triton.shared_memory import new_prefix, remove_regions
 from router_tools.embedded_triton.wheel import ServerWheel, find_wheel
 from router_tools.errors import ToolError
@@ -34,7 +34,9 @@ class EmbeddedTriton:
             client = tritonclient.grpc.InferenceServerClient(triton.grpc_url)
 
     The server leads its own session, so that a Ctrl-C in the terminal does not reach it, and the processes
-    that it started can be found after it has ended. Each object is one run of a server.
+    that it started can be found after it has ended. Each object is one run of a server. If the thread that
+    called `start` ends without `stop`, even by SIGKILL of its process, the server gets SIGTERM; what it then
+    leaves is removed by the next start of any server.
 
     Args:
         model_repository: folder with one folder for each model.
@@ -46,7 +48,8 @@ class EmbeddedTriton:
         exit_on_error: whether a model that fails to load ends the server; else it is listed as UNAVAILABLE.
         model_control_mode: Triton's "none", "poll" or "explicit".
         extra_arguments: further arguments of `tritonserver`, which take precedence over those above.
-        log_file: file for the server's output; `None` for a temporary file that is removed with the server.
+        log_file: file for the server's output, where one from before is kept with `.1` after its name;
+            `None` for a temporary file that is removed with the server.
     """
 
     def __init__(
@@ -76,8 +79,8 @@ class EmbeddedTriton:
             shared_memory_prefix=new_prefix(),
             extra_arguments=extra_arguments,
         )
-        self._keeps_log_file = log_file is not None
-        self._log_file = log_file or Path(gettempdir()) / f"{self._options.shared_memory_prefix}server.log"
+        self._folder = run_path(self._options.shared_memory_prefix)
+        self._log_file = log_file or self._folder / "server.log"
         self._last_log = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._undo = ExitStack()
@@ -130,15 +133,16 @@ class EmbeddedTriton:
         Raises:
             ToolError: it cannot run on this machine, with these ports or with this repository.
         """
+        remove_leftovers()
         self._options.check()
         wheel = find_wheel()
-        with self._open_log() as log, ExitStack() as undo:
-            undo.callback(self._close_log)
-            backends = Path(undo.enter_context(TemporaryDirectory(prefix="model-router-"))) / "backends"
-            assemble_backends(wheel, backends)
+        with ExitStack() as undo:
+            lock = self._make_folder(wheel, undo)
+            log = undo.enter_context(self._open_log())
+            undo.callback(self._keep_log_text)
             undo.callback(remove_unused, shared_file(self._options.model_repository))
             undo.callback(remove_regions, self._options.shared_memory_prefix)
-            self._process = self._spawn(wheel, backends, log)
+            self._process = self._spawn(wheel, lock, log)
             undo.callback(end_session, self._process.pid)
             undo.callback(_end, self._process)
             self._undo = undo.pop_all()
@@ -169,8 +173,19 @@ class EmbeddedTriton:
         """End the server and all processes that it started, wait for them and remove temporary files."""
         self._undo.close()
 
+    def _make_folder(self, wheel: ServerWheel, undo: ExitStack) -> int:
+        """Create the folder with the backends and return the descriptor that locks it."""
+        try:
+            lock = undo.enter_context(run_folder(self._options.shared_memory_prefix))
+            assemble_backends(wheel, self._backends)
+        except OSError as error:
+            raise no_room(error) from error
+        return lock
+
     def _open_log(self) -> BinaryIO:
         try:
+            if self._log_file.is_file():
+                self._log_file.replace(f"{self._log_file}.1")
             return self._log_file.open("wb")
         except OSError as error:
             raise ToolError(
@@ -178,9 +193,11 @@ class EmbeddedTriton:
                 "name another one with --log-file"
             ) from error
 
-    def _spawn(self, wheel: ServerWheel, backends: Path, log: BinaryIO) -> subprocess.Popen[bytes]:
+    def _spawn(self, wheel: ServerWheel, lock: int, log: BinaryIO) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [wheel.server, *self._options.arguments(backends)],
+            [wheel.server, *self._options.arguments(self._backends)],
+            pass_fds=(lock,),
+            preexec_fn=end_with_parent,  # one system call, which needs no lock that another thread may hold
             env=server_environment(wheel),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -193,10 +210,12 @@ class EmbeddedTriton:
             raise RuntimeError("the server has not been started: call start() first")
         return self._process
 
-    def _close_log(self) -> None:
+    def _keep_log_text(self) -> None:
         self._last_log = self.log_text()
-        if not self._keeps_log_file:
-            self._log_file.unlink(missing_ok=True)
+
+    @property
+    def _backends(self) -> Path:
+        return self._folder / "backends"
 
     @property
     def _host(self) -> str:

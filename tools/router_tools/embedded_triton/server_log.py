@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import takewhile
 
 _MESSAGE = re.compile(r'^[EI]\d{4} [^]]*\.cc:\d+\] (?P<quoted>".*")$')
 _FAILURE = re.compile(
@@ -12,6 +13,7 @@ _FAILURE = re.compile(
 _PARSE_ERROR = re.compile(r"^\[libprotobuf ERROR .*\] Error parsing text-format \S+ (?P<where>.*)$")
 _LOADING = re.compile(r'"loading: (?P<model>.+):-?\d+"$', re.MULTILINE)
 _LOADED = re.compile(r"\"successfully loaded '(?P<model>[^']+)'\"$", re.MULTILINE)
+_NOT_CREATED = re.compile(r'^E\d{4} [^]]*\btritonserver\.cc:\d+\] (?P<quoted>".*")$', re.MULTILINE)
 _STUCK = re.compile(r"Failed to preinitialize Python stub: (?P<reason>.*)$", re.MULTILINE)
 
 
@@ -45,14 +47,21 @@ def stuck_stub(log: str) -> str | None:
     return stuck["reason"] if stuck else None
 
 
+def not_created(log: str) -> str | None:
+    """Return why a server that runs without serving anything could not be created; `None` if it was."""
+    found = _NOT_CREATED.search(log)
+    return json.loads(found["quoted"]) if found else None
+
+
 def refused_arguments(log: str) -> str | None:
     """Return the server's complaint about its arguments; `None` if it accepted them all."""
     lines = log.splitlines()
     if "Usage: tritonserver [options]" not in lines:
         return None
-    # The complaint is in the line before or after the help.
-    complaint = lines[0] if not lines[0].startswith("Usage") else lines[-1]
-    return complaint.rpartition("tritonserver: ")[2].strip() or "it does not say which"
+    # The complaint is in the line before the help or in the lines after it, which is indented.
+    after = reversed([*takewhile(lambda line: not line.startswith((" ", "\t")), reversed(lines))])
+    complaint = " ".join(after) if lines[0].startswith("Usage") else lines[0]
+    return _one_line(complaint.rpartition("tritonserver: ")[2]) or "it does not say which"
 
 
 def last_lines(log: str, count: int = 12) -> str:

@@ -59,6 +59,9 @@ def test_a_refused_argument_is_found_before_or_after_the_help() -> None:
     assert server_log.refused_arguments(before) == "unrecognized option '--nonsense'"
     after = f"{usage}\ninvalid argument for --model-control-mode\n"
     assert server_log.refused_arguments(after) == "invalid argument for --model-control-mode"
+    two_lines = f'{usage}\n\nBad option: "--exit-timeout-secs".\nInvalid option value. Got x\n\n'
+    complaint = 'Bad option: "--exit-timeout-secs". Invalid option value. Got x'
+    assert server_log.refused_arguments(two_lines) == complaint
     assert server_log.refused_arguments(f"{usage}\n\n") == "it does not say which"
     assert server_log.refused_arguments(samples.LOADED) is None
 
