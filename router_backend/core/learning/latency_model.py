@@ -16,6 +16,7 @@ from router_backend.core.learning.predictor import (
     VARIANCE_UNKNOWN,
     variance_of,
 )
+from router_backend.core.learning.rare_excess import RareExcess
 from router_backend.core.learning.regime import UsualRegime
 
 OUTLIER_RATIO = 100.0
@@ -37,6 +38,7 @@ class LatencyModel:
     Robustness: observations are winsorized at 6·S, so one stall does not distort the law. Implausible ones
     (NaN, or outside MIN_PLAUSIBLE to MAX_PLAUSIBLE) are rejected. So are those above 100 times the
     prediction or below a hundredth of it, as in a wrong unit, unless they are the third or later in a row.
+    What slow answers exceed that by is not lost: if they recur, `excess` adds it to the mean (`RareExcess`).
 
     Learning: the law is updated first, then each factor is fitted to the residual of the ones before it
     (backfitting); otherwise one outlier would be corrected three times.
@@ -50,6 +52,7 @@ class LatencyModel:
         known: whether anything is known yet: two answers. The first is often slow, since memory is allocated,
             code is loaded or compiled; it is only learned if the second confirms it.
         first: the law of the first answer alone.
+        excess: what rare, very slow answers add to the mean; `None` if there were none of late.
         usual: what the variant was like before a slowdown; `None` if it is as usual.
         rejected: the number of observations that were rejected.
         updated_s: the time of the last observation, in seconds of the router's clock.
@@ -73,6 +76,7 @@ class LatencyModel:
         "_predicted_ms",
         "change",
         "cliffs",
+        "excess",
         "first",
         "known",
         "law",
@@ -88,6 +92,7 @@ class LatencyModel:
         self.level = LevelFilter()
         self.change = ChangeDetector()
         self.usual: UsualRegime | None = None
+        self.excess: RareExcess | None = None
         self._kept: tuple[AffineLaw, BucketResidual] | None = None
         self.known = False
         self.first = AffineLaw()
@@ -112,14 +117,15 @@ class LatencyModel:
             cliff = self.cliffs.factors.get(math.frexp(x)[1], 1.0)
             usual_ms = (law.a + law.c * x) * cliff  # without the level
             expected_ms = usual_ms * self.level.value
+            observed_ms = service_ms
             if LOWEST_RATIO * expected_ms <= service_ms <= WINSORIZE_RATIO * expected_ms:
                 self._outliers_in_a_row = 0  # the usual case
-            elif self._is_held(service_ms / expected_ms):
-                self.rejected += 1
-                return False
-            observed_ms = service_ms
-            if service_ms > WINSORIZE_RATIO * expected_ms and (law.n >= WINSORIZE_FROM or self.change.alarms):
-                service_ms = WINSORIZE_RATIO * expected_ms
+                if self.excess is not None:
+                    self._learn_excess(0.0)
+            else:
+                service_ms = self._bounded(service_ms / expected_ms) * expected_ms
+                if service_ms == 0.0:
+                    return False
             ratio = service_ms / usual_ms
             self._keep_usual(ratio)
             changed = self.change.update(math.log(ratio)) or self._outliers_in_a_row > MAX_OUTLIERS_IN_A_ROW
@@ -177,6 +183,26 @@ class LatencyModel:
         self._outliers_in_a_row += 1
         return self._outliers_in_a_row <= MAX_OUTLIERS_IN_A_ROW
 
+    def _bounded(self, ratio: float) -> float:
+        """Return how much of an unusual observed / predicted to learn from; 0 if it is rejected."""
+        if self._is_held(ratio):
+            self.rejected += 1
+            self._learn_excess(max(0.0, ratio - 1.0))
+            return 0.0
+        if ratio > WINSORIZE_RATIO and (self.law.n >= WINSORIZE_FROM or self.change.alarms):
+            self._learn_excess(ratio - WINSORIZE_RATIO)
+            return WINSORIZE_RATIO
+        return ratio
+
+    def _learn_excess(self, excess: float) -> None:
+        """Learn what an answer exceeds its prediction by, beyond what the law learns."""
+        if self.excess is None and excess:
+            self.excess = RareExcess(self.law.n)
+        if self.excess is not None:
+            self.excess.update(excess)
+            if self.excess.is_negligible:
+                self.excess = None
+
     def _is_confirmed(self, x: float, service_ms: float) -> bool:
         """Return whether this is the second answer; the first is learned now if it was no cold call."""
         if self.first.n == 0.0:
@@ -202,7 +228,7 @@ class LatencyModel:
         """Keep only the shape of the law after a change by `ratio`; what a slowdown ends is kept aside."""
         if ratio > SLOWDOWN_RATIO and self.usual is None and self._kept is not None:
             self.usual = UsualRegime(*self._kept, now_s)
-        self._kept = None
+        self._kept = self.excess = None
         if LOWEST_RATIO <= ratio <= OUTLIER_RATIO:
             self.law.rescale(ratio)
             self.law.forget(REMAINING_AFTER_CHANGE)
@@ -212,6 +238,7 @@ class LatencyModel:
         self.cliffs.reset()
 
     def _restore(self, usual: UsualRegime) -> None:
-        self.law, self.cliffs, self.usual = usual.law, usual.cliffs, None
+        self.law, self.cliffs = usual.law, usual.cliffs
+        self.usual = self.excess = None
         self.level.reset()
         self.change.restart()

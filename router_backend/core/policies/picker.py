@@ -126,7 +126,7 @@ def rivals_of(
         service_ms, variance = candidate.service_ms, candidate.variance
         doubt = service_ms * service_ms * variance + best_doubt
         if excess * excess > CERTAIN * doubt and variance <= DOUBTED_FROM:
-            if not candidate.failure_share:
+            if not (candidate.failure_share or candidate.excess):
                 continue  # the usual case: the chance is 0
         elif candidate is best:
             continue

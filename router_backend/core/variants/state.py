@@ -225,6 +225,12 @@ class VariantState:
         candidate.failure_share = share.value
         candidate.trial_share = share.trial_share
 
+    def learned_excess(self) -> None:
+        """Report to policies what rare, very slow answers add, after it was learned."""
+        excess, candidate = self.profile.latency.excess, self.candidate
+        candidate.excess = 0.0 if excess is None else excess.value
+        candidate.excess_variance = 0.0 if excess is None else excess.variance
+
     def rejected(self) -> bool:
         """Note that it rejected a request; return whether it has answered one since the last rejection."""
         has_answered = self.answers > self._answers_when_rejected

@@ -9,6 +9,7 @@ from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.latency_model import LatencyModel
 from router_backend.core.learning.level import LevelFilter
+from router_backend.core.learning.rare_excess import RareExcess
 
 SIZES = (1, 2, 4, 8, 16)
 
@@ -189,6 +190,48 @@ class TestSlowdown:
         model.change.variance = 0.01
         model.update(8, 5.0 * usual_ms, now_s=60.1)
         assert model.change.alarms == alarms
+
+
+class TestExcess:
+    def test_an_ordinary_answer_has_none(self):
+        model = trained()
+        for factor in (0.2, 1.0, 5.9):
+            model.update(8, factor * predicted(model, 8), now_s=30.0)
+            assert model.excess is None
+
+    @pytest.mark.parametrize(("factor", "excess"), [(50.0, 44.0), (90.0, 84.0), (200.0, 100.0)])
+    def test_what_the_law_does_not_learn_is_excess(self, factor, excess):
+        """Beyond 6 times the prediction, or all but the prediction if it is rejected."""
+        model, learned = trained(count=100), RareExcess(trained(count=100).law.n)
+        for _ in range(2):
+            learned.update(excess)
+            model.update(8, factor * predicted(model, 8), now_s=30.0)
+            for _ in range(10):
+                learned.update(0.0)
+                model.update(8, law_ms(8), now_s=30.0)
+        assert model.excess is not None
+        assert model.excess.value == pytest.approx(learned.value, rel=1e-3)
+
+    def test_a_lower_reading_is_no_excess(self):
+        model = trained()
+        assert not model.update(8, 1e-3 * law_ms(8), now_s=30.0)
+        assert model.excess is None
+
+    def test_the_answers_of_a_change_are_none(self):
+        model = trained()
+        for _ in range(10):
+            model.update(8, 20.0 * law_ms(8), now_s=30.0)
+        assert model.change.alarms
+        assert model.excess is None
+
+    def test_it_ends_when_the_variant_is_as_usual_again(self):
+        model = trained()
+        for _ in range(8):
+            model.update(8, 20.0 * law_ms(8), now_s=30.0)
+        model.update(8, 1500.0 * predicted(model, 8), now_s=30.0)
+        assert model.excess is not None
+        model.update(8, law_ms(8), now_s=31.0)
+        assert (model.usual, model.excess) == (None, None)
 
 
 class TestUnseen:
