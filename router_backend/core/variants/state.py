@@ -153,15 +153,19 @@ class VariantState:
             return 0.0
         return candidate.service_ms * (1.0 - min(math.sqrt(candidate.variance), self.MAX_DOUBT))
 
-    def refuses(self, use: ResourceModel) -> bool:
+    def refuses(self, use: ResourceModel, limit: float) -> bool:
         """Return whether to refuse the request being routed, since its predicted `use` is above a limit.
 
-        A use that was never measured is refused always: nothing says that the request would measure it.
+        A use that was never measured is refused always: nothing says that the request would measure it. One
+        that was measured once is not, as the reading may be wrong, nor if the last reading contradicts the
+        prediction: then the next ones decide.
         """
         if not use.known:
             return True
+        if use.readings <= 1.0 or use.by_last_reading(self.candidate.size) <= limit:
+            return False
         if self._limit_trial is None:
-            self._limit_trial = LimitTrial()
+            self._limit_trial = LimitTrial(use.readings)
         return self._limit_trial.refuses()
 
     def dispatch(self, now_s: float) -> Place:
