@@ -66,13 +66,13 @@ def unavailable(state: VariantState, request: Request) -> str | None:
 
     This is one filter because every request needs it: four calls per variant would add a tenth to a decision.
     """
-    breaker, batch_size = state.breaker, request.context.batch_size
     if state.not_ready_reason is not None:
         return state.not_ready_reason
     if state.unsuitable_reason is not None:
         return state.unsuitable_reason
-    if 0 < state.variant.max_batch_size < batch_size:
-        return f"batch {batch_size} is above its maximum {state.variant.max_batch_size}"
+    batch_size, breaker = request.context.batch_size, state.breaker
+    if batch_size > state.max_batch_size:
+        return f"batch {batch_size} is above its maximum {state.max_batch_size}"
     if breaker.closed or breaker.allows(request.now_s):
         return None
     return BREAKER_OPEN_DEAD if breaker.fault is Fault.DEAD else BREAKER_OPEN

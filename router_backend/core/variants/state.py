@@ -33,6 +33,7 @@ class VariantState:
         load: what is in flight.
         breaker: whether it may be sent requests.
         candidate: what policies see of it.
+        max_batch_size: the largest batch that it takes; infinite if its first dimension is not a batch.
         not_ready_reason: why it cannot take requests; `None` if it can.
         unsuitable_reason: why its device cannot run the model; `None` if it can.
         refused_since_sent: requests refused since it was last sent one, as late at every variant.
@@ -62,6 +63,7 @@ class VariantState:
         "failures",
         "late_since_sent",
         "load",
+        "max_batch_size",
         "not_ready_reason",
         "profile",
         "refused_since_sent",
@@ -71,6 +73,7 @@ class VariantState:
 
     def __init__(self, variant: Variant, coverage: float, has_copies: bool = False) -> None:
         self.variant = variant
+        self.max_batch_size = variant.max_batch_size or math.inf
         self._copy_grace_s = self.COPY_GRACE_S if has_copies else 0.0
         self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
@@ -101,11 +104,10 @@ class VariantState:
         usual = latency.usual
         if usual is not None and not load.in_flight and now_s >= usual.retry_s + self._copy_grace_s:
             candidate.service_ms = usual.predict(size)  # half open: it gets this request if it would be best
-        candidate.wait_ms = (
-            load.wait_ms(now_s, latency.change.variance**0.5)
-            if len(load.running) >= load.concurrency
-            else 0.0
-        )
+        if load.in_flight < load.concurrency:
+            candidate.wait_ms = 0.0
+        else:
+            candidate.wait_ms = load.wait_ms(now_s, latency.change.variance**0.5)
         candidate.utilization = load.utilization(now_s)
         return candidate
 
