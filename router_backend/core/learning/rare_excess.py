@@ -1,7 +1,7 @@
 """What rare, very slow answers add to the mean service time of a variant."""
 
 DECAY = 1.0 - 1.0 / 256.0
-PRIOR_WEIGHT = 4.0
+PRIOR_WEIGHT = 32.0
 """Weight of the prior, that no answer is very slow, in answers."""
 MAX_EXCESS = 100.0
 UNLIKELY = 0.01
@@ -12,14 +12,14 @@ NEGLIGIBLE = 0.1
 class RareExcess:
     """The expected excess of an answer over its prediction: share of slow answers times their mean excess.
 
-    The law and the level describe ordinary answers; of one above 6 times the prediction they learn 6 times.
-    What is above that would be missing in the mean, by which variants are chosen, if it recurs: with 5 % of
-    answers 100 times slower, the mean is six times the ordinary answer.
+    The law describes ordinary answers and learns nothing of one above 6 times the prediction. If such answers
+    recur, they would be missing in the mean, by which variants are chosen: with 5 % of answers 100 times
+    slower, the mean is six times the ordinary answer.
 
-    The share is (F - 1) / (N + 4), where F and N are the decayed numbers of slow and of all answers, by 1/256
-    per answer. One is subtracted, so a single spike costs nothing; it takes a second to recur. An excess
-    counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add. If so
-    many ordinary answers follow the last slow one that this would have a probability below 1 % under the
+    The share is (F - 1) / (N + 32), where F and N are the decayed numbers of slow and of all answers, by
+    1/256 per answer. One is subtracted, so a single spike costs nothing; it takes a second to recur. An
+    excess counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add. If
+    so many ordinary answers follow the last slow one that this would have a probability below 1 % under the
     share then, all is forgotten.
 
     Args:

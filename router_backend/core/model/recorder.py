@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
 from router_backend.core.variants.capacity import Capacity
@@ -73,7 +74,7 @@ class Recorder:
 
     def _settle(self, state: VariantState) -> None:
         latency = state.profile.latency
-        if latency.usual is None and state.answers >= state.MEASURED_FROM:
+        if latency.usual is None and state.answers >= SETTLED_FROM:
             self.unsettled.discard(state)
         else:
             self.unsettled.add(state)

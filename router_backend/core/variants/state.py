@@ -4,6 +4,7 @@ import math
 
 from router_backend.core.learning.failure_share import FailureShare
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
+from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault
@@ -44,7 +45,6 @@ class VariantState:
 
     MAX_DOUBT = 0.5
     REFUSALS_BEFORE_RETRIAL = 100
-    MEASURED_FROM = 8
     COPY_GRACE_S = 2.0  # not every request can be copied
     COPY_PAUSE_S = 0.05
     MAX_COPY_PAUSE_S = 60.0
@@ -102,7 +102,7 @@ class VariantState:
         candidate.variance = latency.relative_variance(now_s)
         candidate.basis = MEASURED
         usual = latency.usual
-        if usual is not None and not load.in_flight and now_s >= usual.retry_s + self._copy_grace_s:
+        if usual is not None and usual.is_due(now_s - self._copy_grace_s) and not load.in_flight:
             candidate.service_ms = usual.predict(size)  # half open: it gets this request if it would be best
         if load.in_flight < load.concurrency:
             candidate.wait_ms = 0.0
@@ -122,7 +122,7 @@ class VariantState:
         """Return whether it should get a copy: it has few answers, or was slow or late and may be well."""
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
-        if self.answers < self.MEASURED_FROM or self.late_since_sent >= self._late_patience:
+        if self.answers < SETTLED_FROM or self.late_since_sent >= self._late_patience:
             return True
         usual = self.profile.latency.usual
         return usual is not None and now_s >= usual.retry_s

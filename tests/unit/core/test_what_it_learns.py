@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from router_backend import Device, Fault, ModelRouter, ModelSettings, RoutingContext, Variant
+from router_backend.core.records.suitability import Suitability
 from tests.unit.core.clock import Clock
 
 Law = Callable[[int, int], float]
@@ -66,6 +67,47 @@ def test_a_slow_first_call_writes_no_variant_off(seed):
     """200 ms, then 2 ms, beside a steady 10 ms: 1 of 1,500 requests before."""
     chosen = Host(seed, steady=steady(10.0), lazy=lambda _, had: 2.0 if had else 200.0).serve(300)
     assert chosen[100:].count("lazy") >= 190
+
+
+@pytest.mark.parametrize("slow_ms", [50.0, 200.0])
+@pytest.mark.parametrize("calls", [2, 3, 5])
+def test_several_slow_first_calls_write_no_variant_off(calls, slow_ms):
+    """The first 2 to 5 calls are slow, then 2 ms, beside a steady 10 ms: 0 of 1,500 requests before."""
+    host = Host(0, steady=steady(10.0), lazy=lambda _, had: 2.0 if had >= calls else slow_ms)
+    assert host.serve(300)[100:].count("lazy") >= 190
+
+
+@pytest.mark.parametrize(("slower", "cost"), [(2.0, 1.02), (5.0, 1.05), (20.0, 1.15)])
+def test_a_variant_that_is_always_slow_is_tried_a_few_times(slower, cost):
+    host = Host(0, steady=steady(10.0), slow=steady(10.0 * slower))
+    assert host.serve(1000)[100:].count("slow") <= 2
+    assert sum(host.latencies_ms) / 1000 < 10.0 * cost
+
+
+def test_a_prior_that_is_far_too_high_delays_the_first_trial_but_does_not_prevent_it():
+    clock = Clock()
+    router = ModelRouter(clock=clock, rng=random.Random(0))
+    new = Variant("new", Device.CPU, suitability=Suitability(fixed_ms=500.0))
+    router.register_model("m", variants=[Variant("old", Device.CPU), new])
+    chosen = []
+    for _ in range(300):
+        decision = router.route_request("m", RoutingContext())
+        chosen.append(decision.variant)
+        latency_ms = {"old": 10.0, "new": 5.0}[decision.variant]
+        clock.now_s += latency_ms / 1e3
+        router.record_execution(decision, latency_ms=latency_ms)
+        clock.now_s += 0.1
+    assert 190 <= chosen.index("new") <= 210, "four times as many requests as it seems slower"
+    assert chosen[-50:] == ["new"] * 50
+
+
+@pytest.mark.parametrize(("slower", "cost"), [(3.0, 1.03), (10.0, 1.07), (40.0, 1.17)])
+def test_a_long_slowdown_costs_few_trials(slower, cost):
+    """300 requests are slow; the best choice serves them elsewhere."""
+    host = Host(0, fast=lambda n, _: 3.0 * (slower if 1200 <= n < 1500 else 1.0), other=steady(8.0))
+    host.serve(3000)
+    best_ms = (2700 * 3.0 + 300 * 8.0) / 3000
+    assert sum(host.latencies_ms) / 3000 < cost * best_ms
 
 
 @pytest.mark.parametrize("seed", range(3))

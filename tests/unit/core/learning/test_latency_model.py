@@ -199,9 +199,9 @@ class TestExcess:
             model.update(8, factor * predicted(model, 8), now_s=30.0)
             assert model.excess is None
 
-    @pytest.mark.parametrize(("factor", "excess"), [(50.0, 44.0), (90.0, 84.0), (200.0, 100.0)])
+    @pytest.mark.parametrize(("factor", "excess"), [(7.0, 6.0), (90.0, 89.0), (200.0, 100.0)])
     def test_what_the_law_does_not_learn_is_excess(self, factor, excess):
-        """Beyond 6 times the prediction, or all but the prediction if it is rejected."""
+        """All beyond the prediction, if an answer is above 6 times that."""
         model, learned = trained(count=100), RareExcess(trained(count=100).law.n)
         for _ in range(2):
             learned.update(excess)
@@ -382,7 +382,7 @@ def test_the_smallest_and_the_largest_valid_values_are_learned(size, service_ms)
 
 
 def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment():
-    """Size 16 has a cliff and the level is above 1: at most six times that prediction is learned."""
+    """Size 16 has a cliff and the level is above 1: the law learns nothing above six times that."""
 
     def slowed() -> LatencyModel:
         model = LatencyModel()
@@ -400,8 +400,7 @@ def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment(
         assert model.update(16, factor * usual_ms, now_s=40.0)
         return predicted(model, 16)
 
-    assert after(5.0) < after(5.9) < after(7.0) == after(90.0)
-    assert after(6.0) == pytest.approx(after(7.0))
+    assert usual_ms < after(7.0) == after(90.0) < after(5.0) < after(5.9), "only the level follows a stall"
 
 
 def test_the_prediction_is_the_law_times_factors_fitted_to_the_residuals():
