@@ -34,6 +34,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "prior": st.floats(0.0, 1e6),
     "coverage": st.floats(0.01, 0.99),
     "failed": st.booleans(),
+    "excess": st.floats(0.0, 1e6),
 }
 ANYTHING = st.floats(allow_nan=True, allow_infinity=True)
 

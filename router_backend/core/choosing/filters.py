@@ -66,13 +66,13 @@ def unavailable(state: VariantState, request: Request) -> str | None:
 
     This is one filter because every request needs it: four calls per variant would add a tenth to a decision.
     """
-    breaker, batch_size = state.breaker, request.context.batch_size
     if state.not_ready_reason is not None:
         return state.not_ready_reason
     if state.unsuitable_reason is not None:
         return state.unsuitable_reason
-    if 0 < state.variant.max_batch_size < batch_size:
-        return f"batch {batch_size} is above its maximum {state.variant.max_batch_size}"
+    batch_size, breaker = request.context.batch_size, state.breaker
+    if batch_size > state.max_batch_size:
+        return f"batch {batch_size} is above its maximum {state.max_batch_size}"
     if breaker.closed or breaker.allows(request.now_s):
         return None
     return BREAKER_OPEN_DEAD if breaker.fault is Fault.DEAD else BREAKER_OPEN
@@ -83,7 +83,7 @@ def too_much_memory(state: VariantState, request: Request) -> str | None:
     memory_mb, limit_mb = state.candidate.memory_mb, request.context.max_memory_mb
     if memory_mb is None or limit_mb is None or memory_mb <= limit_mb:
         return None
-    if state.refuses(state.profile.memory):
+    if state.refuses(state.profile.memory, limit_mb):
         return f"expected to take {memory_mb:.4g} MB, above the request's {limit_mb:g} MB"
     return None
 
@@ -91,7 +91,7 @@ def too_much_memory(state: VariantState, request: Request) -> str | None:
 def too_much_power(state: VariantState, request: Request) -> str | None:
     """Reject a variant that is expected to draw more power than the request allows."""
     power_w, limit_w = state.candidate.power_w, request.context.max_power_w
-    if limit_w is not None and power_w > limit_w and state.refuses(state.profile.power):
+    if limit_w is not None and power_w > limit_w and state.refuses(state.profile.power, limit_w):
         return f"expected to draw {power_w:.4g} W, above the request's {limit_w:g} W"
     return None
 
@@ -137,7 +137,10 @@ def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Fi
         device, memory_mb = state.variant.device, state.candidate.memory_mb
         limit = limits.get(device, UNLIMITED)
         reason = capacity.reason_out(device, limit, memory_mb)
-        if reason is None or not limit.never_fits(memory_mb) or state.refuses(state.profile.memory):
+        limit_mb = limit.max_memory_mb
+        if reason is None or limit_mb is None or not limit.never_fits(memory_mb):
+            return reason
+        if state.refuses(state.profile.memory, limit_mb):
             return reason
         return reason if capacity.taken(device).requests else None
 

@@ -11,10 +11,10 @@ from router_backend.core.experiments.confidence_sequence import DifferenceOfMean
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guard import Guard
 from router_backend.core.experiments.rollout import fraction_after
+from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.policies.arm_picker import ArmPicker
 from router_backend.core.policies.picker import Picker
 from router_backend.core.records.outcome import Outcome
-from router_backend.core.variants.state import VariantState
 
 
 class RunningExperiment:
@@ -33,7 +33,7 @@ class RunningExperiment:
     """
 
     COVERAGE = 0.95
-    COLD_ANSWERS = VariantState.MEASURED_FROM
+    COLD_ANSWERS = SETTLED_FROM
 
     __slots__ = (
         "_by_model",

@@ -16,7 +16,8 @@ from router_backend.core.learning.predictor import (
     VARIANCE_UNKNOWN,
     variance_of,
 )
-from router_backend.core.learning.regime import UsualRegime
+from router_backend.core.learning.rare_excess import RareExcess
+from router_backend.core.learning.regime import COLD_FROM, FirstAnswers, UsualRegime
 
 OUTLIER_RATIO = 100.0
 LOWEST_RATIO = 1.0 / OUTLIER_RATIO
@@ -25,8 +26,6 @@ WINSORIZE_RATIO = 6.0
 WINSORIZE_FROM = 4.0
 """Number of first observations without winsorizing: the prediction is unreliable."""
 REMAINING_AFTER_CHANGE = 0.02
-COLD_FROM = 1.5
-"""The first answer was a cold call if it was this much slower than the second."""
 SLOWDOWN_RATIO = 2.0
 """Observed / predicted from which a change is a slowdown that may pass."""
 
@@ -34,9 +33,11 @@ SLOWDOWN_RATIO = 2.0
 class LatencyModel:
     """S(x) = g · (a + c·x) · β(x), learned from service times.
 
-    Robustness: observations are winsorized at 6·S, so one stall does not distort the law. Implausible ones
-    (NaN, or outside MIN_PLAUSIBLE to MAX_PLAUSIBLE) are rejected. So are those above 100 times the
-    prediction or below a hundredth of it, as in a wrong unit, unless they are the third or later in a row.
+    Robustness: of an observation above 6·S, the level and the change detector learn 6·S, and the law nothing,
+    so a stall does not distort it; if stalls recur, their `excess` is part of the mean (`RareExcess`).
+    Implausible ones (NaN, or outside MIN_PLAUSIBLE to MAX_PLAUSIBLE) are rejected. So are those above 100
+    times the prediction or below a hundredth of it, as in a wrong unit, unless they are the third or later in
+    a row.
 
     Learning: the law is updated first, then each factor is fitted to the residual of the ones before it
     (backfitting); otherwise one outlier would be corrected three times.
@@ -50,7 +51,9 @@ class LatencyModel:
         known: whether anything is known yet: two answers. The first is often slow, since memory is allocated,
             code is loaded or compiled; it is only learned if the second confirms it.
         first: the law of the first answer alone.
-        usual: what the variant was like before a slowdown; `None` if it is as usual.
+        excess: what rare, very slow answers add to the mean; `None` if there were none of late.
+        usual: what the variant may be like again, after a slowdown or once cold calls are over; `None` if
+            there is no doubt.
         rejected: the number of observations that were rejected.
         updated_s: the time of the last observation, in seconds of the router's clock.
 
@@ -73,6 +76,7 @@ class LatencyModel:
         "_predicted_ms",
         "change",
         "cliffs",
+        "excess",
         "first",
         "known",
         "law",
@@ -87,8 +91,9 @@ class LatencyModel:
         self.cliffs = BucketResidual()
         self.level = LevelFilter()
         self.change = ChangeDetector()
-        self.usual: UsualRegime | None = None
-        self._kept: tuple[AffineLaw, BucketResidual] | None = None
+        self.usual: UsualRegime | FirstAnswers | None = None
+        self.excess: RareExcess | None = None
+        self._kept: tuple[AffineLaw, BucketResidual, RareExcess | None] | None = None
         self.known = False
         self.first = AffineLaw()
         self.rejected = 0
@@ -104,37 +109,33 @@ class LatencyModel:
         if not (MIN_PLAUSIBLE <= service_ms <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return False
-        changed = False
+        if self.usual is not None:
+            self._review(self.usual, x, service_ms, now_s)
+        law = self.law
         if self.known:
-            if self.usual is not None and self.usual.is_back(x, service_ms, now_s):
-                self._restore(self.usual)
-            law = self.law
             cliff = self.cliffs.factors.get(math.frexp(x)[1], 1.0)
             usual_ms = (law.a + law.c * x) * cliff  # without the level
             expected_ms = usual_ms * self.level.value
             if LOWEST_RATIO * expected_ms <= service_ms <= WINSORIZE_RATIO * expected_ms:
                 self._outliers_in_a_row = 0  # the usual case
-            elif self._is_held(service_ms / expected_ms):
-                self.rejected += 1
-                return False
-            observed_ms = service_ms
-            if service_ms > WINSORIZE_RATIO * expected_ms and (law.n >= WINSORIZE_FROM or self.change.alarms):
-                service_ms = WINSORIZE_RATIO * expected_ms
-            ratio = service_ms / usual_ms
-            self._keep_usual(ratio)
-            changed = self.change.update(math.log(ratio)) or self._outliers_in_a_row > MAX_OUTLIERS_IN_A_ROW
-            if changed:
-                service_ms = observed_ms
-                self._forget(service_ms / usual_ms, now_s)
-        elif not self._is_confirmed(x, service_ms):
+                if self.excess is not None:
+                    self._learn_excess(0.0)
+            else:
+                learned = self._learn_outlier(x, service_ms, usual_ms, now_s)
+                if learned is not None:
+                    return learned
+            if self._is_change(x, service_ms, service_ms / usual_ms, now_s):
+                return True
+        elif self._is_confirmed(x, service_ms, now_s):
+            law = self.law
+        else:
             return self._outliers_in_a_row == 0
-        law = self.law
         law.update(x, service_ms)
-        if not changed:  # backfitting: each factor learns the residual of the ones before it
-            level = self.level
-            ratio = service_ms / (law.a + law.c * x)
-            residual = ratio / self.cliffs.update(x, ratio / level.value)
-            level.update(residual, now_s, self.change.variance)
+        # Backfitting: each factor learns the residual of the ones before it.
+        level = self.level
+        ratio = service_ms / (law.a + law.c * x)
+        residual = ratio / self.cliffs.update(x, ratio / level.value)
+        level.update(residual, now_s, self.change.variance)
         self._learned_variance = self._predicted_at = None
         self.updated_s = now_s
         self.known = True
@@ -177,7 +178,54 @@ class LatencyModel:
         self._outliers_in_a_row += 1
         return self._outliers_in_a_row <= MAX_OUTLIERS_IN_A_ROW
 
-    def _is_confirmed(self, x: float, service_ms: float) -> bool:
+    def _learn_outlier(self, x: float, service_ms: float, usual_ms: float, now_s: float) -> bool | None:
+        """Learn from an answer far from the prediction, apart from the law; return whether it is accepted.
+
+        Return `None` if the law should learn from it, because there is too little to compare it with.
+        """
+        level = self.level
+        ratio = service_ms / (usual_ms * level.value)
+        if self._is_held(ratio):
+            self.rejected += 1
+            self._learn_excess(max(0.0, ratio - 1.0))
+            return False
+        if self._outliers_in_a_row > MAX_OUTLIERS_IN_A_ROW:
+            self._relearn(x, service_ms, service_ms / usual_ms, now_s)
+        elif self.law.n < WINSORIZE_FROM and not self.change.alarms:
+            return None
+        else:
+            bounded = WINSORIZE_RATIO * level.value
+            if not self._is_change(x, service_ms, bounded, now_s):
+                self._learn_excess(ratio - 1.0)
+                level.update(bounded, now_s, self.change.variance)
+                self.updated_s = now_s
+        return True
+
+    def _is_change(self, x: float, service_ms: float, ratio: float, now_s: float) -> bool:
+        """Return whether `ratio`, observed / law and cliffs, raises the alarm; the law is then relearned."""
+        self._keep_usual(ratio)
+        if not self.change.update(math.log(ratio)):
+            return False
+        self._relearn(x, service_ms, ratio, now_s)
+        return True
+
+    def _relearn(self, x: float, service_ms: float, ratio: float, now_s: float) -> None:
+        """Start again from an answer after a change, with the shape of the law."""
+        self._forget(ratio, now_s)
+        self.law.update(x, service_ms)
+        self._learned_variance = self._predicted_at = None
+        self.updated_s = now_s
+
+    def _learn_excess(self, excess: float) -> None:
+        """Learn what an answer exceeds its prediction by, beyond what the law learns."""
+        if self.excess is None and excess:
+            self.excess = RareExcess(self.law.n)
+        if self.excess is not None:
+            self.excess.update(excess)
+            if self.excess.is_negligible:
+                self.excess = None
+
+    def _is_confirmed(self, x: float, service_ms: float, now_s: float) -> bool:
         """Return whether this is the second answer; the first is learned now if it was no cold call."""
         if self.first.n == 0.0:
             self.first.update(x, service_ms)
@@ -188,13 +236,15 @@ class LatencyModel:
             return False
         if 1.0 / COLD_FROM <= ratio <= OUTLIER_RATIO:
             self.law = copy.copy(self.first)
+        first = self.first.wx / self.first.w, self.first.wy / self.first.w
+        self.usual = FirstAnswers((first, (x, service_ms)), now_s)
         return True
 
     def _keep_usual(self, ratio: float) -> None:
         """Keep the law and its cliffs as of the first of several slow answers."""
         if self._kept is None:
             if ratio > SLOWDOWN_RATIO and self.usual is None:
-                self._kept = copy.copy(self.law), self.cliffs.copy()
+                self._kept = copy.copy(self.law), self.cliffs.copy(), copy.copy(self.excess)
         elif self.change.is_quiet:
             self._kept = None
 
@@ -202,7 +252,7 @@ class LatencyModel:
         """Keep only the shape of the law after a change by `ratio`; what a slowdown ends is kept aside."""
         if ratio > SLOWDOWN_RATIO and self.usual is None and self._kept is not None:
             self.usual = UsualRegime(*self._kept, now_s)
-        self._kept = None
+        self._kept = self.excess = None
         if LOWEST_RATIO <= ratio <= OUTLIER_RATIO:
             self.law.rescale(ratio)
             self.law.forget(REMAINING_AFTER_CHANGE)
@@ -211,7 +261,20 @@ class LatencyModel:
         self.level.reset()
         self.cliffs.reset()
 
-    def _restore(self, usual: UsualRegime) -> None:
-        self.law, self.cliffs, self.usual = usual.law, usual.cliffs, None
-        self.level.reset()
-        self.change.restart()
+    def _review(self, usual: UsualRegime | FirstAnswers, x: float, service_ms: float, now_s: float) -> None:
+        """Restore what the variant was like before, if an answer shows that it is again."""
+        if usual.is_back(x, service_ms, now_s):
+            self.law, self.cliffs = usual.law, usual.cliffs
+            self.usual, self.excess = None, usual.excess
+            self.known = self.law.n > 0.0
+            self.first = AffineLaw()
+            self._outliers_in_a_row = 0
+            self._learned_variance = self._predicted_at = None
+            self.level.reset()
+            self.change.restart()
+        elif usual.is_over:
+            self.usual = None
+
+    def believed_ms(self, x: float) -> float:
+        """Return the service time at size x by the answers so far, however few; 0 if there is none."""
+        return self.law.predict(x) if self.known else self.first.predict(x)

@@ -9,7 +9,8 @@ from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 FAR = math.log(8.0)
 ALIKE = math.log(4.0)
 READINGS_TO_RELEARN = 5
-"""With one in ten wrong, all alike, three in a row come once in a thousand readings, five in 100,000."""
+"""With one in ten wrong, all alike, three in a row come once in a thousand readings, five in 100,000. If the
+law rests on fewer than four, one more than it has is enough."""
 READINGS_TO_LEARN = 2
 MAX_LEVERAGE = 0.4
 """The leverage of a size after three readings."""
@@ -26,10 +27,10 @@ class ResourceModel:
 
     Robustness: readings that are implausible as in `LatencyModel`, or more than 8 times above or below the
     prediction, are counted and not learned from. If the last five were alike, within a factor of 4, the
-    fifth is learned as a change of level. Where nothing was measured yet, the second is learned: if only the
-    prior says otherwise, and at a size unlike those seen before, by its leverage, unless it is more than a
-    proportional law explains. The error of a reading above twice the prediction is relative to the reading
-    (bounded influence).
+    fifth is learned as a change of level; one more than were learned is enough. Where nothing was measured
+    yet, the second is learned: if only the prior says otherwise, and at a size unlike those seen before, by
+    its leverage, unless it is more than a proportional law explains. The error of a reading above twice the
+    prediction is relative to the reading (bounded influence).
 
     Change: the detector compares readings at known sizes with the law. After a change of level, the law is
     rescaled to the last reading and 2 % of its weight is kept, so all sizes change at once.
@@ -52,7 +53,7 @@ class ResourceModel:
         (90, 1)
     """
 
-    __slots__ = ("_change", "_far", "_far_by", "_far_unseen", "_law", "_prior", "known", "rejected")
+    __slots__ = ("_change", "_far", "_far_by", "_far_unseen", "_last", "_law", "_prior", "known", "rejected")
 
     def __init__(self, prior: float = 0.0) -> None:
         self._law = AffineLaw(slope_share=0.0)
@@ -65,12 +66,14 @@ class ResourceModel:
         self._far = 0
         self._far_unseen = False
         self._far_by = 0.0
+        self._last = (1.0, 0.0)  # the size and value of the last plausible reading
 
     def update(self, x: float, value: float) -> None:
         """Learn that a request of size x used `value`."""
         if not (MIN_PLAUSIBLE <= value <= MAX_PLAUSIBLE and MIN_PLAUSIBLE <= x <= MAX_PLAUSIBLE):
             self.rejected += 1
             return
+        self._last = (x, value)
         expected = self.predict(x)
         if expected > 0.0 and not self._is_credible(x, value, expected):
             self.rejected += 1
@@ -82,6 +85,16 @@ class ResourceModel:
     def predict(self, x: float) -> float:
         """Return the expected use of a request of size x; 0 without prior and measurements."""
         return self._law.predict(x) if self.known else self._prior
+
+    @property
+    def readings(self) -> float:
+        """The decayed number of readings that the prediction rests on."""
+        return self._law.n
+
+    def by_last_reading(self, x: float) -> float:
+        """Return the use of a request of size x if the last reading is right and the prediction is not."""
+        last_x, last = self._last
+        return last * self.predict(x) / self.predict(last_x)
 
     def _is_credible(self, x: float, value: float, expected: float) -> bool:
         """Return whether to learn from a reading, after the change of level that it may confirm."""
@@ -109,7 +122,7 @@ class ResourceModel:
         alike = unseen == self._far_unseen and abs(far_by - self._far_by) <= ALIKE
         self._far = self._far + 1 if alike else 1
         self._far_unseen, self._far_by = unseen, far_by
-        if self._far < (READINGS_TO_LEARN if unseen else READINGS_TO_RELEARN):
+        if self._far < (READINGS_TO_LEARN if unseen else min(READINGS_TO_RELEARN, self._law.n + 1.0)):
             return False
         self._far = 0
         return True

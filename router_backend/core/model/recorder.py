@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
 from router_backend.core.variants.capacity import Capacity
@@ -59,8 +60,11 @@ class Recorder:
             expected_ms = decision.expected_latency_ms if decision.basis is MEASURED else 0.0
             if service_ms is not None and not profile.learn(size, service_ms, expected_ms, latency_ms, now_s):
                 service_ms = None
-            if self.unsettled or profile.latency.usual is not None:
+            latency = profile.latency
+            if self.unsettled or latency.usual is not None:
                 self._settle(state)
+            if latency.excess is not None or state.candidate.excess:
+                state.learned_excess()
             if memory_mb is not None or power_w is not None:
                 profile.learn_resources(size, memory_mb, power_w)
         plausible_ms = latency_ms if service_ms is not None or is_plausible_ms(latency_ms) else None
@@ -70,7 +74,7 @@ class Recorder:
 
     def _settle(self, state: VariantState) -> None:
         latency = state.profile.latency
-        if latency.usual is None and state.answers >= state.MEASURED_FROM:
+        if latency.usual is None and state.answers >= SETTLED_FROM:
             self.unsettled.discard(state)
         else:
             self.unsettled.add(state)

@@ -22,7 +22,8 @@ class CongestionPrice:
     """W + E + price: the wait, the expected service time, and the delay that it causes to later requests.
 
     A prediction S from few measurements is penalized for its low confidence: its error is about log-normal
-    with relative variance v, and the mean of such a quantity is E = S·(1 + v/2), not its median S.
+    with relative variance v, and the mean of such a quantity is S·(1 + v/2), not its median S. Rare, very
+    slow answers add e, so E = S·(1 + v/2 + e).
 
     Every request that arrives before the queue is empty again waits E longer. The price is E times the
     expected number of these requests. With utilization u, c instances, the variant's mean service S̄, the
@@ -75,7 +76,7 @@ class CongestionPrice:
             if u > UTILIZATION_LIMIT:
                 u = UTILIZATION_LIMIT
             wait_ms = candidate.wait_ms
-            expected_ms = candidate.service_ms * (1.0 + 0.5 * candidate.variance)
+            expected_ms = candidate.service_ms * (1.0 + 0.5 * candidate.variance + candidate.excess)
             mean_ms = candidate.mean_service_ms or expected_ms
             backlog = (wait_ms + 0.5 * expected_ms) / mean_ms
             price = u * (idle / ((1.0 - u) * candidate.concurrency) + own * backlog)

@@ -49,8 +49,8 @@ def chance(candidate: Candidate, best: Candidate, usual_cost: float) -> float:
 
 def _variance(candidate: Candidate) -> float:
     """Return the relative variance of a cost: only the service time is in doubt, not the wait."""
-    share = candidate.service_ms / candidate.cost
-    return candidate.variance * share * share if share < 1.0 else candidate.variance
+    variance, share = candidate.variance + candidate.excess_variance, candidate.service_ms / candidate.cost
+    return variance * share * share if share < 1.0 else variance
 
 
 def expected_improvement(z: float) -> float:

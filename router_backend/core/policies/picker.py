@@ -19,24 +19,26 @@ class Picker:
     be better than the best is drawn with its `chance`.
     """
 
-    __slots__ = ("_usual_cost", "policy")
+    __slots__ = ("_counts", "_draws", "_explores", "_usual_cost", "policy")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        # Every decision reads these; an attribute of a class takes longer.
+        self._counts, self._draws, self._explores = policy.counts, policy.draws, policy.explores
         self._usual_cost = 0.0
 
     def pick(self, candidates: Sequence[Candidate], request: Request, rng: random.Random) -> Choice:
         """Return the choice among the candidates, at least one."""
         policy = self.policy
         policy.score(candidates, request)
-        if policy.draws:
+        if self._draws:
             probabilities = _weighted(policy.probabilities(candidates), candidates)
             (drawn,) = rng.choices(range(len(candidates)), probabilities)
             return candidates[drawn], probabilities[drawn], False
         best = self._best(candidates)
-        if policy.counts:
+        if self._counts:
             policy.picked(best)
-        if not policy.explores:
+        if not self._explores:
             return best, 1.0, False
         rivals = rivals_of(policy.explorable(candidates), best, self._usual_cost or best.cost)
         if not rivals:
@@ -69,7 +71,7 @@ class Picker:
                 candidate.cost = weighted_cost(candidate)
             if candidate.failure_share:
                 failing = True
-        if failing and self.policy.explores:
+        if failing and self._explores:
             add_retries(candidates)
         return lowest_cost(candidates)
 
@@ -122,14 +124,14 @@ def rivals_of(
     best_cost = best.cost
     best_doubt = best.service_ms * best.service_ms * best.variance
     for candidate in candidates:
+        if candidate is best:
+            continue
         excess = candidate.cost - best_cost
         service_ms, variance = candidate.service_ms, candidate.variance
-        doubt = service_ms * service_ms * variance + best_doubt
-        if excess * excess > CERTAIN * doubt and variance <= DOUBTED_FROM:
-            if not candidate.failure_share:
+        if variance <= DOUBTED_FROM:
+            doubt = service_ms * service_ms * variance + best_doubt
+            if excess * excess > CERTAIN * doubt and not (candidate.failure_share or candidate.excess):
                 continue  # the usual case: the chance is 0
-        elif candidate is best:
-            continue
         probability = chance(candidate, best, usual_cost)
         if probability > MIN_CHANCE:
             rivals.append((candidate, probability / (1.0 - probability)))

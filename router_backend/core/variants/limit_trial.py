@@ -1,17 +1,22 @@
 """When a variant that only a predicted use keeps out is sent a request, to measure it again."""
 
-FIRST_PATIENCE = 100
+PATIENCE_PER_READING = 2.0
+MAX_FIRST_PATIENCE = 100
 
 
 class LimitTrial:
-    """After 100 refused requests, the next one may be sent; then after 200 further ones, 400 and so on.
+    """After k refused requests, the next one may be sent; then after 2·k further ones, 4·k and so on.
 
-    So of n requests that state a limit, log2(n/100) exceed it because of a prediction that stays right, and a
-    wrong one is corrected after at most as many refusals again as there were before. A request that is
-    sent before a trial is due makes it unnecessary: the variant is measured anyway.
+    k is twice the number of readings that the prediction rests on, at most 100. So of n requests that state a
+    limit, log2(n/k) exceed it because of a prediction that stays right, and one that is wrong since its few
+    readings were is corrected after a few dozen requests. A request that is sent before a trial is due makes
+    it unnecessary: the variant is measured anyway.
+
+    Args:
+        readings: how many readings the prediction rests on.
 
     Examples:
-        >>> trial = LimitTrial()
+        >>> trial = LimitTrial(readings=50)
         >>> [trial.refuses() for _ in range(102)].index(False)
         100
         >>> trial.sent()
@@ -22,9 +27,9 @@ class LimitTrial:
 
     __slots__ = ("_patience", "_refused")
 
-    def __init__(self) -> None:
+    def __init__(self, readings: float) -> None:
         self._refused = 0
-        self._patience = FIRST_PATIENCE
+        self._patience = min(int(PATIENCE_PER_READING * readings), MAX_FIRST_PATIENCE)
 
     def refuses(self) -> bool:
         """Return whether to refuse a request for its predicted use, and count it if so."""

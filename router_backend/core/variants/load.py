@@ -1,7 +1,7 @@
 """What is in flight at one variant, the wait that this causes, and the variant's utilization."""
 
-import math
 from collections import deque
+from math import exp, inf
 
 from router_backend.core.learning.overtaking import BlockingDetector, OvertakingDetector
 
@@ -80,7 +80,7 @@ class Load:
         self._configured = concurrency
         self._overtaking = OvertakingDetector()
         self._blocking = BlockingDetector()
-        self._left_s = -math.inf
+        self._left_s = -inf
         self.running: list[Place] = []
         self.waiting: deque[Place] = deque()
         self.in_flight = 0
@@ -100,7 +100,7 @@ class Load:
         if len(running) < self.concurrency:
             return 0.0
         total_ms = 0.0
-        soonest_ms = math.inf
+        soonest_ms = inf
         for place in running:
             remaining_ms = self._remaining_ms(place, now_s, spread)
             total_ms += remaining_ms
@@ -116,7 +116,7 @@ class Load:
         elapsed_s = now_s - self._updated_s
         if elapsed_s <= 0.0:
             return self._utilization
-        return self._utilization * math.exp(-elapsed_s / WINDOW_S)
+        return self._utilization * exp(-elapsed_s / WINDOW_S)
 
     def enter(self, predicted_ms: float, now_s: float) -> Place:
         """Reserve a place for a request that is sent now."""

@@ -4,6 +4,7 @@ import math
 
 from router_backend.core.learning.failure_share import FailureShare
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
+from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault
@@ -33,6 +34,7 @@ class VariantState:
         load: what is in flight.
         breaker: whether it may be sent requests.
         candidate: what policies see of it.
+        max_batch_size: the largest batch that it takes; infinite if its first dimension is not a batch.
         not_ready_reason: why it cannot take requests; `None` if it can.
         unsuitable_reason: why its device cannot run the model; `None` if it can.
         refused_since_sent: requests refused since it was last sent one, as late at every variant.
@@ -43,7 +45,6 @@ class VariantState:
 
     MAX_DOUBT = 0.5
     REFUSALS_BEFORE_RETRIAL = 100
-    MEASURED_FROM = 8
     COPY_GRACE_S = 2.0  # not every request can be copied
     COPY_PAUSE_S = 0.05
     MAX_COPY_PAUSE_S = 60.0
@@ -62,6 +63,7 @@ class VariantState:
         "failures",
         "late_since_sent",
         "load",
+        "max_batch_size",
         "not_ready_reason",
         "profile",
         "refused_since_sent",
@@ -71,6 +73,7 @@ class VariantState:
 
     def __init__(self, variant: Variant, coverage: float, has_copies: bool = False) -> None:
         self.variant = variant
+        self.max_batch_size = variant.max_batch_size or math.inf
         self._copy_grace_s = self.COPY_GRACE_S if has_copies else 0.0
         self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
@@ -99,13 +102,12 @@ class VariantState:
         candidate.variance = latency.relative_variance(now_s)
         candidate.basis = MEASURED
         usual = latency.usual
-        if usual is not None and not load.in_flight and now_s >= usual.retry_s + self._copy_grace_s:
+        if usual is not None and usual.is_due(now_s - self._copy_grace_s) and not load.in_flight:
             candidate.service_ms = usual.predict(size)  # half open: it gets this request if it would be best
-        candidate.wait_ms = (
-            load.wait_ms(now_s, latency.change.variance**0.5)
-            if len(load.running) >= load.concurrency
-            else 0.0
-        )
+        if load.in_flight < load.concurrency:
+            candidate.wait_ms = 0.0
+        else:
+            candidate.wait_ms = load.wait_ms(now_s, latency.change.variance**0.5)
         candidate.utilization = load.utilization(now_s)
         return candidate
 
@@ -120,7 +122,7 @@ class VariantState:
         """Return whether it should get a copy: it has few answers, or was slow or late and may be well."""
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
-        if self.answers < self.MEASURED_FROM or self.late_since_sent >= self._late_patience:
+        if self.answers < SETTLED_FROM or self.late_since_sent >= self._late_patience:
             return True
         usual = self.profile.latency.usual
         return usual is not None and now_s >= usual.retry_s
@@ -153,15 +155,19 @@ class VariantState:
             return 0.0
         return candidate.service_ms * (1.0 - min(math.sqrt(candidate.variance), self.MAX_DOUBT))
 
-    def refuses(self, use: ResourceModel) -> bool:
+    def refuses(self, use: ResourceModel, limit: float) -> bool:
         """Return whether to refuse the request being routed, since its predicted `use` is above a limit.
 
-        A use that was never measured is refused always: nothing says that the request would measure it.
+        A use that was never measured is refused always: nothing says that the request would measure it. One
+        that was measured once is not, as the reading may be wrong, nor if the last reading contradicts the
+        prediction: then the next ones decide.
         """
         if not use.known:
             return True
+        if use.readings <= 1.0 or use.by_last_reading(self.candidate.size) <= limit:
+            return False
         if self._limit_trial is None:
-            self._limit_trial = LimitTrial()
+            self._limit_trial = LimitTrial(use.readings)
         return self._limit_trial.refuses()
 
     def dispatch(self, now_s: float) -> Place:
@@ -225,6 +231,12 @@ class VariantState:
         share.update(failed=failed)
         candidate.failure_share = share.value
         candidate.trial_share = share.trial_share
+
+    def learned_excess(self) -> None:
+        """Report to policies what rare, very slow answers add, after it was learned."""
+        excess, candidate = self.profile.latency.excess, self.candidate
+        candidate.excess = 0.0 if excess is None else excess.value
+        candidate.excess_variance = 0.0 if excess is None else excess.variance
 
     def rejected(self) -> bool:
         """Note that it rejected a request; return whether it has answered one since the last rejection."""

@@ -35,7 +35,7 @@ def files_passed(call: Callable[[], object]) -> list[str]:
 def test_one_request_passes_few_files_out_and_back(capsys: pytest.CaptureFixture[str]) -> None:
     router = ModelRouter(ModelSettings(policy="latency"))
     router.register_model("m", variants=[Variant(name, Device.CPU) for name in "abc"])
-    for name in "abc" * 5:
+    for name in "abc" * 8:
         context = RoutingContext(allowed_variants=frozenset({name}))
         router.dispatch("m", context).next_attempt().succeeded(10.0)
     attempts = []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from router_backend import Device, Fault, ModelRouter, ModelSettings, RoutingContext, Variant
+from router_backend.core.records.suitability import Suitability
 from tests.unit.core.clock import Clock
 
 Law = Callable[[int, int], float]
@@ -68,6 +69,47 @@ def test_a_slow_first_call_writes_no_variant_off(seed):
     assert chosen[100:].count("lazy") >= 190
 
 
+@pytest.mark.parametrize("slow_ms", [50.0, 200.0])
+@pytest.mark.parametrize("calls", [2, 3, 5])
+def test_several_slow_first_calls_write_no_variant_off(calls, slow_ms):
+    """The first 2 to 5 calls are slow, then 2 ms, beside a steady 10 ms: 0 of 1,500 requests before."""
+    host = Host(0, steady=steady(10.0), lazy=lambda _, had: 2.0 if had >= calls else slow_ms)
+    assert host.serve(300)[100:].count("lazy") >= 190
+
+
+@pytest.mark.parametrize(("slower", "cost"), [(2.0, 1.02), (5.0, 1.05), (20.0, 1.15)])
+def test_a_variant_that_is_always_slow_is_tried_a_few_times(slower, cost):
+    host = Host(0, steady=steady(10.0), slow=steady(10.0 * slower))
+    assert host.serve(1000)[100:].count("slow") <= 2
+    assert sum(host.latencies_ms) / 1000 < 10.0 * cost
+
+
+def test_a_prior_that_is_far_too_high_delays_the_first_trial_but_does_not_prevent_it():
+    clock = Clock()
+    router = ModelRouter(clock=clock, rng=random.Random(0))
+    new = Variant("new", Device.CPU, suitability=Suitability(fixed_ms=500.0))
+    router.register_model("m", variants=[Variant("old", Device.CPU), new])
+    chosen = []
+    for _ in range(300):
+        decision = router.route_request("m", RoutingContext())
+        chosen.append(decision.variant)
+        latency_ms = {"old": 10.0, "new": 5.0}[decision.variant]
+        clock.now_s += latency_ms / 1e3
+        router.record_execution(decision, latency_ms=latency_ms)
+        clock.now_s += 0.1
+    assert 190 <= chosen.index("new") <= 210, "four times as many requests as it seems slower"
+    assert chosen[-50:] == ["new"] * 50
+
+
+@pytest.mark.parametrize(("slower", "cost"), [(3.0, 1.03), (10.0, 1.07), (40.0, 1.17)])
+def test_a_long_slowdown_costs_few_trials(slower, cost):
+    """300 requests are slow; the best choice serves them elsewhere."""
+    host = Host(0, fast=lambda n, _: 3.0 * (slower if 1200 <= n < 1500 else 1.0), other=steady(8.0))
+    host.serve(3000)
+    best_ms = (2700 * 3.0 + 300 * 8.0) / 3000
+    assert sum(host.latencies_ms) / 3000 < cost * best_ms
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_three_slow_first_calls_do_not_decide(seed):
     """A transformer with open length: 6, 3 and 23 ms after a first call of 400 to 3,000 ms."""
@@ -99,6 +141,30 @@ def test_a_variant_that_was_slow_for_six_seconds_is_found_again(slower):
     assert host.serve(31).count("other") > 10
     assert host.serve(100)[-50:].count("fast") >= 45
     assert sum(host.latencies_ms[630:]) < 130 * 8.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("slower", [50.0, 100.0, 300.0])
+def test_a_variant_whose_rare_slow_answers_make_it_worse_on_average_is_avoided(seed, slower):
+    """9 ms, but 5 % are 50 to 300 times slower, beside 20 ms: it got 90 % of the requests before."""
+    host = Host(seed, rare=steady(0.0), steady=steady(20.0))
+    host.laws["rare"] = lambda *_: 9.0 * (slower if host.rng.random() < 0.05 else 1.0)
+    assert host.serve(1500)[300:].count("rare") / 1200 < 0.15
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_variant_that_is_better_on_average_in_spite_of_rare_slow_answers_is_kept(seed):
+    """2 % at 20 times: 12.4 ms beside 20."""
+    host = Host(seed, rare=steady(0.0), steady=steady(20.0))
+    host.laws["rare"] = lambda *_: 9.0 * (20.0 if host.rng.random() < 0.02 else 1.0)
+    assert host.serve(1500)[300:].count("rare") / 1200 > 0.7
+
+
+@pytest.mark.parametrize("slower", [20.0, 90.0, 1e4])
+def test_one_spike_costs_no_more_than_itself(slower):
+    host = Host(0, fast=lambda n, _: 5.0 * (slower if n == 500 else 1.0), other=steady(10.0))
+    host.serve(500)
+    assert host.serve(200).count("other") <= 10
 
 
 @pytest.mark.parametrize("seed", range(3))

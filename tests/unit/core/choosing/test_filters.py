@@ -46,7 +46,8 @@ def state_of(
         characteristics=characteristics,
     )
     state = VariantState(variant, coverage=0.9)
-    state.profile.learn_resources(1.0, memory_mb, power_w)
+    for _ in range(2):  # one reading refuses nothing
+        state.profile.learn_resources(1.0, memory_mb, power_w)
     state.predict(1.0, NOW_S)
     return state
 

@@ -72,29 +72,56 @@ class TestMeasuringAgain:
 
     LIMITS = (pytest.param({"max_memory_mb": 500.0}), pytest.param({"max_power_w": 100.0}))
     ONLY_GPU = frozenset({"gpu"})
+    FIRST = 38
+    """Refusals before the first trial: twice the decayed number of 20 readings."""
 
-    def refused(self, taught: TaughtRouter, **limit: float) -> int:
-        """Return how many requests are refused before one is sent, whose answer measures 300 MB and 50 W."""
+    def refused(self, taught: TaughtRouter, memory_mb: float, power_w: float, **limit: float) -> int:
+        """Return how many requests are refused before one is sent, whose answer measures this use."""
         for count in range(1000):
             try:
                 decision = taught.route(allowed_variants=self.ONLY_GPU, **limit)
             except NoVariantError:
                 continue
             taught.now_s += 0.009
-            taught.router.record_execution(decision, latency_ms=9.0, memory_mb=300.0, power_w=50.0)
+            taught.router.record_execution(decision, latency_ms=9.0, memory_mb=memory_mb, power_w=power_w)
             return count
         raise AssertionError("none was sent")
 
     @pytest.mark.parametrize("limit", LIMITS)
-    def test_a_wrong_prediction_is_corrected_by_trials_that_become_rarer(self, limit):
-        """A change by a factor of 3 or 5 is learned from the third reading."""
+    @pytest.mark.parametrize("factor", [0.3, 0.01])
+    def test_a_wrong_prediction_is_corrected_after_the_first_trial(self, limit, factor):
+        """The next requests are sent, too, since the reading contradicts the prediction."""
+        taught, use = taught_router(), (factor * 900.0, factor * 250.0)
+        assert [self.refused(taught, *use, **limit) for _ in range(20)] == [self.FIRST, *[0] * 19]
+        assert taught.route(allowed_variants=self.ONLY_GPU).expected_memory_mb == pytest.approx(use[0])
+
+    @pytest.mark.parametrize("limit", LIMITS)
+    def test_a_prediction_that_is_right_is_tried_more_and_more_rarely(self, limit):
         taught = taught_router()
-        assert [self.refused(taught, **limit) for _ in range(4)] == [100, 200, 400, 0]
+        refused = [self.refused(taught, 900.0, 250.0, **limit) for _ in range(4)]
+        assert refused == [self.FIRST, 2 * self.FIRST, 4 * self.FIRST, 8 * self.FIRST]
+
+    @pytest.mark.parametrize("limit", LIMITS)
+    def test_one_reading_refuses_nothing(self, limit):
+        """The first reading may be wrong; the second contradicts it."""
+        taught = TaughtRouter({}, variants=[Variant("gpu", Device.GPU)])
+        refused = [self.refused(taught, 510.0, 500.0, **limit)]
+        refused += [self.refused(taught, 50.0, 50.0, **limit) for _ in range(10)]
+        assert refused == [0] * 11
+
+    @pytest.mark.parametrize("limit", LIMITS)
+    @pytest.mark.parametrize("wrong", [2, 3, 4])
+    def test_a_few_wrong_readings_refuse_a_few_requests(self, limit, wrong):
+        taught = TaughtRouter({}, variants=[Variant("gpu", Device.GPU)])
+        refused = [self.refused(taught, 510.0, 500.0, **limit) for _ in range(wrong)]
+        refused += [self.refused(taught, 50.0, 50.0, **limit) for _ in range(20)]
+        assert sum(refused) < 40
+        assert refused[wrong + 1 :] == [0] * 19
 
     @pytest.mark.parametrize("limit", LIMITS)
     def test_one_request_at_a_time_is_sent(self, limit):
         taught = taught_router()
-        for _ in range(100):
+        for _ in range(self.FIRST):
             with pytest.raises(NoVariantError):
                 taught.route(allowed_variants=self.ONLY_GPU, **limit)
         held = taught.route(allowed_variants=self.ONLY_GPU, **limit)
@@ -106,7 +133,7 @@ class TestMeasuringAgain:
     def test_a_variant_that_serves_other_requests_needs_no_trial(self, limit):
         taught = taught_router()
         for _ in range(3):
-            for _ in range(99):
+            for _ in range(self.FIRST - 1):
                 assert taught.chosen(**limit) != "gpu"
             taught.chosen(allowed_variants=self.ONLY_GPU)
 
@@ -114,8 +141,9 @@ class TestMeasuringAgain:
     def test_trials_are_sent_to_a_variant_that_is_best(self, limit):
         """The neural engine is within both limits, but takes 1 ms longer."""
         taught = taught_router()
-        chosen = [taught.chosen(**limit) for _ in range(1000)]
-        assert [number for number, name in enumerate(chosen) if name == "gpu"] == [100, 301, 702]
+        chosen = [taught.chosen(**limit) for _ in range(8 * self.FIRST)]
+        trials = [self.FIRST, 3 * self.FIRST + 1, 7 * self.FIRST + 2]
+        assert [number for number, name in enumerate(chosen) if name == "gpu"] == trials
 
     def test_a_use_that_was_never_measured_is_refused_always(self):
         suitability = Suitability(memory_mb=900.0, power_w=250.0)
@@ -134,8 +162,8 @@ class TestMeasuringAgain:
             with pytest.raises(NoVariantError, match="900 MB more would not fit"):
                 taught.route(allowed_variants=self.ONLY_GPU)
         taught.router.record_execution(held)
-        assert self.refused(taught) == 0
-        assert self.refused(taught) == 200
+        assert self.refused(taught, 900.0, 250.0) == 0
+        assert self.refused(taught, 900.0, 250.0) == 2 * self.FIRST
 
 
 def test_a_decision_states_what_it_expects_and_the_next_best():

@@ -9,6 +9,7 @@ from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.bucket_residual import BucketResidual
 from router_backend.core.learning.latency_model import LatencyModel
 from router_backend.core.learning.level import LevelFilter
+from router_backend.core.learning.rare_excess import RareExcess
 
 SIZES = (1, 2, 4, 8, 16)
 
@@ -191,6 +192,48 @@ class TestSlowdown:
         assert model.change.alarms == alarms
 
 
+class TestExcess:
+    def test_an_ordinary_answer_has_none(self):
+        model = trained()
+        for factor in (0.2, 1.0, 5.9):
+            model.update(8, factor * predicted(model, 8), now_s=30.0)
+            assert model.excess is None
+
+    @pytest.mark.parametrize(("factor", "excess"), [(7.0, 6.0), (90.0, 89.0), (200.0, 100.0)])
+    def test_what_the_law_does_not_learn_is_excess(self, factor, excess):
+        """All beyond the prediction, if an answer is above 6 times that."""
+        model, learned = trained(count=100), RareExcess(trained(count=100).law.n)
+        for _ in range(2):
+            learned.update(excess)
+            model.update(8, factor * predicted(model, 8), now_s=30.0)
+            for _ in range(10):
+                learned.update(0.0)
+                model.update(8, law_ms(8), now_s=30.0)
+        assert model.excess is not None
+        assert model.excess.value == pytest.approx(learned.value, rel=1e-3)
+
+    def test_a_lower_reading_is_no_excess(self):
+        model = trained()
+        assert not model.update(8, 1e-3 * law_ms(8), now_s=30.0)
+        assert model.excess is None
+
+    def test_the_answers_of_a_change_are_none(self):
+        model = trained()
+        for _ in range(10):
+            model.update(8, 20.0 * law_ms(8), now_s=30.0)
+        assert model.change.alarms
+        assert model.excess is None
+
+    def test_it_ends_when_the_variant_is_as_usual_again(self):
+        model = trained()
+        for _ in range(8):
+            model.update(8, 20.0 * law_ms(8), now_s=30.0)
+        model.update(8, 1500.0 * predicted(model, 8), now_s=30.0)
+        assert model.excess is not None
+        model.update(8, law_ms(8), now_s=31.0)
+        assert (model.usual, model.excess) == (None, None)
+
+
 class TestUnseen:
     def test_a_drift_fades_from_the_prediction_while_the_variant_is_not_seen(self):
         model = trained()
@@ -339,7 +382,7 @@ def test_the_smallest_and_the_largest_valid_values_are_learned(size, service_ms)
 
 
 def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment():
-    """Size 16 has a cliff and the level is above 1: at most six times that prediction is learned."""
+    """Size 16 has a cliff and the level is above 1: the law learns nothing above six times that."""
 
     def slowed() -> LatencyModel:
         model = LatencyModel()
@@ -357,8 +400,7 @@ def test_six_predictions_are_counted_with_the_cliff_and_the_level_of_the_moment(
         assert model.update(16, factor * usual_ms, now_s=40.0)
         return predicted(model, 16)
 
-    assert after(5.0) < after(5.9) < after(7.0) == after(90.0)
-    assert after(6.0) == pytest.approx(after(7.0))
+    assert usual_ms < after(7.0) == after(90.0) < after(5.0) < after(5.9), "only the level follows a stall"
 
 
 def test_the_prediction_is_the_law_times_factors_fitted_to_the_residuals():

@@ -1,10 +1,12 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.bucket_residual import BucketResidual
-from router_backend.core.learning.regime import UsualRegime
+from router_backend.core.learning.regime import FirstAnswers, UsualRegime
 
 NOTICED_S = 100.0
 SIZES = (1.0, 2.0, 4.0, 8.0)
@@ -18,7 +20,7 @@ def usual(*, cliff: float = 1.0) -> UsualRegime:
     if cliff != 1.0:
         for _ in range(200):
             cliffs.update(16.0, cliff)
-    return UsualRegime(law, cliffs, NOTICED_S)
+    return UsualRegime(law, cliffs, None, NOTICED_S)
 
 
 def retries_s(regime: UsualRegime, count: int, *, every_s: float = 0.0) -> list[float]:
@@ -89,3 +91,75 @@ def test_the_time_to_the_next_trial_is_bounded(pauses_s):
         now_s += pause_s
         regime.is_back(4.0, 60.0, now_s)
         assert regime.retry_s - now_s <= max(1.0, 0.1 * (now_s - NOTICED_S)) + 1e-9
+
+
+class TestRequestsBetweenTrials:
+    """√(n · (r - 1)) requests, n requests after the slowdown, if it is r times slower."""
+
+    @staticmethod
+    def trials(slower: float, requests: int) -> list[int]:
+        """Return the numbers of the requests that try the variant, which come one a second."""
+        regime, tried = usual(), []
+        for number in range(1, requests + 1):
+            now_s = NOTICED_S + number
+            if regime.is_due(now_s):
+                tried.append(number)
+                assert not regime.is_back(4.0, slower * regime.predict(4.0), now_s)
+        return tried
+
+    def test_the_first_comes_at_once(self):
+        assert self.trials(40.0, 100)[0] == 1
+
+    @pytest.mark.parametrize("slower", [3.0, 10.0, 40.0])
+    def test_the_pauses_grow_as_the_root_of_what_a_trial_costs_and_of_the_age(self, slower):
+        tried = self.trials(slower, 600)
+        for last, number in pairwise(tried[4:]):
+            assert number - last == pytest.approx(max((last * (slower - 1.0)) ** 0.5, 0.1 * last), abs=1.01)
+
+    @pytest.mark.parametrize(("slower", "most"), [(3.0, 50), (10.0, 30), (40.0, 15)])
+    def test_the_slower_it_is_the_fewer_are_tried(self, slower, most):
+        assert len(self.trials(slower, 600)) <= most
+
+
+class TestFirstAnswers:
+    """Two answers: 80 ms at size 4, 100 ms at size 8."""
+
+    @staticmethod
+    def doubt() -> FirstAnswers:
+        return FirstAnswers(((4.0, 80.0), (8.0, 100.0)), NOTICED_S)
+
+    def test_it_predicts_nothing(self):
+        assert self.doubt().predict(4.0) == 0.0
+
+    @pytest.mark.parametrize(("size", "service_ms"), [(4.0, 33.0), (32.0, 53.0), (1.0, 8.0)])
+    def test_an_answer_far_below_all_of_them_shows_that_they_were_cold(self, size, service_ms):
+        """33.3 ms at size 4, 53.3 ms at larger ones and 8.3 ms at size 1 are 1.5 times faster."""
+        assert self.doubt().is_back(size, service_ms, NOTICED_S)
+
+    @pytest.mark.parametrize(("size", "service_ms"), [(4.0, 34.0), (32.0, 54.0), (1.0, 9.0)])
+    def test_an_answer_that_a_smaller_size_explains_does_not(self, size, service_ms):
+        assert not self.doubt().is_back(size, service_ms, NOTICED_S)
+
+    def test_it_is_over_after_six_answers(self):
+        doubt, over = self.doubt(), []
+        for _ in range(4):
+            over.append(doubt.is_over)
+            doubt.is_back(4.0, 80.0, doubt.retry_s)
+        assert (over, doubt.is_over) == ([False] * 4, True)
+
+    def test_it_is_over_after_five_seconds(self):
+        doubt = self.doubt()
+        doubt.is_back(4.0, 4800.0, doubt.retry_s)
+        assert not doubt.is_over
+        doubt.is_back(4.0, 100.0, doubt.retry_s)
+        assert doubt.is_over
+
+    def test_trials_back_off(self):
+        doubt, pauses_s = self.doubt(), []
+        for _ in range(4):
+            before_s = doubt.retry_s
+            assert not doubt.is_due(before_s - 0.001)
+            assert doubt.is_due(before_s)
+            doubt.is_back(4.0, 80.0, before_s)
+            pauses_s.append(doubt.retry_s - before_s)
+        assert pauses_s == pytest.approx([0.5, 1.0, 1.0, 1.0])

@@ -1,5 +1,7 @@
 """How a model tries variants that are unknown or were slow."""
 
+import math
+
 import pytest
 
 from router_backend.core.choosing.decision import RoutingDecision
@@ -22,11 +24,11 @@ class TestUnknownVariants:
         model = make_model("known", "new", "newer", learned_ms={"known": 10.0})
         chosen = []
         for number in range(6):
-            now_s = NOW_S + 0.1 * number
+            now_s = NOW_S + 0.02 * number
             first, second = route(model, now_s, batch_size=1), route(model, now_s)
             chosen.append((first.variant, second.variant))
             model.record(second)
-            latency_ms = 10.0 if first.variant == "known" else 20.0
+            latency_ms = 10.0 if first.variant == "known" else 19.0
             model.at(now_s + latency_ms / 1e3).record(first, latency_ms=latency_ms)
         assert chosen[:4] == [("new", "known"), ("new", "known"), ("newer", "known"), ("newer", "known")]
         assert {first for first, _ in chosen[4:]} == {"known"}
@@ -64,7 +66,7 @@ class TestUnknownVariants:
             model.at(NOW_S + number + 0.02).record(trial, latency_ms=20.0)
         guess = ("b", Basis.GUESS, {"a": Basis.MEASURED, "b": Basis.GUESS})
         assert seen == [guess, guess]
-        decision = route(model, NOW_S + 10)
+        decision = route(model, NOW_S + 1.1)
         assert decision.variant == "a"
         expected = {candidate.variant: candidate.expected_latency_ms for candidate in decision.candidates}
         assert expected == pytest.approx({"a": 10.0, "b": 20.0})
@@ -111,7 +113,10 @@ class TestSlowVariants:
             decision = route(model, now_s, allowed_variants=only("fast"))
             now_s += 0.1
             model.at(now_s).record(decision, latency_ms=100.0)
-        return model, model.states["fast"].profile.latency.usual
+        usual = model.states["fast"].profile.latency.usual
+        while not usual.is_due(math.inf):
+            pass  # requests that other variants serve
+        return model, usual
 
     def test_the_request_after_the_backoff_is_predicted_by_the_usual_law(self, make_model):
         model, usual = self.slowed(make_model)
@@ -137,6 +142,9 @@ class TestSlowVariants:
         model.at(answered_s).record(trial, latency_ms=100.0)
         assert usual.retry_s > answered_s
         assert route(model, answered_s).variant == "other"
+        assert route(model, usual.retry_s).variant == "other", "too few requests since the last trial"
+        while not usual.is_due(usual.retry_s):
+            pass
         assert route(model, usual.retry_s).variant == "fast"
 
 

@@ -12,19 +12,20 @@ def refused(trial: LimitTrial) -> int:
     return count
 
 
-def test_each_trial_comes_after_twice_as_many_refusals():
-    trial = LimitTrial()
-    assert [refused(trial) for _ in range(4)] == [100, 200, 400, 800]
+@pytest.mark.parametrize(("readings", "first"), [(2.0, 4), (10.4, 20), (50.0, 100), (256.0, 100)])
+def test_each_trial_comes_after_twice_as_many_refusals(readings, first):
+    trial = LimitTrial(readings)
+    assert [refused(trial) for _ in range(4)] == [first, 2 * first, 4 * first, 8 * first]
 
 
 def test_a_trial_that_is_due_stays_due_until_a_request_is_sent():
-    trial = LimitTrial()
+    trial = LimitTrial(50.0)
     assert [trial.refuses() for _ in range(105)] == [True] * 100 + [False] * 5
 
 
 @pytest.mark.parametrize("refusals", [0, 1, 199])
 def test_a_request_that_is_sent_before_a_trial_is_due_is_none(refusals):
-    trial = LimitTrial()
+    trial = LimitTrial(50.0)
     refused(trial)
     assert all(trial.refuses() for _ in range(refusals))
     assert not trial.sent()

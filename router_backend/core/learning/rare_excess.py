@@ -1,0 +1,74 @@
+"""What rare, very slow answers add to the mean service time of a variant."""
+
+DECAY = 1.0 - 1.0 / 256.0
+PRIOR_WEIGHT = 32.0
+"""Weight of the prior, that no answer is very slow, in answers."""
+MAX_EXCESS = 100.0
+UNLIKELY = 0.01
+NEGLIGIBLE = 0.1
+"""Decayed number of slow answers below which they are forgotten."""
+
+
+class RareExcess:
+    """The expected excess of an answer over its prediction: share of slow answers times their mean excess.
+
+    The law describes ordinary answers and learns nothing of one above 6 times the prediction. If such answers
+    recur, they would be missing in the mean, by which variants are chosen: with 5 % of answers 100 times
+    slower, the mean is six times the ordinary answer.
+
+    The share is (F - 1) / (N + 32), where F and N are the decayed numbers of slow and of all answers, by
+    1/256 per answer. One is subtracted, so a single spike costs nothing; it takes a second to recur. An
+    excess counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add. If
+    so many ordinary answers follow the last slow one that this would have a probability below 1 % under the
+    share then, all is forgotten.
+
+    Args:
+        answers: the decayed number of answers before the first slow one.
+
+    Attributes:
+        value: the expected excess, relative to the prediction.
+        variance: its variance, relative to the square of the prediction.
+
+    Examples:
+        >>> excess = RareExcess(answers=100.0)
+        >>> excess.update(99.0)
+        >>> excess.value
+        0.0
+        >>> for number in range(600):
+        ...     excess.update(99.0 if number % 20 == 0 else 0.0)
+        >>> round(excess.value)
+        4
+    """
+
+    __slots__ = ("_answers", "_likelihood", "_ordinary", "_slow", "_sum", "value", "variance")
+
+    def __init__(self, answers: float = 0.0) -> None:
+        self._answers = answers
+        self._slow = self._sum = 0.0
+        # Of an ordinary answer under the share after the last slow one, and of all those since then.
+        self._ordinary = self._likelihood = 1.0
+        self.value = self.variance = 0.0
+
+    def update(self, excess: float) -> None:
+        """Learn by how much an answer exceeded its prediction, relative to it; 0 for an ordinary answer."""
+        self._answers = self._answers * DECAY + 1.0
+        self._slow *= DECAY
+        self._sum *= DECAY
+        self._likelihood *= self._ordinary
+        if excess:
+            self._slow += 1.0
+            self._sum += min(excess, MAX_EXCESS)
+        elif self._likelihood < UNLIKELY:
+            self._slow = self._sum = 0.0
+        weight = self._answers + PRIOR_WEIGHT
+        share = max(0.0, self._slow - 1.0) / weight
+        mean = self._sum / self._slow if share else 0.0
+        self.value = share * mean
+        self.variance = share * mean * mean / weight
+        if excess:
+            self._ordinary, self._likelihood = 1.0 - share, 1.0
+
+    @property
+    def is_negligible(self) -> bool:
+        """Whether the slow answers are so long ago that they need not be remembered."""
+        return self._slow < NEGLIGIBLE
