@@ -45,7 +45,7 @@ from router_backend.runtime.router_model import Log, RouterModel
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
 FORWARD, EXPLAIN, REFUSE, COPY = range(4)
-EXPLAINS, KEEPS_INPUTS = 1, 2
+EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
 CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}
 DECISION_OUTPUT_NAME = DECISION_OUTPUT.name
 
@@ -100,6 +100,11 @@ class NativeRouter:
         self._reception = Reception(model, readiness)
         self._own_requests = OwnRequests(pointer, model, readiness, _server, log)
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether devices take only so many requests at a time."""
+        return bool(self._reception.logical.device_limits)
+
     def start(self, instance_name: str) -> None:
         """Start the threads."""
         gc.collect()
@@ -127,7 +132,7 @@ class NativeRouter:
         Args:
             batch_size: the number of items.
             elements: the total number of elements of its inputs.
-            in_flight: requests of this model that have arrived and are not released, with this one.
+            in_flight: requests of this model that have arrived and are not answered, with this one.
             timeout_us: the client's timeout in microseconds; 0 if there is none.
             unit: its correlation id as text, else its id; empty if it has neither.
             in_sequence: whether it has a correlation id.
@@ -213,7 +218,7 @@ class ClientRequest:
         """
         attempt = self._routed.next_attempt()
         self._may_be_copied = may_be_copied and self._routed.dispatch.wants_copy
-        flags = EXPLAINS if self._routed.explains else 0
+        flags = self._flags()
         if self._bound_ms or self._may_be_copied:  # a variant may read the inputs after the client's answer
             flags |= KEEPS_INPUTS
         return FORWARD, attempt.variant, self, attempt, self._bound_ms, flags
@@ -251,8 +256,12 @@ class ClientRequest:
             attempt = self._routed.next_attempt()
         except Exception as error:  # noqa: BLE001 - a client waits for an answer
             return self._router.refuse(error)
-        return FORWARD, attempt.variant, self, attempt, 0.0, EXPLAINS if self._routed.explains else 0
+        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags()
 
     def bound_passed(self) -> Command:
         """Return the refusal of a request whose time is up."""
         return None if self._routed.has_ended else self._router.refuse(self._routed.too_late(self._bound_ms))
+
+    def _flags(self) -> int:
+        """Return how to treat the answer; a client whose next request needs the place waits until it is free."""
+        return (EXPLAINS if self._routed.explains else 0) | (RECORDS_FIRST if self._router.has_limits else 0)
