@@ -17,6 +17,20 @@ def router_host(request: pytest.FixtureRequest) -> RouterHost:
     return host
 
 
+@pytest.fixture
+def python_host(router_host: RouterHost) -> None:
+    """Skip a test on the native host, for which it does not hold."""
+    if router_host is not RouterHost.PYTHON:
+        pytest.skip("holds for the Python host only")
+
+
+@pytest.fixture
+def native_host(router_host: RouterHost) -> None:
+    """Skip a test on the Python host, for which it does not hold."""
+    if router_host is not RouterHost.NATIVE:
+        pytest.skip("holds for the native host only")
+
+
 @pytest.fixture(scope="module")
 def triton_server(router_host: RouterHost) -> Iterator[Callable[..., EmbeddedTriton]]:
     """Starts a ready server: `triton_server(repository, **options_of_EmbeddedTriton)`.
