@@ -29,7 +29,7 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.errors import InvalidRequestError, OverloadedError, RouterError
 from router_backend.native.own_requests import CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
-from router_backend.runtime.error_classifier import CODE_OF_STATUS
+from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
     NO_OPTIONS,
@@ -66,9 +66,7 @@ SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep Python's lock while another waits: a request must not wait 5 ms, the default."""
 
 
-def load(
-    pointer: int, config_json: str, folder: str, completes: bool
-) -> tuple[NativeRouter, bool, str]:
+def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[NativeRouter, bool, str]:
     """Return a new router model, whether its requests have a batch dimension, and its configuration.
 
     Args:
@@ -174,13 +172,13 @@ class NativeRouter:
         measurement = Measurement(copy, self._model.errors, self._reception.readiness)
         return COPY, attempt.variant, measurement, attempt
 
-    def failure(self, routed: RoutedRequest, attempt: Attempt, code: int, message: str, reached: bool) -> None:
-        """Record that a variant failed a request."""
-        errors = self._model.errors
-        routed.failed(attempt, errors.classify_call(attempt.variant, message, CODES[code], reached))
+    def failure(self, variant: str, code: int, message: str, reached: bool) -> Failure:
+        """Return how a variant failed a call that may not have `reached` it."""
+        return self._model.errors.classify_call(variant, message, CODES[code], reached)
 
     def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
-        is_strict = not any(isinstance(each, float) and not math.isfinite(each) for each in parameters.values())
+        numbers = [value for value in parameters.values() if isinstance(value, float)]
+        is_strict = all(map(math.isfinite, numbers))
         try:
             return split_parameters(parameters, self._reception.variants, is_strict=is_strict)
         except InvalidRequestError:
@@ -247,7 +245,7 @@ class ClientRequest:
             canceled: whether the client has canceled the request.
         """
         try:
-            self._router.failure(self._routed, attempt, code, message, reached)
+            self._routed.failed(attempt, self._router.failure(attempt.variant, code, message, reached))
             if self._routed.has_ended:
                 return None
             if canceled:
@@ -263,5 +261,5 @@ class ClientRequest:
         return None if self._routed.has_ended else self._router.refuse(self._routed.too_late(self._bound_ms))
 
     def _flags(self) -> int:
-        """Return how to treat the answer; a client whose next request needs the place waits until it is free."""
+        """Return how to treat the answer; where places are limited, a client waits until its own is free."""
         return (EXPLAINS if self._routed.explains else 0) | (RECORDS_FIRST if self._router.has_limits else 0)

@@ -16,7 +16,6 @@ from router_backend.runtime.request_options import RequestOptions
 from router_backend.runtime.router_model import RouterModel
 from router_backend.runtime.trace_entry import Traced
 
-
 CANCELED_BY_CLIENT = "the client canceled the request"
 
 

@@ -1,6 +1,5 @@
 """What only the native host can do: it bounds calls, hands on cancellation, and adds no limit of its own."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton, RouterHost
-from tests.integration.client import ANSWER_S, Client, items, refusal_of, until
+from tests.integration.client import ANSWER_S, Client, items, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -72,8 +71,6 @@ def test_a_request_is_refused_at_its_deadline_while_its_variant_hangs(client: Cl
     assert client.refusal("bounded", items(1), timeout=50_000).message.startswith(
         "model 'bounded': expected an answer within 50 ms"
     )
-    report = client.decision("bounded", items(0), parameters={"router_dry_run": True})
-    assert report["variant"] == "hangs"
     for _ in range(2):  # with these, it answers all four, two of them too late
         client.submit("bounded", items(1))
     np.testing.assert_array_equal(client.output("bounded", items(-1)), items(-1))
