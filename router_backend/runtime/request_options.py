@@ -86,6 +86,7 @@ class RequestOptions(Struct, frozen=True, kw_only=True):
 NOTHING = ("{}", "")
 NO_OPTIONS = RequestOptions()
 FIELDS = {key: (each.name, each.type) for key, each in fields_of(RequestParameters).items()}
+Decoder(RequestParameters)  # prepares it before threads use it: msgspec crashes if they do so at once (0.22)
 OF_OPTIONS = frozenset(RequestOptions.__struct_fields__)
 
 
