@@ -140,6 +140,8 @@ def context_of(batch_size: int, elements: int, options: RequestOptions, unit: st
         options: what it asks of the router.
         unit: what experiments assign an arm by, unless it states that itself.
     """
+    if options is NO_OPTIONS and not unit:
+        return RoutingContext(batch_size, elements)
     context = RoutingContext(batch_size, elements, options.max_latency_ms)
     context.unit = options.sticky_key or unit
     context.dry_run = options.dry_run
