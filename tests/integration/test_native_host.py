@@ -111,20 +111,26 @@ def test_its_statistics_are_those_of_whole_requests(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("python", "reason"),
+    ("answer", "reason"),
     [
-        ("/no/such/python", "expected a Python that runs, found '/no/such/python', which does not"),
-        ("/bin/true", "expected a Python that runs, found '/bin/true', which does not"),
+        ("it is no Python", "expected a Python that runs, found '{python}', which does not"),
+        ("3 9 0", "expected Python 3.10 to 3.13 with a global interpreter lock, found 3.9 ('{python}')"),
+        ("3 11 0\n/python3\n/no/libpython.so", "expected the shared library of '/python3', found none"),
     ],
 )
 def test_a_python_that_cannot_be_used_is_the_reason_why_a_router_does_not_load(
-    triton_server: Callable[..., EmbeddedTriton], tmp_path: Path, python: str, reason: str
+    triton_server: Callable[..., EmbeddedTriton], tmp_path: Path, answer: str, reason: str
 ) -> None:
-    repository = ModelRepository(tmp_path)
+    python = tmp_path / "python3"
+    python.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    python.chmod(0o755)
+    repository = ModelRepository(tmp_path / "repository")
     repository.variant("double", "scaling", factor=2)
     repository.router("scale", "double")
-    server = triton_server(repository.folder, backend_settings={"router_backend": {"python": python}})
-    assert reason in {model.name: model.reason for model in server.models()}["scale"]
+    settings = {"router_backend": {"python": str(python)}}
+    server = triton_server(repository.folder, backend_settings=settings)
+    reasons = {model.name: model.reason for model in server.models()}
+    assert reason.format(python=python) in reasons["scale"]
     with closing(Client(server)) as client:
         np.testing.assert_array_equal(client.output("double", items(2)), items(4))
     server.stop()
