@@ -30,17 +30,6 @@ struct Exchange {
   Exchange *older, *newer;    /* in the list of the sweep */
 };
 
-/* A request at a variant. Its two legs are the answer and the release of its inputs. */
-struct Attempt {
-  Exchange* exchange;
-  ServerRequest* request;
-  PyObject *life, *attempt;
-  uint64_t sent_ns, ended_ns;
-  bool explains, records_first, reported;
-  atomic_int legs;
-  Attempt *next, **link; /* in the exchange's list, once the request may be canceled */
-};
-
 typedef enum { NOTHING = -1, FORWARD, EXPLAIN, REFUSE, COPY } Kind;
 enum { EXPLAINS = 1, KEEPS_INPUTS = 2, RECORDS_FIRST = 4 };
 
@@ -54,7 +43,35 @@ typedef struct {
   long code, flags;
 } Command;
 
+/* A request at a variant. Its two legs are the answer and the release of its inputs. */
+struct Attempt {
+  Exchange* exchange;
+  ServerRequest* request;
+  PyObject *life, *attempt;
+  uint64_t sent_ns, ended_ns;
+  bool explains, records_first, reported;
+  atomic_int legs; /* and one more while it waits to be recorded */
+  Command command;  /* what to do once it is recorded */
+  Attempt* waiting; /* the next one that is to be recorded */
+  Attempt *next, **link; /* in the exchange's list, once the request may be canceled */
+};
+
 static Allocator* allocator;
+
+/* One thread at a time asks Python: waiting for this mutex costs less than waiting for Python's own lock. A thread
+ * that brings an answer does not wait at all: whoever has the turn records the answer later. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(Attempt*) answered; /* those that wait to be recorded, the last one first */
+
+static void take_turn(void) {
+  pthread_mutex_lock(&turn);
+  python_enter();
+}
+
+static void end_turn(void) {
+  python_leave();
+  pthread_mutex_unlock(&turn);
+}
 
 static Error* allocate(
     Allocator* unused, const char* tensor, size_t size, MemoryType memory, int64_t device, void* user, void** buffer,
@@ -492,34 +509,62 @@ static Command record(Attempt* attempt) {
   return ask_answered(attempt);
 }
 
+static void record_later(Attempt* attempt) {
+  atomic_fetch_add(&attempt->legs, 1);
+  attempt->waiting = atomic_load(&answered);
+  while (!atomic_compare_exchange_weak(&answered, &attempt->waiting, attempt)) {
+  }
+}
+
+static Attempt* take_answered(void) {
+  Attempt* first = NULL;
+  for (Attempt *each = atomic_exchange(&answered, NULL), *next; each != NULL; each = next) {
+    next = each->waiting;
+    each->waiting = first;
+    first = each;
+  }
+  return first;
+}
+
+/* Record what waits, unless another thread has its turn: that one calls this afterwards. */
+static void record_answered(void) {
+  while (atomic_load(&answered) != NULL && pthread_mutex_trylock(&turn) == 0) {
+    Attempt* first = take_answered();
+    python_enter();
+    for (Attempt* each = first; each != NULL; each = each->waiting) each->command = record(each);
+    end_turn();
+    for (Attempt *each = first, *next; each != NULL; each = next) {
+      next = each->waiting;
+      carry_out(each->exchange, each->command, each->exchange->request);
+      end_leg(each);
+    }
+  }
+}
+
 static void on_success(Attempt* attempt, ServerResponse* response) {
   Exchange* exchange = attempt->exchange;
   char* decision = NULL;
-  bool recorded = attempt->explains || attempt->records_first;
-  Command command;
-  if (recorded) {
-    python_enter();
+  Command command = {.kind = NOTHING};
+  bool is_recorded = attempt->explains || attempt->records_first;
+  if (is_recorded) {
+    take_turn();
     if (attempt->explains) decision = ask_explanation(attempt);
     command = record(attempt);
-    python_leave();
+    end_turn();
   }
   answer(exchange, response, decision);
   free(decision);
   failed(TRITONSERVER_InferenceResponseDelete(response));
-  if (!recorded) { /* the client need not wait for it */
-    python_enter();
-    command = record(attempt);
-    python_leave();
-  }
+  if (!is_recorded) record_later(attempt); /* the client need not wait for it */
   carry_out(exchange, command, exchange->request);
 }
 
 static void on_failure(Attempt* attempt, ErrorCode code, const char* message) {
   Exchange* exchange = attempt->exchange;
-  python_enter();
+  take_turn();
   Command command = ask_failed(attempt, code, message, true);
   if (command.kind == REFUSE) stop_timer(exchange);
-  python_leave();
+  end_turn();
   carry_out(exchange, command, exchange->request);
 }
 
@@ -540,6 +585,7 @@ static void on_response(ServerResponse* response, uint32_t flags, void* user) {
   }
   if (response != NULL) failed(TRITONSERVER_InferenceResponseDelete(response));
   if (flags & RESPONSE_FINAL) end_leg(attempt);
+  record_answered();
 }
 
 static Error* set_parameters(Request* from, ServerRequest* to) {
@@ -659,9 +705,9 @@ static Command forward(Exchange* exchange, const Command* command, Request* like
   Error* error = send(exchange, attempt, command->text, like, &reached);
   if (error == NULL) return (Command){.kind = NOTHING};
   attempt->ended_ns = now_ns();
-  python_enter();
+  take_turn();
   Command next = ask_failed(attempt, TRITONSERVER_ErrorCode(error), TRITONSERVER_ErrorMessage(error), reached);
-  python_leave();
+  end_turn();
   TRITONSERVER_ErrorDelete(error);
   atomic_store(&attempt->legs, 1);
   end_leg(attempt);
@@ -699,16 +745,17 @@ static void carry_out(Exchange* exchange, Command command, Request* like) {
 
 static void on_bound(Timer* timer) {
   Exchange* exchange = (Exchange*)((char*)timer - offsetof(Exchange, timer));
-  python_enter();
+  take_turn();
   Command command = {.kind = NOTHING};
   if (!atomic_load(&exchange->answered))
     command = command_of(PyObject_CallMethodObjArgs(exchange->bound, names.bound_passed, NULL));
   Py_DecRef(exchange->bound);
-  python_leave();
+  end_turn();
   bool refused = command.kind == REFUSE;
   carry_out(exchange, command, exchange->request);
   if (refused) cancel_open(exchange);
   leave(exchange);
+  record_answered();
 }
 
 /* The bound of a request that cannot be copied is dropped: its variant may read it until it ends. */
@@ -721,10 +768,10 @@ static void start_bound(Exchange* exchange, const Command* command) {
     timer_start(&exchange->timer);
     return;
   }
-  python_enter();
+  take_turn();
   Py_DecRef(exchange->bound);
   exchange->bound = NULL;
-  python_leave();
+  end_turn();
 }
 
 /* Decide about all requests of a batch before any of them is sent, since Python's lock is taken once then. */
@@ -733,17 +780,18 @@ void requests_arrived(Model* model, Instance* instance, Request** requests, uint
   Command commands[count];
   for (uint32_t index = 0; index < count; index++)
     exchanges[index] = exchange_new(model, instance, requests[index], NULL);
-  python_enter();
+  take_turn();
   for (uint32_t index = 0; index < count; index++) {
     commands[index] = ask_arrived(exchanges[index]);
     set_bound(exchanges[index], &commands[index]);
   }
-  python_leave();
+  end_turn();
   for (uint32_t index = 0; index < count; index++) {
     start_bound(exchanges[index], &commands[index]);
     carry_out(exchanges[index], commands[index], requests[index]);
     leave(exchanges[index]);
   }
+  record_answered();
 }
 
 void measure(Model* model, const char* variant, PyObject* life, PyObject* attempt, Inputs* inputs) {
@@ -752,5 +800,6 @@ void measure(Model* model, const char* variant, PyObject* life, PyObject* attemp
   PyThreadState* state = python_release();
   carry_out(exchange, command, NULL);
   leave(exchange);
+  record_answered();
   python_resume(state);
 }
