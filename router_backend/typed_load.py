@@ -7,6 +7,7 @@ that it rejects. What a setting must be is said in words made from its type.
 import json
 import math
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,8 @@ LONGEST_SHOWN = 60
 MOST_PROBLEMS = 100
 LONGEST_WHOLE_NUMBER = 18
 WHOLE_NUMBER = re.compile(rf"[+-]?[0-9]{{1,{LONGEST_WHOLE_NUMBER}}}")
+_ONE_AT_A_TIME = threading.RLock()
+"""msgspec prepares a structure at its first use, and crashes if a second thread uses it meanwhile (0.22)."""
 SWITCH = {"true": True, "false": False}
 KEYS_OF_TRITON = frozenset({"EXECUTION_ENV_PATH", "FORCE_CPU_ONLY_INPUT_TENSORS"})
 """Parameters that Triton's Python backend reads from the config.pbtxt of every model."""
@@ -102,7 +105,7 @@ def given(structure: Struct) -> dict[str, Any]:
 @cache
 def fields_of(kind: type) -> dict[str, inspect.Field]:
     """Return the fields of a structure by their keys, the required ones first."""
-    described = inspect.type_info(kind)
+    described = _describe(kind)
     assert isinstance(described, inspect.StructType)
     return {each.encode_name: each for each in sorted(described.fields, key=lambda each: not each.required)}
 
@@ -152,8 +155,14 @@ def _nested_too_deeply(where: str) -> ConfigurationError:
     return ConfigurationError(where=where, expected="JSON", found="too many nested brackets")
 
 
+def _describe(kind: Any) -> inspect.Type:
+    with _ONE_AT_A_TIME:
+        return inspect.type_info(kind)
+
+
 def _convert(kind: Any, value: object) -> Any:
-    return convert(value, kind, str_keys=True, dec_hook=_file_path)
+    with _ONE_AT_A_TIME:
+        return convert(value, kind, str_keys=True, dec_hook=_file_path)
 
 
 def _file_path(kind: type, value: object) -> Path:
@@ -179,7 +188,7 @@ def _problems(kind: Any, value: object, path: str) -> Iterator[Problem]:
         elif isinstance(error, ConfigurationError):
             yield from error.at(path=path).problems
         else:
-            yield _wrong_value(inspect.type_info(kind), value, path)
+            yield _wrong_value(_describe(kind), value, path)
 
 
 def _problems_together(kind: Any, value: object, path: str) -> list[Problem]:
@@ -226,7 +235,7 @@ def _members(kind: Any, value: Any, path: str) -> Iterator[tuple[Any, Any, str]]
     elif isinstance(value, dict) and get_origin(plain) is Mapping:
         for key, member in value.items():
             place = join_path(path, key)
-            yield arguments[0], parse_text(inspect.type_info(arguments[0]), key), place
+            yield arguments[0], parse_text(_describe(arguments[0]), key), place
             yield arguments[1], member, place
     elif isinstance(value, list) and get_origin(plain) in (tuple, frozenset):
         for index, member in enumerate(value):  # all items of a list have the type of the first

@@ -15,11 +15,17 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from router_tools.demo.images import random_images
 from router_tools.demo.repository import TEMPLATE, variant_names
-from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from tests.integration.model_repository import ModelRepository
 from tests.onnx_models import write_doubler, write_lookup
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.best()  # these tests are not about the router
+
 
 ON_CPU = {"device": "cpu", "execution_provider": "CPUExecutionProvider"}
 DOUBLER = """

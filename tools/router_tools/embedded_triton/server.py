@@ -9,7 +9,7 @@ from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
 from router_backend.runtime.shared_capacity import remove_unused, shared_file
-from router_tools.embedded_triton.backend_directory import assemble_backends
+from router_tools.embedded_triton.backend_directory import RouterHost, assemble_backends
 from router_tools.embedded_triton.command import BackendSettings, ServerOptions, server_environment
 from router_tools.embedded_triton.models import ModelStatus
 from router_tools.embedded_triton.ports import choose_ports
@@ -47,6 +47,7 @@ class EmbeddedTriton:
         backend_settings: settings of each backend, such as `{"python": {"thread-pool-size": 512}}`.
         exit_on_error: whether a model that fails to load ends the server; else it is listed as UNAVAILABLE.
         model_control_mode: Triton's "none", "poll" or "explicit".
+        router_host: what runs router models; the native host by default, if its library is there.
         extra_arguments: further arguments of `tritonserver`, which take precedence over those above.
         log_file: file for the server's output, where one from before is kept with `.1` after its name;
             `None` for a temporary file that is removed with the server.
@@ -63,6 +64,7 @@ class EmbeddedTriton:
         backend_settings: BackendSettings = _NO_SETTINGS,
         exit_on_error: bool = False,
         model_control_mode: str = "none",
+        router_host: RouterHost | None = None,
         extra_arguments: Sequence[str] = (),
         log_file: Path | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class EmbeddedTriton:
             shared_memory_prefix=new_prefix(),
             extra_arguments=extra_arguments,
         )
+        self._router_host = router_host or RouterHost.best()
         self._folder = run_path(self._options.shared_memory_prefix)
         self._log_file = log_file or self._folder / "server.log"
         self._last_log = ""
@@ -177,7 +180,7 @@ class EmbeddedTriton:
         """Create the folder with the backends and return the descriptor that locks it."""
         try:
             lock = undo.enter_context(run_folder(self._options.shared_memory_prefix))
-            assemble_backends(wheel, self._backends)
+            assemble_backends(wheel, self._backends, self._router_host)
         except OSError as error:
             raise no_room(error) from error
         return lock

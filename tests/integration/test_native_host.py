@@ -1,0 +1,136 @@
+"""What only the native host can do: it bounds calls, hands on cancellation, and adds no limit of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
+from tests.integration.client import Client, items, until
+from tests.integration.model_repository import ModelRepository
+
+pytestmark = pytest.mark.integration
+
+CROWD = 1000
+BOUND = {"router_max_latency_ms": 100, "router_refuse_late": True}
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.NATIVE
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the cancelable variant creates when it works."""
+    return tmp_path_factory.mktemp("cancelable") / "busy"
+
+
+@pytest.fixture(scope="module")
+def server(
+    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory, busy: Path
+) -> EmbeddedTriton:
+    repository = ModelRepository(tmp_path_factory.mktemp("native"))
+    only_clients = {"warmup_batch_sizes": "none"}
+    repository.variant("gather_crowd", "gathering", gather=CROWD)
+    repository.variant("hangs", "gathering", gather=4)
+    repository.variant("works", "cancelable", busy=str(busy))
+    repository.variant("recorder", "recording")
+    repository.variant("double", "scaling", factor=2)
+    repository.router("crowded", "gather_crowd", **only_clients)
+    repository.router("bounded", "hangs", **only_clients)
+    repository.router("canceled", "works", **only_clients)
+    repository.router("record", "recorder", **only_clients)
+    repository.router("twofold", "double", "instance_group { kind: KIND_CPU count: 2 }", **only_clients)
+    return triton_server(repository.folder)
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    with closing(Client(server)) as client:
+        yield client
+
+
+def test_a_thousand_requests_in_flight_need_no_threads(server: EmbeddedTriton, client: Client) -> None:
+    client.ask("crowded", items(0))
+    process = psutil.Process(server.pid)
+    threads = process.num_threads()
+    calls = [client.submit("crowded", items(1)) for _ in range(CROWD - 1)]
+    until(lambda: client.executions("gather_crowd") >= CROWD)
+    assert process.num_threads() <= threads + 2  # of gRPC
+    client.ask("crowded", items(1))
+    for call in calls:
+        np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(1))
+
+
+def test_a_request_is_refused_at_its_deadline_while_its_variant_hangs(client: Client) -> None:
+    refusal = client.refusal("bounded", items(1), parameters=BOUND)
+    assert refusal == (
+        "UNAVAILABLE",
+        "model 'bounded': expected an answer within 100 ms, found none yet from hangs: "
+        "allow more time, or send less",
+    )
+    assert client.refusal("bounded", items(1), timeout=50_000).message.startswith(
+        "model 'bounded': expected an answer within 50 ms"
+    )
+    for _ in range(2):  # with these, it answers all four, two of them too late
+        client.submit("bounded", items(1))
+    np.testing.assert_array_equal(client.output("bounded", items(-1)), items(-1))
+
+
+def test_a_call_is_canceled_when_its_client_cancels(client: Client, busy: Path) -> None:
+    call = client.submit("canceled", items(1))
+    until(busy.exists)
+    call.cancel()
+    np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
+
+
+def test_a_call_is_canceled_at_the_deadline_of_its_request(client: Client) -> None:
+    assert client.refusal("canceled", items(1), parameters=BOUND).status == "UNAVAILABLE"
+    np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
+
+
+def test_numbers_with_a_fraction_stay_numbers(client: Client) -> None:
+    answer = client.ask("record", items(1), parameters={"temperature": 0.5})
+    assert '"temperature": 0.5' in answer.as_numpy("RECEIVED").flat[0].decode()
+
+
+def test_instances_share_one_router(server: EmbeddedTriton, client: Client) -> None:
+    for value in range(10):
+        np.testing.assert_array_equal(client.output("twofold", items(value)), items(2 * value))
+    assert server.log_text().count("router 'twofold' is served by the native host") == 1
+
+
+def test_its_statistics_are_those_of_whole_requests(client: Client) -> None:
+    before = client.executions("twofold")
+    client.output("twofold", items(1))
+    client.expect_executions("twofold", before + 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("it is no Python", "expected a Python that runs, found '{python}', which does not"),
+        ("3 9 0", "expected Python 3.10 to 3.13 with a global interpreter lock, found 3.9 ('{python}')"),
+        ("3 11 0\n/python3\n/no/libpython.so", "expected the shared library of '/python3', found none"),
+    ],
+)
+def test_a_python_that_cannot_be_used_is_the_reason_why_a_router_does_not_load(
+    triton_server: Callable[..., EmbeddedTriton], tmp_path: Path, answer: str, reason: str
+) -> None:
+    python = tmp_path / "python3"
+    python.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    python.chmod(0o755)
+    repository = ModelRepository(tmp_path / "repository")
+    repository.variant("double", "scaling", factor=2)
+    repository.router("scale", "double")
+    settings = {"router_backend": {"python": str(python)}}
+    server = triton_server(repository.folder, backend_settings=settings)
+    reasons = {model.name: model.reason for model in server.models()}
+    assert reason.format(python=python) in reasons["scale"]
+    with closing(Client(server)) as client:
+        np.testing.assert_array_equal(client.output("double", items(2)), items(4))
+    server.stop()
