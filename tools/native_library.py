@@ -69,6 +69,7 @@ def compile_library(compiler: Sequence[str], library: Path, *flags: str) -> None
         flags: further flags, after those of every build.
 
     Raises:
+        OSError: the compiler cannot be run.
         subprocess.CalledProcessError: the compiler failed, and has printed why.
     """
     library.parent.mkdir(parents=True, exist_ok=True)
@@ -96,5 +97,5 @@ def wheel_tag(library: Path) -> str:
 if __name__ == "__main__":
     try:
         compile_library(find_compiler(), PACKAGE / LIBRARY)
-    except NoCompilerError as error:
+    except (NoCompilerError, OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"error: no native library: {error}")
