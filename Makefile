@@ -11,14 +11,10 @@ TESTS  ?= tests/package tests/unit tests/contract tests/integration
 SHORT  := tests/package tests/unit tests/contract $(addprefix tests/integration/test_, \
           router_answers.py policy_from_outside.py onnx_executor.py serve.py demo.py)
 
-# The pinned C compiler, which compiles for any machine and glibc; $(call ZIG_CC,x86_64) is its command.
-ZIG    := build/zig/.installed
-ZIG_CC  = $(abspath build/zig)/bin/python -m ziglang cc -target $(1)-linux-gnu.2.35
-# The system's compiler is used instead if there is one: the pinned one is a download of 100 MB.
-ifeq ($(shell command -v $(firstword $(CC))),)
-COMPILER := $(ZIG)
-CC       := $(call ZIG_CC,$(shell uname -m))
-endif
+# The pinned C compiler out of PyPI, which compiles for any machine and glibc; $(call ZIG_CC,x86_64) is its command.
+ZIG     := build/zig/.installed
+ZIG_CC   = $(abspath build/zig)/bin/python -m ziglang cc -target $(1)-linux-gnu.2.35
+MACHINE ?= $(shell uname -m)
 
 # What the checks of spelling and wording read.
 PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml hatch_build.py model_repository monitoring \
@@ -44,10 +40,15 @@ $(ZIG): compiler.lock
 	build/zig/bin/python -m pip install --quiet --disable-pip-version-check --requirement compiler.lock
 	touch $@
 
-# The library alone, beside model.py, which needs no other package: for a folder that is copied or mounted.
-native wheel: export CC := $(CC)
-native: $(COMPILER)
+# The library beside model.py, for a folder that is copied or mounted into a container: MACHINE is that of the container.
+# The system's compiler may need a newer glibc than the container has.
+native:
 	$(PYTHON) tools/native_library.py
+
+ifeq ($(origin CC),default)
+native: $(ZIG)
+native: export CC := $(call ZIG_CC,$(MACHINE))
+endif
 
 demo: $(READY)
 	$(BIN)/model-router demo
@@ -60,9 +61,16 @@ serve: $(READY)
 test:
 	$(MAKE) VENV=build/venv lint test-wheel
 
-wheel: $(LOCKED) $(COMPILER)
+wheel: $(LOCKED)
 	rm -rf dist
 	$(BIN)/hatchling build --target wheel
+
+# The pinned compiler is a download of 100 MB, so a wheel, whose tag has the glibc that it needs, is compiled with the
+# system's if there is one.
+ifeq ($(shell command -v $(firstword $(CC))),)
+wheel: $(ZIG)
+wheel: export CC := $(call ZIG_CC,$(MACHINE))
+endif
 
 # One wheel for each machine, for a release.
 wheels: $(LOCKED) $(ZIG)

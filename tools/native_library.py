@@ -22,7 +22,7 @@ OLDEST_GLIBC = (2, 35)
 MACHINES = {0x3E: "x86_64", 0xB7: "aarch64"}
 """By the number in an ELF header."""
 FLAGS = (
-    "-std=c17",
+    "-std=gnu17",
     "-O2",
     "-Wall",
     "-Wextra",
