@@ -22,7 +22,7 @@ OLDEST_GLIBC = (2, 35)
 MACHINES = {0x3E: "x86_64", 0xB7: "aarch64"}
 """By the number in an ELF header."""
 FLAGS = (
-    "-std=gnu17",
+    "-std=c17",
     "-O2",
     "-Wall",
     "-Wextra",
@@ -32,6 +32,7 @@ FLAGS = (
     "-fvisibility=hidden",  # Triton's entry points are marked; nothing else can clash with another backend
     "-fstack-protector-strong",
     "-Wl,-z,relro,-z,now",
+    "-Wl,-z,nodelete",  # Python, which the library starts, cannot be stopped and started again
 )
 
 

@@ -131,17 +131,6 @@ def read_parameters(model_name: str, texts: Mapping[str, str]) -> RouterParamete
     return load_texts(RouterParameters, texts, f"model '{model_name}', {CONFIG_FILE}")
 
 
-def check_completed(config: Mapping[str, Any], setup: RouterSetup) -> None:
-    """Reject a configuration without inputs or outputs, with which Triton would accept no request."""
-    complete = bool(config.get("input") and config.get("output"))
-    expected = "input and output, since this Triton does not complete configurations"
-    fix = (
-        f"declare them as '{setup.variants[0].name}' does, or start Triton without "
-        "--disable-auto-complete-config"
-    )
-    require(complete, "", expected, "none", where=f"model '{setup.name}', {CONFIG_FILE}", fix=fix)
-
-
 def read_routing_file(path: Path) -> RoutingFile:
     """Read the routing configuration in a file.
 

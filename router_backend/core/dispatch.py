@@ -87,6 +87,11 @@ class Dispatch:
         return self.next_attempt()
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was answered, canceled, abandoned or ignored."""
+        return self._ended
+
+    @property
     def failures(self) -> list[Attempt]:
         """The attempts that failed, in order."""
         return [attempt for attempt in self.attempts if attempt.fault is not None]
@@ -137,6 +142,14 @@ class Dispatch:
         for attempt in self.attempts:
             if attempt.close() is not None:
                 self._model.record(attempt.decision)
+        self._conclude(None)
+
+    def abandon(self) -> None:
+        """End the request without an answer while attempts are open, because its time is up.
+
+        How these end is still to be reported: the variant learns how long an answer took that came too late.
+        """
+        self._ended = True
         self._conclude(None)
 
     def _succeeded(

@@ -12,6 +12,8 @@ from router_backend.core.records.outcome import Fault
 
 STATUS_OF_CODE = {"INVALID_ARG": "INVALID_ARGUMENT", "UNSUPPORTED": "UNIMPLEMENTED"}
 """The gRPC status for a code of Triton's errors, where it is not the code's own name."""
+CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
+"""What Triton's API calls a gRPC status, where it is not the status's own name."""
 CODES = ("ALREADY_EXISTS", "CANCELLED", "INVALID_ARG", "NOT_FOUND", "UNAVAILABLE", "UNKNOWN", "UNSUPPORTED")
 STATED_CODE = re.compile(rf"({'|'.join(CODES)}): ")
 INTERNAL = "INTERNAL"
@@ -45,6 +47,12 @@ class ErrorClassifier:
         """
         groups = {variant: read_model_config(repository / variant).instance_group for variant in variants}
         return cls({variant: [group.name for group in of if group.name] for variant, of in groups.items()})
+
+    def classify_call(self, variant: str, message: str, code: str, reached: bool) -> Failure:
+        """Return how a variant failed a call, if the host knows whether the call `reached` it."""
+        if not reached:
+            return Failure(Fault.NOT_READY, message, INTERNAL)
+        return self.classify(variant, message, code)
 
     def classify(self, variant: str, message: str, code: str) -> Failure:
         """Return what a variant's error message and Triton's code for it stand for.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType, ValidationError, convert, field
 from msgspec.json import Decoder
 
 from router_backend.config.schema import Devices, Megabytes, Milliseconds, PolicyName, Text
-from router_backend.core.records.request import OptimizationGoal
+from router_backend.core.records.request import OptimizationGoal, RoutingContext
 from router_backend.errors import ConfigurationError, InvalidRequestError, Problem, nearest
 from router_backend.typed_load import Section, fields_of, load_texts, parse_text
 
@@ -89,16 +90,29 @@ OF_OPTIONS = frozenset(RequestOptions.__struct_fields__)
 
 
 def read_options(parameters_json: str, variants: Collection[str]) -> RequestOptions:
-    """Split a request's parameters as Triton passes them, a JSON object or nothing.
+    """Split a request's parameters as Triton's Python backend passes them, a JSON object or nothing.
 
     Raises:
         InvalidRequestError: an unknown `router_` parameter, or an invalid value.
     """
     if parameters_json in NOTHING:
         return NO_OPTIONS
+    parameters, is_strict = _decode(parameters_json)
+    return split_parameters(parameters, variants, is_strict=is_strict)
+
+
+def split_parameters(
+    parameters: Mapping[str, ParameterValue], variants: Collection[str], *, is_strict: bool
+) -> RequestOptions:
+    """Split a request's parameters into the router's and the variant's.
+
+    `is_strict` says that they are valid JSON: no NaN, no infinity, only whole characters.
+
+    Raises:
+        InvalidRequestError: an unknown `router_` parameter, or an invalid value.
+    """
     own: dict[str, ParameterValue] = {}
     forwarded: dict[str, ParameterValue] = {}
-    parameters, is_strict = _decode(parameters_json)
     for key, value in parameters.items():
         if key.startswith(PREFIX):
             own[key] = value
@@ -114,6 +128,21 @@ def read_options(parameters_json: str, variants: Collection[str]) -> RequestOpti
         (options if name in OF_OPTIONS else context)[name] = getattr(said, name)
     _check_variants(context.get("allowed_variants", ()), variants)
     return RequestOptions(**options, context=context, forwarded=forwarded)
+
+
+def context_of(batch_size: int, elements: int, options: RequestOptions, unit: str = "") -> RoutingContext:
+    """Return what is known about a client's request.
+
+    Args:
+        batch_size: the number of items.
+        elements: the total number of elements of its inputs.
+        options: what it asks of the router.
+        unit: what experiments assign an arm by, unless it states that itself.
+    """
+    context = RoutingContext(batch_size, elements, options.max_latency_ms)
+    context.unit = options.sticky_key or unit
+    context.dry_run = options.dry_run
+    return replace(context, **options.context) if options.context else context
 
 
 def _decode(parameters_json: str) -> tuple[dict[str, ParameterValue], bool]:

@@ -48,10 +48,7 @@ class WorkerPool(Generic[Item]):
         """
         with self._lock:
             if self._in_flight >= self._max_in_flight:
-                raise OverloadedError(
-                    f"{self._in_flight} requests are in flight, which is the limit: send fewer at a time, "
-                    f"or raise the router's parameter 'max_in_flight'"
-                )
+                raise OverloadedError.of(self._in_flight)
             self._in_flight += 1
             if self._idle:
                 worker = self._idle.pop()

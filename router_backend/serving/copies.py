@@ -12,9 +12,9 @@ from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Dispatch
 from router_backend.errors import RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import ParameterValue
 from router_backend.serving.measuring import measure
-from router_backend.serving.readiness import Readiness
 from router_backend.serving.responses import log_defect
 
 

@@ -9,8 +9,8 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.core.dispatch import Dispatch
 from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import ParameterValue
-from router_backend.serving.readiness import Readiness
 from router_backend.serving.responses import failure_of
 
 

@@ -12,10 +12,9 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import DECISION_OUTPUT
 from router_backend.errors import RouterError
-from router_backend.runtime.error_classifier import STATUS_OF_CODE, ErrorClassifier, Failure
+from router_backend.runtime.error_classifier import CODE_OF_STATUS, ErrorClassifier, Failure
+from router_backend.runtime.routed_request import CANCELED_BY_CLIENT
 
-CODE_OF_STATUS = {status: code for code, status in STATUS_OF_CODE.items()}
-"""What Triton's API calls a gRPC status, where it is not the status's own name."""
 
 
 def error_response(error: RouterError) -> pb_utils.InferenceResponse:
@@ -44,7 +43,7 @@ def empty_response() -> pb_utils.InferenceResponse:
 
 def canceled_response() -> pb_utils.InferenceResponse:
     """Return the answer to a request that its client has canceled."""
-    error = pb_utils.TritonError("the client canceled the request", pb_utils.TritonError.CANCELLED)
+    error = pb_utils.TritonError(CANCELED_BY_CLIENT, pb_utils.TritonError.CANCELLED)
     return pb_utils.InferenceResponse(error=error)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,14 +10,14 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import DECISION_OUTPUT
 from router_backend.config.repository import Signature, TensorSpec
-from router_backend.core.records.request import RoutingContext
 from router_backend.errors import InvalidRequestError
 from router_backend.runtime.request_options import NO_OPTIONS, RequestOptions
+from router_backend.runtime.warmup_plan import BYTES, NOT_IN_NUMPY, synthetic_shape
 from router_backend.serving.responses import has_response_parameters
 
 
-def context_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> RoutingContext:
-    """Return what the shapes of a request's inputs say about it."""
+def size_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> tuple[int, int]:
+    """Return the batch size of a request's inputs, and the number of their elements."""
     elements = 0
     batch_size = 1
     for tensor in inputs:
@@ -26,22 +25,7 @@ def context_of(inputs: Sequence[pb_utils.Tensor], batched: bool) -> RoutingConte
         elements += prod(shape)
         if batched:
             batch_size = shape[0]
-    return RoutingContext(batch_size, elements)
-
-
-def context_of_request(
-    request: pb_utils.InferenceRequest,
-    inputs: Sequence[pb_utils.Tensor],
-    options: RequestOptions,
-    batched: bool,
-    unit_matters: bool,
-) -> RoutingContext:
-    """Return what is known about a client's request: its size and options, and its unit for experiments."""
-    context = context_of(inputs, batched)
-    if unit_matters:
-        context.unit = options.sticky_key or str(request.correlation_id() or "") or request.request_id()
-    context.max_latency_ms = options.max_latency_ms
-    return replace(context, **options.context) if options.context else context
+    return batch_size, elements
 
 
 def outputs_of_variant(request: pb_utils.InferenceRequest, output_names: Sequence[str]) -> list[str]:
@@ -71,18 +55,16 @@ def check_can_be_explained(options: RequestOptions, request: pb_utils.InferenceR
 
 def in_numpy(signature: Signature) -> bool:
     """Return whether the router can make all inputs of a model: numpy has no BF16."""
-    return all(tensor.data_type != "TYPE_BF16" for tensor in signature.inputs)
+    return all(tensor.data_type != NOT_IN_NUMPY for tensor in signature.inputs)
 
 
 def synthetic_inputs(signature: Signature, batch_size: int) -> list[pb_utils.Tensor]:
     """Return inputs that Triton accepts for a model: zeros, empty strings, and 1 for open dimensions."""
-    batch = [batch_size] if signature.max_batch_size > 0 else []
-    return [_zeros(tensor, batch) for tensor in signature.inputs]
+    return [_zeros(tensor, synthetic_shape(tensor, signature, batch_size)) for tensor in signature.inputs]
 
 
-def _zeros(tensor: TensorSpec, batch: list[int]) -> pb_utils.Tensor:
-    shape = [*batch, *(max(dim, 1) for dim in tensor.dims)]
-    if tensor.data_type == "TYPE_STRING":
+def _zeros(tensor: TensorSpec, shape: tuple[int, ...]) -> pb_utils.Tensor:
+    if tensor.data_type == BYTES:
         return pb_utils.Tensor(tensor.name, np.full(shape, b"", dtype=np.object_))
     return pb_utils.Tensor(
         tensor.name, np.zeros(shape, dtype=pb_utils.triton_string_to_numpy(tensor.data_type))

@@ -78,6 +78,12 @@ class LogicalModel:
         own_ms = context.max_latency_ms
         return self._settings.max_latency_ms if own_ms is None else own_ms
 
+    def bound_ms(self, context: RoutingContext) -> float | None:
+        """Return after how long a request is refused even while a variant works on it; `None` if never."""
+        stated = context.refuse_late
+        refuses_late = self._settings.refuse_late if stated is None else stated
+        return self.deadline_ms(context) if refuses_late else None
+
     def now_s(self) -> float:
         """Return the time of the router's clock in seconds."""
         return self._clock()

@@ -1,11 +1,8 @@
 """Exports the router's metrics, in the background, to Triton's metrics endpoint."""
 
-from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
-
 import threading
-from typing import Any
-
-import triton_python_backend_utils as pb_utils
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from router_backend.core.router import ModelRouter
 from router_backend.core.telemetry.metrics import METRICS, Kind, Metric, Sample, samples
@@ -13,11 +10,22 @@ from router_backend.core.telemetry.metrics import METRICS, Kind, Metric, Sample,
 Labels = tuple[str, ...]
 
 
+class Series(Protocol):
+    """A metric with its labels, in Triton."""
+
+    def increment(self, value: float) -> None:
+        """Add to a counter."""
+
+    def set(self, value: float) -> None:
+        """Set a gauge."""
+
+
 class MetricsWriter:
     """Passes what has changed to Triton at an interval, from one background thread.
 
-    Triton's metric objects are not thread-safe, and each call on one is a round trip to the server of 22 to
-    72 µs. So one thread creates and calls them; a request only adds to sums in this process.
+    In the Python backend, Triton's metric objects are not thread-safe, and each call on one is a round trip
+    to the server of 22 to 72 µs. So one thread creates and calls them; a request only adds to sums in this
+    process.
 
     Counters are incremented: instances of one router that create the same counter share it, and it keeps
     its value while they are unloaded. Gauges are set when they have changed, and at every tenth interval:
@@ -29,17 +37,27 @@ class MetricsWriter:
     The calls are safe from when `initialize` is called until `finalize` returns (Triton 24.10); the thread
     has ended by then.
 
-    `router_instance` is the name of this instance, which distinguishes its gauges from another's.
+    Args:
+        router: its metrics are passed on.
+        router_instance: the name of this instance, which distinguishes its gauges from another's.
+        interval_s: the interval in seconds.
+        new_series: creates a metric with the values of its labels.
     """
 
     INTERVALS_PER_REFRESH = 10
 
-    def __init__(self, router: ModelRouter, router_instance: str, interval_s: float) -> None:
+    def __init__(
+        self,
+        router: ModelRouter,
+        router_instance: str,
+        interval_s: float,
+        new_series: Callable[[Metric[Any], Labels], Series],
+    ) -> None:
         self._router = router
         self._router_instance = router_instance
         self._interval_s = interval_s
-        self._families: dict[Metric[Any], pb_utils.MetricFamily] = {}
-        self._metrics: dict[Metric[Any], dict[Labels, pb_utils.Metric]] = {metric: {} for metric in METRICS}
+        self._new_series = new_series
+        self._metrics: dict[Metric[Any], dict[Labels, Series]] = {metric: {} for metric in METRICS}
         self._written: dict[Metric[Any], dict[Labels, float]] = {metric: {} for metric in METRICS}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="router-metrics", daemon=True)
@@ -66,10 +84,10 @@ class MetricsWriter:
         for sample in samples(self._router.get_metrics(), self._router_instance):
             metrics = self._metrics[sample.metric]
             if sample.labels not in metrics:
-                metrics[sample.labels] = self._create(sample)
+                metrics[sample.labels] = self._new_series(sample.metric, sample.labels)
             self._pass_on(sample, metrics[sample.labels], refresh)
 
-    def _pass_on(self, sample: Sample, metric: pb_utils.Metric, refresh: bool) -> None:
+    def _pass_on(self, sample: Sample, metric: Series, refresh: bool) -> None:
         written = self._written[sample.metric]
         change = sample.value - written.get(sample.labels, 0.0)
         if sample.metric.kind is Kind.COUNTER:
@@ -78,15 +96,6 @@ class MetricsWriter:
         elif change or refresh:
             metric.set(sample.value)
         written[sample.labels] = sample.value
-
-    def _create(self, sample: Sample) -> pb_utils.Metric:
-        metric = sample.metric
-        if metric not in self._families:
-            kinds = {Kind.COUNTER: pb_utils.MetricFamily.COUNTER, Kind.GAUGE: pb_utils.MetricFamily.GAUGE}
-            self._families[metric] = pb_utils.MetricFamily(
-                name=metric.name, description=metric.help, kind=kinds[metric.kind]
-            )
-        return self._families[metric].Metric(labels=dict(zip(metric.labels, sample.labels, strict=True)))
 
     def _zero_gauges(self) -> None:
         for metric, by_labels in self._metrics.items():

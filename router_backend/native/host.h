@@ -1,0 +1,64 @@
+/* What the files of the native host share. */
+#ifndef ROUTER_HOST_H
+#define ROUTER_HOST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "python.h"
+#include "timer.h"
+#include "triton_api.h"
+
+/* A router model. `router` is the Python object that decides; see host.py. */
+typedef struct {
+  PyObject* router;
+  bool batched;
+  atomic_int requests;        /* that are not released yet */
+  atomic_int own_requests;    /* measurements that are not released yet */
+  atomic_bool started;
+} Model;
+
+/* Own copies of the inputs of a request. */
+typedef struct Inputs Inputs;
+
+/* Names that both languages use, read from host.py. */
+typedef struct {
+  PyObject *arrived, *answered, *explain, *failed, *bound_passed; /* methods */
+  const char *decision_output, *parameter_prefix;
+} Names;
+extern Names names;
+extern Server* server;
+
+/* host_module.c: start Python's side. `folder` is that of the backend. Return false with the reason. */
+bool host_start(const char* executable, const char* folder, char* reason, size_t size);
+/* The router of a model, Python's object. `completed` is its configuration, to be freed. Return false with the
+ * reason, to be freed. */
+bool host_load(Model* model, const char* config_json, const char* folder, bool completes, char** completed, char** reason);
+void host_start_model(Model* model, const char* instance_name);
+void host_close(Model* model);
+
+/* request.c */
+Error* requests_start(void);
+void requests_arrived(Model* model, Instance* instance, Request** requests, uint32_t count);
+/* Expects Python's lock. Send a request of the router's own; takes over `inputs`. */
+void measure(Model* model, const char* variant, PyObject* life, PyObject* attempt, Inputs* inputs);
+
+/* inputs.c */
+Inputs* inputs_new(uint32_t count);
+bool inputs_add_zeros(Inputs* inputs, const char* name, DataType type, const int64_t* shape, uint32_t dims, size_t size);
+Inputs* inputs_copied(Request* request); /* NULL if they are not in the memory of the CPU */
+Inputs* inputs_shared(Inputs* inputs);
+void inputs_free(Inputs* inputs);
+Error* inputs_append(Inputs* inputs, ServerRequest* to);
+Error* inputs_lend(Request* from, ServerRequest* to);
+
+/* Forget an error; return whether there was one. */
+static inline bool failed(Error* error) {
+  if (error == NULL) return false;
+  TRITONSERVER_ErrorDelete(error);
+  return true;
+}
+
+#endif

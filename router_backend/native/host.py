@@ -1,0 +1,258 @@
+"""Python's side of the native host: what the C side calls, and what it may be told to do.
+
+The C side calls `start` once, `load` for each router model, `arrived` for each request, and methods of the
+objects that it got in commands. A command is a tuple:
+
+- `(FORWARD, variant, life, attempt, bound_ms, flags)`: forward the request, and report to `life` how
+  `attempt` ended. Call `life.bound_passed` if there is no answer `bound_ms` after its arrival (0: never).
+- `(EXPLAIN, text)`: answer with a decision, and nothing else.
+- `(REFUSE, code, message)`: answer with an error.
+- `(COPY, variant, life, attempt)`: send a copy of the answered request, and report how it ended.
+- `None`: nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from router_backend.config.completion import complete
+from router_backend.config.load import DECISION_OUTPUT, read_router_setup
+from router_backend.core.dispatch import Attempt
+from router_backend.core.records.request import RoutingContext
+from router_backend.errors import InvalidRequestError, OverloadedError, RouterError
+from router_backend.native.own_requests import CODES, Measurement, OwnRequests
+from router_backend.native.server import NativeMetrics, Server, log_of
+from router_backend.runtime.error_classifier import CODE_OF_STATUS
+from router_backend.runtime.readiness import Readiness
+from router_backend.runtime.request_options import (
+    NO_OPTIONS,
+    PREFIX,
+    ParameterValue,
+    RequestOptions,
+    context_of,
+    split_parameters,
+)
+from router_backend.runtime.routed_request import CANCELED_BY_CLIENT, Reception, RoutedRequest
+from router_backend.runtime.router_model import Log, RouterModel
+
+__all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
+
+FORWARD, EXPLAIN, REFUSE, COPY = range(4)
+EXPLAINS, KEEPS_INPUTS = 1, 2
+CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}
+DECISION_OUTPUT_NAME = DECISION_OUTPUT.name
+
+Command: TypeAlias = "tuple[Any, ...] | None"
+
+_server: Server
+_metrics: NativeMetrics
+
+
+def start(server: Server) -> None:
+    """Keep what the C side offers."""
+    global _server, _metrics
+    _server, _metrics = server, NativeMetrics(server)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep Python's lock while another waits: a request must not wait 5 ms, the default."""
+
+
+def load(
+    pointer: int, config_json: str, folder: str, completes: bool
+) -> tuple[NativeRouter, bool, str]:
+    """Return a new router model, whether its requests have a batch dimension, and its configuration.
+
+    Args:
+        pointer: the model on the C side.
+        config_json: its configuration in Triton's JSON form.
+        folder: its folder.
+        completes: whether Triton takes a completed configuration.
+
+    Raises:
+        ConfigurationError: the configuration is invalid.
+    """
+    config: dict[str, Any] = json.loads(config_json)
+    path = Path(folder)
+    if completes:
+        complete(config, read_router_setup(config, path.parent))
+    log = log_of(_server)
+    model = RouterModel(config, path, "native", log)
+    return NativeRouter(pointer, model, log), config["max_batch_size"] > 0, json.dumps(config)
+
+
+class NativeRouter:
+    """A router model that several instances of Triton's may share. Thread-safe."""
+
+    def __init__(self, pointer: int, model: RouterModel, log: Log) -> None:
+        self._model = model
+        self._log = log
+        self._max_in_flight = model.setup.parameters.max_in_flight
+        readiness = Readiness(model.setup, model.router, lambda variant: bool(_server.is_ready(variant)))
+        self._reception = Reception(model, readiness)
+        self._own_requests = OwnRequests(pointer, model, readiness, _server, log)
+
+    def start(self, instance_name: str) -> None:
+        """Start the threads."""
+        gc.collect()
+        self._model.start(instance_name, _metrics.series)
+        self._own_requests.start()
+
+    def close(self) -> None:
+        """End the threads, after the last client's request."""
+        self._own_requests.stop()
+        self._model.stop_watching()
+        self._model.close()
+
+    def arrived(
+        self,
+        batch_size: int,
+        elements: int,
+        in_flight: int,
+        timeout_us: int,
+        unit: str,
+        in_sequence: bool,
+        parameters: Mapping[str, ParameterValue] | None,
+    ) -> Command:
+        """Return what to do with a client's request.
+
+        Args:
+            batch_size: the number of items.
+            elements: the total number of elements of its inputs.
+            in_flight: requests of this model that have arrived and are not released, with this one.
+            timeout_us: the client's timeout in microseconds; 0 if there is none.
+            unit: its correlation id as text, else its id; empty if it has neither.
+            in_sequence: whether it has a correlation id.
+            parameters: its parameters; `None` if it has none.
+        """
+        try:
+            arrived_s = time.monotonic()
+            if in_flight > self._max_in_flight:
+                return self._refuse_overloaded(batch_size, elements, in_flight - 1, arrived_s)
+            reception = self._reception
+            options = NO_OPTIONS if parameters is None else self._options(parameters)
+            if options.report:
+                return EXPLAIN, json.dumps(reception.report())
+            context = context_of(batch_size, elements, options, unit if reception.unit_matters else "")
+            routed = reception.start(context, options, arrived_s)
+            if options.dry_run:
+                return EXPLAIN, json.dumps(routed.dry_run())
+            life = ClientRequest(self, routed, self._bound_ms(context, timeout_us))
+            return life.forward(may_be_copied=not in_sequence)
+        except Exception as error:  # noqa: BLE001 - a client waits for an answer
+            return self.refuse(error)
+
+    def refuse(self, error: Exception) -> Command:
+        """Return the command to answer with an error, or with a defect, which is logged."""
+        if isinstance(error, RouterError):
+            return REFUSE, CODE_NUMBERS[CODE_OF_STATUS.get(error.status, error.status)], str(error)
+        self._log.defect(error)
+        return self.refuse(RouterError(f"defect in the router: {error!r}; Triton's log has the traceback"))
+
+    def copy_of(self, routed: RoutedRequest) -> Command:
+        """Return the command to measure a variant by a copy of an answered request, if one should be."""
+        copy = routed.dispatch.copy()
+        if copy is None:
+            return None
+        try:
+            attempt = copy.next_attempt()
+        except RouterError:
+            return None
+        measurement = Measurement(copy, self._model.errors, self._reception.readiness)
+        return COPY, attempt.variant, measurement, attempt
+
+    def failure(self, routed: RoutedRequest, attempt: Attempt, code: int, message: str, reached: bool) -> None:
+        """Record that a variant failed a request."""
+        errors = self._model.errors
+        routed.failed(attempt, errors.classify_call(attempt.variant, message, CODES[code], reached))
+
+    def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
+        is_strict = not any(isinstance(each, float) and not math.isfinite(each) for each in parameters.values())
+        try:
+            return split_parameters(parameters, self._reception.variants, is_strict=is_strict)
+        except InvalidRequestError:
+            self._reception.invalid()
+            raise
+
+    def _bound_ms(self, context: RoutingContext, timeout_us: int) -> float:
+        """Return how long after its arrival a request is refused if no variant has answered; 0 if never."""
+        bound_ms = self._reception.logical.bound_ms(context)
+        if not timeout_us:
+            return bound_ms or 0.0
+        return min(bound_ms or math.inf, timeout_us / 1e3)
+
+    def _refuse_overloaded(self, batch_size: int, elements: int, in_flight: int, arrived_s: float) -> Command:
+        self._reception.overloaded(context_of(batch_size, elements, NO_OPTIONS), arrived_s)
+        return self.refuse(OverloadedError.of(in_flight))
+
+
+class ClientRequest:
+    """A client's request that was forwarded: the C side reports to it what happens."""
+
+    __slots__ = ("_bound_ms", "_may_be_copied", "_routed", "_router")
+
+    def __init__(self, router: NativeRouter, routed: RoutedRequest, bound_ms: float) -> None:
+        self._router = router
+        self._routed = routed
+        self._bound_ms = bound_ms
+        self._may_be_copied = False
+
+    def forward(self, *, may_be_copied: bool) -> Command:
+        """Return the command for its first attempt.
+
+        Raises:
+            RouterError: there is none.
+        """
+        attempt = self._routed.next_attempt()
+        self._may_be_copied = may_be_copied and self._routed.dispatch.wants_copy
+        flags = EXPLAINS if self._routed.explains else 0
+        if self._bound_ms or self._may_be_copied:  # a variant may read the inputs after the client's answer
+            flags |= KEEPS_INPUTS
+        return FORWARD, attempt.variant, self, attempt, self._bound_ms, flags
+
+    def explain(self, attempt: Attempt, latency_ms: float) -> str:
+        """Return the decision of an attempt that was answered."""
+        return json.dumps(self._routed.explanation(attempt, latency_ms))
+
+    def answered(self, attempt: Attempt, latency_ms: float) -> Command:
+        """Record that a variant answered; the client has the answer."""
+        self._routed.answered(attempt, latency_ms)
+        if self._may_be_copied and self._routed.dispatch.wants_copy:
+            return self._router.copy_of(self._routed)
+        return None
+
+    def failed(
+        self, attempt: Attempt, _latency_ms: float, code: int, message: str, reached: bool, canceled: bool
+    ) -> Command:
+        """Record that a variant failed, and return what to do instead.
+
+        Args:
+            attempt: the attempt.
+            code: the number of Triton's code for the error.
+            message: the error.
+            reached: whether the variant is there at all.
+            canceled: whether the client has canceled the request.
+        """
+        try:
+            self._router.failure(self._routed, attempt, code, message, reached)
+            if self._routed.has_ended:
+                return None
+            if canceled:
+                self._routed.canceled()
+                return REFUSE, CODE_NUMBERS["CANCELLED"], CANCELED_BY_CLIENT
+            attempt = self._routed.next_attempt()
+        except Exception as error:  # noqa: BLE001 - a client waits for an answer
+            return self._router.refuse(error)
+        return FORWARD, attempt.variant, self, attempt, 0.0, EXPLAINS if self._routed.explains else 0
+
+    def bound_passed(self) -> Command:
+        """Return the refusal of a request whose time is up."""
+        return None if self._routed.has_ended else self._router.refuse(self._routed.too_late(self._bound_ms))

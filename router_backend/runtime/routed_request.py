@@ -1,0 +1,152 @@
+"""One client's request at the router, for any host: what it asks for, and what is recorded of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from router_backend.core.dispatch import Attempt, Dispatch
+from router_backend.core.model.logical_model import refusal_of
+from router_backend.core.records.outcome import Refusal
+from router_backend.core.records.request import RoutingContext
+from router_backend.errors import DeadlineError, RouterError, VariantsFailedError
+from router_backend.runtime.error_classifier import Failure
+from router_backend.runtime.explanation import explain, report
+from router_backend.runtime.readiness import Readiness
+from router_backend.runtime.request_options import RequestOptions
+from router_backend.runtime.router_model import RouterModel
+from router_backend.runtime.trace_entry import Traced
+
+
+CANCELED_BY_CLIENT = "the client canceled the request"
+
+
+class Reception:
+    """Starts the requests of one router model.
+
+    Attributes:
+        model: the router model.
+        logical: its logical model.
+        variants: the names of its variants.
+        readiness: learns from failures which variants are not loaded.
+    """
+
+    def __init__(self, model: RouterModel, readiness: Readiness) -> None:
+        self.model = model
+        self.logical = model.router.model(model.setup.name)
+        self.variants = [variant.name for variant in model.setup.variants]
+        self.readiness = readiness
+
+    @property
+    def unit_matters(self) -> bool:
+        """Whether experiments run, which assign an arm by the unit of a request."""
+        return bool(self.model.router.experiments)
+
+    def report(self) -> dict[str, Any]:
+        """Return the state of the devices and experiments."""
+        return report(self.model.router)
+
+    def invalid(self) -> None:
+        """Count a request that asks for something invalid."""
+        self.logical.refused(Refusal.INVALID_REQUEST)
+
+    def overloaded(self, context: RoutingContext, arrived_s: float) -> None:
+        """Count a request that arrived while too many others were in flight."""
+        self.logical.refused(Refusal.OVERLOADED)
+        self.unanswered(context, arrived_s, Refusal.OVERLOADED, [])
+
+    def start(self, context: RoutingContext, options: RequestOptions, arrived_s: float) -> RoutedRequest:
+        """Return the request, for the host to drive."""
+        dispatch = Dispatch(self.logical, context)
+        return RoutedRequest(self, dispatch, context, arrived_s, explains=options.explain)
+
+    def unanswered(
+        self, context: RoutingContext, arrived_s: float, refusal: Refusal | None, failures: list[Attempt]
+    ) -> None:
+        """Trace a request that got no answer."""
+        trace = self.model.trace
+        if trace is not None:
+            deadline_ms = self.logical.deadline_ms(context)
+            trace.observe(Traced(context, arrived_s, None, failures, refusal, deadline_ms))
+
+
+class RoutedRequest:
+    """A request that a host forwards to variants. Not thread-safe.
+
+    Args:
+        reception: what the requests of its model share.
+        dispatch: its life at the router.
+        context: what is known about it.
+        arrived_s: when it arrived, by the monotonic clock.
+        explains: whether the answer comes with the decision.
+    """
+
+    __slots__ = ("_arrived_s", "_context", "_reception", "dispatch", "explains")
+
+    def __init__(
+        self,
+        reception: Reception,
+        dispatch: Dispatch,
+        context: RoutingContext,
+        arrived_s: float,
+        *,
+        explains: bool,
+    ) -> None:
+        self._reception = reception
+        self.dispatch = dispatch
+        self._context = context
+        self._arrived_s = arrived_s
+        self.explains = explains
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has its answer, or will get none."""
+        return self.dispatch.has_ended
+
+    def next_attempt(self) -> Attempt:
+        """Return the next attempt, as `Dispatch.next_attempt`; trace the request if there is none."""
+        try:
+            return self.dispatch.next_attempt()
+        except RouterError as error:
+            self._unanswered(None if isinstance(error, VariantsFailedError) else refusal_of(error))
+            raise
+
+    def answered(self, attempt: Attempt, latency_ms: float) -> None:
+        """Record that a variant answered."""
+        execution = attempt.succeeded(latency_ms)
+        trace = self._reception.model.trace
+        if trace is not None and execution is not None:
+            trace.observe(Traced(execution.context, self._arrived_s, execution, self.dispatch.failures))
+
+    def failed(self, attempt: Attempt, failure: Failure) -> None:
+        """Record that a variant failed."""
+        attempt.failed(*failure)
+        self._reception.readiness.failed(attempt)
+
+    def canceled(self) -> None:
+        """Record that the client has canceled the request."""
+        self.dispatch.cancel()
+        self._unanswered(None)
+
+    def too_late(self, bound_ms: float) -> DeadlineError:
+        """Record that its time is up while a variant works on it; return the error for the client."""
+        waits_for = [attempt.variant for attempt in self.dispatch.attempts if attempt.is_open]
+        self.dispatch.abandon()
+        self._reception.logical.refused(Refusal.DEADLINE)
+        self._unanswered(Refusal.DEADLINE)
+        return DeadlineError(
+            f"model '{self._reception.logical.name}': expected an answer within {bound_ms:.4g} ms, found "
+            f"none yet from {' and '.join(waits_for)}: allow more time, or send less"
+        )
+
+    def explanation(self, attempt: Attempt, latency_ms: float | None) -> dict[str, Any]:
+        """Return the decision of an attempt, with how long it took, as JSON types."""
+        return explain(attempt.decision, latency_ms, self.dispatch.failures)
+
+    def dry_run(self) -> dict[str, Any]:
+        """Return the decision about the request, which is not forwarded."""
+        attempt = self.dispatch.next_attempt()
+        attempt.ignored()
+        return self.explanation(attempt, None)
+
+    def _unanswered(self, refusal: Refusal | None) -> None:
+        self._reception.unanswered(self._context, self._arrived_s, refusal, self.dispatch.failures)
