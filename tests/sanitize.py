@@ -27,9 +27,17 @@ TESTS = [
 FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-Werror")
 GUARD = """
 #include <stdlib.h>
-__attribute__((constructor)) static void spare_the_children(void) { unsetenv("LD_PRELOAD"); }
+__attribute__((constructor)) static void first(void) {
+  free(malloc(1));
+  unsetenv("LD_PRELOAD");
+}
 """
-"""Loaded with the runtime, to keep it out of the server's child processes: bash, which starts stubs, ends."""
+"""A library that is loaded with the runtime and runs before any other.
+
+The first allocation starts the runtime. Later it would be one of libstdc++ that holds the lock of glibc's
+locales, which the runtime takes as well and then leaves broken: Python never starts. Child processes of the
+server must start without the runtime: bash, which starts the stubs, would crash.
+"""
 RUN = """
 import os, sys, pytest
 os.environ["LD_PRELOAD"] = sys.argv[1]  # for the server; this process has been started without it
@@ -89,7 +97,7 @@ def find_runtime(compiler: list[str], name: str) -> Path:
 def compile_guard(compiler: list[str], folder: Path) -> Path:
     """Compile the library that is loaded with the runtime."""
     library = folder / "guard.so"
-    command = [*compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", library]
+    command = [*compiler, "-O0", "-shared", "-fPIC", "-Wl,-z,initfirst", "-x", "c", "-", "-o", library]
     subprocess.run(command, input=GUARD, text=True, check=True)
     return library
 

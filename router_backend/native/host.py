@@ -66,9 +66,7 @@ SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep Python's lock while another waits: a request must not wait 5 ms, the default."""
 
 
-def load(
-    pointer: int, config_json: str, folder: str, completes: bool
-) -> tuple[NativeRouter, bool, str]:
+def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[NativeRouter, bool, str]:
     """Return a new router model, whether its requests have a batch dimension, and its configuration.
 
     Args:
@@ -169,13 +167,17 @@ class NativeRouter:
         measurement = Measurement(copy, self._model.errors, self._reception.readiness)
         return COPY, attempt.variant, measurement, attempt
 
-    def failure(self, routed: RoutedRequest, attempt: Attempt, code: int, message: str, reached: bool) -> None:
+    def failure(
+        self, routed: RoutedRequest, attempt: Attempt, code: int, message: str, reached: bool
+    ) -> None:
         """Record that a variant failed a request."""
         errors = self._model.errors
         routed.failed(attempt, errors.classify_call(attempt.variant, message, CODES[code], reached))
 
     def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
-        is_strict = not any(isinstance(each, float) and not math.isfinite(each) for each in parameters.values())
+        is_strict = not any(
+            isinstance(each, float) and not math.isfinite(each) for each in parameters.values()
+        )
         try:
             return split_parameters(parameters, self._reception.variants, is_strict=is_strict)
         except InvalidRequestError:

@@ -16,7 +16,6 @@ from router_backend.runtime.error_classifier import CODE_OF_STATUS, ErrorClassif
 from router_backend.runtime.routed_request import CANCELED_BY_CLIENT
 
 
-
 def error_response(error: RouterError) -> pb_utils.InferenceResponse:
     """Return an error response with Triton's code for the kind of error."""
     code = getattr(pb_utils.TritonError, CODE_OF_STATUS.get(error.status, error.status))
