@@ -7,6 +7,7 @@ that it rejects. What a setting must be is said in words made from its type.
 import json
 import math
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,8 @@ Loaded = TypeVar("Loaded")
 LONGEST_SHOWN = 60
 LONGEST_WHOLE_NUMBER = 18
 WHOLE_NUMBER = re.compile(rf"[+-]?[0-9]{{1,{LONGEST_WHOLE_NUMBER}}}")
+_ONE_AT_A_TIME = threading.RLock()
+"""msgspec prepares a structure at its first use, and crashes if a second thread uses it meanwhile (0.22)."""
 SWITCH = {"true": True, "false": False}
 KEYS_OF_TRITON = frozenset({"EXECUTION_ENV_PATH", "FORCE_CPU_ONLY_INPUT_TENSORS"})
 """Parameters that Triton's Python backend reads from the config.pbtxt of every model."""
@@ -151,7 +154,8 @@ def _nested_too_deeply(where: str) -> ConfigurationError:
 
 
 def _convert(kind: Any, value: object) -> Any:
-    return convert(value, kind, str_keys=True, dec_hook=_file_path)
+    with _ONE_AT_A_TIME:
+        return convert(value, kind, str_keys=True, dec_hook=_file_path)
 
 
 def _file_path(kind: type, value: object) -> Path:

@@ -6,6 +6,7 @@ with them, so only what the library does is checked, and how it uses memory and 
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ TESTS = [
     f"tests/integration/test_router_{part}.py"
     for part in ("answers", "concurrency", "deadlines", "failures", "lifecycle", "requests")
 ]
+SELECTION = ("-k", "native")  # one of the two hosts that each test runs on
+SOURCES = "router_backend/native/"
 FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-Werror")
 GUARD = """
 #include <stdlib.h>
@@ -63,13 +66,13 @@ class Sanitizers:
 ALL = (
     # Python frees much only when its process ends, which would be listed as leaks.
     Sanitizers("address,undefined", "libasan.so", {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": ""}),
-    Sanitizers("thread", "libtsan.so", {"TSAN_OPTIONS": f"suppressions={CHECKOUT}/tests/sanitize.supp"}),
+    Sanitizers("thread", "libtsan.so", {"TSAN_OPTIONS": ""}),
 )
 
 
 def passes(sanitizers: Sanitizers, compiler: list[str]) -> bool:
     """Run the tests in a copy of the project; return whether they pass without a report."""
-    project = FOLDER / sanitizers.checks
+    project = FOLDER / sanitizers.runtime
     shutil.rmtree(project, ignore_errors=True)
     copy_project(project)
     compile_library(compiler, project / "router_backend" / LIBRARY, f"-fsanitize={sanitizers.checks}", *FLAGS)
@@ -77,12 +80,12 @@ def passes(sanitizers: Sanitizers, compiler: list[str]) -> bool:
     reports = project / "reports"
     reports.mkdir()
     tested = subprocess.run(
-        [sys.executable, "-c", RUN, preloaded, *TESTS],
+        [sys.executable, "-c", RUN, preloaded, *SELECTION, *TESTS],
         cwd=project,
         env={**os.environ, **environment(project, sanitizers, reports)},
         check=False,
     )
-    return not print_reports(reports) and tested.returncode == 0
+    return not print_findings(reports) and tested.returncode == 0
 
 
 def find_runtime(compiler: list[str], name: str) -> Path:
@@ -110,12 +113,20 @@ def environment(project: Path, sanitizers: Sanitizers, reports: Path) -> dict[st
     return {"PYTHONPATH": os.pathsep.join(map(str, (project, project / "tools"))), **options}
 
 
-def print_reports(reports: Path) -> bool:
-    """Print what was found; return whether anything was."""
-    found = sorted(reports.iterdir())
+def print_findings(reports: Path) -> bool:
+    """Print the reports about the library; return whether there are any.
+
+    Others are about Triton alone: what it orders by atomic variables looks like a race, as their use in code
+    without instrumentation is not seen.
+    """
+    found = [
+        report
+        for file in sorted(reports.iterdir())
+        for report in re.split(r"^=+$", file.read_text(errors="replace"), flags=re.MULTILINE)
+        if LIBRARY in report or SOURCES in report
+    ]
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    for report in found:
-        console.print(report.read_text(errors="replace"))
+    console.print(*found, f"{len(found)} reports about the library", sep="\n")
     return bool(found)
 
 

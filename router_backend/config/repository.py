@@ -73,6 +73,9 @@ class Signature(Struct, frozen=True):
         return convert(config, cls, strict=False)
 
 
+Signature.of({})  # prepares it before threads use it: msgspec crashes if they do so at once (0.22)
+
+
 class RepositoryVariant(NamedTuple):
     """A variant as its folder in the repository describes it.
 

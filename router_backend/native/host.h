@@ -15,7 +15,7 @@
 typedef struct {
   PyObject* router;
   bool batched;
-  atomic_int requests;        /* that are not released yet */
+  atomic_int unanswered;      /* requests of clients */
   atomic_int own_requests;    /* measurements that are not released yet */
   atomic_bool started;
 } Model;

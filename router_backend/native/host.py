@@ -24,12 +24,12 @@ from typing import Any, TypeAlias
 
 from router_backend.config.completion import complete
 from router_backend.config.load import DECISION_OUTPUT, read_router_setup
-from router_backend.core.dispatch import Attempt
+from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.core.records.request import RoutingContext
 from router_backend.errors import InvalidRequestError, OverloadedError, RouterError
 from router_backend.native.own_requests import CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
-from router_backend.runtime.error_classifier import CODE_OF_STATUS
+from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
     NO_OPTIONS,
@@ -45,7 +45,7 @@ from router_backend.runtime.router_model import Log, RouterModel
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
 FORWARD, EXPLAIN, REFUSE, COPY = range(4)
-EXPLAINS, KEEPS_INPUTS = 1, 2
+EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
 CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}
 DECISION_OUTPUT_NAME = DECISION_OUTPUT.name
 
@@ -98,6 +98,11 @@ class NativeRouter:
         self._reception = Reception(model, readiness)
         self._own_requests = OwnRequests(pointer, model, readiness, _server, log)
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether devices take only so many requests at a time."""
+        return bool(self._reception.logical.device_limits)
+
     def start(self, instance_name: str) -> None:
         """Start the threads."""
         gc.collect()
@@ -125,7 +130,7 @@ class NativeRouter:
         Args:
             batch_size: the number of items.
             elements: the total number of elements of its inputs.
-            in_flight: requests of this model that have arrived and are not released, with this one.
+            in_flight: requests of this model that have arrived and are not answered, with this one.
             timeout_us: the client's timeout in microseconds; 0 if there is none.
             unit: its correlation id as text, else its id; empty if it has neither.
             in_sequence: whether it has a correlation id.
@@ -140,11 +145,10 @@ class NativeRouter:
             if options.report:
                 return EXPLAIN, json.dumps(reception.report())
             context = context_of(batch_size, elements, options, unit if reception.unit_matters else "")
-            routed = reception.start(context, options, arrived_s)
+            request = ClientRequest(reception, context, options, arrived_s)
             if options.dry_run:
-                return EXPLAIN, json.dumps(routed.dry_run())
-            life = ClientRequest(self, routed, self._bound_ms(context, timeout_us))
-            return life.forward(may_be_copied=not in_sequence)
+                return EXPLAIN, json.dumps(request.dry_run())
+            return request.forward(self, self._bound_ms(context, timeout_us), in_sequence)
         except Exception as error:  # noqa: BLE001 - a client waits for an answer
             return self.refuse(error)
 
@@ -155,9 +159,9 @@ class NativeRouter:
         self._log.defect(error)
         return self.refuse(RouterError(f"defect in the router: {error!r}; Triton's log has the traceback"))
 
-    def copy_of(self, routed: RoutedRequest) -> Command:
+    def copy_of(self, dispatch: Dispatch) -> Command:
         """Return the command to measure a variant by a copy of an answered request, if one should be."""
-        copy = routed.dispatch.copy()
+        copy = dispatch.copy()
         if copy is None:
             return None
         try:
@@ -167,17 +171,13 @@ class NativeRouter:
         measurement = Measurement(copy, self._model.errors, self._reception.readiness)
         return COPY, attempt.variant, measurement, attempt
 
-    def failure(
-        self, routed: RoutedRequest, attempt: Attempt, code: int, message: str, reached: bool
-    ) -> None:
-        """Record that a variant failed a request."""
-        errors = self._model.errors
-        routed.failed(attempt, errors.classify_call(attempt.variant, message, CODES[code], reached))
+    def failure(self, variant: str, code: int, message: str, reached: bool) -> Failure:
+        """Return how a variant failed a call that may not have `reached` it."""
+        return self._model.errors.classify_call(variant, message, CODES[code], reached)
 
     def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
-        is_strict = not any(
-            isinstance(each, float) and not math.isfinite(each) for each in parameters.values()
-        )
+        numbers = [value for value in parameters.values() if isinstance(value, float)]
+        is_strict = all(map(math.isfinite, numbers))
         try:
             return split_parameters(parameters, self._reception.variants, is_strict=is_strict)
         except InvalidRequestError:
@@ -196,39 +196,40 @@ class NativeRouter:
         return self.refuse(OverloadedError.of(in_flight))
 
 
-class ClientRequest:
-    """A client's request that was forwarded: the C side reports to it what happens."""
+class ClientRequest(RoutedRequest):
+    """A client's request: the C side reports to it what happens."""
 
-    __slots__ = ("_bound_ms", "_may_be_copied", "_routed", "_router")
+    __slots__ = ("_bound_ms", "_may_be_copied", "_router")
 
-    def __init__(self, router: NativeRouter, routed: RoutedRequest, bound_ms: float) -> None:
-        self._router = router
-        self._routed = routed
-        self._bound_ms = bound_ms
-        self._may_be_copied = False
-
-    def forward(self, *, may_be_copied: bool) -> Command:
+    def forward(self, router: NativeRouter, bound_ms: float, in_sequence: bool) -> Command:
         """Return the command for its first attempt.
 
+        Args:
+            router: the router model.
+            bound_ms: how long after its arrival it is refused if no variant has answered; 0 if never.
+            in_sequence: whether it belongs to a sequence, of which nothing may be sent twice.
+
         Raises:
-            RouterError: there is none.
+            RouterError: there is no attempt.
         """
-        attempt = self._routed.next_attempt()
-        self._may_be_copied = may_be_copied and self._routed.dispatch.wants_copy
-        flags = EXPLAINS if self._routed.explains else 0
-        if self._bound_ms or self._may_be_copied:  # a variant may read the inputs after the client's answer
+        self._router = router
+        self._bound_ms = bound_ms
+        attempt = self.next_attempt()
+        self._may_be_copied = self.dispatch.wants_copy and not in_sequence
+        flags = self._flags()
+        if bound_ms or self._may_be_copied:  # a variant may read the inputs after the client's answer
             flags |= KEEPS_INPUTS
-        return FORWARD, attempt.variant, self, attempt, self._bound_ms, flags
+        return FORWARD, attempt.variant, self, attempt, bound_ms, flags
 
     def explain(self, attempt: Attempt, latency_ms: float) -> str:
         """Return the decision of an attempt that was answered."""
-        return json.dumps(self._routed.explanation(attempt, latency_ms))
+        return json.dumps(self.explanation(attempt, latency_ms))
 
     def answered(self, attempt: Attempt, latency_ms: float) -> Command:
         """Record that a variant answered; the client has the answer."""
-        self._routed.answered(attempt, latency_ms)
-        if self._may_be_copied and self._routed.dispatch.wants_copy:
-            return self._router.copy_of(self._routed)
+        self.record_answer(attempt, latency_ms)
+        if self._may_be_copied and self.dispatch.wants_copy:
+            return self._router.copy_of(self.dispatch)
         return None
 
     def failed(
@@ -244,17 +245,23 @@ class ClientRequest:
             canceled: whether the client has canceled the request.
         """
         try:
-            self._router.failure(self._routed, attempt, code, message, reached)
-            if self._routed.has_ended:
+            self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
+            if self.dispatch.has_ended:
                 return None
             if canceled:
-                self._routed.canceled()
+                self.record_cancellation()
                 return REFUSE, CODE_NUMBERS["CANCELLED"], CANCELED_BY_CLIENT
-            attempt = self._routed.next_attempt()
+            attempt = self.next_attempt()
         except Exception as error:  # noqa: BLE001 - a client waits for an answer
             return self._router.refuse(error)
-        return FORWARD, attempt.variant, self, attempt, 0.0, EXPLAINS if self._routed.explains else 0
+        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags()
 
     def bound_passed(self) -> Command:
         """Return the refusal of a request whose time is up."""
-        return None if self._routed.has_ended else self._router.refuse(self._routed.too_late(self._bound_ms))
+        if self.dispatch.has_ended:
+            return None
+        return self._router.refuse(self.record_lateness(self._bound_ms))
+
+    def _flags(self) -> int:
+        """Return how to treat the answer; where places are limited, a client waits until its own is free."""
+        return (EXPLAINS if self.explains else 0) | (RECORDS_FIRST if self._router.has_limits else 0)

@@ -127,7 +127,7 @@ class OwnRequests:
                 self._plan.add(variant)
 
     def _measure(self) -> None:
-        """Send the next request to the variant that is measured, once it has answered the last and is idle."""
+        """Send the next request to the variant being measured, once it has answered the last and is idle."""
         if not self._variant and self._plan.waiting:
             self._begin_measuring(self._plan.take())
         if not self._variant or (self._measurement is not None and self._measurement.open):

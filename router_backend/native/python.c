@@ -64,14 +64,21 @@ void python_resume(PyThreadState* before) {
   own_state = before;
 }
 
+static const char* utf8(PyObject* text) {
+  const char* bytes = text == NULL ? NULL : PyUnicode_AsUTF8AndSize(text, NULL);
+  return bytes == NULL ? "?" : bytes;
+}
+
 char* python_error_text(void) {
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
   PyErr_NormalizeException(&type, &value, &traceback);
+  PyObject* name = type == NULL ? NULL : PyObject_GetAttrString(type, "__name__");
   PyObject* text = value == NULL ? NULL : PyObject_Str(value);
-  const char* bytes = text == NULL ? NULL : PyUnicode_AsUTF8AndSize(text, NULL);
-  char* copy = strdup(bytes == NULL ? "an error without a text" : bytes);
-  PyObject* owned[] = {text, type, value, traceback};
+  const char* bytes[] = {utf8(name), utf8(text)};
+  char* copy = malloc(strlen(bytes[0]) + strlen(bytes[1]) + sizeof ": ");
+  sprintf(copy, "%s: %s", bytes[0], bytes[1]);
+  PyObject* owned[] = {name, text, type, value, traceback};
   for (size_t each = 0; each < sizeof owned / sizeof *owned; each++)
     if (owned[each] != NULL) Py_DecRef(owned[each]);
   PyErr_Clear();
@@ -130,9 +137,10 @@ static bool start(const char* executable, char* reason, size_t size) {
              OLDEST_MINOR, NEWEST_MINOR, major, minor, without_lock ? " without one" : "", executable);
     return false;
   }
-  strtok(answer, "\n");
-  const char* program = strtok(NULL, "\n");
-  const char* path = strtok(NULL, "\n");
+  char* rest;
+  strtok_r(answer, "\n", &rest);
+  const char* program = strtok_r(NULL, "\n", &rest);
+  const char* path = strtok_r(NULL, "\n", &rest);
   /* Global, since Python's extension modules expect the functions of libpython to be there. */
   void* library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
   if (library == NULL) {

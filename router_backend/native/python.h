@@ -20,7 +20,7 @@ void python_leave(void);
 PyThreadState* python_release(void);
 void python_resume(PyThreadState* state);
 
-/* Clear the error that is set, and return its text, to be freed; never NULL. */
+/* Clear the error that is set, and return its kind and text, to be freed. */
 char* python_error_text(void);
 
 #endif

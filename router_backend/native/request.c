@@ -12,7 +12,8 @@
 typedef struct Attempt Attempt;
 
 /* A request at the router: a client's, or one of the router's own, which has no `request`. */
-typedef struct {
+typedef struct Exchange Exchange;
+struct Exchange {
   Model* model;
   Instance* instance;
   Request* request;
@@ -25,7 +26,9 @@ typedef struct {
   PyObject* bound; /* what the timer asks; NULL if it is not set */
   pthread_mutex_t mutex;
   Attempt* open;
-} Exchange;
+  bool canceled;              /* by the client, as the sweep found */
+  Exchange *older, *newer;    /* in the list of the sweep */
+};
 
 /* A request at a variant. Its two legs are the answer and the release of its inputs. */
 struct Attempt {
@@ -33,13 +36,13 @@ struct Attempt {
   ServerRequest* request;
   PyObject *life, *attempt;
   uint64_t sent_ns, ended_ns;
-  bool explains, reported;
+  bool explains, records_first, reported;
   atomic_int legs;
   Attempt *next, **link; /* in the exchange's list, once the request may be canceled */
 };
 
 typedef enum { NOTHING = -1, FORWARD, EXPLAIN, REFUSE, COPY } Kind;
-enum { EXPLAINS = 1, KEEPS_INPUTS = 2 };
+enum { EXPLAINS = 1, KEEPS_INPUTS = 2, RECORDS_FIRST = 4 };
 
 /* What Python wants: (FORWARD, variant, life, attempt, bound_ms, flags), (EXPLAIN, text),
  * (REFUSE, code, message), (COPY, variant, life, attempt) or None. */
@@ -182,7 +185,7 @@ static Command ask_arrived(Exchange* exchange) {
   PyObject* arguments[] = {
       PyLong_FromUnsignedLongLong(batch_size),
       PyLong_FromUnsignedLongLong(elements),
-      PyLong_FromUnsignedLongLong((unsigned long long)atomic_load(&exchange->model->requests)),
+      PyLong_FromUnsignedLongLong((unsigned long long)atomic_load(&exchange->model->unanswered)),
       PyLong_FromUnsignedLongLong(timeout_us),
       unit_of(request, correlation_id, correlation_text),
       PyBool_FromLong(in_sequence),
@@ -333,6 +336,7 @@ static Error* add_decision(Exchange* exchange, Response* response, const char* t
 static void answer(Exchange* exchange, ServerResponse* from, const char* decision) {
   if (exchange->request == NULL || atomic_exchange(&exchange->answered, true)) return;
   exchange->ended_ns = now_ns();
+  atomic_fetch_sub(&exchange->model->unanswered, 1);
   Response* response;
   if (failed(TRITONBACKEND_ResponseNew(&response, exchange->request))) return;
   Error* error = from == NULL ? NULL : copy_outputs(exchange, from, response);
@@ -346,11 +350,63 @@ static void answer(Exchange* exchange, ServerResponse* from, const char* decisio
 static void refuse(Exchange* exchange, ErrorCode code, const char* message) {
   if (exchange->request == NULL || atomic_exchange(&exchange->answered, true)) return;
   exchange->ended_ns = now_ns();
+  atomic_fetch_sub(&exchange->model->unanswered, 1);
   Response* response;
   if (failed(TRITONBACKEND_ResponseNew(&response, exchange->request))) return;
   Error* error = TRITONSERVER_ErrorNew(code, message);
   failed(TRITONBACKEND_ResponseSend(response, RESPONSE_FINAL, error));
   failed(error);
+}
+
+/* ---- Cancellation by the client: Triton does not report it, so it is asked for from time to time. ---- */
+
+static const uint64_t SWEEP_NS = 20000000; /* shorter requests are not worth asking for */
+static pthread_mutex_t sweep_mutex = PTHREAD_MUTEX_INITIALIZER;
+static Exchange* newest;
+static void sweep(Timer* timer);
+static Timer sweep_timer = {.fire = sweep};
+static bool sweeps;
+
+static void cancel_open(Exchange* exchange) {
+  pthread_mutex_lock(&exchange->mutex);
+  for (Attempt* attempt = exchange->open; attempt != NULL; attempt = attempt->next)
+    failed(TRITONSERVER_InferenceRequestCancel(attempt->request));
+  pthread_mutex_unlock(&exchange->mutex);
+}
+
+static void start_sweep(void) {
+  sweeps = newest != NULL;
+  sweep_timer.due_ns = now_ns() + SWEEP_NS;
+  if (sweeps) timer_start(&sweep_timer);
+}
+
+static void sweep(Timer* timer) {
+  (void)timer;
+  pthread_mutex_lock(&sweep_mutex);
+  for (Exchange* each = newest; each != NULL; each = each->older) {
+    if (each->canceled || atomic_load(&each->answered)) continue;
+    if (failed(TRITONBACKEND_RequestIsCancelled(each->request, &each->canceled)) || !each->canceled) continue;
+    cancel_open(each);
+  }
+  start_sweep();
+  pthread_mutex_unlock(&sweep_mutex);
+}
+
+static void enlist(Exchange* exchange) {
+  pthread_mutex_lock(&sweep_mutex);
+  exchange->older = newest;
+  if (newest != NULL) newest->newer = exchange;
+  newest = exchange;
+  if (!sweeps) start_sweep();
+  pthread_mutex_unlock(&sweep_mutex);
+}
+
+static void delist(Exchange* exchange) {
+  pthread_mutex_lock(&sweep_mutex);
+  if (exchange->older != NULL) exchange->older->newer = exchange->newer;
+  if (exchange->newer != NULL) exchange->newer->older = exchange->older;
+  if (newest == exchange) newest = exchange->older;
+  pthread_mutex_unlock(&sweep_mutex);
 }
 
 /* ---- The end of an exchange ---- */
@@ -370,9 +426,9 @@ static void leave(Exchange* exchange) {
   if (atomic_fetch_sub(&exchange->references, 1) > 1) return;
   inputs_free(exchange->inputs);
   if (exchange->request != NULL) {
+    delist(exchange);
     refuse(exchange, ERROR_INTERNAL, "defect in the router: the request ended without an answer"); /* unless it has one */
     report_statistics(exchange);
-    atomic_fetch_sub(&exchange->model->requests, 1);
     failed(TRITONBACKEND_RequestRelease(exchange->request, RELEASE_ALL));
   } else {
     atomic_fetch_sub(&exchange->model->own_requests, 1);
@@ -390,7 +446,8 @@ static Exchange* exchange_new(Model* model, Instance* instance, Request* request
   exchange->arrived_ns = now_ns();
   atomic_init(&exchange->references, 1);
   pthread_mutex_init(&exchange->mutex, NULL);
-  atomic_fetch_add(request != NULL ? &model->requests : &model->own_requests, 1);
+  if (request != NULL) enlist(exchange);
+  atomic_fetch_add(request != NULL ? &model->unanswered : &model->own_requests, 1);
   return exchange;
 }
 
@@ -429,21 +486,31 @@ static void on_release(ServerRequest* request, uint32_t flags, void* user) {
   if (flags & RELEASE_ALL) end_leg(user);
 }
 
+/* Expects Python's lock. */
+static Command record(Attempt* attempt) {
+  stop_timer(attempt->exchange);
+  return ask_answered(attempt);
+}
+
 static void on_success(Attempt* attempt, ServerResponse* response) {
   Exchange* exchange = attempt->exchange;
   char* decision = NULL;
-  if (attempt->explains) {
+  bool recorded = attempt->explains || attempt->records_first;
+  Command command;
+  if (recorded) {
     python_enter();
-    decision = ask_explanation(attempt);
+    if (attempt->explains) decision = ask_explanation(attempt);
+    command = record(attempt);
     python_leave();
   }
-  answer(exchange, response, decision); /* before it is recorded: the client need not wait for that */
+  answer(exchange, response, decision);
   free(decision);
   failed(TRITONSERVER_InferenceResponseDelete(response));
-  python_enter();
-  Command command = ask_answered(attempt);
-  stop_timer(exchange);
-  python_leave();
+  if (!recorded) { /* the client need not wait for it */
+    python_enter();
+    command = record(attempt);
+    python_leave();
+  }
   carry_out(exchange, command, exchange->request);
 }
 
@@ -577,6 +644,7 @@ static Attempt* attempt_new(Exchange* exchange, const Command* command) {
   attempt->life = command->life;
   attempt->attempt = command->attempt;
   attempt->explains = command->flags & EXPLAINS;
+  attempt->records_first = command->flags & RECORDS_FIRST;
   atomic_init(&attempt->legs, 2);
   attempt->sent_ns = now_ns();
   if (exchange->sent_ns == 0) exchange->sent_ns = attempt->sent_ns;
@@ -627,13 +695,6 @@ static void carry_out(Exchange* exchange, Command command, Request* like) {
   if (command.kind == EXPLAIN) answer(exchange, NULL, command.text);
   if (command.kind == REFUSE) refuse(exchange, (ErrorCode)command.code, command.text);
   free(command.text);
-}
-
-static void cancel_open(Exchange* exchange) {
-  pthread_mutex_lock(&exchange->mutex);
-  for (Attempt* attempt = exchange->open; attempt != NULL; attempt = attempt->next)
-    failed(TRITONSERVER_InferenceRequestCancel(attempt->request));
-  pthread_mutex_unlock(&exchange->mutex);
 }
 
 static void on_bound(Timer* timer) {

@@ -86,6 +86,7 @@ class RequestOptions(Struct, frozen=True, kw_only=True):
 NOTHING = ("{}", "")
 NO_OPTIONS = RequestOptions()
 FIELDS = {key: (each.name, each.type) for key, each in fields_of(RequestParameters).items()}
+Decoder(RequestParameters)  # prepares it before threads use it: msgspec crashes if they do so at once (0.22)
 OF_OPTIONS = frozenset(RequestOptions.__struct_fields__)
 
 
@@ -139,6 +140,8 @@ def context_of(batch_size: int, elements: int, options: RequestOptions, unit: st
         options: what it asks of the router.
         unit: what experiments assign an arm by, unless it states that itself.
     """
+    if options is NO_OPTIONS and not unit:
+        return RoutingContext(batch_size, elements)
     context = RoutingContext(batch_size, elements, options.max_latency_ms)
     context.unit = options.sticky_key or unit
     context.dry_run = options.dry_run

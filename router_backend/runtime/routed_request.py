@@ -16,7 +16,6 @@ from router_backend.runtime.request_options import RequestOptions
 from router_backend.runtime.router_model import RouterModel
 from router_backend.runtime.trace_entry import Traced
 
-
 CANCELED_BY_CLIENT = "the client canceled the request"
 
 
@@ -54,11 +53,6 @@ class Reception:
         self.logical.refused(Refusal.OVERLOADED)
         self.unanswered(context, arrived_s, Refusal.OVERLOADED, [])
 
-    def start(self, context: RoutingContext, options: RequestOptions, arrived_s: float) -> RoutedRequest:
-        """Return the request, for the host to drive."""
-        dispatch = Dispatch(self.logical, context)
-        return RoutedRequest(self, dispatch, context, arrived_s, explains=options.explain)
-
     def unanswered(
         self, context: RoutingContext, arrived_s: float, refusal: Refusal | None, failures: list[Attempt]
     ) -> None:
@@ -74,33 +68,25 @@ class RoutedRequest:
 
     Args:
         reception: what the requests of its model share.
-        dispatch: its life at the router.
         context: what is known about it.
+        options: what it asks of the router.
         arrived_s: when it arrived, by the monotonic clock.
+
+    Attributes:
+        dispatch: its life at the router.
         explains: whether the answer comes with the decision.
     """
 
     __slots__ = ("_arrived_s", "_context", "_reception", "dispatch", "explains")
 
     def __init__(
-        self,
-        reception: Reception,
-        dispatch: Dispatch,
-        context: RoutingContext,
-        arrived_s: float,
-        *,
-        explains: bool,
+        self, reception: Reception, context: RoutingContext, options: RequestOptions, arrived_s: float
     ) -> None:
         self._reception = reception
-        self.dispatch = dispatch
         self._context = context
         self._arrived_s = arrived_s
-        self.explains = explains
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it has its answer, or will get none."""
-        return self.dispatch.has_ended
+        self.dispatch = Dispatch(reception.logical, context)
+        self.explains = options.explain
 
     def next_attempt(self) -> Attempt:
         """Return the next attempt, as `Dispatch.next_attempt`; trace the request if there is none."""
@@ -110,24 +96,25 @@ class RoutedRequest:
             self._unanswered(None if isinstance(error, VariantsFailedError) else refusal_of(error))
             raise
 
-    def answered(self, attempt: Attempt, latency_ms: float) -> None:
-        """Record that a variant answered."""
+    def record_answer(self, attempt: Attempt, latency_ms: float) -> None:
+        """Record that a variant answered, perhaps too late."""
+        is_late = self.dispatch.has_ended
         execution = attempt.succeeded(latency_ms)
         trace = self._reception.model.trace
-        if trace is not None and execution is not None:
+        if trace is not None and execution is not None and not is_late:
             trace.observe(Traced(execution.context, self._arrived_s, execution, self.dispatch.failures))
 
-    def failed(self, attempt: Attempt, failure: Failure) -> None:
+    def record_failure(self, attempt: Attempt, failure: Failure) -> None:
         """Record that a variant failed."""
         attempt.failed(*failure)
         self._reception.readiness.failed(attempt)
 
-    def canceled(self) -> None:
+    def record_cancellation(self) -> None:
         """Record that the client has canceled the request."""
         self.dispatch.cancel()
         self._unanswered(None)
 
-    def too_late(self, bound_ms: float) -> DeadlineError:
+    def record_lateness(self, bound_ms: float) -> DeadlineError:
         """Record that its time is up while a variant works on it; return the error for the client."""
         waits_for = [attempt.variant for attempt in self.dispatch.attempts if attempt.is_open]
         self.dispatch.abandon()

@@ -47,7 +47,7 @@ class RequestHandler:
             unit = self._unit(request) if self._reception.unit_matters else ""
             context = context_of(*size_of(inputs, self._batched), options, unit)
             context.spent_ms = (time.monotonic() - arrived_s) * 1e3
-            routed = self._reception.start(context, options, arrived_s)
+            routed = RoutedRequest(self._reception, context, options, arrived_s)
             if options.dry_run:
                 return explained_response([], routed.dry_run(), self._batched)
             if context.spent_ms > CANCELLATION_WORTH_ASKING_MS and request.is_cancelled():
@@ -94,13 +94,13 @@ class RequestHandler:
             latency_ms = (time.monotonic() - sent_s) * 1e3
             failure = failure_of(response, attempt.variant, self._errors)
             if failure is None:
-                routed.answered(attempt, latency_ms)
+                routed.record_answer(attempt, latency_ms)
                 self._copies.offer(routed.dispatch, request, forwarder.inputs, forwarder.parameters)
                 if not routed.explains:
                     return response
                 explanation = routed.explanation(attempt, latency_ms)
                 return explained_response(response.output_tensors(), explanation, self._batched)
-            routed.failed(attempt, failure)
+            routed.record_failure(attempt, failure)
             if request.is_cancelled():
-                routed.canceled()
+                routed.record_cancellation()
                 return canceled_response()

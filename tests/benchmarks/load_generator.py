@@ -6,10 +6,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import tritonclient.grpc as grpcclient
 
 WINDOWS = 3
@@ -17,26 +18,49 @@ WINDOWS = 3
 
 @dataclass(frozen=True)
 class Load:
-    """Result of one measurement: throughput, and the median and 99th percentile of the latency."""
+    """Result of one measurement: throughput, the median and 99th percentile of the latency, and CPU time.
+
+    CPU time is that of the server and the processes of its models, for one request.
+    """
 
     requests_per_s: float
     p50_us: float
     p99_us: float
+    cpu_us: float = 0.0
 
 
-def measure(url: str, model: str, concurrency: int, seconds: float, analyzer: str | None) -> Load:
+def measure(
+    pid: int, url: str, elements: int, seconds: float, analyzer: str | None, model: str, concurrency: int
+) -> Load:
     """Keep `concurrency` requests to `model` in flight for a time, and return the result.
 
     Args:
+        pid: the server's process.
         url: host and port of the server's gRPC endpoint.
-        model: the name of the model.
-        concurrency: the number of requests in flight.
+        elements: the number of elements of the input.
         seconds: the length of the measurement.
         analyzer: the command of perf_analyzer; `None` to use tritonclient.
+        model: the name of the model.
+        concurrency: the number of requests in flight.
     """
+    before_s, executed = _cpu_s(pid), _executions(url, model)
     if analyzer is not None:
-        return _by_analyzer(analyzer, url, model, concurrency, seconds)
-    return _by_tritonclient(url, model, concurrency, seconds)
+        load = _by_analyzer(analyzer, url, model, concurrency, seconds)
+    else:
+        load = _by_tritonclient(url, model, concurrency, seconds, elements)
+    requests = _executions(url, model) - executed
+    return replace(load, cpu_us=(_cpu_s(pid) - before_s) / requests * 1e6)
+
+
+def _cpu_s(pid: int) -> float:
+    server = psutil.Process(pid)
+    times = [process.cpu_times() for process in (server, *server.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def _executions(url: str, model: str) -> int:
+    with grpcclient.InferenceServerClient(url) as client:
+        return int(client.get_inference_statistics(model).model_stats[0].inference_stats.success.count)
 
 
 def _by_analyzer(analyzer: str, url: str, model: str, concurrency: int, seconds: float) -> Load:
@@ -54,11 +78,11 @@ def _by_analyzer(analyzer: str, url: str, model: str, concurrency: int, seconds:
     return Load(float(row["Inferences/Second"]), float(row["p50 latency"]), float(row["p99 latency"]))
 
 
-def _by_tritonclient(url: str, model: str, concurrency: int, seconds: float) -> Load:
+def _by_tritonclient(url: str, model: str, concurrency: int, seconds: float, elements: int) -> Load:
     latencies_s: list[float] = []
     until_s = time.perf_counter() + seconds
     threads = [
-        threading.Thread(target=_request_until, args=(url, model, until_s, latencies_s))
+        threading.Thread(target=_request_until, args=(url, model, until_s, latencies_s, elements))
         for _ in range(concurrency)
     ]
     for thread in threads:
@@ -69,9 +93,9 @@ def _by_tritonclient(url: str, model: str, concurrency: int, seconds: float) -> 
     return Load(len(latencies_s) / seconds, cuts[49] * 1e6, cuts[98] * 1e6)
 
 
-def _request_until(url: str, model: str, until_s: float, latencies_s: list[float]) -> None:
-    tensor = grpcclient.InferInput("input", [1, 16], "FP32")
-    tensor.set_data_from_numpy(np.zeros((1, 16), np.float32))
+def _request_until(url: str, model: str, until_s: float, latencies_s: list[float], elements: int) -> None:
+    tensor = grpcclient.InferInput("input", [1, elements], "FP32")
+    tensor.set_data_from_numpy(np.zeros((1, elements), np.float32))
     with grpcclient.InferenceServerClient(url) as client:
         while (started_s := time.perf_counter()) < until_s:
             client.infer(model, [tensor])

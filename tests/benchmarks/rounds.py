@@ -5,7 +5,8 @@ server's processes causes differences of up to 5 % between two starts, so severa
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -25,6 +26,7 @@ def measure_rounds(
     rounds: int,
     seconds: float,
     analyzer: str | None,
+    elements: int = 16,
 ) -> dict[int, Loads]:
     """Measure each model in each round on each server, in reverse order in every other round.
 
@@ -36,6 +38,7 @@ def measure_rounds(
         rounds: the number of rounds per server.
         seconds: the length of each measurement.
         analyzer: the command of perf_analyzer; `None` to use tritonclient.
+        elements: the number of elements of their input.
 
     Returns:
         By concurrency and model, the results of all rounds.
@@ -45,20 +48,21 @@ def measure_rounds(
         task = progress.add_task("rounds", total=servers * rounds)
         for _ in range(servers):
             with EmbeddedTriton(repository) as triton:
-                measure(triton.grpc_url, models[-1], max(concurrencies), seconds, analyzer)
+                call = partial(measure, triton.pid, triton.grpc_url, elements, seconds, analyzer)
+                call(models[-1], max(concurrencies))
                 for number in range(rounds):
                     in_turn = models if number % 2 else models[::-1]
-                    _measure_round(triton.grpc_url, in_turn, results, seconds, analyzer)
+                    _measure_round(call, in_turn, results)
                     progress.advance(task)
     return results
 
 
 def _measure_round(
-    url: str, models: Sequence[str], results: dict[int, Loads], seconds: float, analyzer: str | None
+    call: Callable[[str, int], Load], models: Sequence[str], results: dict[int, Loads]
 ) -> None:
     for concurrency, loads in results.items():
         for model in models:
-            loads[model].append(measure(url, model, concurrency, seconds, analyzer))
+            loads[model].append(call(model, concurrency))
 
 
 def median(loads: list[Load], figure: str) -> float:

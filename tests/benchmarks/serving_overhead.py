@@ -1,11 +1,11 @@
-"""Overhead of the router on a real server, compared with pass-throughs that make no decision.
+"""Overhead of the router on a real server, on both hosts, compared with its variant and pass-throughs.
 
-    python -m tests.benchmarks.serving_overhead [--analyzer PATH_TO_perf_analyzer] [--json]
+    python -m tests.benchmarks.serving_overhead [--analyzer PATH_TO_perf_analyzer] [--elements N] [--json]
 
-Four paths lead to the same tiny variant: `echo`, the variant itself; `sync`, BLS as documented; `bare`, with
-response sender, threads and exec; and `routed`, this router, with three slower candidates, so that it scores
-four variants for each request. They are measured alternately and compared by the median of the ratios within
-a round.
+Five paths lead to the same variant: `echo`, the variant itself; `sync`, BLS as documented; `bare`, with
+response sender, threads and exec; `python` and `native`, this router on its two hosts, with three slower
+candidates, so that it scores four variants for each request. They are measured alternately and compared by
+the median of the ratios within a round. The tensors have 16 elements, which takes next to no time to copy.
 """
 
 import shutil
@@ -18,19 +18,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from router_tools.embedded_triton.backend_directory import LIBRARY
 from tests.benchmarks.load_generator import Load
 from tests.benchmarks.rounds import measure_rounds, median, ratio
 
 MODELS = Path(__file__).parent / "models"
-PATHS = ("echo", "sync", "bare", "routed")
+PATHS = ("echo", "sync", "bare", "python", "native")
 VARIANT = """backend: "python"
 max_batch_size: 8
-input { name: "input" data_type: TYPE_FP32 dims: [16] }
-output { name: "output" data_type: TYPE_FP32 dims: [16] }
+input { name: "input" data_type: TYPE_FP32 dims: [ELEMENTS] }
+output { name: "output" data_type: TYPE_FP32 dims: [ELEMENTS] }
 instance_group { kind: KIND_CPU }
 """
 DELAY = 'parameters { key: "delay_ms" value { string_value: "%d" } }'
 ROUTER = """backend: "router_backend"
+runtime: "%s"
 parameters { key: "variants" value { string_value: "echo, slow_1, slow_2, slow_3" } }
 """
 
@@ -50,27 +52,33 @@ def add_model(repository: Path, name: str, code: str | None, config: str = VARIA
         shutil.copy(MODELS / code / "model.py", repository / name / "1" / "model.py")
 
 
-def make_repository(folder: Path) -> None:
-    """Write the model repository of the benchmark."""
+def make_repository(folder: Path, elements: int) -> None:
+    """Write the model repository of the benchmark, for tensors of a number of elements."""
+    variant = VARIANT.replace("ELEMENTS", str(elements))
     for name in ("echo", "sync", "bare"):
-        add_model(folder, name, name)
+        add_model(folder, name, name, variant)
     for number, delay_ms in enumerate((20, 30, 40), start=1):
-        add_model(folder, f"slow_{number}", "echo", VARIANT + DELAY % delay_ms)
-    add_model(folder, "routed", None, ROUTER)
+        add_model(folder, f"slow_{number}", "echo", variant + DELAY % delay_ms)
+    add_model(folder, "python", None, ROUTER % "model.py")
+    add_model(folder, "native", None, ROUTER % LIBRARY.name)
 
 
 def run(
     servers: Annotated[int, typer.Option(help="Number of servers, started one after the other.")] = 3,
     rounds: Annotated[int, typer.Option(help="Measurements of each path per server.")] = 3,
     seconds: Annotated[float, typer.Option(help="Length of a measurement.")] = 2.0,
+    elements: Annotated[int, typer.Option(help="Elements of the tensors, of 4 bytes each.")] = 16,
+    concurrency: Annotated[list[int], typer.Option(help="Concurrent requests.")] = [1, 9],  # noqa: B006
     analyzer: Annotated[str | None, typer.Option(help="Command of perf_analyzer; else tritonclient.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Measure the four paths with 1 and 9 concurrent requests and print the ratios."""
+    """Measure the paths and print their ratios to the variant itself."""
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
-        make_repository(Path(folder))
-        results = measure_rounds(Path(folder), PATHS, (1, 9), servers, rounds, seconds, analyzer)
+        make_repository(Path(folder), elements)
+        results = measure_rounds(
+            Path(folder), PATHS, concurrency, servers, rounds, seconds, analyzer, elements
+        )
     if as_json:
         typer.echo(dumps({str(number): _figures(loads) for number, loads in results.items()}, indent=2))
         return
@@ -80,14 +88,18 @@ def run(
 
 def _figures(loads: dict[str, list[Load]]) -> dict[str, dict[str, float]]:
     """Return by path the medians over the rounds of its figures and of ratios within a round."""
+    direct = loads["echo"]
     return {
         path: {
             "requests/s": median(each, "requests_per_s"),
             "p50 µs": median(each, "p50_us"),
             "p99 µs": median(each, "p99_us"),
+            "CPU µs": median(each, "cpu_us"),
+            "requests/s : direct": ratio(each, direct, "requests_per_s"),
+            "p50 : direct": ratio(each, direct, "p50_us"),
+            "p99 : direct": ratio(each, direct, "p99_us"),
             "requests/s : bare": ratio(each, loads["bare"], "requests_per_s"),
-            "p50 : bare": ratio(each, loads["bare"], "p50_us"),
-            "requests/s : sync": ratio(each, loads["sync"], "requests_per_s"),
+            "CPU : python": ratio(each, loads["python"], "cpu_us"),
         }
         for path, each in loads.items()
     }
@@ -96,7 +108,7 @@ def _figures(loads: dict[str, list[Load]]) -> dict[str, dict[str, float]]:
 def _table(concurrency: int, loads: dict[str, list[Load]]) -> Table:
     table = Table(title=f"{concurrency} concurrent requests (medians)")
     figures = _figures(loads)
-    for column in ("path", *figures["bare"]):
+    for column in ("path", *figures["echo"]):
         table.add_column(column, justify="right")
     for path, values in figures.items():
         table.add_row(

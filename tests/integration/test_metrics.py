@@ -170,6 +170,7 @@ def test_an_answer_after_its_deadline_is_counted(server: EmbeddedTriton, client:
     until(lambda: Scrape(server).total("model_router_deadline_misses_total", variant="slow") >= 1.0)
 
 
+@pytest.mark.usefixtures("python_host")  # instances share one router in the native host
 def test_instances_of_a_router_add_up_and_show_their_own_state(
     server: EmbeddedTriton, client: Client
 ) -> None:

@@ -46,6 +46,7 @@ def server(
     with pytest.MonkeyPatch.context() as patch:
         # The processes of models ignore PYTHONPATH; they find installed packages and their working directory.
         patch.chdir(site)
+        patch.setenv("PYTHONPATH", str(site))  # which the native host follows
         yield triton_server(repository.folder)
 
 
@@ -55,7 +56,7 @@ def test_it_chooses_and_a_defect_in_its_learning_is_logged_and_fails_no_request(
     with closing(Client(server)) as client:
         for value in range(5):
             np.testing.assert_array_equal(client.output("outside", items(value)), items(3 * value))
-    until(lambda: server.log_text().count("RuntimeError: where did I put it") == 5)
+    until(lambda: server.log_text().count("RuntimeError: where did I put it") >= 5)
 
 
 def test_a_defect_in_what_it_learns_costs_no_client_the_variants_messages(server: EmbeddedTriton) -> None:

@@ -75,7 +75,7 @@ def test_a_device_with_one_place_serves_requests_in_turn(client: Client) -> None
 
 def test_a_fast_request_is_answered_before_the_slow_ones_that_came_first(client: Client) -> None:
     slow = [client.submit("mixed", items(1)) for _ in range(8)]
-    until(lambda: client.executions("mixed") >= len(slow))
+    until(lambda: client.executions("gather_nine") >= len(slow))
     np.testing.assert_array_equal(client.output("mixed", items(0)), items(0))
     assert not any(call.answer.done() for call in slow)
     client.ask("gather_nine", items(1))
@@ -105,6 +105,7 @@ def test_requests_above_the_limit_in_flight_are_refused_and_the_rest_is_answered
     assert (overloaded["refusal"], overloaded["batch_size"], overloaded["elements"]) == ("overloaded", 1, 4)
 
 
+@pytest.mark.usefixtures("python_host")
 def test_a_request_that_is_canceled_while_it_waits_never_reaches_the_variant(client: Client) -> None:
     executed, arrived = client.executions("gather_two"), client.executions("single_file")
     first = client.submit("single_file", items(1))

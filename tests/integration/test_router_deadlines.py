@@ -46,6 +46,7 @@ def expect_slow_to_be_known_and_in_time(client: Client, router: str) -> None:
     until(known)
 
 
+@pytest.mark.usefixtures("python_host")  # the native host has no queue
 def test_time_in_the_routers_queue_reduces_the_models_deadline(client: Client) -> None:
     expect_slow_to_be_known_and_in_time(client, "queued")
     arrived = client.executions("queued")

@@ -153,6 +153,7 @@ class TestTypes:
             )
             assert answer.as_numpy("OUTPUT").item().endswith(b":2:emu")
 
+    @pytest.mark.usefixtures("python_host")  # Triton's Python backend passes no fractions from model to model
     def test_a_parameter_with_a_fraction_reaches_the_variant_as_text(self, client: Client) -> None:
         answer = client.ask("record", items(1), parameters={"temperature": 0.5, "beams": 4})
         received = json.loads(answer.as_numpy("RECEIVED").flat[0])["parameters"]

@@ -199,6 +199,17 @@ def test_a_client_that_asks_for_a_decision_and_names_outputs_gets_those(client: 
     assert decision_of(answer)["variant"] == "recorder"
 
 
+@pytest.mark.usefixtures("native_host")
+@pytest.mark.parametrize("parameter", ["router_explain", "router_dry_run", "router_report"])
+def test_a_decision_is_a_response_parameter_as_well(client: Client, parameter: str) -> None:
+    outputs = [triton_grpc.InferRequestedOutput("OUTPUT")]
+    answer = client.ask("record", items(1), outputs=outputs, parameters={parameter: True})
+    assert output_names(answer) == (["OUTPUT"] if parameter == "router_explain" else [])
+    decision = json.loads(answer.get_response().parameters["routing_decision"].string_param)
+    assert decision["backends"] if parameter == "router_report" else decision["variant"] == "recorder"
+
+
+@pytest.mark.usefixtures("python_host")
 @pytest.mark.parametrize("parameter", ["router_explain", "router_dry_run", "router_report"])
 @pytest.mark.parametrize("protocol", [triton_grpc, triton_http])
 def test_a_client_that_asks_for_a_decision_but_names_only_other_outputs_gets_an_error(

@@ -1,6 +1,5 @@
 """A native library that the server cannot load leaves the server and `model.py` as they are."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,20 +8,23 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
-import router_backend
-from router_tools.embedded_triton import EmbeddedTriton
-from router_tools.embedded_triton.backend_directory import ROUTER_BACKEND, assemble_backends
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
+from router_tools.embedded_triton.backend_directory import LIBRARY, ROUTER_BACKEND, assemble_backends
 from router_tools.embedded_triton.wheel import find_wheel
 from tests.integration.client import Client, items
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
 
-LIBRARY = "libtriton_router_backend.so"
 MACHINE = slice(18, 20)
 """Where an ELF header has the number of the machine."""
 AARCH64 = (0xB7).to_bytes(2, "little")
 PYTHON_HOST = 'runtime: "model.py"'
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.PYTHON
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +34,9 @@ def server(
     """A server with the library of another machine in the folder of the backend."""
     folder = tmp_path_factory.mktemp("unusable")
     backends = folder / "backends"
-    assemble_backends(find_wheel(), backends)
-    (backends / ROUTER_BACKEND).unlink()  # a link
-    shutil.copytree(Path(router_backend.__file__).parent, backends / ROUTER_BACKEND)
-    (backends / ROUTER_BACKEND / LIBRARY).write_bytes(library_of_another_machine(find_wheel().python_backend))
+    assemble_backends(find_wheel(), backends, RouterHost.PYTHON)
+    library = backends / ROUTER_BACKEND / LIBRARY.name
+    library.write_bytes(library_of_another_machine(find_wheel().python_backend))
     repository = ModelRepository(folder / "models")
     repository.variant("double", "scaling", factor=2)
     repository.router("native", "double")
@@ -64,6 +65,6 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
 def test_only_a_router_that_asks_for_the_python_host_loads(client: Client) -> None:
     with pytest.raises(InferenceServerException, match="unable to load shared library: ") as raised:
         client.grpc.load_model("native")
-    assert f"{ROUTER_BACKEND}/{LIBRARY}: " in raised.value.message()
+    assert f"{ROUTER_BACKEND}/{LIBRARY.name}: " in raised.value.message()
     client.grpc.load_model("python")
     np.testing.assert_array_equal(client.output("python", items(3)), items(6))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -357,3 +359,36 @@ def test_members_that_do_not_fit_together_are_reported_beside_a_wrong_one(
     with pytest.raises(ConfigurationError) as raised:
         load(Bouquet, value)
     assert [problem.path for problem in raised.value.problems] == expected
+
+
+FIRST_USES = """
+import sys
+import threading
+from msgspec import Meta, defstruct
+from typing import Annotated
+from router_backend.typed_load import Section, load
+
+sys.setswitchinterval(1e-6)
+WEIGHT = Annotated[float, Meta(gt=0)]
+
+
+def first_use(kind, together):
+    together.wait()
+    load(kind, {"part": {"weight_1": 2.0}})
+
+
+for _ in range(100):
+    weights = [(f"weight_{number}", WEIGHT, 1.0) for number in range(20)]
+    part = defstruct("Part", weights, bases=(Section,), frozen=True)
+    whole = defstruct("Whole", [("part", part, part())], bases=(Section,), frozen=True)
+    together = threading.Barrier(4)
+    threads = [threading.Thread(target=first_use, args=(whole, together)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_several_threads_may_use_a_structure_for_the_first_time():
+    subprocess.run([sys.executable, "-c", FIRST_USES], check=True)

@@ -678,6 +678,34 @@ class TestWarmup:
         assert execution.context.warmup
 
 
+class TestAbandonedRequest:
+    """Its time is up while a variant works on it."""
+
+    def test_an_answer_that_comes_too_late_is_learned_from(self, host: Host):
+        for _ in range(2):
+            dispatch = host.dispatch()
+            attempt = dispatch.next_attempt()
+            dispatch.abandon()
+            assert (dispatch.has_ended, host.in_flight) == (True, {"a": 1})
+            host.answer(attempt, 400.0)
+        assert (host.ends, host.in_flight) == ({"a": (2, 0, 0)}, {})
+        assert host.router.model("m").state("a").profile.latency.known
+
+    def test_an_error_that_comes_too_late_is_ignored(self, host: Host):
+        dispatch = host.dispatch()
+        attempt = dispatch.next_attempt()
+        dispatch.abandon()
+        attempt.failed(Fault.ERROR)
+        assert (host.ends, host.in_flight) == ({"a": (0, 0, 1)}, {})
+
+    def test_errors_before_it_are_ignored(self, host: Host):
+        dispatch = host.dispatch()
+        dispatch.next_attempt().failed(Fault.ERROR)
+        dispatch.next_attempt()
+        dispatch.abandon()
+        assert host.ends == {"a": (0, 0, 1)}
+
+
 class TestTwoOpenAttempts:
     """A host may send a request to a second variant when the first takes long."""
 

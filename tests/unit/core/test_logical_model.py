@@ -11,6 +11,7 @@ from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
+from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.health import BreakerState
 from router_backend.core.variants.state import VariantState
@@ -626,3 +627,20 @@ class TestSize:
 
     def test_a_request_without_elements_counts_by_its_batch(self, make_model):
         assert route(make_model("a"), batch_size=4, elements=0).size == 4.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "context", "bound_ms"),
+    [
+        ({"max_latency_ms": 50.0, "refuse_late": True}, {}, 50.0),
+        ({"max_latency_ms": 50.0, "refuse_late": True}, {"max_latency_ms": 20.0}, 20.0),
+        ({"max_latency_ms": 50.0, "refuse_late": True}, {"refuse_late": False}, None),
+        ({"max_latency_ms": 50.0}, {}, None),
+        ({"max_latency_ms": 50.0}, {"refuse_late": True}, 50.0),
+        ({"refuse_late": True}, {}, None),
+    ],
+)
+def test_only_a_request_that_is_refused_if_late_has_a_bound(settings, context, bound_ms):
+    router = ModelRouter(ModelSettings(**settings))
+    router.register_model("m", variants=[Variant("a", Device.CPU)])
+    assert router.model("m").bound_ms(RoutingContext(**context)) == bound_ms

@@ -10,7 +10,7 @@ from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
 from router_backend.runtime.shared_capacity import remove_unused, shared_file
-from router_tools.embedded_triton.backend_directory import assemble_backends
+from router_tools.embedded_triton.backend_directory import RouterHost, assemble_backends
 from router_tools.embedded_triton.command import BackendSettings, ServerOptions, server_environment
 from router_tools.embedded_triton.models import ModelStatus
 from router_tools.embedded_triton.ports import choose_ports
@@ -45,6 +45,7 @@ class EmbeddedTriton:
         backend_settings: settings of each backend, such as `{"python": {"thread-pool-size": 512}}`.
         exit_on_error: whether a model that fails to load ends the server; else it is listed as UNAVAILABLE.
         model_control_mode: Triton's "none", "poll" or "explicit".
+        router_host: what runs router models; the native host by default, if its library is there.
         extra_arguments: further arguments of `tritonserver`, which take precedence over those above.
         log_file: file for the server's output; `None` for a temporary file that is removed with the server.
     """
@@ -60,6 +61,7 @@ class EmbeddedTriton:
         backend_settings: BackendSettings = _NO_SETTINGS,
         exit_on_error: bool = False,
         model_control_mode: str = "none",
+        router_host: RouterHost | None = None,
         extra_arguments: Sequence[str] = (),
         log_file: Path | None = None,
     ) -> None:
@@ -76,6 +78,7 @@ class EmbeddedTriton:
             shared_memory_prefix=new_prefix(),
             extra_arguments=extra_arguments,
         )
+        self._router_host = router_host or RouterHost.best()
         self._keeps_log_file = log_file is not None
         self._log_file = log_file or Path(gettempdir()) / f"{self._options.shared_memory_prefix}server.log"
         self._last_log = ""
@@ -135,7 +138,7 @@ class EmbeddedTriton:
         with self._open_log() as log, ExitStack() as undo:
             undo.callback(self._close_log)
             backends = Path(undo.enter_context(TemporaryDirectory(prefix="model-router-"))) / "backends"
-            assemble_backends(wheel, backends)
+            assemble_backends(wheel, backends, self._router_host)
             undo.callback(remove_unused, shared_file(self._options.model_repository))
             undo.callback(remove_regions, self._options.shared_memory_prefix)
             self._process = self._spawn(wheel, backends, log)

@@ -1,0 +1,122 @@
+"""What only the native host can do: it bounds calls, hands on cancellation, and adds no limit of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from tritonclient.utils import InferenceServerException
+
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
+from tests.integration.client import ANSWER_S, Client, items, until
+from tests.integration.model_repository import ModelRepository
+
+pytestmark = pytest.mark.integration
+
+CROWD = 1000
+BOUND = {"router_max_latency_ms": 100, "router_refuse_late": True}
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.NATIVE
+
+
+@pytest.fixture(scope="module")
+def server(
+    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory
+) -> EmbeddedTriton:
+    repository = ModelRepository(tmp_path_factory.mktemp("native"))
+    only_clients = {"warmup_batch_sizes": "none"}
+    repository.variant("gather_crowd", "gathering", gather=CROWD)
+    repository.variant("hangs", "gathering", gather=4)
+    repository.variant("waits", "gathering", gather=2)
+    repository.variant("recorder", "recording")
+    repository.variant("double", "scaling", factor=2)
+    repository.router("crowded", "gather_crowd", **only_clients)
+    repository.router("bounded", "hangs", **only_clients)
+    repository.router("canceled", "waits", **only_clients)
+    repository.router("record", "recorder", **only_clients)
+    repository.router("twofold", "double", "instance_group { kind: KIND_CPU count: 2 }", **only_clients)
+    return triton_server(repository.folder)
+
+
+@pytest.fixture
+def client(server: EmbeddedTriton) -> Iterator[Client]:
+    with closing(Client(server)) as client:
+        yield client
+
+
+def test_a_thousand_requests_in_flight_need_no_threads(server: EmbeddedTriton, client: Client) -> None:
+    client.ask("crowded", items(0))
+    process = psutil.Process(server.pid)
+    threads = process.num_threads()
+    calls = [client.submit("crowded", items(1)) for _ in range(CROWD - 1)]
+    until(lambda: client.executions("gather_crowd") >= CROWD)
+    assert process.num_threads() <= threads + 2  # of gRPC
+    client.ask("crowded", items(1))
+    for call in calls:
+        np.testing.assert_array_equal(call.answer.result().as_numpy("OUTPUT"), items(1))
+
+
+def test_a_request_is_refused_at_its_deadline_while_its_variant_hangs(client: Client) -> None:
+    refusal = client.refusal("bounded", items(1), parameters=BOUND)
+    assert refusal == (
+        "UNAVAILABLE",
+        "model 'bounded': expected an answer within 100 ms, found none yet from hangs: "
+        "allow more time, or send less",
+    )
+    assert client.refusal("bounded", items(1), timeout=50_000).message.startswith(
+        "model 'bounded': expected an answer within 50 ms"
+    )
+    for _ in range(2):  # with these, it answers all four, two of them too late
+        client.submit("bounded", items(1))
+    np.testing.assert_array_equal(client.output("bounded", items(-1)), items(-1))
+
+
+def test_a_canceled_request_is_canceled_at_its_variant(client: Client) -> None:
+    arrived = client.executions("waits")
+    call = client.submit("canceled", items(1))
+    until(lambda: client.executions("waits") > arrived)
+    call.cancel()
+    with pytest.raises(InferenceServerException, match="CANCELLED"):
+        call.answer.result(ANSWER_S)
+
+
+def test_numbers_with_a_fraction_stay_numbers(client: Client) -> None:
+    answer = client.ask("record", items(1), parameters={"temperature": 0.5})
+    assert '"temperature": 0.5' in answer.as_numpy("RECEIVED").flat[0].decode()
+
+
+def test_instances_share_one_router(server: EmbeddedTriton, client: Client) -> None:
+    for value in range(10):
+        np.testing.assert_array_equal(client.output("twofold", items(value)), items(2 * value))
+    assert server.log_text().count("router 'twofold' is served by the native host") == 1
+
+
+def test_its_statistics_are_those_of_whole_requests(client: Client) -> None:
+    before = client.executions("twofold")
+    client.output("twofold", items(1))
+    client.expect_executions("twofold", before + 1)
+
+
+@pytest.mark.parametrize(
+    ("python", "reason"),
+    [
+        ("/no/such/python", "expected a Python that runs, found '/no/such/python', which does not"),
+        ("/bin/true", "expected a Python that runs, found '/bin/true', which does not"),
+    ],
+)
+def test_a_python_that_cannot_be_used_is_the_reason_why_a_router_does_not_load(
+    triton_server: Callable[..., EmbeddedTriton], tmp_path: Path, python: str, reason: str
+) -> None:
+    repository = ModelRepository(tmp_path)
+    repository.variant("double", "scaling", factor=2)
+    repository.router("scale", "double")
+    server = triton_server(repository.folder, backend_settings={"router_backend": {"python": python}})
+    assert reason in {model.name: model.reason for model in server.models()}["scale"]
+    with closing(Client(server)) as client:
+        np.testing.assert_array_equal(client.output("double", items(2)), items(4))
+    server.stop()
