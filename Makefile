@@ -5,7 +5,7 @@ BIN    := $(abspath $(VENV))/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCKED := $(VENV)/.locked
 READY  := $(VENV)/.installed
-NATIVE := $(wildcard router_backend/native/*.c router_backend/native/*.h) tools/native_library.py
+NATIVE := $(wildcard router_backend/native/*.c router_backend/native/*.h) tools/native_library.py tools/hatch_build.py
 TESTS  ?= tests/package tests/unit tests/contract tests/integration
 # What `make interpreters` runs on the real server: requests, policies of other packages, ONNX models, the commands.
 SHORT  := tests/package tests/unit tests/contract $(addprefix tests/integration/test_, \
@@ -17,8 +17,7 @@ ZIG_CC   = $(abspath build/zig)/bin/python -m ziglang cc -target $(1)-linux-gnu.
 MACHINE ?= $(shell uname -m)
 
 # What the checks of spelling and wording read.
-PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml hatch_build.py model_repository monitoring \
-          router_backend tools
+PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml model_repository monitoring router_backend tools
 
 .NOTPARALLEL:
 .PHONY: install native demo serve test wheel wheels test-wheel interpreters lint unit integration sanitize mutants bench lock clean
@@ -31,7 +30,7 @@ $(LOCKED): requirements.lock
 	$(PIP) install --requirement requirements.lock
 	touch $@
 
-$(READY): $(LOCKED) pyproject.toml hatch_build.py $(NATIVE)
+$(READY): $(LOCKED) pyproject.toml $(NATIVE)
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 

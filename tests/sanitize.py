@@ -22,8 +22,8 @@ from tests.project_copy import copy_project
 
 FOLDER = CHECKOUT / "build" / "sanitize"
 TESTS = [
-    f"tests/integration/test_router_{part}.py"
-    for part in ("answers", "concurrency", "deadlines", "failures", "lifecycle", "requests")
+    f"tests/integration/test_{name}.py"
+    for name in ("native_host", "router_answers", "router_failures", "router_lifecycle", "router_requests")
 ]
 SELECTION = ("-k", "native")  # one of the two hosts that each test runs on
 SOURCES = "router_backend/native/"

@@ -6,7 +6,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-sys.path.append(str(Path(__file__).parent / "tools"))  # hatchling loads this file by its path
+sys.path.append(str(Path(__file__).parent))  # hatchling loads this file by its path
 from native_library import LIBRARY, PACKAGE, NoCompilerError, compile_library, find_compiler, wheel_tag
 
 
