@@ -1,4 +1,4 @@
-"""Python's side of the native host: what the C side calls, and what it may be told to do.
+"""Python's side of the native host: what the C side calls, and the commands that it gets.
 
 The C side calls `start` once, `load` for each router model, `arrived` for each request, and methods of the
 objects that it got in commands. A command is a tuple:
@@ -25,7 +25,6 @@ from typing import Any, TypeAlias
 from router_backend.config.completion import complete
 from router_backend.config.load import DECISION_OUTPUT, read_router_setup
 from router_backend.core.dispatch import Attempt, Dispatch
-from router_backend.core.records.request import RoutingContext
 from router_backend.errors import InvalidRequestError, OverloadedError, RouterError
 from router_backend.native.own_requests import CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
@@ -98,11 +97,6 @@ class NativeRouter:
         self._reception = Reception(model, readiness)
         self._own_requests = OwnRequests(pointer, model, readiness, _server, log)
 
-    @property
-    def has_limits(self) -> bool:
-        """Whether devices take only so many requests at a time."""
-        return bool(self._reception.logical.device_limits)
-
     def start(self, instance_name: str) -> None:
         """Start the threads."""
         gc.collect()
@@ -148,7 +142,10 @@ class NativeRouter:
             request = ClientRequest(reception, context, options, arrived_s)
             if options.dry_run:
                 return EXPLAIN, json.dumps(request.dry_run())
-            return request.forward(self, self._bound_ms(context, timeout_us), in_sequence)
+            bound_ms = reception.logical.bound_ms(context) or 0.0
+            if timeout_us:
+                bound_ms = min(bound_ms or math.inf, timeout_us / 1e3)
+            return request.forward(self, bound_ms, in_sequence)
         except Exception as error:  # noqa: BLE001 - a client waits for an answer
             return self.refuse(error)
 
@@ -183,13 +180,6 @@ class NativeRouter:
         except InvalidRequestError:
             self._reception.invalid()
             raise
-
-    def _bound_ms(self, context: RoutingContext, timeout_us: int) -> float:
-        """Return how long after its arrival a request is refused if no variant has answered; 0 if never."""
-        bound_ms = self._reception.logical.bound_ms(context)
-        if not timeout_us:
-            return bound_ms or 0.0
-        return min(bound_ms or math.inf, timeout_us / 1e3)
 
     def _refuse_overloaded(self, batch_size: int, elements: int, in_flight: int, arrived_s: float) -> Command:
         self._reception.overloaded(context_of(batch_size, elements, NO_OPTIONS), arrived_s)
@@ -264,4 +254,5 @@ class ClientRequest(RoutedRequest):
 
     def _flags(self) -> int:
         """Return how to treat the answer; where places are limited, a client waits until its own is free."""
-        return (EXPLAINS if self.explains else 0) | (RECORDS_FIRST if self._router.has_limits else 0)
+        flags = EXPLAINS if self.explains else 0
+        return flags | RECORDS_FIRST if self._reception.logical.device_limits else flags

@@ -98,10 +98,13 @@ class RoutedRequest:
 
     def record_answer(self, attempt: Attempt, latency_ms: float) -> None:
         """Record that a variant answered, perhaps too late."""
+        trace = self._reception.model.trace
+        if trace is None:
+            attempt.succeeded(latency_ms)
+            return
         is_late = self.dispatch.has_ended
         execution = attempt.succeeded(latency_ms)
-        trace = self._reception.model.trace
-        if trace is not None and execution is not None and not is_late:
+        if execution is not None and not is_late:
             trace.observe(Traced(execution.context, self._arrived_s, execution, self.dispatch.failures))
 
     def record_failure(self, attempt: Attempt, failure: Failure) -> None:

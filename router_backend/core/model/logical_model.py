@@ -80,8 +80,9 @@ class LogicalModel:
 
     def bound_ms(self, context: RoutingContext) -> float | None:
         """Return after how long a request is refused even while a variant works on it; `None` if never."""
-        stated = context.refuse_late
-        refuses_late = self._settings.refuse_late if stated is None else stated
+        refuses_late = context.refuse_late
+        if refuses_late is None:
+            refuses_late = self._settings.refuse_late
         return self.deadline_ms(context) if refuses_late else None
 
     def now_s(self) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from router_tools.embedded_triton.backend_directory import PYTHON_BACKEND
+from router_tools.embedded_triton.backend_directory import PYTHON_BACKEND, ROUTER_BACKEND
 from router_tools.embedded_triton.ports import check_different, check_port
 from router_tools.embedded_triton.repository import check_repository
 from router_tools.embedded_triton.shared_memory import SETTING
@@ -74,10 +74,11 @@ class ServerOptions:
     def _backend_arguments(self) -> list[str]:
         """Return a `--backend-config` for each setting; the last one takes precedence.
 
-        A backend that is written in Python, like this project's, uses the settings of `python`: Triton 2.51
-        ignores those of its own name.
+        The native host embeds the Python that runs this. On the Python host, the backend uses the settings of
+        `python`: Triton 2.51 ignores those of its own name.
         """
-        settings = [
+        settings: list[tuple[str, str, str | int]] = [(ROUTER_BACKEND, "python", sys.executable)]
+        settings += [
             (name, key, value)
             for name, values in self.backend_settings.items()
             for key, value in values.items()

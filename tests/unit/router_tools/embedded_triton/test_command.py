@@ -69,6 +69,7 @@ def test_a_server_that_outlives_a_failed_model_is_not_called_unready_for_it(
 def test_backends_get_their_settings_and_the_last_word_is_the_prefix_of_the_shared_memory() -> None:
     settings = [argument for argument in OPTIONS.arguments(Path("b")) if "backend-config" in argument]
     assert settings == [
+        f"--backend-config=router_backend,python={sys.executable}",
         "--backend-config=python,thread-pool-size=512",
         "--backend-config=other,level=high",
         "--backend-config=python,shm-region-prefix-name=mine_",
