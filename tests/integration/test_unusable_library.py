@@ -62,9 +62,11 @@ def client(server: EmbeddedTriton) -> Iterator[Client]:
         yield client
 
 
-def test_only_a_router_that_asks_for_the_python_host_loads(client: Client) -> None:
+def test_only_a_router_that_asks_for_the_python_host_loads_and_later_ones_follow_it(client: Client) -> None:
     with pytest.raises(InferenceServerException, match="unable to load shared library: ") as raised:
         client.grpc.load_model("native")
     assert f"{ROUTER_BACKEND}/{LIBRARY.name}: " in raised.value.message()
     client.grpc.load_model("python")
     np.testing.assert_array_equal(client.output("python", items(3)), items(6))
+    client.grpc.load_model("native")
+    np.testing.assert_array_equal(client.output("native", items(3)), items(6))
