@@ -14,7 +14,7 @@ SHORT  := tests/package tests/unit tests/contract $(addprefix tests/integration/
 # The pinned C compiler out of PyPI, which compiles for any machine and glibc; $(call ZIG_CC,x86_64) is its command.
 ZIG     := build/zig/.installed
 ZIG_CC   = $(abspath build/zig)/bin/python -m ziglang cc -target $(1)-linux-gnu.2.35
-MACHINE ?= $(shell uname -m)
+MACHINE := $(shell uname -m)
 
 # What the checks of spelling and wording read.
 PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml model_repository monitoring router_backend tools
