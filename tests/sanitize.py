@@ -119,27 +119,29 @@ def environment(project: Path, sanitizer: Sanitizer, reports: Path) -> dict[str,
 
 
 def print_findings(reports: Path) -> bool:
-    """Print the reports about the library; return whether there are any."""
+    """Print the reports that count; return whether there are any."""
     found = [
         report
         for file in sorted(reports.iterdir())
         for report in re.split(r"^=+$", file.read_text(errors="replace"), flags=re.MULTILINE)
-        if is_about_the_library(report)
+        if counts(report)
     ]
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(*found, f"{len(found)} reports about the library", sep="\n")
+    console.print(*found, f"{len(found)} reports", sep="\n")
     return bool(found)
 
 
-def is_about_the_library(report: str) -> bool:
-    """Return whether the library made the accesses in a report: for a race both, else any.
+def counts(report: str) -> bool:
+    """Return whether a report is not about a race, or about one with both accesses by the library.
 
     Other races are between the library or what it calls and Triton, gRPC or Boost. These order accesses by
     atomic variables, whose use is not seen in code that is compiled without the sanitizer.
     """
-    parts = [part for part in re.split(r"\n\s*\n", report) if not NO_ACCESS.match(part)]
-    by_library = [SOURCES in each for each in map(accessor, parts) if each]
-    return all(by_library) and bool(by_library) if "ThreadSanitizer" in report else any(by_library)
+    if "ThreadSanitizer" not in report:
+        return bool(report.strip())
+    accesses = [part for part in re.split(r"\n\s*\n", report) if not NO_ACCESS.match(part)]
+    by_library = [SOURCES in frame for frame in map(accessor, accesses) if frame]
+    return bool(by_library) and all(by_library)
 
 
 def accessor(stack: str) -> str:
