@@ -103,7 +103,7 @@ def given(structure: Struct) -> dict[str, Any]:
 @cache
 def fields_of(kind: type) -> dict[str, inspect.Field]:
     """Return the fields of a structure by their keys, the required ones first."""
-    described = inspect.type_info(kind)
+    described = _describe(kind)
     assert isinstance(described, inspect.StructType)
     return {each.encode_name: each for each in sorted(described.fields, key=lambda each: not each.required)}
 
@@ -153,6 +153,11 @@ def _nested_too_deeply(where: str) -> ConfigurationError:
     return ConfigurationError(where=where, expected="JSON", found="too many nested brackets")
 
 
+def _describe(kind: Any) -> inspect.Type:
+    with _ONE_AT_A_TIME:
+        return inspect.type_info(kind)
+
+
 def _convert(kind: Any, value: object) -> Any:
     with _ONE_AT_A_TIME:
         return convert(value, kind, str_keys=True, dec_hook=_file_path)
@@ -176,7 +181,7 @@ def _problems(kind: Any, value: object, path: str) -> list[Problem]:
         found += _problems_together(kind, value, path) if found else []
         if not found and isinstance(error, ConfigurationError):
             found += error.at(path=path).problems
-        return found or [_wrong_value(inspect.type_info(kind), value, path)]
+        return found or [_wrong_value(_describe(kind), value, path)]
     return []
 
 
@@ -229,7 +234,7 @@ def _members(kind: Any, value: Any, path: str) -> Iterator[tuple[Any, Any, str]]
     elif isinstance(value, dict) and get_origin(plain) is Mapping:
         for key, member in value.items():
             place = join_path(path, key)
-            yield arguments[0], parse_text(inspect.type_info(arguments[0]), key), place
+            yield arguments[0], parse_text(_describe(arguments[0]), key), place
             yield arguments[1], member, place
     elif isinstance(value, list) and get_origin(plain) in (tuple, frozenset):
         for index, member in enumerate(value):  # all items of a list have the type of the first

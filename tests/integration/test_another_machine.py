@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from tests.documents import REMOTE, examples
 from tests.integration.client import Client, items, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.best()  # these tests are not about the router
+
 
 URL = "mac-mini.local:8081"
 NOBODY = "127.0.0.1:1"

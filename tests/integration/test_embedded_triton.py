@@ -18,7 +18,7 @@ import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
 from router_backend.runtime.shared_capacity import shared_file
-from router_tools.embedded_triton import EmbeddedTriton, ModelStatus
+from router_tools.embedded_triton import EmbeddedTriton, ModelStatus, RouterHost
 from router_tools.embedded_triton.ports import choose_ports
 from router_tools.embedded_triton.session import session_members
 from router_tools.embedded_triton.shared_memory import find_regions
@@ -27,6 +27,12 @@ from tests.integration.model_repository import ModelRepository
 from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, SLEEPER, add_model
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.best()  # these tests are not about the router
+
 
 BROKEN_REASON = "Internal: RuntimeError: broken needs a device that is not here"
 

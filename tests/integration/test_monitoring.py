@@ -12,7 +12,7 @@ import pytest
 import urllib3
 
 from router_backend.core.telemetry.metrics import METRICS, Kind, Metric
-from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from router_tools.emulation.repository import write_repository
 from router_tools.errors import ToolError
 from router_tools.prometheus import PrometheusPrograms, PrometheusServer, obtain_prometheus
@@ -21,6 +21,12 @@ from tests.integration.client import Client, items, until
 from tests.unit.router_tools.simulator.builders import three_devices
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.best()  # these tests are not about the router
+
 
 # Settings that a test must change: ports and the model repository.
 MAPPED = ("model-repository", "http-port", "grpc-port", "metrics-port")

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton, RouterHost
-from tests.integration.client import ANSWER_S, Client, items, until
+from tests.integration.client import Client, items, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -25,19 +24,25 @@ def router_host() -> RouterHost:
 
 
 @pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the cancelable variant creates when it works."""
+    return tmp_path_factory.mktemp("cancelable") / "busy"
+
+
+@pytest.fixture(scope="module")
 def server(
-    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory
+    triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory, busy: Path
 ) -> EmbeddedTriton:
     repository = ModelRepository(tmp_path_factory.mktemp("native"))
     only_clients = {"warmup_batch_sizes": "none"}
     repository.variant("gather_crowd", "gathering", gather=CROWD)
     repository.variant("hangs", "gathering", gather=4)
-    repository.variant("waits", "gathering", gather=2)
+    repository.variant("works", "cancelable", busy=str(busy))
     repository.variant("recorder", "recording")
     repository.variant("double", "scaling", factor=2)
     repository.router("crowded", "gather_crowd", **only_clients)
     repository.router("bounded", "hangs", **only_clients)
-    repository.router("canceled", "waits", **only_clients)
+    repository.router("canceled", "works", **only_clients)
     repository.router("record", "recorder", **only_clients)
     repository.router("twofold", "double", "instance_group { kind: KIND_CPU count: 2 }", **only_clients)
     return triton_server(repository.folder)
@@ -76,13 +81,16 @@ def test_a_request_is_refused_at_its_deadline_while_its_variant_hangs(client: Cl
     np.testing.assert_array_equal(client.output("bounded", items(-1)), items(-1))
 
 
-def test_a_canceled_request_is_canceled_at_its_variant(client: Client) -> None:
-    arrived = client.executions("waits")
+def test_a_call_is_canceled_when_its_client_cancels(client: Client, busy: Path) -> None:
     call = client.submit("canceled", items(1))
-    until(lambda: client.executions("waits") > arrived)
+    until(busy.exists)
     call.cancel()
-    with pytest.raises(InferenceServerException, match="CANCELLED"):
-        call.answer.result(ANSWER_S)
+    np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
+
+
+def test_a_call_is_canceled_at_the_deadline_of_its_request(client: Client) -> None:
+    assert client.refusal("canceled", items(1), parameters=BOUND).status == "UNAVAILABLE"
+    np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
 
 
 def test_numbers_with_a_fraction_stay_numbers(client: Client) -> None:

@@ -17,10 +17,16 @@ from router_tools.demo.architecture import SQUEEZENET
 from router_tools.demo.images import random_images
 from router_tools.demo.recipe import make_fp32, make_int8
 from router_tools.demo.repository import TEMPLATE, variant_names
-from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from tests.onnx_models import write_doubler, write_lookup
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def router_host() -> RouterHost:
+    return RouterHost.best()  # these tests are not about the router
+
 
 ON_CPU = {"device": "cpu", "execution_provider": "CPUExecutionProvider"}
 DOUBLER = """

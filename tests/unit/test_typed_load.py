@@ -366,15 +366,18 @@ import sys
 import threading
 from msgspec import Meta, defstruct
 from typing import Annotated
-from router_backend.typed_load import Section, load
+from router_backend.typed_load import Section, fields_of, load
 
 sys.setswitchinterval(1e-6)
 WEIGHT = Annotated[float, Meta(gt=0)]
 
 
-def first_use(kind, together):
+def first_use(number, kind, together):
     together.wait()
-    load(kind, {"part": {"weight_1": 2.0}})
+    if number % 2:
+        load(kind, {"part": {"weight_1": 2.0}})
+    else:
+        fields_of(kind)
 
 
 for _ in range(100):
@@ -382,7 +385,7 @@ for _ in range(100):
     part = defstruct("Part", weights, bases=(Section,), frozen=True)
     whole = defstruct("Whole", [("part", part, part())], bases=(Section,), frozen=True)
     together = threading.Barrier(4)
-    threads = [threading.Thread(target=first_use, args=(whole, together)) for _ in range(4)]
+    threads = [threading.Thread(target=first_use, args=(number, whole, together)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
