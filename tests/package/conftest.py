@@ -8,7 +8,7 @@ import pytest
 from tests.package.distribution import NAME
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def installed_wheel() -> None:
     direct_url = json.loads(metadata.distribution(NAME).read_text("direct_url.json") or "{}")
     if "dir_info" in direct_url:

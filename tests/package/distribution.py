@@ -6,6 +6,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 NAME = "triton-model-router"
+LIBRARY = "libtriton_router_backend.so"
 
 
 def installed_files() -> dict[str, Path]:

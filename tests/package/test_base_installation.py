@@ -10,6 +10,8 @@ import pytest
 
 from tests.package.distribution import required
 
+pytestmark = pytest.mark.usefixtures("installed_wheel")
+
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:

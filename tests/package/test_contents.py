@@ -10,7 +10,9 @@ from packaging.requirements import Requirement
 import router_backend
 import router_tools
 from tests.documents import CHECKOUT
-from tests.package.distribution import NAME, installed_files, required
+from tests.package.distribution import LIBRARY, NAME, installed_files, required
+
+pytestmark = pytest.mark.usefixtures("installed_wheel")
 
 PLACES = {
     "router_backend": "router_backend",
@@ -18,6 +20,7 @@ PLACES = {
     "model_repository": "router_tools/demo/model_repository",
 }
 """By folder of the checkout, where its files are in site-packages."""
+COMPILED = (".onnx", ".so")
 
 
 def files_of_the_checkout() -> dict[str, Path]:
@@ -25,7 +28,7 @@ def files_of_the_checkout() -> dict[str, Path]:
         f"{place}/{file.relative_to(CHECKOUT / folder)}": file
         for folder, place in PLACES.items()
         for file in (CHECKOUT / folder).rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".onnx"
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix not in COMPILED
     }
 
 
@@ -39,6 +42,8 @@ def test_the_wheel_has_every_file_of_its_packages_as_it_is_in_the_checkout() -> 
     installed = {
         name: file for name, file in installed_files().items() if name.partition("/")[0] in PLACES.values()
     }
+    assert f"router_backend/{LIBRARY}" in installed
+    del installed[f"router_backend/{LIBRARY}"]
     expected = files_of_the_checkout()
     assert installed.keys() == expected.keys()
     assert [name for name in expected if installed[name].read_bytes() != expected[name].read_bytes()] == []
