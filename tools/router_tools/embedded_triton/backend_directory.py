@@ -49,9 +49,7 @@ def assemble_backends(wheel: ServerWheel, folder: Path, host: RouterHost) -> Non
 
 def _link_all(backend: Path) -> None:
     if not LIBRARY.exists():
-        raise ToolError(
-            f"the native host is not compiled, {LIBRARY} is missing: run `make native`"
-        )
+        raise ToolError(f"the native host is not compiled, {LIBRARY} is missing: run `make native`")
     backend.symlink_to(PACKAGE, target_is_directory=True)
 
 
