@@ -176,6 +176,15 @@ def test_a_server_that_refuses_an_argument_and_goes_on_without_serving_is_named(
         pass
 
 
+def test_a_server_that_listens_elsewhere_than_it_was_told_is_named(repository: Path) -> None:
+    server = EmbeddedTriton(repository, extra_arguments=["--http-port=99999"])
+    with (
+        pytest.raises(ToolError, match="the server uses HTTP port 99999: set ports with --http-port"),
+        server,
+    ):
+        pass
+
+
 def test_a_taken_port_is_named_and_no_server_is_started(repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

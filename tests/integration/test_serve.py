@@ -6,17 +6,18 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from router_tools.embedded_triton.run_folder import remove_leftovers
 from router_tools.embedded_triton.shared_memory import find_regions
 from tests.integration.python_models import BROKEN, ENDLESS, IDENTITY, add_model
 
@@ -36,10 +37,11 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def temporary(tmp_path: Path) -> Path:
-    """The folder of the temporary files of the command."""
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the temporary files of the command, and of this process."""
     folder = tmp_path / "temporary"
     folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
 
 
@@ -119,7 +121,7 @@ def test_a_killed_server_is_reported_and_its_stubs_and_memory_are_gone(
     assert_nothing_left(process, started, temporary)
 
 
-def test_a_supervised_server_that_was_killed_serves_again_and_other_starts_leave_it_alone(
+def test_a_supervised_server_that_was_killed_serves_again_and_is_no_leftover_to_others(
     repository: Path, temporary: Path
 ) -> None:
     with serving(repository, temporary, "--json", "--supervise") as process:
@@ -132,7 +134,7 @@ def test_a_supervised_server_that_was_killed_serves_again_and_other_starts_leave
         with urllib.request.urlopen(f"http://{second['http_url']}/v2/models/identity/ready") as answer:
             assert answer.status == 200
         memory = regions(process)
-        start_in_vain(temporary)
+        remove_leftovers()
         assert (children(process), regions(process)) == (started, memory)
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
@@ -143,7 +145,7 @@ def test_a_supervised_server_that_was_killed_serves_again_and_other_starts_leave
     assert_nothing_left(process, started, temporary)
 
 
-def test_a_killed_command_takes_its_server_along_and_the_next_one_removes_the_rest(
+def test_a_killed_command_takes_its_server_along_and_the_next_start_removes_the_rest(
     repository: Path, temporary: Path
 ) -> None:
     with serving(repository, temporary, "--json") as process:
@@ -151,9 +153,10 @@ def test_a_killed_command_takes_its_server_along_and_the_next_one_removes_the_re
         started = children(process)
         process.kill()
         process.wait()
-        psutil.wait_procs(started, timeout=60.0)
+        _, alive = psutil.wait_procs(started, timeout=60.0)
+        assert alive == []
         assert list(temporary.glob("model_router*"))
-        start_in_vain(temporary)
+        remove_leftovers()
     assert_nothing_left(process, started, temporary)
 
 
@@ -168,31 +171,28 @@ def test_a_start_ends_the_stubs_of_a_server_that_was_killed_with_its_command(
             each.kill()
         process.wait()
         assert started[1].is_running()
-        start_in_vain(temporary)
+        remove_leftovers()
     assert_nothing_left(process, started, temporary)
 
 
-def test_no_room_for_temporary_files_is_one_sentence(repository: Path, temporary: Path) -> None:
-    small = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
-    done = run_in(temporary, f"--model-repository={repository}", preexec_fn=small)
+def test_a_start_removes_what_is_left_and_says_in_one_sentence_that_there_is_no_room(
+    repository: Path, temporary: Path
+) -> None:
+    (temporary / "model_router_1_aaaaaaaa_run").mkdir()
+    done = subprocess.run(
+        [*SERVE, f"--model-repository={repository}"],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
     assert done.returncode == 1
     assert done.stderr == (
         f"error: the server's temporary files cannot be written to {temporary} (File too large): "
         "make room there, or name another folder in the variable TMPDIR\n"
     )
     assert list(temporary.glob("model_router*")) == []
-
-
-def start_in_vain(temporary: Path) -> None:
-    """Start a server without models, which does what every start does first."""
-    assert run_in(temporary, "--model-repository=/nowhere").returncode == 1
-
-
-def run_in(temporary: Path, *options: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    return subprocess.run(
-        [*SERVE, *options], env=environment, capture_output=True, text=True, check=False, **more
-    )
 
 
 def test_when_ready_it_shows_a_table_and_addresses_and_ctrl_c_ends_it(

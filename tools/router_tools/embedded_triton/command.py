@@ -12,10 +12,11 @@ from router_tools.embedded_triton.ports import check_different, check_port
 from router_tools.embedded_triton.repository import check_repository
 from router_tools.embedded_triton.shared_memory import SETTING
 from router_tools.embedded_triton.wheel import ServerWheel
+from router_tools.errors import ToolError
 
 BackendSettings = Mapping[str, Mapping[str, str | int]]
 """Settings of each backend by its name, such as `{"python": {"thread-pool-size": 512}}`."""
-_NOT_SERVED = re.compile(r"--allow-(grpc|metrics)[= ](?:false|0)\b", re.IGNORECASE)
+_NOT_SERVED = re.compile(r"--allow-(http|grpc|metrics)[= ](?:false|0)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class ServerOptions:
             ToolError: says what is wrong.
         """
         check_repository(self.model_repository)
+        if "http" in self._not_served:
+            raise ToolError(
+                "--allow-http=false: expected HTTP, which tells when models are ready: leave it out"
+            )
         ports = {"HTTP": self.http_port, "gRPC": self.grpc_port, "metrics": self.metrics_port}
         check_different(ports)
         for purpose, port in ports.items():
@@ -49,8 +54,11 @@ class ServerOptions:
     def further_ports(self) -> list[int]:
         """The ports other than HTTP, except for endpoints that the extra arguments turn off."""
         ports = {"grpc": self.grpc_port, "metrics": self.metrics_port}
-        off = _NOT_SERVED.findall(" ".join(self.extra_arguments))
-        return [port for purpose, port in ports.items() if purpose not in off]
+        return [port for purpose, port in ports.items() if purpose not in self._not_served]
+
+    @property
+    def _not_served(self) -> list[str]:
+        return _NOT_SERVED.findall(" ".join(self.extra_arguments))
 
     def arguments(self, backends: Path) -> list[str]:
         """Return the arguments of `tritonserver`; the extra arguments are last and take precedence."""

@@ -62,6 +62,11 @@ def not_ready_in_time(timeout_s: float, log: str) -> ToolError:
     )
 
 
+def listens_elsewhere(port: int) -> ToolError:
+    """Return the error for a server whose further arguments change its HTTP port."""
+    return ToolError(f"the server uses HTTP port {port}: set ports with --http-port and so on before `--`")
+
+
 def serves_nothing(reason: str) -> ToolError:
     """Return the error for a server that runs, but could not be created as its arguments ask for."""
     return ToolError(f"the server runs but serves nothing ({reason}): fix its arguments")

@@ -12,7 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import explanation
 from router_tools.embedded_triton.models import ModelStatus, model_statuses
-from router_tools.embedded_triton.server_log import not_created, stuck_stub
+from router_tools.embedded_triton.server_log import http_port, not_created, stuck_stub
 
 _POLL_S = 0.1
 _ANSWER_S = 5.0
@@ -41,7 +41,7 @@ def wait_until_settled(
     """
     deadline_s = time.monotonic() + timeout_s
     while (models := _settled_models(http_url, read_log())) is None or not all(map(_listens, other_ports)):
-        _check(process, read_log())
+        _check(process, http_url, read_log())
         if time.monotonic() > deadline_s:
             raise explanation.not_ready_in_time(timeout_s, read_log())
         time.sleep(_POLL_S)
@@ -80,9 +80,12 @@ def _client(http_url: str) -> triton_http.InferenceServerClient:
     )
 
 
-def _check(process: Popen[bytes], log: str) -> None:
+def _check(process: Popen[bytes], http_url: str, log: str) -> None:
     returncode = process.poll()
     if returncode is not None:
         raise explanation.ended_during_start(returncode, log)
+    port = http_port(log)
+    if port is not None and not http_url.endswith(f":{port}"):
+        raise explanation.listens_elsewhere(port)
     if reason := stuck_stub(log):
         raise explanation.stuck_for_good(reason)

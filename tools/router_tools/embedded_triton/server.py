@@ -8,6 +8,7 @@ from signal import Signals
 from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
+from router_backend.errors import ConfigurationError
 from router_backend.runtime.shared_capacity import remove_unused, shared_file
 from router_tools.embedded_triton.backend_directory import RouterHost, assemble_backends
 from router_tools.embedded_triton.command import BackendSettings, ServerOptions, server_environment
@@ -143,7 +144,7 @@ class EmbeddedTriton:
             lock = self._make_folder(wheel, undo)
             log = undo.enter_context(self._open_log())
             undo.callback(self._keep_log_text)
-            undo.callback(remove_unused, shared_file(self._options.model_repository))
+            undo.callback(remove_unused, self._shared_file())
             undo.callback(remove_regions, self._options.shared_memory_prefix)
             self._process = self._spawn(wheel, lock, log)
             undo.callback(end_session, self._process.pid)
@@ -184,6 +185,12 @@ class EmbeddedTriton:
         except OSError as error:
             raise no_room(error) from error
         return lock
+
+    def _shared_file(self) -> Path:
+        try:
+            return shared_file(self._options.model_repository)
+        except ConfigurationError as error:
+            raise ToolError(str(error)) from error
 
     def _open_log(self) -> BinaryIO:
         try:

@@ -14,6 +14,7 @@ _PARSE_ERROR = re.compile(r"^\[libprotobuf ERROR .*\] Error parsing text-format 
 _LOADING = re.compile(r'"loading: (?P<model>.+):-?\d+"$', re.MULTILINE)
 _LOADED = re.compile(r"\"successfully loaded '(?P<model>[^']+)'\"$", re.MULTILINE)
 _NOT_CREATED = re.compile(r'^E\d{4} [^]]*\btritonserver\.cc:\d+\] (?P<quoted>".*")$', re.MULTILINE)
+_HTTP_PORT = re.compile(r'"Started HTTPService at .*:(?P<port>\d+)"$', re.MULTILINE)
 _STUCK = re.compile(r"Failed to preinitialize Python stub: (?P<reason>.*)$", re.MULTILINE)
 
 
@@ -51,6 +52,12 @@ def not_created(log: str) -> str | None:
     """Return why a server that runs without serving anything could not be created; `None` if it was."""
     found = _NOT_CREATED.search(log)
     return json.loads(found["quoted"]) if found else None
+
+
+def http_port(log: str) -> int | None:
+    """Return the port of the HTTP endpoint; `None` if it is not open yet."""
+    found = _HTTP_PORT.search(log)
+    return int(found["port"]) if found else None
 
 
 def refused_arguments(log: str) -> str | None:

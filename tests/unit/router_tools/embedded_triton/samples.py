@@ -31,3 +31,11 @@ STUCK = (
     "I1123 02:35:01.935112 3712 pb_stub.cc:2105]  Failed to preinitialize Python stub: "
     "Python model file not found in 'models/bare/1/model.py'"
 )
+NOT_CREATED = (
+    'E1126 10:53:46.028488 25509 tritonserver.cc:2607] "Invalid argument: unable to find '
+    "'libtritoncache_absent.so' for cache. Searched: /opt/tritonserver/caches\""
+)
+HTTP_STARTED = 'I1126 10:48:51.954561 9068 http_server.cc:4713] "Started HTTPService at 127.0.0.1:99999"'
+METRICS_STARTED = (
+    'I1126 10:48:52.004439 9068 http_server.cc:362] "Started Metrics Service at 127.0.0.1:42293"'
+)

@@ -109,3 +109,10 @@ def test_the_environment_puts_this_python_and_the_wheels_libraries_in_front(
 def test_an_unset_library_path_adds_no_empty_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     assert server_environment(WHEEL)["LD_LIBRARY_PATH"] == "/libs:/libpython"
+
+
+def test_a_server_without_http_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    options = replace(OPTIONS, model_repository=tmp_path, extra_arguments=("--allow-http=false",))
+    with pytest.raises(ToolError, match="--allow-http=false: expected HTTP"):
+        options.check()

@@ -66,6 +66,18 @@ def test_a_refused_argument_is_found_before_or_after_the_help() -> None:
     assert server_log.refused_arguments(samples.LOADED) is None
 
 
+def test_why_a_server_was_not_created_is_found() -> None:
+    log = f"{samples.LOADED}\n{samples.NOT_CREATED}\n{samples.METRICS_STARTED}"
+    reason = "Invalid argument: unable to find 'libtritoncache_absent.so' for cache. "
+    assert server_log.not_created(log) == f"{reason}Searched: /opt/tritonserver/caches"
+    assert server_log.not_created(samples.LOADED) is None
+
+
+def test_the_http_port_is_found() -> None:
+    assert server_log.http_port(f"{samples.HTTP_STARTED}\n{samples.METRICS_STARTED}") == 99999
+    assert server_log.http_port(samples.METRICS_STARTED) is None
+
+
 def test_the_last_lines_leave_out_tables() -> None:
     log = "first\nsecond\n+---+\n| a |\n\nthird\n"
     assert server_log.last_lines(log, count=2) == "second\nthird"
