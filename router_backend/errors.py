@@ -157,10 +157,10 @@ class OverloadedError(RouterError):
     status = "UNAVAILABLE"
     advice = "send fewer at a time, or raise `max_in_flight`"
 
-    @classmethod
-    def of(cls, in_flight: int) -> "OverloadedError":
+    @staticmethod
+    def of(in_flight: int) -> "OverloadedError":
         """Return the error for a request that arrives while the allowed number is in flight."""
-        return cls(
+        return OverloadedError(
             f"{in_flight} requests are in flight, which is the limit: send fewer at a time, "
             f"or raise the router's parameter 'max_in_flight'"
         )

@@ -1,0 +1,76 @@
+/* A request at the router, and its requests to variants. */
+#ifndef ROUTER_EXCHANGE_H
+#define ROUTER_EXCHANGE_H
+
+#include "host.h"
+
+typedef struct Attempt Attempt;
+
+/* A request at the router: a client's, or one of the router's own, which has no `request`. */
+typedef struct Exchange Exchange;
+struct Exchange {
+  Model* model;
+  Instance* instance;
+  Request* request;
+  Inputs* inputs;        /* own copies; NULL if the client's buffers are lent */
+  atomic_int references; /* who still works on it: attempts, a timer, and the one that started it */
+  atomic_bool answered;
+  bool succeeded;
+  uint64_t batch_size, arrived_ns, sent_ns, ended_ns;
+  Timer timer;
+  PyObject* bound; /* what the timer asks; NULL if it is not set */
+  pthread_mutex_t mutex;
+  Attempt* open;
+  bool canceled;              /* by the client, as the sweep found */
+  Exchange *older, *newer;    /* in the list of the sweep */
+};
+
+typedef enum { NOTHING = -1, FORWARD, EXPLAIN, REFUSE, COPY } Kind;
+enum { EXPLAINS = 1, KEEPS_INPUTS = 2, RECORDS_FIRST = 4 };
+
+/* What Python wants: (FORWARD, variant, life, attempt, bound_ms, flags), (EXPLAIN, text),
+ * (REFUSE, code, message), (COPY, variant, life, attempt) or None. */
+typedef struct {
+  Kind kind;
+  char* text;
+  PyObject *life, *attempt;
+  double bound_ms;
+  long code, flags;
+} Command;
+
+/* A request at a variant. Its two legs are the answer and the release of its inputs. */
+struct Attempt {
+  Exchange* exchange;
+  ServerRequest* request;
+  PyObject *life, *attempt;
+  uint64_t sent_ns, ended_ns;
+  bool explains, records_first, reported;
+  atomic_int legs; /* and one more while it waits to be recorded */
+  Command command;  /* what to do once it is recorded */
+  Attempt* waiting; /* the next one that is to be recorded */
+  Attempt *next, **link; /* in the exchange's list, once the request may be canceled */
+};
+
+/* ask.c: what Python is asked. All of these expect its lock. */
+PyObject* owned(PyObject* object);
+Command command_of(PyObject* result); /* consumes the result */
+Command ask_arrived(Exchange* exchange);
+Command ask_answered(Attempt* attempt);
+Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool reached);
+char* ask_explanation(Attempt* attempt); /* to be freed */
+
+/* answer.c: answers to the client. They do nothing if it has its answer. */
+void answer(Exchange* exchange, ServerResponse* from, const char* decision);
+void refuse(Exchange* exchange, ErrorCode code, const char* message);
+
+/* cancel.c */
+void cancel_open(Exchange* exchange);
+void enlist(Exchange* exchange);
+void delist(Exchange* exchange);
+
+/* forward.c */
+Error* fill(Exchange* exchange, ServerRequest* to, Request* like);
+Trace* child_trace(Exchange* exchange);
+extern Allocator* allocator; /* of the outputs of variants */
+
+#endif
