@@ -149,7 +149,7 @@ class TestChoice:
             assert [shown(candidate) for candidate in offered] == untouched
 
 
-OVERWHELMING = 1e30
+OVERWHELMING = 1e40
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -164,7 +164,7 @@ class TestExperimentsSetByHand:
         with pytest.raises(ConfigurationError, match="found 'by hand' on 0 to 1 and 'file' on 0 to 1"):
             router.configure(settings_of({"first": "static:cpu"}), [by_name("file")])
         assert ids(router) == {"by hand"}
-        assert router.route_request("first", RoutingContext()).policy == "latency"
+        assert router.route_request("first", RoutingContext()).policy in {"latency", "p2c"}, "not static:cpu"
 
     def test_one_that_was_stopped_by_hand_starts_again_with_the_next_configuration(self, router):
         router.configure(lambda _: EVERY, [by_name("v2")])
