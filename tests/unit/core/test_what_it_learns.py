@@ -160,6 +160,14 @@ def test_a_variant_that_is_better_on_average_in_spite_of_rare_slow_answers_is_ke
     assert host.serve(1500)[300:].count("rare") / 1200 > 0.7
 
 
+@pytest.mark.parametrize(("slow_ms", "other_ms", "share"), [(50.0, 20.0, 0.3), (50.0, 35.0, 0.95)])
+def test_a_variant_that_alternates_is_chosen_by_its_mean(slow_ms, other_ms, share):
+    """5 ms and 50 ms in turn, 27.5 ms on average."""
+    host = Host(0, alternating=lambda _, had: slow_ms if had % 2 else 5.0, other=steady(other_ms))
+    got = host.serve(1200)[200:].count("alternating") / 1000
+    assert got < share if other_ms < 27.5 else got > share
+
+
 @pytest.mark.parametrize("slower", [20.0, 90.0, 1e4])
 def test_one_spike_costs_no_more_than_itself(slower):
     host = Host(0, fast=lambda n, _: 5.0 * (slower if n == 500 else 1.0), other=steady(10.0))
