@@ -14,6 +14,7 @@ from router_backend.core.dispatch import Dispatch
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.experiments.manager import ExperimentManager
 from router_backend.core.model.environment import Environment
+from router_backend.core.model.forward_clock import ForwardClock
 from router_backend.core.model.logical_model import LogicalModel, check_variants
 from router_backend.core.policies.base import Policy
 from router_backend.core.policies.registry import PolicySource, new_policy
@@ -40,7 +41,7 @@ class ModelRouter:
     Args:
         settings: how to decide; the defaults if `None`.
         capacity: counts what is in flight on devices that have limits; only for this router if `None`.
-        clock: returns monotonic seconds; the only source of time.
+        clock: returns seconds; the only source of time. If it jumps back, the router's time goes on.
         rng: the only source of randomness; with a seed, every decision can be replayed.
         filters: decide which variants may serve a request.
         copies: whether the host sends the copies of requests that `Dispatch.copy` asks for. They measure
@@ -72,6 +73,8 @@ class ModelRouter:
         copies: bool = False,
         on_defect: Callable[[Exception], None] = _raise,
     ) -> None:
+        if clock is not time.monotonic:  # which never goes back
+            clock = ForwardClock(clock)
         default = settings or ModelSettings()
         self._settings_of: Callable[[str], ModelSettings] = lambda _: default
         self._new_policy: Callable[[], Policy] | None = None

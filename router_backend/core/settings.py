@@ -42,6 +42,8 @@ class ModelSettings:
     profiling: bool = True
 
     NOT_PREFERRED_FACTOR: ClassVar[float] = 0.5
+    LOWEST_WEIGHT: ClassVar[float] = 1e-6
+    HIGHEST_WEIGHT: ClassVar[float] = 1e6
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing.
@@ -64,8 +66,8 @@ class ModelSettings:
         return create_policy(self.policy, self.policy_parameters)
 
     def weight(self, device: Device) -> float:
-        """How much variants on a device are preferred."""
+        """How much variants on a device are preferred; within limits, so that costs stay comparable."""
         weight = self.device_weights.get(device, 1.0)
         if self.preferred_devices and device not in self.preferred_devices:
             weight *= self.NOT_PREFERRED_FACTOR
-        return weight
+        return min(max(weight, self.LOWEST_WEIGHT), self.HIGHEST_WEIGHT)

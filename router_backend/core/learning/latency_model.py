@@ -25,6 +25,8 @@ MAX_OUTLIERS_IN_A_ROW = 2
 WINSORIZE_RATIO = 6.0
 WINSORIZE_FROM = 4.0
 """Number of first observations without winsorizing: the prediction is unreliable."""
+MAX_RARE_SHARE = 0.125
+"""Share of slow answers beyond which they are ordinary: the law becomes the mean, and learns from them."""
 REMAINING_AFTER_CHANGE = 0.02
 SLOWDOWN_RATIO = 2.0
 """Observed / predicted from which a change is a slowdown that may pass."""
@@ -181,7 +183,8 @@ class LatencyModel:
     def _learn_outlier(self, x: float, service_ms: float, usual_ms: float, now_s: float) -> bool | None:
         """Learn from an answer far from the prediction, apart from the law; return whether it is accepted.
 
-        Return `None` if the law should learn from it, because there is too little to compare it with.
+        Return `None` if the law should learn from it: there is too little to compare it with, or such answers
+        are not rare.
         """
         level = self.level
         ratio = service_ms / (usual_ms * level.value)
@@ -192,6 +195,10 @@ class LatencyModel:
         if self._outliers_in_a_row > MAX_OUTLIERS_IN_A_ROW:
             self._relearn(x, service_ms, service_ms / usual_ms, now_s)
         elif self.law.n < WINSORIZE_FROM and not self.change.alarms:
+            return None
+        elif self.excess is not None and self.excess.share > MAX_RARE_SHARE:
+            self.law.rescale(1.0 + self.excess.value)
+            self.excess = None
             return None
         else:
             bounded = WINSORIZE_RATIO * level.value

@@ -26,6 +26,7 @@ class RareExcess:
         answers: the decayed number of answers before the first slow one.
 
     Attributes:
+        share: the share of slow answers.
         value: the expected excess, relative to the prediction.
         variance: its variance, relative to the square of the prediction.
 
@@ -40,14 +41,14 @@ class RareExcess:
         4
     """
 
-    __slots__ = ("_answers", "_likelihood", "_ordinary", "_slow", "_sum", "value", "variance")
+    __slots__ = ("_answers", "_likelihood", "_ordinary", "_slow", "_sum", "share", "value", "variance")
 
     def __init__(self, answers: float = 0.0) -> None:
         self._answers = answers
         self._slow = self._sum = 0.0
         # Of an ordinary answer under the share after the last slow one, and of all those since then.
         self._ordinary = self._likelihood = 1.0
-        self.value = self.variance = 0.0
+        self.share = self.value = self.variance = 0.0
 
     def update(self, excess: float) -> None:
         """Learn by how much an answer exceeded its prediction, relative to it; 0 for an ordinary answer."""
@@ -61,7 +62,7 @@ class RareExcess:
         elif self._likelihood < UNLIKELY:
             self._slow = self._sum = 0.0
         weight = self._answers + PRIOR_WEIGHT
-        share = max(0.0, self._slow - 1.0) / weight
+        self.share = share = max(0.0, self._slow - 1.0) / weight
         mean = self._sum / self._slow if share else 0.0
         self.value = share * mean
         self.variance = share * mean * mean / weight

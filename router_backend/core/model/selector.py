@@ -175,21 +175,23 @@ class Selector:
             stated = request.context.refuse_late
             if not (self._settings.refuse_late if stated is None else stated):
                 return candidates
-            timely = self._perhaps_in_time(candidates, deadline_ms)
+            timely = self._perhaps_in_time(candidates, deadline_ms, request.now_s)
         if len(timely) < len(candidates):
             late = [self._states[each.variant.name] for each in candidates if each not in timely]
             rejected += [(state, LATE) for state in late]
             self.doubted.update([state for state in late if state.late()])
         return timely
 
-    def _perhaps_in_time(self, candidates: list[Candidate], deadline_ms: float) -> list[Candidate]:
+    def _perhaps_in_time(
+        self, candidates: list[Candidate], deadline_ms: float, now_s: float
+    ) -> list[Candidate]:
         """Return the candidates that might answer in time because they are better than predicted.
 
         Raises:
             DeadlineError: none might.
         """
         states = [self._states[candidate.variant.name] for candidate in candidates]
-        perhaps = [state.candidate for state in states if state.optimistic_latency_ms <= deadline_ms]
+        perhaps = [state.candidate for state in states if state.optimistic_latency_ms(now_s) <= deadline_ms]
         if perhaps:
             return perhaps
         for state in states:

@@ -45,6 +45,7 @@ class VariantState:
 
     MAX_DOUBT = 0.5
     REFUSALS_BEFORE_RETRIAL = 100
+    MAX_REFUSED_S = 300.0
     COPY_GRACE_S = 2.0  # not every request can be copied
     COPY_PAUSE_S = 0.05
     MAX_COPY_PAUSE_S = 60.0
@@ -140,18 +141,20 @@ class VariantState:
         self._next_copy_s = now_s + self._copy_pause_s
         self._copy_pause_s = min(2.0 * self._copy_pause_s, self.MAX_COPY_PAUSE_S)
 
-    @property
-    def optimistic_latency_ms(self) -> float:
+    def optimistic_latency_ms(self, now_s: float) -> float:
         """Latency of the request being routed, with the benefit of the doubt if the variant is idle.
 
         That is one standard deviation less, at most half; 0 if the variant was never measured, or after a
-        hundred refused requests. Otherwise a variant that is predicted to be too slow would never be sent a
-        request again, and the prediction could not be corrected.
+        hundred refused requests or five minutes without an answer. Otherwise a variant that is predicted to
+        be too slow would never be sent a request again, and the prediction could not be corrected.
         """
         candidate = self.candidate
         if candidate.in_flight:
             return candidate.latency_ms
-        if not self.profile.latency.known or self.refused_since_sent >= self.REFUSALS_BEFORE_RETRIAL:
+        latency = self.profile.latency
+        if not latency.known or self.refused_since_sent >= self.REFUSALS_BEFORE_RETRIAL:
+            return 0.0
+        if self.refused_since_sent and now_s - latency.updated_s >= self.MAX_REFUSED_S:
             return 0.0
         return candidate.service_ms * (1.0 - min(math.sqrt(candidate.variance), self.MAX_DOUBT))
 

@@ -78,24 +78,24 @@ def make_model() -> MakeModel:
         settings: ModelSettings | None = None,
         copies: bool = False,
     ) -> ClockedModel:
-        clock = Clock()
+        clock = Clock(-1000.0)  # before all that was learned
         router = ModelRouter(settings, clock=clock, rng=random.Random(0), copies=copies)
         policy = Shortest()
         router.set_routing_policy(lambda: policy)
         described = [*variants, *(Variant(name, Device.CPU) for name in names)]
         router.register_model("resnet50", variants=described)
         model = ClockedModel(router, policy, clock)
-        for name, service_ms in (learned_ms or {}).items():
-            teach(model, name, service_ms, observations)
+        teach(model, learned_ms or {}, observations)
         return model.at(NOW_S)
 
     return make
 
 
-def teach(model: ClockedModel, name: str, service_ms: float, observations: int) -> None:
-    """Let a variant serve requests of size 1, one after the other, in `service_ms` each."""
-    context = RoutingContext(allowed_variants=frozenset({name}))
+def teach(model: ClockedModel, service_ms: dict[str, float], observations: int) -> None:
+    """Let variants serve requests of size 1 in their service times, one after the other, once a second."""
     for i in range(observations):
-        sent_s = i - float(observations)
-        decision = model.at(sent_s).route(context)
-        model.at(sent_s + service_ms / 1e3).record(decision, latency_ms=service_ms)
+        now_s = i - float(observations)
+        for name, latency_ms in service_ms.items():
+            decision = model.at(now_s).route(RoutingContext(allowed_variants=frozenset({name})))
+            now_s += latency_ms / 1e3
+            model.at(now_s).record(decision, latency_ms=latency_ms)

@@ -42,3 +42,9 @@ def test_a_parameter_that_the_policy_does_not_take_is_refused():
         ConfigurationError, match="policy 'round_robin': parameters: expected none, found 'eta'"
     ):
         ModelSettings(policy="round_robin", policy_parameters={"eta": "2"})
+
+
+@pytest.mark.parametrize(("weight", "counts_as"), [(5e-324, 1e-6), (1e300, 1e6), (1e-6, 1e-6), (3.0, 3.0)])
+def test_a_weight_counts_within_limits(weight, counts_as):
+    """Beyond them, a cost divided by the weight would be infinite."""
+    assert ModelSettings(device_weights={Device.GPU: weight}).weight(Device.GPU) == counts_as

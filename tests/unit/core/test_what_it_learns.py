@@ -7,6 +7,7 @@ import pytest
 
 from router_backend import Device, Fault, ModelRouter, ModelSettings, RoutingContext, Variant
 from router_backend.core.records.suitability import Suitability
+from router_backend.errors import DeadlineError
 from tests.unit.core.clock import Clock
 
 Law = Callable[[int, int], float]
@@ -160,6 +161,14 @@ def test_a_variant_that_is_better_on_average_in_spite_of_rare_slow_answers_is_ke
     assert host.serve(1500)[300:].count("rare") / 1200 > 0.7
 
 
+@pytest.mark.parametrize(("slow_ms", "other_ms", "share"), [(50.0, 20.0, 0.3), (50.0, 35.0, 0.95)])
+def test_a_variant_that_alternates_is_chosen_by_its_mean(slow_ms, other_ms, share):
+    """5 ms and 50 ms in turn, 27.5 ms on average."""
+    host = Host(0, alternating=lambda _, had: slow_ms if had % 2 else 5.0, other=steady(other_ms))
+    got = host.serve(1200)[200:].count("alternating") / 1000
+    assert got < share if other_ms < 27.5 else got > share
+
+
 @pytest.mark.parametrize("slower", [20.0, 90.0, 1e4])
 def test_one_spike_costs_no_more_than_itself(slower):
     host = Host(0, fast=lambda n, _: 5.0 * (slower if n == 500 else 1.0), other=steady(10.0))
@@ -217,3 +226,44 @@ def test_exploration_in_time_costs_little(seed):
     host = Host(seed, a=steady(10.0), b=steady(10.5))
     host.serve(3000)
     assert sum(host.latencies_ms[500:]) / 2500 < 10.1
+
+
+@pytest.mark.parametrize("slow_ms", [50.0, 1000.0])
+def test_at_one_request_a_minute_one_that_was_late_is_tried_again_within_five_minutes(slow_ms):
+    """The first five answers are slow, and late requests are refused: it took a hundred minutes before."""
+    clock = Clock()
+    settings = ModelSettings(refuse_late=True, max_latency_ms=20.0)
+    router = ModelRouter(settings, clock=clock, rng=random.Random(0))
+    router.register_model("m", variants=[Variant("lazy", Device.CPU)])
+    answers, refused_at = 0, []
+    for minute in range(40):
+        clock.now_s += 60.0
+        try:
+            decision = router.route_request("m", RoutingContext())
+        except DeadlineError:
+            refused_at.append(minute)
+            continue
+        latency_ms = slow_ms if answers < 5 else 10.0
+        clock.now_s += latency_ms / 1e3
+        router.record_execution(decision, latency_ms=latency_ms)
+        answers += 1
+    assert max(refused_at) < 25, "four refusals before each of three trials that are late"
+
+
+@pytest.mark.parametrize("gap_s", [0.1, 60.0])
+def test_one_that_is_always_late_is_rarely_tried(gap_s):
+    clock = Clock()
+    settings = ModelSettings(refuse_late=True, max_latency_ms=20.0)
+    router = ModelRouter(settings, clock=clock, rng=random.Random(0))
+    router.register_model("m", variants=[Variant("slow", Device.CPU)])
+    late = 0
+    for _ in range(400):
+        clock.now_s += gap_s
+        try:
+            decision = router.route_request("m", RoutingContext())
+        except DeadlineError:
+            continue
+        clock.now_s += 0.1
+        router.record_execution(decision, latency_ms=100.0)
+        late += 1
+    assert late <= (10 if gap_s < 1.0 else 100)

@@ -193,6 +193,14 @@ class TestSlowdown:
 
 
 class TestExcess:
+    def test_slow_answers_that_are_not_rare_are_learned(self):
+        """5 and 50 ms in turn: the prediction is the mean, and does not follow the last one."""
+        model = LatencyModel()
+        for i in range(600):
+            model.update(1, 50.0 if i % 2 else 5.0, now_s=0.2 * i)
+            if i > 500:
+                assert predicted(model, 1) == pytest.approx(27.5, rel=0.15)
+
     def test_an_ordinary_answer_has_none(self):
         model = trained()
         for factor in (0.2, 1.0, 5.9):

@@ -54,7 +54,7 @@ class TestRecording:
     def test_the_policy_observes_every_answer_with_its_request(self, make_model):
         model = make_model("a", "b")
         for number, latency_ms in enumerate((7.0, 9.0), start=1):
-            decision = route(model, batch_size=4)
+            decision = route(model, NOW_S + number - 0.5, batch_size=4)
             model.at(NOW_S + number).record(decision, latency_ms=latency_ms)
         assert [
             (each.variant, each.size, each.decision.propensity, each.latency_ms, each.finished_s)
