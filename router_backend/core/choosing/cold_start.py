@@ -20,7 +20,8 @@ class ColdStart:
 
     A variant is unknown until its second answer, since the first is often slow. If the first was not much
     slower than the best variant would be, it is believed; otherwise the variant is tried again. So is one
-    whose few answers are slower than usual for its kind of device (`FirstAnswers`).
+    whose few answers are slower than usual for its kind of device (`FirstAnswers`), by requests without a
+    deadline.
 
     A prior is believed until there were four times as many requests as it is slower than the best: trying the
     variant then costs a quarter of a request more, and measures it.
@@ -46,7 +47,7 @@ class ColdStart:
         self.small_log_size: float | None = None
         self._requests = 0
 
-    def guess(self, states: list[VariantState], size: float) -> None:
+    def guess(self, states: list[VariantState], size: float, *, has_deadline: bool = False) -> None:
         """Set service and wait of the unknown variants' candidates, for a request of `size`.
 
         Variants without a prior are assumed to be slow for a large request, and while one is being tried.
@@ -61,7 +62,8 @@ class ColdStart:
             latency = state.profile.latency
             first_ms = latency.believed_ms(size)
             expected_ms = usual_ms * USUAL_SLOWNESS[state.variant.device] if latency.known else best_ms
-            if 0.0 < first_ms <= self.BELIEVED_SHARE_OF_BEST * max(best_ms, expected_ms):
+            believed = first_ms <= self.BELIEVED_SHARE_OF_BEST * max(best_ms, expected_ms)
+            if first_ms and (believed or (has_deadline and latency.known)):
                 _assume(state, first_ms, first_ms, state.basis)
             else:
                 doubtful.append((state, first_ms))

@@ -152,7 +152,7 @@ class Selector:
             if candidate.service_ms == 0.0:
                 unknown = True
         if unknown:
-            self._cold_start.guess(states, size)
+            self._cold_start.guess(states, size, has_deadline=request.deadline_ms is not None)
         if after:
             candidates = [state.candidate for state in passing(after, states, request, rejected)]
         if not candidates:

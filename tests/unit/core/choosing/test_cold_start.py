@@ -211,3 +211,32 @@ class TestWait:
         assert guessed(new, known(8.0))[0] == (3.0, 16.0)
         new = unknown(suitability=Suitability(fixed_ms=30.0, per_item_ms=0.0), in_flight=2)
         assert guessed(new, known(8.0))[0] == (30.0, 60.0)
+
+
+class TestOneWithFewSlowAnswers:
+    """Two answers of 80 ms beside a variant of 8 ms; they may have been cold calls."""
+
+    @staticmethod
+    def doubted() -> VariantState:
+        state = unknown(first_ms=80.0)
+        state.profile.latency.update(1.0, 80.0, NOW_S)
+        state.predict(1.0, NOW_S + 10.0)
+        return state
+
+    def test_it_is_guessed_as_if_it_were_unknown(self):
+        state = self.doubted()
+        assert guessed(state, known(8.0))[0] == (UNTRIED_MS, 0.0)
+        assert state.candidate.basis is Basis.GUESS
+
+    def test_a_request_with_a_deadline_believes_the_answers(self):
+        state = self.doubted()
+        ColdStart().guess([state, known(8.0)], 1.0, has_deadline=True)
+        assert state.candidate.service_ms == pytest.approx(80.0)
+        assert state.candidate.basis is Basis.MEASURED
+
+    def test_it_is_believed_if_that_is_usual_for_its_kind_of_device(self):
+        """59 ms on a CPU are within 1.5 times the fivefold of 8 ms on a GPU."""
+        state = unknown(Device.CPU, first_ms=59.0)
+        state.profile.latency.update(1.0, 59.0, NOW_S)
+        state.predict(1.0, NOW_S + 10.0)
+        assert guessed(state, known(8.0))[0] == (59.0, 0.0)
