@@ -19,6 +19,12 @@ def router_host(request: pytest.FixtureRequest) -> RouterHost:
     return host
 
 
+@pytest.fixture(scope="module")
+def host_folder(router_host: RouterHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what the tests of a module change: on the other host, they find another one."""
+    return tmp_path_factory.mktemp(router_host.value)
+
+
 @pytest.fixture
 def python_host(router_host: RouterHost) -> None:
     """Skip a test on the native host, for which it does not hold."""

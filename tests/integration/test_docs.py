@@ -28,7 +28,7 @@ from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
 
-NOT_OF_TRITON = {"--shm-size", "--help", "--"}  # docker's, and common ones
+NOT_OF_TRITON = {"--shm-size", "--supervise", "--help", "--"}  # docker's, the router's, and common ones
 
 
 @dataclass(frozen=True, slots=True)

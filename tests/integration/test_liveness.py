@@ -77,6 +77,7 @@ def test_a_router_is_ready_if_a_variant_is_or_if_that_is_not_known(
     assert client.refusal(router, items(1), request_id=IS_IT_READY).message.endswith(answer)
 
 
+@pytest.mark.usefixtures("python_host")  # the native host has no process of its own
 def test_a_router_whose_process_has_died_is_named_and_the_others_are_not(server: EmbeddedTriton) -> None:
     assert liveness(server.http_url).returncode == 0
     for process in psutil.Process(server.pid).children():

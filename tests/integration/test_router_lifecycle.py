@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ RELOADS = 5
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
-    repository = ModelRepository(tmp_path_factory.mktemp("lifecycle"))
+def repository(host_folder: Path) -> ModelRepository:
+    repository = ModelRepository(host_folder)
     repository.variant("fast", "scaling", factor=2)
     repository.variant("slow", "scaling", factor=3, delay_ms=50)
     repository.variant("late", "gated", gate=str(repository.folder / "gate"))

@@ -262,6 +262,7 @@ def test_variants_are_measured_by_copies_of_clients_requests_where_zeros_would_n
     assert [failures(client, name) for name in WARMED[router]] == [0, 0], "they refuse empty values"
 
 
+@pytest.mark.usefixtures("python_host")  # the native host sends itself no requests
 def test_each_instance_of_a_router_gets_its_own_request_to_measure_the_variants(
     server: EmbeddedTriton, client: Client
 ) -> None:
@@ -273,6 +274,7 @@ def test_each_instance_of_a_router_gets_its_own_request_to_measure_the_variants(
     until(measured_by_both)
 
 
+@pytest.mark.usefixtures("python_host")
 def test_a_client_cannot_send_the_routers_own_request(client: Client) -> None:
     name = "the router's own request"
     np.testing.assert_array_equal(client.output("half_prudish", items(1), request_id=name), items(2))

@@ -12,7 +12,7 @@ import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton
-from tests.integration.client import Client, decision_of, items, output_names
+from tests.integration.client import Client, decision_of, items, output_names, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -172,6 +172,7 @@ def test_a_switch_that_is_neither_true_nor_false_is_refused(client: Client) -> N
 
 
 def test_the_decision_states_the_choice_the_expectation_and_the_outcome(client: Client) -> None:
+    until(lambda: client.decision("record_either", items(1))["basis"] == "measured")
     decision = client.decision("record_either", items(1))
     devices = {"recorder": "cpu", "recorder_gpu": "gpu"}
     assert decision["device"] == devices[decision["variant"]]

@@ -40,20 +40,15 @@ def state_of(client: Client, model: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("trace")
-
-
-@pytest.fixture(scope="module")
-def server(triton_server: Callable[..., EmbeddedTriton], folder: Path) -> EmbeddedTriton:
+def server(triton_server: Callable[..., EmbeddedTriton], host_folder: Path) -> EmbeddedTriton:
     routers = {
-        "recorded": {"trace_file": str(folder / "trace.jsonl"), "policy": "random"},
-        "unwritable": {"trace_file": str(folder / "nowhere" / "trace.jsonl")},
+        "recorded": {"trace_file": str(host_folder / "trace.jsonl"), "policy": "random"},
+        "unwritable": {"trace_file": str(host_folder / "nowhere" / "trace.jsonl")},
         "full": {"trace_file": str(ALWAYS_FULL)},
     }
-    write_repository(folder / "repository", three_devices(), routers, largest_batch=8)
+    write_repository(host_folder / "repository", three_devices(), routers, largest_batch=8)
     return triton_server(
-        folder / "repository", model_control_mode="explicit", extra_arguments=["--load-model=*"]
+        host_folder / "repository", model_control_mode="explicit", extra_arguments=["--load-model=*"]
     )
 
 
@@ -77,9 +72,9 @@ def decisions(server: EmbeddedTriton) -> list[dict[str, Any]]:
 
 
 def test_every_answered_request_is_a_line_with_decision_and_observation(
-    decisions: list[dict[str, Any]], folder: Path
+    decisions: list[dict[str, Any]], host_folder: Path
 ) -> None:
-    traced = [line for line in lines(folder / "trace.jsonl") if "latency_ms" in line]
+    traced = [line for line in lines(host_folder / "trace.jsonl") if "latency_ms" in line]
     assert len(traced) == REQUESTS, "dry runs and warm-ups are not in it"
     for number, (line, decision) in enumerate(zip(traced, decisions, strict=True)):
         assert {key: line[key] for key in ("variant", "device", "propensity")} == {
@@ -99,8 +94,8 @@ def test_every_answered_request_is_a_line_with_decision_and_observation(
 
 
 @pytest.mark.usefixtures("decisions")
-def test_requests_without_an_answer_are_lines_with_the_reason(folder: Path) -> None:
-    failed, refused = (line for line in lines(folder / "trace.jsonl") if "latency_ms" not in line)
+def test_requests_without_an_answer_are_lines_with_the_reason(host_folder: Path) -> None:
+    failed, refused = (line for line in lines(host_folder / "trace.jsonl") if "latency_ms" not in line)
     assert {each["variant"] for each in failed["failures"]} == {"gpu_emulated"}
     assert (refused["refusal"], refused["deadline_ms"]) == ("deadline", 0.001)
     assert "failures" not in refused
@@ -108,9 +103,9 @@ def test_requests_without_an_answer_are_lines_with_the_reason(folder: Path) -> N
 
 @pytest.mark.parametrize("world", [(), ("--world", "resnet50")], ids=["fitted", "named"])
 def test_the_simulator_replays_the_run(
-    decisions: list[dict[str, Any]], folder: Path, world: tuple[str, ...]
+    decisions: list[dict[str, Any]], host_folder: Path, world: tuple[str, ...]
 ) -> None:
-    arguments = ["--trace", str(folder / "trace.jsonl"), *world, "--policies", "latency"]
+    arguments = ["--trace", str(host_folder / "trace.jsonl"), *world, "--policies", "latency"]
     result = CliRunner().invoke(app, ["simulate", *arguments, "--seeds", "1", "--processes", "1", "--json"])
     assert result.exit_code == 0, result.output
     (case,) = json.loads(result.stdout)["cases"]
@@ -122,9 +117,9 @@ def test_the_simulator_replays_the_run(
 
 
 @pytest.mark.usefixtures("decisions")
-def test_other_policies_are_estimated_from_the_run(folder: Path) -> None:
+def test_other_policies_are_estimated_from_the_run(host_folder: Path) -> None:
     """The run is too short for a good estimate, but what the server wrote is enough for one."""
-    arguments = ["--trace", str(folder / "trace.jsonl"), "--policies", "static:gpu_emulated,latency"]
+    arguments = ["--trace", str(host_folder / "trace.jsonl"), "--policies", "static:gpu_emulated,latency"]
     result = CliRunner().invoke(app, ["replay", *arguments, "--processes", "1", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
@@ -133,10 +128,10 @@ def test_other_policies_are_estimated_from_the_run(folder: Path) -> None:
         assert 0.0 < found["low_ms"] < found["mean_ms"] < found["high_ms"]
 
 
-def test_a_trace_that_cannot_be_written_is_refused_at_load(server: EmbeddedTriton, folder: Path) -> None:
+def test_a_trace_that_cannot_be_written_is_refused_at_load(server: EmbeddedTriton, host_folder: Path) -> None:
     (model,) = (model for model in server.models() if model.name == "unwritable")
     assert model.state == "UNAVAILABLE"
-    path = folder / "nowhere" / "trace.jsonl"
+    path = host_folder / "nowhere" / "trace.jsonl"
     assert "model 'unwritable', config.pbtxt: trace_file: expected a file that can" in model.reason
     assert f"found '{path}' (No such file or directory); name another file" in model.reason
 
