@@ -28,12 +28,12 @@ def run(
 ) -> None:
     """Print requests per second with and without metrics, and the median ratio over the rounds."""
     with tempfile.TemporaryDirectory() as folder:
-        make_repository(Path(folder))
+        make_repository(Path(folder), elements=16)
         add_model(Path(folder), "unmetered", None, ROUTER + OFF)
         results = measure_rounds(
-            Path(folder), ("routed", "unmetered"), (CLIENTS,), servers, rounds, seconds, analyzer
+            Path(folder), ("native", "unmetered"), (CLIENTS,), servers, rounds, seconds, analyzer
         )
-    metered, unmetered = results[CLIENTS]["routed"], results[CLIENTS]["unmetered"]
+    metered, unmetered = results[CLIENTS]["native"], results[CLIENTS]["unmetered"]
     Console().print(
         f"{CLIENTS} clients, {servers * rounds} rounds: "
         f"{median(metered, 'requests_per_s'):.0f} requests/s with, "

@@ -18,7 +18,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router_tools.embedded_triton.backend_directory import LIBRARY
 from tests.benchmarks.load_generator import Load
 from tests.benchmarks.rounds import measure_rounds, median, ratio
 
@@ -32,7 +31,6 @@ instance_group { kind: KIND_CPU }
 """
 DELAY = 'parameters { key: "delay_ms" value { string_value: "%d" } }'
 ROUTER = """backend: "router_backend"
-runtime: "%s"
 parameters { key: "variants" value { string_value: "echo, slow_1, slow_2, slow_3" } }
 """
 
@@ -59,8 +57,8 @@ def make_repository(folder: Path, elements: int) -> None:
         add_model(folder, name, name, variant)
     for number, delay_ms in enumerate((20, 30, 40), start=1):
         add_model(folder, f"slow_{number}", "echo", variant + DELAY % delay_ms)
-    add_model(folder, "python", None, ROUTER % "model.py")
-    add_model(folder, "native", None, ROUTER % LIBRARY.name)
+    add_model(folder, "python", "router", ROUTER.replace("router_backend", "python"))
+    add_model(folder, "native", None, ROUTER)
 
 
 def run(
