@@ -61,6 +61,13 @@ class Client:
         """Return a router's decision about `values`."""
         return decision_of(self.ask(model, values, parameters={"router_explain": True}, **options))
 
+    def knows(self, model: str, variant: str) -> bool:
+        """Return whether a router predicts a variant's latency from measurements, without an execution."""
+        asked = {"router_dry_run": True, "router_refuse_late": False}
+        decision = decision_of(self.ask(model, items(1), parameters=asked))
+        (candidate,) = (each for each in decision["candidates"] if each["variant"] == variant)
+        return candidate["basis"] == "measured"
+
     def refusal(self, model: str, values: Values, **options: Any) -> Refusal:
         """Return the error that the model answers with; fail if there is none."""
         try:

@@ -76,8 +76,8 @@ def test_the_variant_of_an_unreachable_machine_is_unavailable_with_the_reason(si
 
 def test_a_variant_on_another_machine_answers_and_is_preferred_while_it_is_faster(site: Site) -> None:
     until(lambda: chosen(site) == "resnet50_mac")
-    assert site.client.output("resnet50", items(5))[0, 0] == 10.0
-    assert site.client.decision("resnet50", items(1))["device"] == "neural_engine"
+    until(lambda: site.client.output("resnet50", items(5))[0, 0] == 10.0)  # some requests try the other one
+    until(lambda: site.client.decision("resnet50", items(1))["device"] == "neural_engine")
 
 
 def test_the_other_machines_error_about_an_invalid_request_reaches_the_client(site: Site) -> None:

@@ -128,8 +128,7 @@ def test_refusals_are_counted_by_their_reason(server: EmbeddedTriton, client: Cl
 def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_if_configured(
     server: EmbeddedTriton, client: Client
 ) -> None:
-    confidence = "model_router_prediction_confidence_ratio"
-    until(lambda: Scrape(server).total(confidence, model="punctual", variant="slow") > 0.0)
+    until(lambda: client.knows("punctual", "slow"))
     refusal = client.refusal("punctual", items(1))
     assert refusal.status == "UNAVAILABLE"
     assert "model 'punctual': no variant can answer within " in refusal.message
@@ -144,8 +143,7 @@ def test_a_request_that_no_variant_can_answer_in_time_is_refused_at_once_if_conf
 def test_a_request_that_is_late_after_a_failure_is_refused_like_any_late_one(
     server: EmbeddedTriton, client: Client
 ) -> None:
-    confidence = "model_router_prediction_confidence_ratio"
-    until(lambda: Scrape(server).total(confidence, model="hasty", variant="slow") > 0.0)
+    until(lambda: client.knows("hasty", "slow"))
     asked = {"router_max_latency_ms": 20, "router_refuse_late": True}
 
     def refused_after_a_failure() -> bool:  # none is sent to the broken one while its breaker is open
