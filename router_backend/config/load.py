@@ -30,6 +30,8 @@ from router_backend.typed_load import decode_json, fields_of, given, load, load_
 
 ROUTING = "a routing configuration"
 MOST_ROUTING_BYTES = 1_000_000
+REFERENCES = frozenset({"variants", "routing_config"})
+"""The parameters of a router that name other models and files."""
 DECISION_OUTPUT = TensorSpec(DECISION_NAME, "TYPE_STRING", (1,))
 """The output that holds the decision; only requests that ask for it get it."""
 
@@ -106,13 +108,16 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
     name = config["name"]
     own = sorted(config.get("parameters", {}).items())  # protobuf gives them in another order each time
     texts = {key: value.get("string_value", "") for key, value in own}
-    parameters = read_parameters(name, texts)
     problems = Problems()
+    with problems.collect():
+        parameters = read_parameters(name, texts)
+    if problems:
+        parameters = _read_references(name, texts, problems)
     with problems.collect(f"model '{name}', {CONFIG_FILE}"):
         _check_not_cached(config)
     with problems.collect():
         path = parameters.routing_config
-        file = None if path is None else read_routing_file(Path(os.path.normpath(repository / name / path)))
+        file = None if path is None else read_routing_file(routing_path(repository / name, path))
     with problems.collect():
         found = find_variants(name, parameters.variants, repository)
         with problems.collect():
@@ -134,14 +139,40 @@ def read_parameters(model_name: str, texts: Mapping[str, str]) -> RouterParamete
     return load_texts(RouterParameters, texts, f"model '{model_name}', {CONFIG_FILE}")
 
 
+def _read_references(model_name: str, texts: Mapping[str, str], problems: Problems) -> RouterParameters:
+    """Return the parameters that name other files, which can be checked although others are wrong.
+
+    Raises:
+        ConfigurationError: all problems of the parameters, one of these among them.
+    """
+    try:
+        return read_parameters(model_name, {key: text for key, text in texts.items() if key in REFERENCES})
+    except ConfigurationError:
+        raise ConfigurationError(*problems) from None
+
+
+def routing_path(router_folder: Path, routing_config: Path) -> Path:
+    """Return the path of the routing file that a router's parameter names."""
+    return Path(os.path.normpath(router_folder / routing_config))
+
+
 def read_routing_file(path: Path) -> RoutingFile:
     """Read the routing configuration in a file.
 
     Raises:
         ConfigurationError: it cannot be read, or everything that is wrong in it.
     """
-    content = read_bytes(path, ROUTING, MOST_ROUTING_BYTES)
+    content = read_routing_bytes(path)
     return RoutingFile(path, content, parse_routing(str(path), content))
+
+
+def read_routing_bytes(path: Path) -> bytes:
+    """Return the content of a routing file.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    return read_bytes(path, ROUTING, MOST_ROUTING_BYTES)
 
 
 def parse_routing(source: str, content: bytes) -> RoutingConfig:

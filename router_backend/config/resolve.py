@@ -89,10 +89,9 @@ class RoutingConfig:
 
     def unused_patterns(self, model_names: Iterable[str]) -> list[str]:
         """Return the patterns of rules and experiments that match none of these models."""
-        names = list(model_names)
         patterns = [rule.model_name_pattern for rule in self.rules]
         patterns += [experiment.model_name_pattern for experiment in self.experiments]
-        return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
+        return unmatched_patterns(patterns, model_names)
 
     def apply_to_router(self, router: ModelRouter) -> None:
         """Configure a router, for the models that it has and for those registered later.
@@ -120,6 +119,12 @@ class RoutingConfig:
             if experiment.matches(model_name):
                 yield experiment.new_control, f"experiments[{index}].control"
                 yield experiment.new_treatment, f"experiments[{index}].treatment"
+
+
+def unmatched_patterns(patterns: Iterable[str], model_names: Iterable[str]) -> list[str]:
+    """Return the patterns that match none of these models."""
+    names = list(model_names)
+    return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
 
 
 def _first_said(name: str, places: Iterable[object]) -> Any:

@@ -1,10 +1,10 @@
 """Check of the tensors in config.pbtxt against those of the ONNX file."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from router_backend.errors import ConfigurationError
-from router_backend.executors.onnx_session import TensorSpec
 
 # ONNX types by Triton type. Strings and bfloat16 are not supported: they have no plain numpy type.
 ONNX_TYPES: Mapping[str, str] = {
@@ -21,6 +21,15 @@ ONNX_TYPES: Mapping[str, str] = {
     "TYPE_FP32": "tensor(float)",
     "TYPE_FP64": "tensor(double)",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of an ONNX file: a type is such as `tensor(float)`, `None` a dynamic dimension."""
+
+    name: str
+    onnx_type: str
+    shape: tuple[int | None, ...]
 
 
 def check_tensors(

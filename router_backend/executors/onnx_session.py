@@ -1,7 +1,6 @@
 """ONNX Runtime session that runs on the configured execution provider, without silent fallback to the CPU."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
+from router_backend.executors.onnx_contract import TensorSpec
 from router_backend.executors.onnx_settings import OnnxSettings
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -34,15 +34,6 @@ _ORT_ERRORS = (
 
 class ExecutionError(RouterError):
     """The model failed on valid inputs."""
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """One input or output of an ONNX file: a type is such as `tensor(float)`, `None` a dynamic dimension."""
-
-    name: str
-    onnx_type: str
-    shape: tuple[int | None, ...]
 
 
 class OnnxSession:

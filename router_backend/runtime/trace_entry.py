@@ -70,6 +70,7 @@ def _deadline_ms(traced: Traced) -> float | None:
 def _answered(execution: Execution, arrived_s: float) -> dict[str, Any]:
     decision = execution.decision
     arm = decision.arm
+    latency_ms = round(execution.latency_ms or 0.0, 3)
     return {
         "policy": decision.policy,
         "experiment": arm and arm.experiment_id,
@@ -78,8 +79,8 @@ def _answered(execution: Execution, arrived_s: float) -> dict[str, Any]:
         "device": decision.device.value,
         "propensity": decision.propensity,
         "queued_ms": round(max(0.0, decision.now_s - arrived_s) * 1e3, 3),
-        "latency_ms": round(execution.latency_ms or 0.0, 3) or None,
-        "service_ms": round(execution.service_ms or 0.0, 3) or None,
+        "latency_ms": latency_ms or None,
+        "service_ms": min(round(execution.service_ms or 0.0, 3), latency_ms) or None,
         "candidates": _candidates(decision),
     }
 

@@ -27,10 +27,11 @@ from router_tools.options import (
     names_in,
 )
 from router_tools.progress import progress
-from router_tools.simulator.policy_choice import all_policies, check_policies
+from router_tools.simulator.policy_choice import all_policies
 from router_tools.simulator.trace import read_trace
 
 _WIDTH = 80
+_WIDEST = 10_000
 
 TraceOption = Annotated[Path, typer.Option(help="A trace, recorded with the router's setting trace_file.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Of resampling and simulation.")]
@@ -55,7 +56,6 @@ def replay(
     check_propensities(recording)
     world = recording.world()
     chosen = names_in(policies)
-    check_policies(chosen, world)
     results = _estimate(recording, chosen or all_policies(world, recording.workload()), seed, processes)
     found = limits(recording, ranked(results))
     if html is not None:
@@ -71,7 +71,9 @@ def replay(
 def _print(recording: Recording, results: Sequence[Result], found: Sequence[str]) -> None:
     console = Console()
     table = estimates_table(recording, results)
-    console = console if console.is_terminal else Console(width=max(_WIDTH, console.measure(table).maximum))
+    if not console.is_terminal:
+        unlimited = console.options.update(max_width=_WIDEST)
+        console = Console(width=max(_WIDTH, console.measure(table, options=unlimited).maximum))
     console.print(table)
     for each in found:
         warn(each)

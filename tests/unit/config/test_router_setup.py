@@ -76,6 +76,13 @@ class TestTwoVariants:
             read_router_setup(config_of(input=[tensor]), repository)
         assert str(error.value).startswith("model 'resnet50', config.pbtxt: ")
 
+    def test_a_wrong_parameter_hides_no_missing_variant(self, repository):
+        config = config_of("resnet50_gpu, nobody")
+        config["parameters"]["coverage"] = {"string_value": "2"}
+        with pytest.raises(ConfigurationError) as error:
+            read_router_setup(config, repository)
+        assert [each.path for each in error.value.problems] == ["coverage", "variants[1]"]
+
     def test_a_wrong_parameter_is_refused(self, repository):
         config = config_of()
         config["parameters"]["polcy"] = {"string_value": "latency"}

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from router_backend.errors import ConfigurationError
-from router_backend.executors.onnx_contract import check_tensors
-from router_backend.executors.onnx_session import TensorSpec
+from router_backend.executors.onnx_contract import TensorSpec, check_tensors
 
 IMAGES = TensorSpec("images", "tensor(float)", (None, 3, 224, 224))
 

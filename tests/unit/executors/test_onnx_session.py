@@ -7,7 +7,8 @@ import onnxruntime
 import pytest
 
 from router_backend.errors import ConfigurationError, InvalidRequestError
-from router_backend.executors.onnx_session import OnnxSession, TensorSpec
+from router_backend.executors.onnx_contract import TensorSpec
+from router_backend.executors.onnx_session import OnnxSession
 from router_backend.executors.onnx_settings import OnnxSettings
 from router_backend.executors.providers import CORE_ML, CPU, Provider
 from tests.onnx_models import write_doubler, write_lookup

@@ -4,14 +4,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import Result
+from onnx import helper
 from typer.testing import CliRunner
 
 from router_backend.core.settings import ModelSettings
 from router_tools.__main__ import app
 from router_tools.config_check.checked import NAMES
 from router_tools.errors import ToolError
+from tests.onnx_models import constant, floats, write_model
 from tests.unit.config.routing_documents import EXPERIMENT, FULL
 
 TENSORS = """
@@ -51,6 +54,21 @@ def add_model(repository: Path, name: str, text: str) -> None:
 
 def parameter(key: str, value: str) -> str:
     return f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
+
+
+def write_scorer(path: Path, name: str = "image", size: int = 3) -> None:
+    """Write an ONNX file with the tensors of TENSORS, or an input that differs."""
+    write_model(
+        path,
+        [helper.make_node("MatMul", [name, "weights"], ["scores"])],
+        [floats(name, "batch", size)],
+        [floats("scores", "batch", 2)],
+        [constant("weights", np.ones((size, 2)), np.float32)],
+    )
+
+
+def warnings_of(repository: Path, word: str) -> list[str]:
+    return [each for each in json.loads(check(str(repository), "--json").stdout)["warnings"] if word in each]
 
 
 @pytest.fixture
@@ -197,10 +215,50 @@ class TestRepository:
         lines = refusal(str(repository)).splitlines()
         assert [line.partition(": expected")[0] for line in lines] == [
             "model 'bad', config.pbtxt: worker_threads",
+            "model 'bad', config.pbtxt: variants[0]",
+            "model 'bad', config.pbtxt: variants[1]",
             f"{repository}/resnet50/../../rules/routing.json".replace("models/resnet50/../../", ""),
             "model 'worse', config.pbtxt: variants[0]",
             "model 'worse', config.pbtxt: variants[1]",
         ]
+
+    @pytest.mark.parametrize(
+        "mistake", [("polcy", "p2c"), ("max_latency_ms", "-1"), ("coverage", "2"), ("policy", "p3c")]
+    )
+    def test_a_wrong_parameter_hides_no_wrong_variant(self, repository, mistake):
+        other = TENSORS.replace("dims: [3]", "dims: [4]") + parameter("device", "gpu")
+        add_model(repository, "a_gpu", other)
+        for name, variants in (("bad", "a_cpu, a_gpu"), ("worse", "a_cpu, nobody")):
+            text = parameter("variants", variants) + parameter(*mistake)
+            add_model(repository, name, 'backend: "router_backend"\n' + text)
+        lines = refusal(str(repository)).splitlines()
+        assert len(lines) == 4
+        assert "models 'a_cpu' and 'a_gpu': input 'image': expected" in lines[1]
+        assert "model 'worse', config.pbtxt: variants[1]: expected" in lines[3]
+
+    def test_wrong_variants_are_reported_once_beside_another_parameter(self, repository):
+        text = parameter("variants", "a_cpu=tpu") + parameter("coverage", "2")
+        add_model(repository, "bad", 'backend: "router_backend"\n' + text)
+        assert len(refusal(str(repository)).splitlines()) == 2
+
+    def test_a_pattern_for_a_router_that_is_wrong_is_no_warning(self, repository, file):
+        text = parameter("coverage", "2") + parameter("routing_config", "../../rules/routing.json")
+        add_model(repository, "bert_1", 'backend: "router_backend"\n' + parameter("variants", "a_cpu") + text)
+        assert warnings_of(repository, "matches no router") == []
+
+    def test_a_pattern_for_a_model_that_cannot_be_read_is_no_warning(self, repository, file):
+        add_model(repository, "bert_1", "oops {")
+        assert warnings_of(repository, "matches no router") == []
+
+    def test_a_pattern_for_no_router_is_a_warning_while_the_file_is_wrong(self, repository, file):
+        file.write_text(json.dumps({**FULL, "profiling": "yes"}))
+        warning = f"{file}: the pattern 'bert_?' matches no router that follows it (resnet50, vgg)"
+        assert warning in check(str(repository)).stdout
+
+    @pytest.mark.parametrize("text", ["{", '{"routing_rules": [7, {}], "experiments": {}}'])
+    def test_a_file_without_patterns_has_no_such_warning(self, repository, file, text):
+        file.write_text(text)
+        assert warnings_of(repository, "matches no router") == []
 
     def test_whose_router_has_no_version_folder_is_refused_with_what_else_is_wrong(self, repository):
         add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
@@ -415,20 +473,144 @@ class TestTheFolderOfAVariant:
             "found other.bin; add it, or name another in default_model_filename of config.pbtxt"
         )
         (repository / "a_b" / "1" / named).touch()
+        if named.endswith(".onnx"):
+            write_scorer(repository / "a_b" / "1" / named)
         run(str(repository))
 
     def test_is_checked_in_the_version_that_is_loaded(self, repository):
         add_model(repository, "a_b", 'backend: "onnxruntime"' + TENSORS + parameter("device", "cpu"))
         (repository / "a_b" / "12").mkdir()
-        (repository / "a_b" / "12" / "model.onnx").touch()
+        write_scorer(repository / "a_b" / "12" / "model.onnx")
         self.router_of(repository, "a_b")
         run(str(repository))
         (repository / "a_b" / "101").mkdir()
         assert "the file 101/model.onnx" in refusal(str(repository))
 
-    def test_of_an_unknown_backend_is_not_checked(self, repository):
-        add_model(repository, "a_b", 'backend: "mine"' + TENSORS + parameter("device", "cpu"))
+    @pytest.mark.parametrize("backend", ["mine", "onnx", "python_2"])
+    def test_of_an_unknown_backend_is_not_checked(self, repository, backend):
+        add_model(repository, "a_b", f'backend: "{backend}"' + TENSORS + parameter("device", "cpu"))
         self.router_of(repository, "a_b")
+        run(str(repository))
+
+    def test_with_another_name_than_the_models_is_refused(self, repository):
+        add_model(repository, "text", 'name: "txt"\n' + TENSORS + parameter("device", "cpu"))
+        self.router_of(repository, "text")
+        assert refusal(str(repository)) == (
+            "model 'text', config.pbtxt: name: expected 'text', the name of the folder, found 'txt'; write "
+            "it, or leave it out"
+        )
+
+    @pytest.mark.parametrize("runtime", ["model.py", "libtriton_router_backend.so"])
+    def test_of_a_router_may_name_its_host(self, repository, runtime):
+        text = f'backend: "router_backend" runtime: "{runtime}"\n' + parameter("variants", "a_cpu")
+        add_model(repository, "r", text)
+        run(str(repository))
+
+    def test_of_a_router_with_an_unknown_runtime_is_refused(self, repository):
+        text = 'backend: "router_backend" runtime: "modle.py"\n' + parameter("variants", "a_cpu")
+        add_model(repository, "r", text)
+        assert refusal(str(repository)).startswith(
+            "model 'r', config.pbtxt: runtime: expected one of model.py, libtriton_router_backend.so, found "
+            "'modle.py' (did you mean 'model.py'?)"
+        )
+
+
+class TestABackendThatIsMisspelled:
+    def test_of_a_variant_is_a_warning_with_the_name(self, repository):
+        add_model(repository, "a_b", 'backend: "pyton"' + TENSORS + parameter("device", "cpu"))
+        add_model(repository, "r", 'backend: "router_backend"\n' + parameter("variants", "a_b"))
+        assert warnings_of(repository, "backend: ") == [
+            "model 'a_b', config.pbtxt: backend: expected one that the server has, found 'pyton' (did you "
+            "mean 'python'?); correct it, unless the server has such a backend"
+        ]
+        run(str(repository))
+
+    def test_of_a_router_is_a_warning_with_the_name(self, repository):
+        add_model(repository, "r", 'backend: "router_backnd"\n' + parameter("variants", "a_cpu"))
+        (warning,) = warnings_of(repository, "backend: ")
+        assert "model 'r', " in warning
+        assert "did you mean 'router_backend'?" in warning
+
+
+class TestRoutersOnTwoHosts:
+    def add(self, repository: Path, name: str, runtime: str) -> None:
+        text = f'backend: "router_backend" {runtime}\n' + parameter("variants", "a_cpu")
+        add_model(repository, name, text)
+
+    def test_are_a_warning_that_names_both(self, repository):
+        self.add(repository, "one", 'runtime: "model.py"')
+        self.add(repository, "two", 'runtime: "model.py"')
+        (warning,) = warnings_of(repository, "hosts")
+        assert warning.startswith(
+            "the routers 'one', 'two' with runtime: \"model.py\" and the router 'resnet50' without it"
+        )
+
+    def test_may_be_in_the_plain_form(self, repository):
+        """`vgg` of the repository is an ordinary Python model."""
+        shutil.rmtree(repository / "resnet50")
+        self.add(repository, "one", 'runtime: "model.py"')
+        assert warnings_of(repository, "hosts") == []
+
+
+class TestAnOnnxFile:
+    """Of Triton's ONNX Runtime backend."""
+
+    def add(self, repository: Path, text: str = TENSORS) -> Path:
+        add_model(repository, "a_b", 'backend: "onnxruntime"' + text + parameter("device", "cpu"))
+        add_model(repository, "r", 'backend: "router_backend"\n' + parameter("variants", "a_b"))
+        return repository / "a_b" / "1" / "model.onnx"
+
+    @pytest.mark.parametrize(
+        ("content", "found"),
+        [(b"", "an empty file"), (b"version https://git-lfs", "an error"), (b"\x08\x07", "one without an")],
+    )
+    def test_that_is_none_is_refused(self, repository, content, found):
+        path = self.add(repository)
+        path.write_bytes(content)
+        (message,) = refusal(str(repository)).splitlines()
+        assert message.startswith(f"model 'a_b', {path}: expected an ONNX model, found {found}")
+
+    def test_with_another_input_is_refused(self, repository):
+        write_scorer(self.add(repository), name="picture")
+        assert refusal(str(repository)) == (
+            "model 'a_b', config.pbtxt: input: expected the inputs of the ONNX file, 'picture', found "
+            "'image'; use the same names"
+        )
+
+    def test_with_other_dims_is_refused(self, repository):
+        write_scorer(self.add(repository), size=4)
+        assert refusal(str(repository)) == (
+            "model 'a_b', config.pbtxt: input 'image': expected the shape of the ONNX file, [-1, 4], found "
+            "[-1, 3] with the batch dimension; write the same dims"
+        )
+
+    def test_with_everything_wrong_is_refused_with_each(self, repository):
+        write_scorer(self.add(repository, TENSORS.replace("[2]", "[7]")), size=4)
+        assert len(refusal(str(repository)).splitlines()) == 2
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("dims: [3]", "dims: [3, 1] reshape { shape: [3] }"),
+            ("TYPE_FP32 dims: [3]", "TYPE_BF16 dims: [5]"),
+        ],
+        ids=["reshaped", "a type that is not compared"],
+    )
+    def test_whose_tensors_only_triton_can_compare_is_valid(self, repository, old, new):
+        write_scorer(self.add(repository, TENSORS.replace(old, new)))
+        run(str(repository))
+
+    def test_of_which_not_all_outputs_are_used_is_valid(self, repository):
+        write_model(
+            self.add(repository),
+            [
+                helper.make_node("MatMul", ["image", "weights"], ["scores"]),
+                helper.make_node("Neg", ["image"], ["other"]),
+            ],
+            [floats("image", "batch", 3)],
+            [floats("scores", "batch", 2), floats("other", "batch", 3)],
+            [constant("weights", np.ones((3, 2)), np.float32)],
+        )
         run(str(repository))
 
 
@@ -438,7 +620,7 @@ class TestTheExecutorOfAVariant:
     ) -> None:
         add_model(repository, "a_x", text)
         write_executor(repository / "a_x", module)
-        (repository / "a_x" / "1" / file).touch()
+        write_scorer(repository / "a_x" / "1" / file)
         add_model(repository, "r", 'backend: "router_backend"\n' + parameter("variants", "a_x"))
 
     def test_is_valid_with_its_file(self, repository):
@@ -451,6 +633,11 @@ class TestTheExecutorOfAVariant:
             "model 'a_x': expected the file 1/model.onnx, which the ONNX executor loads, found model.py, "
             "net.onnx (did you mean 'net.onnx'?); add it, or name another in the parameter onnx_file"
         )
+
+    def test_whose_file_has_other_dims_is_refused(self, repository):
+        self.add(repository, onnx("a_x"))
+        write_scorer(repository / "a_x" / "1" / "model.onnx", size=4)
+        assert refusal(str(repository)).startswith("model 'a_x', config.pbtxt: input 'image': expected the")
 
     def test_with_an_unknown_parameter_is_refused_with_the_nearest(self, repository):
         self.add(repository, onnx("a_x", executon_provider="CPUExecutionProvider"))

@@ -46,6 +46,13 @@ def test_a_line_has_policy_candidates_goal_deadline_and_times() -> None:
     load(TraceLine, entry)
 
 
+def test_the_service_time_is_at_most_the_latency() -> None:
+    execution = new_router().dispatch("m", RoutingContext()).next_attempt().succeeded(7.0)
+    assert execution is not None
+    entry = entry_of(Traced(execution.context, 9.5, execution._replace(service_ms=7.001)))
+    assert (entry["latency_ms"], entry["service_ms"]) == (7.0, 7.0)
+
+
 def test_a_line_names_the_experiment_and_the_arm() -> None:
     router = new_router()
     router.experiments.set([Experiment("v2", "static:cpu", "static:gpu", 0.25)])

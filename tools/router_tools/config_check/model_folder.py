@@ -1,15 +1,17 @@
 """Checks of a model's folder: a version, the model's file, and the parameters of this project's executors."""
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from router_backend.config.repository import CONFIG_FILE
-from router_backend.errors import ConfigurationError, Problems, nearest
+from router_backend.config.repository import CONFIG_FILE, ROUTER_BACKEND
+from router_backend.errors import ConfigurationError, Problems, nearest, require
 from router_backend.executors import emulated_settings, onnx_settings
 from router_backend.path_kind import FOLDER, NO_SUCH_FILE, decode_text, path_kind, read_bytes
+from router_tools.config_check.onnx_file import check_onnx_file
 
 MODEL_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -32,6 +34,11 @@ BACKEND_OF_PLATFORM = MappingProxyType(
         "tensorflow_graphdef": "tensorflow",
     }
 )
+BACKENDS = (ROUTER_BACKEND, *MODEL_FILES, "dali", "fil", "identity", "repeat", "square", "tensorrtllm")
+SIMILAR = 0.8
+"""From this ratio of `difflib` on, a name is taken for a misspelled one."""
+RUNTIMES = ("model.py", "libtriton_router_backend.so")
+"""What `runtime` of a router may name: the Python host and the native one."""
 EXECUTOR = re.compile(r"^\s*(?:from|import)\s+router_backend\.executors\.(\w+)", re.MULTILINE)
 PARSERS: Mapping[str, Callable[[Mapping[str, str]], object]] = MappingProxyType(
     {"onnx_runtime": onnx_settings.parse_settings, "emulated_device": emulated_settings.parse_settings}
@@ -52,12 +59,40 @@ def check_model_folder(folder: Path, config: Any) -> None:
     where = f"model '{folder.name}'"
     problems = Problems()
     versions: list[Path] = []
+    with problems.collect(f"{where}, {CONFIG_FILE}"):
+        _check_name(folder.name, config.name)
+    with problems.collect(f"{where}, {CONFIG_FILE}"):
+        _check_runtime(config)
     with problems.collect(where):
         versions = _served_versions(folder, config)
     for version in versions:
         with problems.collect(where):
             _check_model_file(version, config)
     problems.raise_if_any()
+
+
+def _check_name(folder_name: str, name: str) -> None:
+    expected = f"'{folder_name}', the name of the folder"
+    require(name in ("", folder_name), "name", expected, f"'{name}'", fix="write it, or leave it out")
+
+
+def _check_runtime(config: Any) -> None:
+    """Check which host a router asks for; other backends have files that are unknown here."""
+    runtime = getattr(config, "runtime", "")
+    if config.backend == ROUTER_BACKEND and runtime and runtime not in RUNTIMES:
+        raise ConfigurationError(
+            path="runtime",
+            expected=f"one of {', '.join(RUNTIMES)}",
+            found=f"'{runtime}'",
+            hint=nearest(runtime, RUNTIMES),
+            fix="write it, or leave it out",
+        )
+
+
+def likely_backend(name: str) -> str:
+    """Return the known backend that a name is a misspelling of; nothing if it is known or unlike all."""
+    similar = difflib.get_close_matches(name, BACKENDS, n=1, cutoff=SIMILAR)
+    return similar[0] if similar and name not in BACKENDS else ""
 
 
 def _served_versions(folder: Path, config: Any) -> list[Path]:
@@ -100,6 +135,8 @@ def _check_model_file(version: Path, config: Any) -> None:
     _require_one(version, names, f"which the backend '{backend}' loads", fix)
     if backend == "python":
         _check_executor(version, version / names[0], config)
+    elif backend == "onnxruntime":
+        check_onnx_file(version / names[0], config)
 
 
 def _check_executor(version: Path, code: Path, config: Any) -> None:
@@ -111,6 +148,7 @@ def _check_executor(version: Path, code: Path, config: Any) -> None:
     if isinstance(settings, onnx_settings.OnnxSettings):
         fix = "add it, or name another in the parameter onnx_file"
         _require_one(version, (settings.onnx_file,), "which the ONNX executor loads", fix)
+        check_onnx_file(version / settings.onnx_file, config)
 
 
 def _executors(code: Path) -> Iterator[str]:

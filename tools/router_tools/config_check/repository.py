@@ -8,15 +8,15 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from router_backend.config.load import RouterSetup, read_router_setup
-from router_backend.config.repository import CONFIG_FILE, read_model_config, variant_names
-from router_backend.config.resolve import RoutingConfig
+from router_backend.config.load import RouterSetup, read_router_setup, routing_path
+from router_backend.config.repository import CONFIG_FILE, ROUTER_BACKEND, read_model_config, variant_names
+from router_backend.config.resolve import unmatched_patterns
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError, Problem, Problems
 from router_backend.path_kind import FOLDER, NO_SUCH_FILE, REGULAR_FILE, path_kind
 from router_tools.config_check.checked import Checked, Resolved
-from router_tools.config_check.model_folder import check_model_folder
-from router_tools.config_check.routing_file import overlaps
+from router_tools.config_check.model_folder import RUNTIMES, check_model_folder, likely_backend
+from router_tools.config_check.routing_file import overlaps, patterns_in
 from router_tools.errors import ToolError
 
 
@@ -41,6 +41,23 @@ class _Models:
             name: list(variant_names(config)) for name, config in self.configs.items() if _is_router(config)
         }
 
+    @property
+    def checked(self) -> list[str]:
+        """The names of the routers and of their variants, of those that can be read."""
+        names = {*self.routers, *(each for variants in self.routers.values() for each in variants)}
+        return sorted(names & self.configs.keys())
+
+    @property
+    def followers(self) -> dict[Path, list[str]]:
+        """The names of the routers that follow each routing file."""
+        found: dict[Path, list[str]] = {}
+        for name in self.routers:
+            parameters = self.configs[name].parameters
+            if "routing_config" in parameters:
+                named = Path(parameters["routing_config"].string_value.strip())
+                found.setdefault(routing_path(self.repository / name, named), []).append(name)
+        return found
+
     def users(self, variant: str) -> list[str]:
         """Return the routers of a variant."""
         return [name for name, variants in self.routers.items() if variant in variants]
@@ -56,10 +73,9 @@ def check_repository(repository: Path) -> Checked:
     if not models.routers and not models.broken:
         raise ToolError(f"{repository}: expected a model repository with a router, found none; name another")
     problems = Problems(_of_broken(models))
-    for name in sorted({*models.routers, *(each for names in models.routers.values() for each in names)}):
-        if name in models.configs:
-            with problems.collect():
-                check_model_folder(repository / name, models.configs[name])
+    for name in models.checked:
+        with problems.collect():
+            check_model_folder(repository / name, models.configs[name])
     routers: list[RouterSetup] = []
     for name in models.routers:
         with problems.collect():
@@ -68,7 +84,7 @@ def check_repository(repository: Path) -> Checked:
     return Checked(
         {router.name: Resolved.of_router(router) for router in routers},
         tuple(found),
-        (*_left_out(models, routers), *_trace_files(routers), *_of_routing_files(routers)),
+        tuple(_warnings(models, routers)),
         tuple(_hints(models, routers)),
     )
 
@@ -86,7 +102,7 @@ def _read_models(repository: Path) -> _Models:
 
 
 def _is_router(config: Any) -> bool:
-    return config.backend == "router_backend" or "variants" in config.parameters
+    return config.backend == ROUTER_BACKEND or "variants" in config.parameters
 
 
 def _read_router(models: _Models, name: str) -> RouterSetup:
@@ -105,6 +121,45 @@ def _of_broken(models: _Models) -> Iterator[Problem]:
 def _plain(models: _Models) -> list[Problem]:
     """Return the problems of files that cannot be read as every router with such a variant has them, too."""
     return [problem for error in models.broken.values() for problem in error.problems]
+
+
+def _warnings(models: _Models, routers: Sequence[RouterSetup]) -> Iterator[str]:
+    yield from _unknown_backends(models)
+    yield from _two_hosts(models)
+    yield from _left_out(models, routers)
+    yield from _trace_files(routers)
+    yield from _unused_patterns(models)
+    files = [router.routing_file for router in routers if router.routing_file is not None]
+    for path, config in {file.path: file.config for file in files}.items():
+        yield from overlaps(path, config)
+
+
+def _unknown_backends(models: _Models) -> Iterator[str]:
+    """Yield backends with almost the name of a known one; the server may have any other."""
+    for name in models.checked:
+        backend = models.configs[name].backend
+        likely = likely_backend(backend)
+        if likely:
+            yield (
+                f"model '{name}', {CONFIG_FILE}: backend: expected one that the server has, found "
+                f"'{backend}' (did you mean '{likely}'?); correct it, unless the server has such a backend"
+            )
+
+
+def _two_hosts(models: _Models) -> Iterator[str]:
+    """Yield the routers for the Python host if others are not, which the order of loading decides."""
+    python_host, _ = RUNTIMES
+    by_host: dict[bool, list[str]] = {True: [], False: []}
+    for name in models.routers:
+        config = models.configs[name]
+        if config.backend == ROUTER_BACKEND:
+            by_host[getattr(config, "runtime", "") == python_host].append(name)
+    if by_host[True] and by_host[False]:
+        yield (
+            f'the {_routers(by_host[True])} with runtime: "{python_host}" and the {_routers(by_host[False])} '
+            "without it would be on different hosts: in Triton 24.10, the order in which they are loaded "
+            "decides; write it in all of them or in none"
+        )
 
 
 def _left_out(models: _Models, routers: Iterable[RouterSetup]) -> Iterator[str]:
@@ -146,20 +201,14 @@ def _unwritable(path: Path) -> str | None:
     return None if os.access(target, os.W_OK) else f"'{target}', which this user may not write"
 
 
-def _of_routing_files(routers: Sequence[RouterSetup]) -> Iterator[str]:
-    """Yield rules for none of the routers that follow their file, and overlaps of its experiments."""
-    names: dict[Path, list[str]] = {}
-    configs: dict[Path, RoutingConfig] = {}
-    for router in routers:
-        if router.routing_file is not None:
-            names.setdefault(router.routing_file.path, []).append(router.name)
-            configs[router.routing_file.path] = router.routing_file.config
-    for path, config in configs.items():
-        for pattern in config.unused_patterns(names[path]):
-            followers = ", ".join(names[path])
-            yield f"{path}: the pattern '{pattern}' matches no router that follows it ({followers})"
-    for path, config in configs.items():
-        yield from overlaps(path, config)
+def _unused_patterns(models: _Models) -> Iterator[str]:
+    """Yield patterns of each routing file for none of the routers that follow it, right or wrong.
+
+    A model that cannot be read may be such a router.
+    """
+    for path, names in models.followers.items():
+        for pattern in unmatched_patterns(patterns_in(path), [*names, *models.broken]):
+            yield f"{path}: the pattern '{pattern}' matches no router that follows it ({', '.join(names)})"
 
 
 def _hints(models: _Models, routers: Iterable[RouterSetup]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from router_tools.off_policy.doubly_robust import effective, weights
 from router_tools.off_policy.recording import Recording
 from router_tools.off_policy.saturation import saturated
 from router_tools.simulator.array import Array
+from router_tools.simulator.policy_choice import check_policies
 from router_tools.simulator.randomness import stream
 from router_tools.simulator.record import RunRecord
 from router_tools.simulator.run import run
@@ -94,6 +95,7 @@ def estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate:
     """
     workload = recording.workload()
     fitted = recording.world()
+    check_policies([policy], fitted)
     first_seed = seed * (1 + REPLICATIONS)
     modeled = run(fitted, workload, policy, first_seed)
     target = _choices(recording, modeled)

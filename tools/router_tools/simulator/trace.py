@@ -18,7 +18,8 @@ from router_tools.simulator.schema.trace import CandidateLine, FailureLine, Trac
 
 _TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TIMES = ("queued_ms", "latency_ms", "service_ms")
-_ROUNDING_MS = 0.001
+_ROUNDING_MS = 0.0015
+"""Two times that are rounded to 0.001 ms may differ by this, with the error of binary fractions."""
 
 
 @dataclass(frozen=True, slots=True)

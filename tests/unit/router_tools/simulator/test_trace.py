@@ -103,6 +103,16 @@ def test_impossible_times_cost_only_themselves_and_are_reported(
     )
 
 
+@pytest.mark.parametrize("latency_ms", [1.337, 4.004, 16.384, 1000.001])
+def test_a_service_time_that_rounding_puts_above_the_latency_is_possible(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], latency_ms: float
+) -> None:
+    times = {"latency_ms": latency_ms, "service_ms": round(latency_ms + 0.001, 3)}
+    _, request = read_trace(write(tmp_path, REQUEST, REQUEST | {"arrival_s": 2.0} | times))
+    assert (request.latency_ms, request.service_ms) == (latency_ms, times["service_ms"])
+    assert capsys.readouterr().err == ""
+
+
 def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
     path = write(tmp_path, *({"arrival_s": second, "batch_size": 1} for second in (3, 1, 2)), "")
     assert [request.arrival_s for request in read_trace(path)] == [1, 2, 3]
