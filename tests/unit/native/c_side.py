@@ -11,7 +11,7 @@ class Measured(NamedTuple):
     """A request of the router's own that is at a variant."""
 
     variant: str
-    life: Any
+    listener: Any
     attempt: Any
     inputs: Sequence[SyntheticInput]
 
@@ -51,6 +51,6 @@ class CSide:
         pass
 
     def measure(
-        self, model: int, variant: str, life: object, attempt: object, inputs: Sequence[SyntheticInput]
+        self, model: int, variant: str, listener: object, attempt: object, inputs: Sequence[SyntheticInput]
     ) -> None:
-        self.sent.put(Measured(variant, life, attempt, inputs))
+        self.sent.put(Measured(variant, listener, attempt, inputs))

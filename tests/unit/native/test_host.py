@@ -42,10 +42,16 @@ class Front:
         self.router = host.NativeRouter(0, model, Log(logged.append, logged.append, logged.append))
 
     def arrives(
-        self, *, in_flight: int = 1, timeout_us: int = 0, in_sequence: bool = False, **parameters: Any
+        self,
+        *,
+        in_flight: int = 1,
+        timeout_us: int = 0,
+        unit: str = "",
+        in_sequence: bool = False,
+        **parameters: Any,
     ) -> Any:
         asked = {f"router_{key}": value for key, value in parameters.items()} or None
-        return self.router.arrived(1, 4, in_flight, timeout_us, "", in_sequence, asked)
+        return self.router.arrived(1, 4, in_flight, timeout_us, unit, in_sequence, asked)
 
     def answers(self, command: Any, latency_ms: float = 4.0) -> Any:
         return command[2].answered(command[3], latency_ms)
@@ -127,18 +133,26 @@ def test_the_bound_is_the_shorter_of_the_deadline_and_the_clients_timeout(
 ) -> None:
     command = front.arrives(timeout_us=timeout_us, max_latency_ms=50.0, refuse_late=refuse_late)
     assert command[4] == expected_ms
-    assert command[5] & KEEPS_INPUTS
+
+
+def test_the_inputs_of_a_request_with_a_bound_are_kept_without_copies_too(front: Front) -> None:
+    assert front.arrives(timeout_us=30_000, in_sequence=True)[5] & KEEPS_INPUTS
 
 
 def test_a_request_whose_time_is_up_is_refused_once(front: Front) -> None:
     command = front.arrives(timeout_us=30_000)
-    life = command[2]
-    bound_passed = life.bound_passed()
+    listener = command[2]
+    bound_passed = listener.bound_passed()
     assert refused(bound_passed) == "UNAVAILABLE"
     assert "within 30 ms" in bound_passed[2]
-    assert life.bound_passed() is None
+    assert listener.bound_passed() is None
     assert front.refusals() == {Refusal.DEADLINE: 1}
     assert front.fails(command) is None
+
+
+def test_a_retry_leaves_the_time_limit_as_it_runs(front: Front) -> None:
+    retry = front.fails(front.arrives(timeout_us=30_000))
+    assert (retry[0], retry[4]) == (FORWARD, 0.0)
 
 
 def test_an_answered_request_has_no_time_limit_any_more(front: Front) -> None:
@@ -202,6 +216,17 @@ def test_a_dry_run_and_a_report_are_answered_without_a_variant(front: Front) -> 
     assert front.in_flight() == 0
 
 
+def test_an_experiment_assigns_its_arms_by_unit(front: Front) -> None:
+    front.model.router.enable_ab_testing("new", "latency", "p2c", 0.5)
+
+    def arms() -> list[str]:
+        explained = (front.arrives(unit=f"user-{user}", dry_run=True)[1] for user in range(20))
+        return [json.loads(text)["arm"] for text in explained]
+
+    assert set(arms()) == {"control", "treatment"}
+    assert arms() == arms()
+
+
 def test_a_request_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     with front_of(tmp_path, max_in_flight="3") as front:
         assert front.arrives(in_flight=3)[0] == FORWARD
@@ -212,7 +237,9 @@ def test_a_request_beyond_the_limit_is_refused(tmp_path: Path) -> None:
         assert front.in_flight() == 1
 
 
-@pytest.mark.parametrize("parameters", [{"max_latency_ms": -1.0}, {"max_latency_ms": math.nan}, {"no": 1}])
+@pytest.mark.parametrize(
+    "parameters", [*({"max_latency_ms": value} for value in (-1.0, math.nan, math.inf)), {"no": 1}]
+)
 def test_an_invalid_parameter_is_refused_and_counted(front: Front, parameters: dict[str, Any]) -> None:
     assert refused(front.arrives(**parameters)) == "INVALID_ARG"
     assert front.refusals() == {Refusal.INVALID_REQUEST: 1}
@@ -239,7 +266,8 @@ def test_variants_that_are_not_there_are_no_failures(front: Front) -> None:
 def test_a_request_that_its_client_canceled_is_sent_nowhere_else(front: Front) -> None:
     command = front.fails(front.arrives(), "CANCELLED", "canceled", canceled=True)
     assert refused(command) == "CANCELLED"
-    assert (front.ends(Outcome.FAILURE), front.refusals(), front.in_flight()) == (0, {}, 0)
+    assert (front.ends(Outcome.FAILURE), front.ends(Outcome.IGNORED)) == (0, 1)
+    assert (front.refusals(), front.in_flight()) == ({}, 0)
 
 
 def test_a_defect_of_a_policy_is_logged_and_the_client_gets_an_answer(front: Front) -> None:

@@ -43,7 +43,7 @@ def next_sent(c_side: CSide) -> Measured:
 
 
 def fail(measured: Measured, code: str, *, reached: bool = True) -> None:
-    measured.life.failed(measured.attempt, 1.0, CODES.index(code), "out of memory", reached, False)
+    measured.listener.failed(measured.attempt, 1.0, CODES.index(code), "out of memory", reached, False)
 
 
 def answers(model: RouterModel, variant: str) -> int:
@@ -104,10 +104,26 @@ def test_each_variant_is_measured_one_request_at_a_time(model: RouterModel) -> N
             sent = next_sent(c_side)
             assert c_side.sent.empty()
             found.append((sent.variant, sent.inputs))
-            sent.life.answered(sent.attempt, 2.0)
+            sent.listener.answered(sent.attempt, 2.0)
     one, four = [("INPUT", "FP32", (1, 4), 16)], [("INPUT", "FP32", (4, 4), 64)]
     assert found == [(variant, inputs) for variant in "ab" for inputs in (one, one, four)]
     assert (answers(model, "a"), answers(model, "b"), c_side.logged) == (3, 3, [])
+
+
+def test_a_variant_that_answers_slowly_is_waited_for(
+    model: RouterModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WarmupPlan, "IDLE_WITHIN_S", 0.0)
+    c_side = CSide()
+    with measuring(model, c_side):
+        first = next_sent(c_side)
+        while not c_side.asked.empty():
+            c_side.asked.get()
+        for _ in range(3):  # times that the thread has looked since
+            c_side.asked.get(timeout=PATIENCE_S)
+        assert c_side.sent.empty()
+        first.listener.answered(first.attempt, 2.0)
+        assert next_sent(c_side).variant == "a"
 
 
 def test_a_variant_that_fails_is_left_with_a_warning_and_the_next_is_measured(model: RouterModel) -> None:
@@ -136,7 +152,7 @@ def test_a_variant_that_becomes_ready_later_is_measured_then(model: RouterModel)
         for _ in range(3):
             sent = next_sent(c_side)
             assert sent.variant == "b"
-            sent.life.answered(sent.attempt, 2.0)
+            sent.listener.answered(sent.attempt, 2.0)
         c_side.ready = {"m", "a", "b"}
         assert next_sent(c_side).variant == "a"
 
@@ -164,6 +180,6 @@ def test_a_defect_does_not_end_the_thread(model: RouterModel, monkeypatch: pytes
             return False
 
         monkeypatch.setattr(readiness, "due", due)
-        first.life.answered(first.attempt, 2.0)
+        first.listener.answered(first.attempt, 2.0)
         assert next_sent(c_side).variant == "b"
     assert any("a defect" in line for line in c_side.logged)
