@@ -128,6 +128,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.serving_isolation
 	$(BIN)/python -m tests.benchmarks.emulated_devices
 	$(BIN)/python -m tests.benchmarks.emulated_devices --events
+	$(BIN)/python -m tests.benchmarks.guardrail_power
 	$(BIN)/model-router simulate --suite study || true  # exit status 2: a target is missed
 	$(BIN)/model-router simulate --suite goals || true
 	$(BIN)/pytest tests/benchmarks/test_decision.py --benchmark-columns=median,mean,ops,rounds

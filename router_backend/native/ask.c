@@ -33,7 +33,7 @@ Command command_of(PyObject* result) {
       command.text = text_of(PyTuple_GetItem(result, 1));
     }
     if (command.kind == FORWARD || command.kind == COPY) {
-      command.life = owned(PyTuple_GetItem(result, 2));
+      command.listener = owned(PyTuple_GetItem(result, 2));
       command.attempt = owned(PyTuple_GetItem(result, 3));
     }
     if (command.kind == FORWARD) {
@@ -130,7 +130,7 @@ static double latency_ms(const Attempt* attempt) {
 }
 
 static void let_go(Attempt* attempt) {
-  Py_DecRef(attempt->life);
+  Py_DecRef(attempt->listener);
   Py_DecRef(attempt->attempt);
 }
 
@@ -144,7 +144,7 @@ Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool r
   if (request != NULL) failed(TRITONBACKEND_RequestIsCancelled(request, &canceled));
   PyObject* by_client = PyBool_FromLong(canceled);
   Command command = command_of(PyObject_CallMethodObjArgs(
-      attempt->life, names.failed, attempt->attempt, latency, number, text, was_reached, by_client, NULL));
+      attempt->listener, names.failed, attempt->attempt, latency, number, text, was_reached, by_client, NULL));
   Py_DecRef(latency), Py_DecRef(number), Py_DecRef(text), Py_DecRef(was_reached), Py_DecRef(by_client);
   let_go(attempt);
   return command;
@@ -153,7 +153,7 @@ Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool r
 Command ask_answered(Attempt* attempt) {
   PyObject* latency = PyFloat_FromDouble(latency_ms(attempt));
   Command command =
-      command_of(PyObject_CallMethodObjArgs(attempt->life, names.answered, attempt->attempt, latency, NULL));
+      command_of(PyObject_CallMethodObjArgs(attempt->listener, names.answered, attempt->attempt, latency, NULL));
   Py_DecRef(latency);
   let_go(attempt);
   return command;
@@ -161,7 +161,7 @@ Command ask_answered(Attempt* attempt) {
 
 char* ask_explanation(Attempt* attempt) {
   PyObject* latency = PyFloat_FromDouble(latency_ms(attempt));
-  PyObject* text = PyObject_CallMethodObjArgs(attempt->life, names.explain, attempt->attempt, latency, NULL);
+  PyObject* text = PyObject_CallMethodObjArgs(attempt->listener, names.explain, attempt->attempt, latency, NULL);
   char* copy = text == NULL ? python_error_text() : text_of(text);
   if (text != NULL) Py_DecRef(text);
   Py_DecRef(latency);

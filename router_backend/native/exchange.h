@@ -28,24 +28,24 @@ struct Exchange {
 typedef enum { NOTHING = -1, FORWARD, EXPLAIN, REFUSE, COPY } Kind;
 enum { EXPLAINS = 1, KEEPS_INPUTS = 2, RECORDS_FIRST = 4 };
 
-/* What Python wants: (FORWARD, variant, life, attempt, bound_ms, flags), (EXPLAIN, text),
- * (REFUSE, code, message), (COPY, variant, life, attempt) or None. */
+/* What Python wants: (FORWARD, variant, listener, attempt, bound_ms, flags), (EXPLAIN, text),
+ * (REFUSE, code, message), (COPY, variant, listener, attempt) or None. */
 typedef struct {
   Kind kind;
   char* text;
-  PyObject *life, *attempt;
+  PyObject *listener, *attempt;
   double bound_ms;
   long code, flags;
 } Command;
 
-/* A request at a variant. Its two legs are the answer and the release of its inputs. */
+/* A request at a variant. It ends with its answer and the release of its inputs, in any order. */
 struct Attempt {
   Exchange* exchange;
   ServerRequest* request;
-  PyObject *life, *attempt;
+  PyObject *listener, *attempt;
   uint64_t sent_ns, ended_ns;
   bool explains, records_first, reported;
-  atomic_int legs; /* and one more while it waits to be recorded */
+  atomic_int references; /* one for each of the two ends to come, one more while it waits to be recorded */
   Command command;  /* what to do once it is recorded */
   Attempt* waiting; /* the next one that is to be recorded */
   Attempt *next, **link; /* in the exchange's list, once the request may be canceled */

@@ -43,7 +43,7 @@ void host_close(Model* model);
 Error* requests_start(void);
 void requests_arrived(Model* model, Instance* instance, Request** requests, uint32_t count);
 /* Expects Python's lock. Send a request of the router's own; takes over `inputs`. */
-void measure(Model* model, const char* variant, PyObject* life, PyObject* attempt, Inputs* inputs);
+void measure(Model* model, const char* variant, PyObject* listener, PyObject* attempt, Inputs* inputs);
 
 /* inputs.c */
 Inputs* inputs_new(uint32_t count);

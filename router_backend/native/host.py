@@ -3,11 +3,11 @@
 The C side calls `start` once, `load` for each router model, `arrived` for each request, and methods of the
 objects that it got in commands. A command is a tuple:
 
-- `(FORWARD, variant, life, attempt, bound_ms, flags)`: forward the request, and report to `life` how
-  `attempt` ended. Call `life.bound_passed` if there is no answer `bound_ms` after its arrival (0: never).
+- `(FORWARD, variant, listener, attempt, bound_ms, flags)`: forward the request, and report to `listener` how
+  `attempt` ended. Call `listener.bound_passed` if there is no answer `bound_ms` after its arrival (0: never).
 - `(EXPLAIN, text)`: answer with a decision, and nothing else.
 - `(REFUSE, code, message)`: answer with an error.
-- `(COPY, variant, life, attempt)`: send a copy of the answered request, and report how it ended.
+- `(COPY, variant, listener, attempt)`: send a copy of the answered request, and report how it ended.
 - `None`: nothing.
 """
 

@@ -103,12 +103,12 @@ static bool add_input(Inputs* inputs, PyObject* described) {
   return inputs_add_zeros(inputs, name, TRITONSERVER_StringToDataType(type), dims, count, (size_t)size);
 }
 
-/* measure(model, variant, life, attempt, inputs): inputs is a list of (name, data type, shape, bytes) */
+/* measure(model, variant, listener, attempt, inputs): inputs is a list of (name, data type, shape, bytes) */
 static PyObject* measure_variant(PyObject* module, PyObject* arguments) {
-  PyObject *model, *life, *attempt, *described;
+  PyObject *model, *listener, *attempt, *described;
   const char* variant;
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "OsOOO", &model, &variant, &life, &attempt, &described)) return NULL;
+  if (!PyArg_ParseTuple(arguments, "OsOOO", &model, &variant, &listener, &attempt, &described)) return NULL;
   Inputs* inputs = inputs_new((uint32_t)PyList_Size(described));
   for (Py_ssize_t index = 0; index < PyList_Size(described); index++) {
     if (!add_input(inputs, PyList_GetItem(described, index))) {
@@ -117,7 +117,7 @@ static PyObject* measure_variant(PyObject* module, PyObject* arguments) {
       return NULL;
     }
   }
-  measure(PyLong_AsVoidPtr(model), variant, life, attempt, inputs);
+  measure(PyLong_AsVoidPtr(model), variant, listener, attempt, inputs);
   return none();
 }
 

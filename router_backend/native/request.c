@@ -94,8 +94,8 @@ static void remove_open(Exchange* exchange, Attempt* attempt) {
   pthread_mutex_unlock(&exchange->mutex);
 }
 
-static void end_leg(Attempt* attempt) {
-  if (atomic_fetch_sub(&attempt->legs, 1) > 1) return;
+static void leave_attempt(Attempt* attempt) {
+  if (atomic_fetch_sub(&attempt->references, 1) > 1) return;
   Exchange* exchange = attempt->exchange;
   remove_open(exchange, attempt);
   failed(TRITONSERVER_InferenceRequestDelete(attempt->request));
@@ -105,7 +105,7 @@ static void end_leg(Attempt* attempt) {
 
 static void on_release(ServerRequest* request, uint32_t flags, void* user) {
   (void)request;
-  if (flags & RELEASE_ALL) end_leg(user);
+  if (flags & RELEASE_ALL) leave_attempt(user);
 }
 
 /* Expects Python's lock. */
@@ -115,7 +115,7 @@ static Command record(Attempt* attempt) {
 }
 
 static void record_later(Attempt* attempt) {
-  atomic_fetch_add(&attempt->legs, 1);
+  atomic_fetch_add(&attempt->references, 1);
   attempt->waiting = atomic_load(&answered);
   while (!atomic_compare_exchange_weak(&answered, &attempt->waiting, attempt)) {
   }
@@ -141,7 +141,7 @@ static void record_answered(void) {
     for (Attempt *each = first, *next; each != NULL; each = next) {
       next = each->waiting;
       carry_out(each->exchange, each->command, each->exchange->request);
-      end_leg(each);
+      leave_attempt(each);
     }
   }
 }
@@ -189,7 +189,7 @@ static void on_response(ServerResponse* response, uint32_t flags, void* user) {
     }
   }
   if (response != NULL) failed(TRITONSERVER_InferenceResponseDelete(response));
-  if (flags & RESPONSE_FINAL) end_leg(attempt);
+  if (flags & RESPONSE_FINAL) leave_attempt(attempt);
   record_answered();
 }
 
@@ -211,11 +211,11 @@ static Error* send(Exchange* exchange, Attempt* attempt, const char* variant, Re
 static Attempt* attempt_new(Exchange* exchange, const Command* command) {
   Attempt* attempt = calloc(1, sizeof *attempt);
   attempt->exchange = exchange;
-  attempt->life = command->life;
+  attempt->listener = command->listener;
   attempt->attempt = command->attempt;
   attempt->explains = command->flags & EXPLAINS;
   attempt->records_first = command->flags & RECORDS_FIRST;
-  atomic_init(&attempt->legs, 2);
+  atomic_init(&attempt->references, 2);
   attempt->sent_ns = now_ns();
   if (exchange->sent_ns == 0) exchange->sent_ns = attempt->sent_ns;
   atomic_fetch_add(&exchange->references, 1);
@@ -233,8 +233,8 @@ static Command forward(Exchange* exchange, const Command* command, Request* like
   Command next = ask_failed(attempt, TRITONSERVER_ErrorCode(error), TRITONSERVER_ErrorMessage(error), reached);
   end_turn();
   TRITONSERVER_ErrorDelete(error);
-  atomic_store(&attempt->legs, 1);
-  end_leg(attempt);
+  atomic_store(&attempt->references, 1);
+  leave_attempt(attempt);
   return next;
 }
 
@@ -243,7 +243,7 @@ static void on_bound(Timer* timer);
 /* Expects Python's lock. */
 static void set_bound(Exchange* exchange, const Command* command) {
   if (command->kind != FORWARD || command->bound_ms <= 0) return;
-  exchange->bound = owned(command->life);
+  exchange->bound = owned(command->listener);
   exchange->timer.due_ns = exchange->arrived_ns + (uint64_t)(command->bound_ms * 1e6);
   exchange->timer.fire = on_bound;
 }
@@ -318,8 +318,8 @@ void requests_arrived(Model* model, Instance* instance, Request** requests, uint
   record_answered();
 }
 
-void measure(Model* model, const char* variant, PyObject* life, PyObject* attempt, Inputs* inputs) {
-  Command command = {.kind = FORWARD, .text = strdup(variant), .life = owned(life), .attempt = owned(attempt)};
+void measure(Model* model, const char* variant, PyObject* listener, PyObject* attempt, Inputs* inputs) {
+  Command command = {.kind = FORWARD, .text = strdup(variant), .listener = owned(listener), .attempt = owned(attempt)};
   Exchange* exchange = exchange_new(model, NULL, NULL, inputs);
   PyThreadState* state = python_release();
   carry_out(exchange, command, NULL);

@@ -36,9 +36,9 @@ class Server(Protocol):
         """Set a gauge."""
 
     def measure(
-        self, model: int, variant: str, life: object, attempt: object, inputs: Sequence[SyntheticInput]
+        self, model: int, variant: str, listener: object, attempt: object, inputs: Sequence[SyntheticInput]
     ) -> None:
-        """Send a request of the router's own, whose end is reported to `life`."""
+        """Send a request of the router's own, whose end is reported to `listener`."""
 
 
 def log_of(server: Server) -> Log:

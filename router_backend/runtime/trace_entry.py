@@ -94,5 +94,5 @@ def _candidates(decision: RoutingDecision) -> list[dict[str, Any]]:
             "service_ms": round(service_ms, 3),
             "basis": basis.value,
         }
-        for variant, _, wait_ms, service_ms, _, basis in decision.standings
+        for variant, _, wait_ms, service_ms, _, basis in decision.scored
     ]

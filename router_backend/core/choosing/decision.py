@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, Protocol
 
-from router_backend.core.choosing.ranking import CandidateReport, Ranking, Standing
+from router_backend.core.choosing.ranking import CandidateReport, Ranking, ScoredCandidate
 from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.records.request import RoutingContext
@@ -88,8 +88,8 @@ class RoutingDecision:
         "now_s",
         "probe",
         "propensity",
+        "scored",
         "size",
-        "standings",
         "state",
     )
 
@@ -124,7 +124,7 @@ class RoutingDecision:
         self.arm = arm
         self.half_width = state.profile.interval.half_width
         # The candidates' figures are overwritten by the next decision.
-        self.standings: list[Standing] = [
+        self.scored: list[ScoredCandidate] = [
             (c.variant, c.cost, c.wait_ms, c.service_ms, c.variance, c.basis) for c in candidates
         ]
         self._rejected = rejected
@@ -190,8 +190,8 @@ class RoutingDecision:
         """Why this variant was chosen, in a sentence."""
         guessed = self.basis is Basis.GUESS
         expected = "not measured yet" if guessed else f"expected in {self.expected_latency_ms:.4g} ms"
-        total = len(self.standings) + len(self._rejected)
-        among = f"{len(self.standings)} of {total} variants could serve it"
+        total = len(self.scored) + len(self._rejected)
+        among = f"{len(self.scored)} of {total} variants could serve it"
         if self.probe:
             return f"tried to learn more about '{self.variant}' by '{self.policy}', {expected}; {among}"
         return f"best by '{self.policy}', {expected}; {among}"
@@ -203,7 +203,7 @@ class RoutingDecision:
 
     @property
     def _ranking(self) -> Ranking:
-        return Ranking(self.variant, self.standings)
+        return Ranking(self.variant, self.scored)
 
 
 class Execution(NamedTuple):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from router_backend.core.records.basis import Basis
 from router_backend.core.records.variant import Device, Variant
 
-Standing = tuple[Variant, float, float, float, float, Basis]
+ScoredCandidate = tuple[Variant, float, float, float, float, Basis]
 """A candidate's variant, cost, predicted wait and service time in ms, relative variance of the latter, and
 basis."""
 
@@ -43,15 +43,15 @@ class CandidateReport:
 class Ranking:
     """Compares the candidates of one decision with the chosen one."""
 
-    def __init__(self, chosen: str, standings: Sequence[Standing]) -> None:
-        self._standings = standings
-        self._chosen = next(each for each in standings if each[0].name == chosen)
-        self._others = sorted((each for each in standings if each is not self._chosen), key=_cost)
+    def __init__(self, chosen: str, scored: Sequence[ScoredCandidate]) -> None:
+        self._scored = scored
+        self._chosen = next(each for each in scored if each[0].name == chosen)
+        self._others = sorted((each for each in scored if each is not self._chosen), key=_cost)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """The other candidates, the next best first."""
-        return tuple(standing[0].name for standing in self._others)
+        return tuple(each[0].name for each in self._others)
 
     @property
     def confidence(self) -> float:
@@ -67,7 +67,7 @@ class Ranking:
             return float(self._chosen[-1] is Basis.MEASURED)
         pair = self._chosen, self._others[0]
         cost, rival_cost = map(_cost, pair)
-        if cost > 0.0 and any(standing[-1] is not Basis.MEASURED for standing in pair):
+        if cost > 0.0 and any(each[-1] is not Basis.MEASURED for each in pair):
             variance = sum(relative for *_, relative, _ in pair)
             lead = math.log(rival_cost / cost) if rival_cost > 0.0 else -math.inf
         else:
@@ -79,15 +79,15 @@ class Ranking:
 
     def reports(self) -> Iterator[CandidateReport]:
         """Yield a report on every candidate."""
-        lowest = min(map(_cost, self._standings))
-        for variant, cost, wait_ms, service_ms, _, basis in self._standings:
+        lowest = min(map(_cost, self._scored))
+        for variant, cost, wait_ms, service_ms, _, basis in self._scored:
             expected_ms = None if basis is Basis.GUESS else wait_ms + service_ms
             score = _score(lowest, cost)
             yield CandidateReport(variant.name, variant.device, score, expected_ms, None, basis)
 
 
-def _cost(standing: Standing) -> float:
-    return standing[1]
+def _cost(candidate: ScoredCandidate) -> float:
+    return candidate[1]
 
 
 def _score(lowest_cost: float, cost: float) -> float:

@@ -12,7 +12,7 @@ DOUBT_SHARE = 0.003
 MIN_CHANCE = 1e-6
 MAX_CHANCE = 0.5
 CERTAIN = 9.0
-"""Square of the number of standard deviations beyond which an excess is not doubted."""
+"""Square of the number of standard deviations beyond which a gap between two costs is no chance."""
 INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
@@ -32,15 +32,15 @@ def chance(candidate: Candidate, best: Candidate, usual_cost: float) -> float:
     best_cost, cost = best.cost, candidate.cost
     if best_cost <= 0.0:
         return MAX_CHANCE if cost <= best_cost else 0.0
-    excess = cost / best_cost - 1.0
-    if excess <= 0.0:
+    gap = cost / best_cost - 1.0
+    if gap <= 0.0:
         return MAX_CHANCE
     own, of_best = _variance(candidate), _variance(best)
     spent = DOUBT_SHARE * (own - DOUBTED_FROM) if own > DOUBTED_FROM else 0.0
     if own + of_best:
         spread = math.sqrt(own + of_best)
-        spent += GAIN_SHARE * spread * expected_improvement(math.log1p(excess) / spread)
-    drawn = spent / excess * usual_cost / best_cost
+        spent += GAIN_SHARE * spread * expected_improvement(math.log1p(gap) / spread)
+    drawn = spent / gap * usual_cost / best_cost
     share = candidate.failure_share
     if share and cost - share * best_cost < best_cost and drawn < candidate.trial_share:
         drawn = candidate.trial_share

@@ -126,11 +126,11 @@ def rivals_of(
     for candidate in candidates:
         if candidate is best:
             continue
-        excess = candidate.cost - best_cost
+        gap = candidate.cost - best_cost
         service_ms, variance = candidate.service_ms, candidate.variance
         if variance <= DOUBTED_FROM:
             doubt = service_ms * service_ms * variance + best_doubt
-            if excess * excess > CERTAIN * doubt and not (candidate.failure_share or candidate.excess):
+            if gap * gap > CERTAIN * doubt and not (candidate.failure_share or candidate.excess):
                 continue  # the usual case: the chance is 0
         probability = chance(candidate, best, usual_cost)
         if probability > MIN_CHANCE:
