@@ -91,7 +91,7 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         goal: the objective to optimize for, instead of a policy.
         preferred_devices: variants on other devices are chosen only where these cost twice as much.
         max_latency_ms: the deadline of requests without one, from their arrival.
-        refuse_late: reject a request at once if no variant can answer it in time.
+        refuse_late: reject a request at once if no variant can answer it by its deadline.
     """
 
     TOGETHER = frozenset({"policy", "policy_parameters", "goal"})

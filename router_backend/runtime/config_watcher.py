@@ -22,7 +22,8 @@ class ConfigWatcher:
     that is redirected, as Kubernetes does. A change counts once two checks in a row read the same content: a
     file is not judged while it is being written.
 
-    An invalid file is reported once, and the settings stay as they are until it is valid again.
+    An invalid file is reported once, and the settings stay as they are until it is valid again. So is an
+    experiment of the file that its guardrails have stopped: requests themselves write no log.
     """
 
     INTERVAL_S = 0.5
@@ -37,6 +38,7 @@ class ConfigWatcher:
         self._warn = warn
         self._judged: bytes | str = file.content
         self._seen: bytes | str = file.content
+        self._stops: dict[str, str] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="router-config", daemon=True)
 
@@ -51,12 +53,13 @@ class ConfigWatcher:
         self._thread.join()
 
     def look(self) -> None:
-        """Check the file once."""
+        """Check the file, and whether guardrails have stopped an experiment, once."""
         found = self._read()
         if found == self._seen != self._judged:
             self._judged = found
             self._judge(found)
         self._seen = found
+        self._warn_of_stops()
 
     def _run(self) -> None:
         while not self._ended.wait(self.INTERVAL_S):
@@ -106,6 +109,14 @@ class ConfigWatcher:
             self._warn(
                 f"{self._file.path}: the pattern '{pattern}' matches no model of the repository {repository}"
             )
+
+    def _warn_of_stops(self) -> None:
+        name = self._model.name
+        stops = self._router.experiments.stops(name)
+        for experiment, reason in stops.items():
+            if self._stops.get(experiment) != reason:
+                self._warn(f"model '{name}': guardrails have stopped experiment '{experiment}': {reason}")
+        self._stops = stops
 
 
 def watch_config(model: RouterSetup, router: ModelRouter, inform: Log, warn: Log) -> ConfigWatcher | None:

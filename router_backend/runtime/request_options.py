@@ -28,7 +28,8 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
 
     Args:
         max_latency_ms: the deadline of the whole request, from its arrival.
-        refuse_late: reject the request at once, with UNAVAILABLE, if no variant can answer it in time.
+        refuse_late: reject the request at once, with UNAVAILABLE, if no variant can answer it by its
+            deadline; no effect without one.
         optimization_goal: the objective to optimize for.
         policy: the policy that chooses, before any goal.
         allowed_variants: only these may serve it, with commas between.

@@ -108,6 +108,13 @@ class ExperimentManager:
         with self._lock:
             return {name: self._report_on(each) for name, each in self._experiments.items()}
 
+    def stops(self, model_name: str) -> dict[str, str]:
+        """Return why guardrails have stopped treatments on a model, by experiment."""
+        with self._lock:
+            running = self._models[model_name].running
+            reasons = {name: each.stopped_reason for name, each in running.items()}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
     def add_model(self, model_name: str, variants: Collection[str]) -> ModelExperiments:
         """Return the experiments of a model that is being registered.
 

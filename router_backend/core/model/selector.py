@@ -175,7 +175,7 @@ class Selector:
             stated = request.context.refuse_late
             if not (self._settings.refuse_late if stated is None else stated):
                 return candidates
-            timely = self._perhaps_in_time(candidates, deadline_ms, request.now_s)
+            timely = self._perhaps_in_time(candidates, request, deadline_ms)
         if len(timely) < len(candidates):
             late = [self._states[each.variant.name] for each in candidates if each not in timely]
             rejected += [(state, LATE) for state in late]
@@ -183,7 +183,7 @@ class Selector:
         return timely
 
     def _perhaps_in_time(
-        self, candidates: list[Candidate], deadline_ms: float, now_s: float
+        self, candidates: list[Candidate], request: Request, deadline_ms: float
     ) -> list[Candidate]:
         """Return the candidates that might answer in time because they are better than predicted.
 
@@ -191,14 +191,16 @@ class Selector:
             DeadlineError: none might.
         """
         states = [self._states[candidate.variant.name] for candidate in candidates]
+        now_s = request.now_s
         perhaps = [state.candidate for state in states if state.optimistic_latency_ms(now_s) <= deadline_ms]
         if perhaps:
             return perhaps
         for state in states:
             state.refused_since_sent += 1
-        soonest_ms = min(candidate.latency_ms for candidate in candidates)
+        spent_ms = request.context.spent_ms  # both times count from the request's arrival
+        soonest_ms = spent_ms + min(candidate.latency_ms for candidate in candidates)
         raise DeadlineError(
-            f"model '{self._model_name}': no variant can answer within {max(deadline_ms, 0.0):.4g} ms, the "
+            f"model '{self._model_name}': no variant can answer within {deadline_ms + spent_ms:.4g} ms, the "
             f"soonest is expected in {soonest_ms:.4g} ms: allow more time, or send less"
         )
 

@@ -1,5 +1,7 @@
+import itertools
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from router_backend.baselines.static import StaticPolicy
 from router_backend.config.load import RouterSetup, read_routing_file
 from router_backend.config.repository import Signature
 from router_backend.config.schema import RouterParameters
+from router_backend.core.records.outcome import Fault
 from router_backend.runtime.config_watcher import ConfigWatcher, watch_config
 
 VARIANTS = (Variant("gpu", Device.GPU), Variant("cpu", Device.CPU))
@@ -32,7 +35,8 @@ class Site:
         file = read_routing_file(self.path)
         parameters = RouterParameters(variants=())
         self.model = RouterSetup("m", folder, parameters, VARIANTS, Signature((), (), 0), file)
-        self.router = ModelRouter(self.model.settings, clock=lambda: 0.0)
+        clock = itertools.count(0.0, 2.0).__next__  # slow enough that a failing variant is tried again
+        self.router = ModelRouter(self.model.settings, clock=clock, rng=random.Random(0))
         self.router.register_model("m", variants=VARIANTS)
         self.informed: list[str] = []
         self.warned: list[str] = []
@@ -47,6 +51,15 @@ class Site:
         decision = self.router.route_request("m", RoutingContext())
         self.router.record_execution(decision)
         return decision.variant
+
+    def fail_the_treatment(self) -> None:
+        """Serve 200 requests, of which those on the CPU fail."""
+        for number in range(200):
+            decision = self.router.route_request("m", RoutingContext(unit=str(number)))
+            if decision.variant == "cpu":
+                self.router.record_execution(decision, error=Fault.ERROR)
+            else:
+                self.router.record_execution(decision, latency_ms=10.0)
 
     @property
     def reloads(self) -> tuple[int, int]:
@@ -223,6 +236,19 @@ class TestExperiments:
         site.path.write_text(json.dumps({**json.loads(routing("cpu")), **wrong}))
         site.look()
         assert (site.served_by, site.reloads, list(site.router.experiments)) == ("gpu", (0, 1), [])
+
+    def test_that_guardrails_stop_are_reported_once_each_time(self, site: Site):
+        file, stop = with_experiment(fraction=0.5), "model 'm': guardrails have stopped experiment "
+        for stops in (1, 2):
+            site.path.write_text(file)
+            site.look()
+            assert len(site.warned) == stops - 1
+            site.fail_the_treatment()
+            site.look(3)
+            assert len(site.warned) == stops
+            assert site.warned[-1].startswith(f"{stop}'v2': too many failures: ")
+            site.path.write_text("{}")
+            site.look()
 
 
 def test_settings_of_the_model_itself_override_a_change(tmp_path: Path):
