@@ -157,6 +157,7 @@ def test_its_statistics_are_those_of_whole_requests(client: Client) -> None:
         ("3 9 0", "expected Python 3.10 to 3.13 with a global interpreter lock, found 3.9 ('{python}')"),
         ("3 11 0\n/python3\n/no/libpython.so", "expected the shared library of '/python3', found none"),
     ],
+    ids=["no_python", "too_short", "endless", "too_old", "no_library"],
 )
 def test_a_python_that_cannot_be_used_is_the_reason_why_a_router_does_not_load(
     triton_server: Callable[..., EmbeddedTriton], tmp_path: Path, answer: str, reason: str
