@@ -115,6 +115,7 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
         parameters = _read_references(name, texts, problems)
     with problems.collect(f"model '{name}', {CONFIG_FILE}"):
         _check_not_cached(config)
+        _check_not_warmed_up(config)
     with problems.collect():
         path = parameters.routing_config
         file = None if path is None else read_routing_file(routing_path(repository / name, path))
@@ -225,6 +226,12 @@ def _check_not_cached(config: Mapping[str, Any]) -> None:
     expected = "false, since a cache would answer a client with the decision or the dry run of another one"
     enabled = bool(config.get("response_cache", {}).get("enable"))
     require(not enabled, "response_cache.enable", expected, "true", fix="enable it in the variants instead")
+
+
+def _check_not_warmed_up(config: Mapping[str, Any]) -> None:
+    expected = "none, since Triton would send it before the router can call a variant"
+    found = len(config.get("model_warmup", ()))
+    require(not found, "model_warmup", expected, found, fix="declare it in the variants instead")
 
 
 def _check_own(name: str, config: Mapping[str, Any], variant: Variant, signature: Signature) -> None:

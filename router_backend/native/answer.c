@@ -90,7 +90,6 @@ static Error* add_decision(Exchange* exchange, Response* response, const char* t
 void answer(Exchange* exchange, ServerResponse* from, const char* decision) {
   if (exchange->request == NULL || atomic_exchange(&exchange->answered, true)) return;
   exchange->ended_ns = now_ns();
-  atomic_fetch_sub(&exchange->model->unanswered, 1);
   Response* response;
   if (failed(TRITONBACKEND_ResponseNew(&response, exchange->request))) return;
   Error* error = from == NULL ? NULL : copy_outputs(exchange, from, response);
@@ -104,7 +103,6 @@ void answer(Exchange* exchange, ServerResponse* from, const char* decision) {
 void refuse(Exchange* exchange, ErrorCode code, const char* message) {
   if (exchange->request == NULL || atomic_exchange(&exchange->answered, true)) return;
   exchange->ended_ns = now_ns();
-  atomic_fetch_sub(&exchange->model->unanswered, 1);
   Response* response;
   if (failed(TRITONBACKEND_ResponseNew(&response, exchange->request))) return;
   Error* error = TRITONSERVER_ErrorNew(code, message);

@@ -11,6 +11,11 @@ static char* text_of(PyObject* object) {
   return text == NULL ? NULL : strdup(text);
 }
 
+/* What a client or a variant sent may not be UTF-8. */
+static PyObject* text_from(const char* bytes) {
+  return PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)strlen(bytes), "replace");
+}
+
 PyObject* owned(PyObject* object) {
   Py_IncRef(object);
   return object;
@@ -20,8 +25,10 @@ static Command refusal(ErrorCode code, char* text) {
   return (Command){.kind = REFUSE, .code = code, .text = text};
 }
 
-/* Return the command of a result, which is consumed. An exception is a defect: the request ends with it. */
+/* Return the command of a result, which is consumed. An exception is a defect: it is logged, and the request ends with
+ * it. */
 Command command_of(PyObject* result) {
+  if (result == NULL) result = host_defect();
   if (result == NULL) return refusal(ERROR_INTERNAL, python_error_text());
   Command command = {.kind = NOTHING};
   if (result != python_none) {
@@ -47,7 +54,7 @@ Command command_of(PyObject* result) {
 
 static PyObject* parameter_value(ParameterType type, const void* value) {
   switch (type) {
-    case PARAMETER_STRING: return PyUnicode_DecodeUTF8(value, (Py_ssize_t)strlen(value), "replace");
+    case PARAMETER_STRING: return text_from(value);
     case PARAMETER_INT: return PyLong_FromLongLong(*(const int64_t*)value);
     case PARAMETER_BOOL: return PyBool_FromLong(*(const bool*)value);
     case PARAMETER_DOUBLE: return PyFloat_FromDouble(*(const double*)value);
@@ -67,8 +74,9 @@ static PyObject* parameters_of(Request* request) {
     if (failed(TRITONBACKEND_RequestParameter(request, index, &key, &type, &data))) continue;
     PyObject* value = parameter_value(type, data);
     if (value == NULL) continue;
-    PyDict_SetItemString(parameters, key, value);
-    Py_DecRef(value);
+    PyObject* name = text_from(key);
+    PyDict_SetItem(parameters, name, value);
+    Py_DecRef(name), Py_DecRef(value);
   }
   return parameters;
 }
@@ -83,7 +91,7 @@ static PyObject* unit_of(Request* request, uint64_t correlation_id, const char* 
   }
   if (id == NULL && failed(TRITONBACKEND_RequestId(request, &id))) id = NULL;
   if (id == NULL) id = "";
-  return PyUnicode_DecodeUTF8(id, (Py_ssize_t)strlen(id), "replace");
+  return text_from(id);
 }
 
 Command ask_arrived(Exchange* exchange) {
@@ -112,7 +120,7 @@ Command ask_arrived(Exchange* exchange) {
   PyObject* arguments[] = {
       PyLong_FromUnsignedLongLong(batch_size),
       PyLong_FromUnsignedLongLong(elements),
-      PyLong_FromUnsignedLongLong((unsigned long long)atomic_load(&exchange->model->unanswered)),
+      PyLong_FromUnsignedLongLong((unsigned long long)atomic_load(&exchange->model->in_flight)),
       PyLong_FromUnsignedLongLong(timeout_us),
       unit_of(request, correlation_id, correlation_text),
       PyBool_FromLong(in_sequence),
@@ -137,7 +145,7 @@ static void let_go(Attempt* attempt) {
 Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool reached) {
   PyObject* latency = PyFloat_FromDouble(latency_ms(attempt));
   PyObject* number = PyLong_FromLongLong(code);
-  PyObject* text = PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace");
+  PyObject* text = text_from(message);
   PyObject* was_reached = PyBool_FromLong(reached);
   Request* request = attempt->exchange->request;
   bool canceled = false;

@@ -11,6 +11,7 @@ static bool sweeps;
 
 void cancel_open(Exchange* exchange) {
   pthread_mutex_lock(&exchange->mutex);
+  atomic_store(&exchange->stopped, true);
   for (Attempt* attempt = exchange->open; attempt != NULL; attempt = attempt->next)
     failed(TRITONSERVER_InferenceRequestCancel(attempt->request));
   pthread_mutex_unlock(&exchange->mutex);
@@ -26,9 +27,10 @@ static void sweep(Timer* timer) {
   (void)timer;
   pthread_mutex_lock(&sweep_mutex);
   for (Exchange* each = newest; each != NULL; each = each->older) {
-    if (each->canceled || atomic_load(&each->answered)) continue;
-    if (failed(TRITONBACKEND_RequestIsCancelled(each->request, &each->canceled)) || !each->canceled) continue;
-    cancel_open(each);
+    bool canceled = false;
+    if (atomic_load(&each->stopped) || atomic_load(&each->answered)) continue;
+    failed(TRITONBACKEND_RequestIsCancelled(each->request, &canceled));
+    if (canceled) cancel_open(each);
   }
   start_sweep();
   pthread_mutex_unlock(&sweep_mutex);

@@ -21,7 +21,7 @@ struct Exchange {
   PyObject* bound; /* what the timer asks; NULL if it is not set */
   pthread_mutex_t mutex;
   Attempt* open;
-  bool canceled;              /* by the client, as the sweep found */
+  atomic_bool stopped;        /* canceled by the client, or refused at its bound: nothing more is sent */
   Exchange *older, *newer;    /* in the list of the sweep */
 };
 
@@ -45,10 +45,10 @@ struct Attempt {
   PyObject *listener, *attempt;
   uint64_t sent_ns, ended_ns;
   bool explains, records_first, reported;
-  atomic_int references; /* one for each of the two ends to come, one more while it waits to be recorded */
+  atomic_int references; /* one for each of its two ends, and one each while it is sent and waits to be recorded */
   Command command;  /* what to do once it is recorded */
   Attempt* waiting; /* the next one that is to be recorded */
-  Attempt *next, **link; /* in the exchange's list, once the request may be canceled */
+  Attempt *next, **link; /* in the exchange's list, while the call may be canceled */
 };
 
 /* ask.c: what Python is asked. All of these expect its lock. */
@@ -64,7 +64,7 @@ void answer(Exchange* exchange, ServerResponse* from, const char* decision);
 void refuse(Exchange* exchange, ErrorCode code, const char* message);
 
 /* cancel.c */
-void cancel_open(Exchange* exchange);
+void cancel_open(Exchange* exchange); /* and all that is sent later */
 void enlist(Exchange* exchange);
 void delist(Exchange* exchange);
 

@@ -15,7 +15,7 @@
 typedef struct {
   PyObject* router;
   bool batched;
-  atomic_int unanswered;      /* requests of clients */
+  atomic_int in_flight;       /* requests of clients that are not released yet */
   atomic_int own_requests;    /* measurements that are not released yet */
   atomic_bool started;
 } Model;
@@ -38,6 +38,8 @@ bool host_start(const char* executable, const char* folder, char* reason, size_t
 bool host_load(Model* model, const char* config_json, const char* folder, bool completes, char** completed, char** reason);
 void host_start_model(Model* model, const char* instance_name);
 void host_close(Model* model);
+/* Expects Python's lock, and an error that is set: clear it and log it; return the command that it leads to. */
+PyObject* host_defect(void);
 
 /* request.c */
 Error* requests_start(void);

@@ -27,7 +27,7 @@ from router_backend.config.load import DECISION_OUTPUT, read_router_setup
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.errors import InvalidRequestError, OverloadedError, RouterError
 from router_backend.native.own_requests import CODES, Measurement, OwnRequests
-from router_backend.native.server import NativeMetrics, Server, log_of
+from router_backend.native.server import NativeMetrics, Server, log_of, utf8_text
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
@@ -86,6 +86,13 @@ def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[
     return NativeRouter(pointer, model, log), config["max_batch_size"] > 0, json.dumps(config)
 
 
+def defect(error: BaseException) -> Command:
+    """Log a defect of the router, or of a user's policy, and return the command to answer with it."""
+    log_of(_server).defect(error)
+    text = f"defect in the router: {error!r}; Triton's log has the traceback"
+    return REFUSE, CODE_NUMBERS["INTERNAL"], utf8_text(text)
+
+
 class NativeRouter:
     """A router model that several instances of Triton's may share. Thread-safe."""
 
@@ -124,7 +131,7 @@ class NativeRouter:
         Args:
             batch_size: the number of items.
             elements: the total number of elements of its inputs.
-            in_flight: requests of this model that have arrived and are not answered, with this one.
+            in_flight: requests of this model that have arrived and are not released, with this one.
             timeout_us: the client's timeout in microseconds; 0 if there is none.
             unit: its correlation id as text, else its id; empty if it has neither.
             in_sequence: whether it has a correlation id.
@@ -152,9 +159,8 @@ class NativeRouter:
     def refuse(self, error: Exception) -> Command:
         """Return the command to answer with an error, or with a defect, which is logged."""
         if isinstance(error, RouterError):
-            return REFUSE, CODE_NUMBERS[CODE_OF_STATUS.get(error.status, error.status)], str(error)
-        self._log.defect(error)
-        return self.refuse(RouterError(f"defect in the router: {error!r}; Triton's log has the traceback"))
+            return REFUSE, CODE_NUMBERS[CODE_OF_STATUS.get(error.status, error.status)], utf8_text(str(error))
+        return defect(error)
 
     def copy_of(self, dispatch: Dispatch) -> Command:
         """Return the command to measure a variant by a copy of an answered request, if one should be."""

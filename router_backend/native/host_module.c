@@ -203,6 +203,10 @@ bool host_load(Model* model, const char* config_json, const char* folder, bool c
   return result != NULL;
 }
 
+PyObject* host_defect(void) {
+  return PyObject_CallMethod(host, "defect", "N", python_error());
+}
+
 static void call(Model* model, const char* method, const char* argument) {
   PyObject* result = argument == NULL ? PyObject_CallMethod(model->router, method, NULL)
                                       : PyObject_CallMethod(model->router, method, "s", argument);

@@ -115,7 +115,7 @@ class OwnRequests:
                 if accepts_requests:
                     self._look()
                     self._measure()
-            except Exception as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
+            except BaseException as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
                 self._log.defect(defect)
                 self._end_measuring()
             hurries = self._variant or not accepts_requests

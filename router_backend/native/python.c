@@ -3,13 +3,17 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "timer.h"
 
 extern char** environ;
 
@@ -69,20 +73,43 @@ static const char* utf8(PyObject* text) {
   return bytes == NULL ? "?" : bytes;
 }
 
+PyObject* python_error(void) {
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  PyErr_NormalizeException(&type, &error, &traceback);
+  if (traceback != NULL) PyException_SetTraceback(error, traceback);
+  if (traceback != NULL) Py_DecRef(traceback);
+  Py_DecRef(type);
+  return error;
+}
+
 char* python_error_text(void) {
-  PyObject *type, *value, *traceback;
-  PyErr_Fetch(&type, &value, &traceback);
-  PyErr_NormalizeException(&type, &value, &traceback);
-  PyObject* name = type == NULL ? NULL : PyObject_GetAttrString(type, "__name__");
-  PyObject* text = value == NULL ? NULL : PyObject_Str(value);
+  PyObject* error = python_error();
+  PyObject* type = PyObject_GetAttrString(error, "__class__");
+  PyObject* name = PyObject_GetAttrString(type, "__name__");
+  PyObject* text = PyObject_Str(error);
   const char* bytes[] = {utf8(name), utf8(text)};
   char* copy = malloc(strlen(bytes[0]) + strlen(bytes[1]) + sizeof ": ");
   sprintf(copy, "%s: %s", bytes[0], bytes[1]);
-  PyObject* owned[] = {name, text, type, value, traceback};
+  PyObject* owned[] = {error, type, name, text};
   for (size_t each = 0; each < sizeof owned / sizeof *owned; each++)
     if (owned[each] != NULL) Py_DecRef(owned[each]);
   PyErr_Clear();
   return copy;
+}
+
+/* Read until the end, but not for longer than a Python needs to start; return the number of bytes. */
+static size_t read_all(int from, char* bytes, size_t size) {
+  const uint64_t LIMIT_NS = 10000000000u;
+  struct pollfd readable = {.fd = from, .events = POLLIN};
+  size_t length = 0;
+  for (uint64_t until_ns = now_ns() + LIMIT_NS; length < size && now_ns() < until_ns;) {
+    if (poll(&readable, 1, (int)((until_ns - now_ns()) / 1000000 + 1)) <= 0) continue;
+    ssize_t got = read(from, bytes + length, size - length);
+    if (got <= 0) return length;
+    length += (size_t)got;
+  }
+  return length;
 }
 
 /* Run the executable and read what it prints; return the number of bytes. */
@@ -97,11 +124,12 @@ static size_t ask(const char* executable, char* answer, size_t size) {
   int failed = posix_spawnp(&child, executable, &actions, NULL, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
-  size_t length = 0;
-  for (ssize_t got = 1; !failed && got > 0 && length < size - 1; length += got > 0 ? (size_t)got : 0)
-    got = read(ends[0], answer + length, size - 1 - length);
+  size_t length = failed ? 0 : read_all(ends[0], answer, size - 1);
   close(ends[0]);
-  if (!failed) waitpid(child, NULL, 0);
+  if (!failed) {
+    kill(child, SIGKILL); /* it may not end by itself */
+    waitpid(child, NULL, 0);
+  }
   answer[length] = '\0';
   return length;
 }
@@ -119,17 +147,20 @@ static bool find_functions(void* library, const char* path, char* reason, size_t
   return missing == NULL;
 }
 
+static bool runs_not(const char* executable, char* reason, size_t size) {
+  snprintf(reason, size,
+           "expected a Python that runs, found '%s', which does not: set "
+           "--backend-config=router_backend,python=/path/to/python3",
+           executable);
+  return false;
+}
+
 static bool start(const char* executable, char* reason, size_t size) {
   char answer[4096];
   int major, minor, without_lock;
   if (ask(executable, answer, sizeof answer) == 0 ||
-      sscanf(answer, "%d %d %d", &major, &minor, &without_lock) != 3) {
-    snprintf(reason, size,
-             "expected a Python that runs, found '%s', which does not: set "
-             "--backend-config=router_backend,python=/path/to/python3",
-             executable);
-    return false;
-  }
+      sscanf(answer, "%d %d %d", &major, &minor, &without_lock) != 3)
+    return runs_not(executable, reason, size);
   if (major != 3 || minor < OLDEST_MINOR || minor > NEWEST_MINOR || without_lock) {
     snprintf(reason, size,
              "expected Python 3.%d to 3.%d with a global interpreter lock, found %d.%d%s ('%s'): set "
@@ -141,6 +172,7 @@ static bool start(const char* executable, char* reason, size_t size) {
   strtok_r(answer, "\n", &rest);
   const char* program = strtok_r(NULL, "\n", &rest);
   const char* path = strtok_r(NULL, "\n", &rest);
+  if (path == NULL) return runs_not(executable, reason, size);
   /* Global, since Python's extension modules expect the functions of libpython to be there. */
   void* library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
   if (library == NULL) {

@@ -20,6 +20,8 @@ void python_leave(void);
 PyThreadState* python_release(void);
 void python_resume(PyThreadState* state);
 
+/* Clear the error that is set, and return it. */
+PyObject* python_error(void);
 /* Clear the error that is set, and return its kind and text, to be freed. */
 char* python_error_text(void);
 

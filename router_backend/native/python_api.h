@@ -69,7 +69,7 @@ enum { PYTHON_API_VERSION = 3 }; /* of the limited API */
   F(PyObject*, PyFloat_FromDouble, (double value))                                 \
   F(double, PyFloat_AsDouble, (PyObject * value))                                  \
   F(PyObject*, PyDict_New, (void))                                                 \
-  F(int, PyDict_SetItemString, (PyObject * dict, const char* key, PyObject* value)) \
+  F(int, PyDict_SetItem, (PyObject * dict, PyObject * key, PyObject * value))       \
   F(PyObject*, PyTuple_GetItem, (PyObject * tuple, Py_ssize_t index))              \
   F(Py_ssize_t, PyTuple_Size, (PyObject * tuple))                                  \
   F(PyObject*, PyList_GetItem, (PyObject * list, Py_ssize_t index))                \
@@ -80,6 +80,7 @@ enum { PYTHON_API_VERSION = 3 }; /* of the limited API */
   F(void, PyErr_Fetch, (PyObject * *type, PyObject * *value, PyObject * *traceback)) \
   F(void, PyErr_NormalizeException, (PyObject * *type, PyObject * *value, PyObject * *traceback)) \
   F(void, PyErr_Clear, (void))                                                     \
+  F(int, PyException_SetTraceback, (PyObject * error, PyObject * traceback))       \
   F(void, PyErr_SetString, (PyObject * type, const char* message))
 
 #define DECLARE(result, name, arguments) extern result(*name) arguments;

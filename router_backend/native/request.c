@@ -51,6 +51,7 @@ static void leave(Exchange* exchange) {
     delist(exchange);
     refuse(exchange, ERROR_INTERNAL, "defect in the router: the request ended without an answer"); /* unless it has one */
     report_statistics(exchange);
+    atomic_fetch_sub(&exchange->model->in_flight, 1); /* only now, since its inputs were held until now */
     failed(TRITONBACKEND_RequestRelease(exchange->request, RELEASE_ALL));
   } else {
     atomic_fetch_sub(&exchange->model->own_requests, 1);
@@ -69,7 +70,7 @@ static Exchange* exchange_new(Model* model, Instance* instance, Request* request
   atomic_init(&exchange->references, 1);
   pthread_mutex_init(&exchange->mutex, NULL);
   if (request != NULL) enlist(exchange);
-  atomic_fetch_add(request != NULL ? &model->unanswered : &model->own_requests, 1);
+  atomic_fetch_add(request != NULL ? &model->in_flight : &model->own_requests, 1);
   return exchange;
 }
 
@@ -77,8 +78,10 @@ static Exchange* exchange_new(Model* model, Instance* instance, Request* request
 
 static void carry_out(Exchange* exchange, Command command, Request* like);
 
+/* Triton cancels only what was sent, so the list has no other attempts: cancel this one if that is late. */
 static void add_open(Exchange* exchange, Attempt* attempt) {
   pthread_mutex_lock(&exchange->mutex);
+  if (atomic_load(&exchange->stopped)) failed(TRITONSERVER_InferenceRequestCancel(attempt->request));
   attempt->next = exchange->open;
   attempt->link = &exchange->open;
   if (attempt->next != NULL) attempt->next->link = &attempt->next;
@@ -197,15 +200,17 @@ static void on_response(ServerResponse* response, uint32_t flags, void* user) {
 static Error* send(Exchange* exchange, Attempt* attempt, const char* variant, Request* like, bool* reached) {
   Error* error = TRITONSERVER_InferenceRequestNew(&attempt->request, server, variant, LATEST_VERSION);
   *reached = error == NULL;
+  if (error == NULL && atomic_load(&exchange->stopped))
+    error = TRITONSERVER_ErrorNew(ERROR_CANCELLED, "canceled before it was sent");
   if (error != NULL) return error;
   ServerRequest* to = attempt->request;
   error = fill(exchange, to, like);
   if (error == NULL) error = TRITONSERVER_InferenceRequestSetReleaseCallback(to, on_release, attempt);
   if (error == NULL)
     error = TRITONSERVER_InferenceRequestSetResponseCallback(to, allocator, NULL, on_response, attempt);
-  if (error != NULL) return error;
-  add_open(exchange, attempt);
-  return TRITONSERVER_ServerInferAsync(server, attempt->request, child_trace(exchange));
+  if (error == NULL) error = TRITONSERVER_ServerInferAsync(server, to, child_trace(exchange));
+  if (error == NULL) add_open(exchange, attempt);
+  return error;
 }
 
 static Attempt* attempt_new(Exchange* exchange, const Command* command) {
@@ -215,7 +220,7 @@ static Attempt* attempt_new(Exchange* exchange, const Command* command) {
   attempt->attempt = command->attempt;
   attempt->explains = command->flags & EXPLAINS;
   attempt->records_first = command->flags & RECORDS_FIRST;
-  atomic_init(&attempt->references, 2);
+  atomic_init(&attempt->references, 3);
   attempt->sent_ns = now_ns();
   if (exchange->sent_ns == 0) exchange->sent_ns = attempt->sent_ns;
   atomic_fetch_add(&exchange->references, 1);
@@ -227,7 +232,10 @@ static Command forward(Exchange* exchange, const Command* command, Request* like
   Attempt* attempt = attempt_new(exchange, command);
   bool reached;
   Error* error = send(exchange, attempt, command->text, like, &reached);
-  if (error == NULL) return (Command){.kind = NOTHING};
+  if (error == NULL) {
+    leave_attempt(attempt);
+    return (Command){.kind = NOTHING};
+  }
   attempt->ended_ns = now_ns();
   take_turn();
   Command next = ask_failed(attempt, TRITONSERVER_ErrorCode(error), TRITONSERVER_ErrorMessage(error), reached);
@@ -242,7 +250,8 @@ static void on_bound(Timer* timer);
 
 /* Expects Python's lock. */
 static void set_bound(Exchange* exchange, const Command* command) {
-  if (command->kind != FORWARD || command->bound_ms <= 0) return;
+  const double YEAR_MS = 365.0 * 24 * 3600 * 1e3; /* longer ones never pass, and may not fit into a clock's number */
+  if (command->kind != FORWARD || command->bound_ms <= 0 || command->bound_ms > YEAR_MS) return;
   exchange->bound = owned(command->listener);
   exchange->timer.due_ns = exchange->arrived_ns + (uint64_t)(command->bound_ms * 1e6);
   exchange->timer.fire = on_bound;

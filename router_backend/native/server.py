@@ -44,10 +44,19 @@ class Server(Protocol):
 def log_of(server: Server) -> Log:
     """Return Triton's log."""
     return Log(
-        lambda text: server.log(INFO, text),
-        lambda text: server.log(WARNING, text),
-        lambda text: server.log(ERROR, text),
+        lambda text: server.log(INFO, utf8_text(text)),
+        lambda text: server.log(WARNING, utf8_text(text)),
+        lambda text: server.log(ERROR, utf8_text(text)),
     )
+
+
+def utf8_text(text: str) -> str:
+    r"""Return a text that the C side can take, with escapes for lone surrogates and NUL.
+
+    >>> utf8_text("a\ud800b\0c")
+    'a\\ud800b\\x00c'
+    """
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 class NativeSeries:

@@ -28,7 +28,7 @@ class Log(NamedTuple):
     warn: Callable[[str], None]
     error: Callable[[str], None]
 
-    def defect(self, defect: Exception) -> None:
+    def defect(self, defect: BaseException) -> None:
         """Log a defect of the router, or of a user's policy, with its place."""
         self.error("".join(traceback.format_exception(defect)))
 

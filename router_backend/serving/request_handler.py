@@ -6,9 +6,9 @@ import time
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.errors import InvalidRequestError, RouterError
+from router_backend.errors import InvalidRequestError, Problem, RouterError
 from router_backend.runtime.readiness import Readiness
-from router_backend.runtime.request_options import NO_OPTIONS, RequestOptions, context_of, read_options
+from router_backend.runtime.request_options import NO_OPTIONS, WHERE, RequestOptions, context_of, read_options
 from router_backend.runtime.routed_request import Reception, RoutedRequest
 from router_backend.runtime.router_model import RouterModel
 from router_backend.serving.copies import Copies
@@ -69,7 +69,7 @@ class RequestHandler:
             InvalidRequestError: it asks for something invalid.
         """
         try:
-            options = read_options(request.parameters(), self._reception.variants)
+            options = read_options(parameters_of(request), self._reception.variants)
             check_can_be_explained(options, request)
         except InvalidRequestError:
             self._reception.invalid()
@@ -104,3 +104,15 @@ class RequestHandler:
             if request.is_cancelled():
                 routed.record_cancellation()
                 return canceled_response()
+
+
+def parameters_of(request: pb_utils.InferenceRequest) -> str:
+    """Return a request's parameters, a JSON object or nothing.
+
+    Raises:
+        InvalidRequestError: a name or a text is not UTF-8.
+    """
+    try:
+        return request.parameters()
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(str(Problem(where=WHERE, expected="UTF-8", found=f"{error}"))) from None

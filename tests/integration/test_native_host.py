@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton, RouterHost
-from tests.integration.client import Client, items, until
+from tests.integration.client import Client, items, refusal_of, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -45,7 +46,18 @@ def server(
     repository.router("canceled", "works", **only_clients)
     repository.router("record", "recorder", **only_clients)
     repository.router("twofold", "double", "instance_group { kind: KIND_CPU count: 2 }", **only_clients)
+    repository.router("counted", "double", **only_clients)
+    repository.variant("gather_few", "gathering", gather=4)
+    repository.router("holds_three", "gather_few", max_in_flight=3, **only_clients)
     return triton_server(repository.folder)
+
+
+def answers(client: Client, model: str) -> bool:
+    try:
+        client.ask(model, items(-1))
+    except InferenceServerException:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -93,6 +105,33 @@ def test_a_call_is_canceled_at_the_deadline_of_its_request(client: Client) -> No
     np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
 
 
+def test_a_call_is_canceled_whose_deadline_passes_before_it_is_sent(client: Client) -> None:
+    calls = [client.submit("canceled", items(1), timeout=1) for _ in range(50)]
+    for call in calls:
+        assert refusal_of(call.answer.exception()).status == "UNAVAILABLE"
+    np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
+
+
+@pytest.mark.parametrize("timeout_us", [19 * 10**15, 2**63 - 1])
+def test_a_timeout_of_centuries_passes_never(client: Client, timeout_us: int) -> None:
+    np.testing.assert_array_equal(client.output("twofold", items(1), timeout=timeout_us), items(2))
+
+
+@pytest.mark.parametrize("deadline_ms", [2e13, 1e18, 1e308])
+def test_a_deadline_of_centuries_passes_never(client: Client, deadline_ms: float) -> None:
+    late = {"router_max_latency_ms": deadline_ms, "router_refuse_late": True}
+    np.testing.assert_array_equal(client.output("twofold", items(1), parameters=late), items(2))
+
+
+def test_requests_that_a_hanging_variant_holds_count_as_in_flight_after_their_refusal(client: Client) -> None:
+    for _ in range(3):
+        refusal = client.refusal("holds_three", items(1), timeout=20_000)
+        assert "expected an answer within 20 ms" in refusal.message
+    assert client.refusal("holds_three", items(1)).message.startswith("3 requests are in flight")
+    client.ask("gather_few", items(1))  # the variant answers all four
+    until(lambda: answers(client, "holds_three"))
+
+
 def test_numbers_with_a_fraction_stay_numbers(client: Client) -> None:
     answer = client.ask("record", items(1), parameters={"temperature": 0.5})
     assert '"temperature": 0.5' in answer.as_numpy("RECEIVED").flat[0].decode()
@@ -105,18 +144,20 @@ def test_instances_share_one_router(server: EmbeddedTriton, client: Client) -> N
 
 
 def test_its_statistics_are_those_of_whole_requests(client: Client) -> None:
-    before = client.executions("twofold")
-    client.output("twofold", items(1))
-    client.expect_executions("twofold", before + 1)
+    client.output("counted", items(1))
+    client.expect_executions("counted", 1)
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         ("it is no Python", "expected a Python that runs, found '{python}', which does not"),
+        ("3 11 0", "expected a Python that runs, found '{python}', which does not"),
+        ("3 11 0'; exec sleep '300", "expected a Python that runs, found '{python}', which does not"),
         ("3 9 0", "expected Python 3.10 to 3.13 with a global interpreter lock, found 3.9 ('{python}')"),
         ("3 11 0\n/python3\n/no/libpython.so", "expected the shared library of '/python3', found none"),
     ],
+    ids=["no_python", "too_short", "endless", "too_old", "no_library"],
 )
 def test_a_python_that_cannot_be_used_is_the_reason_why_a_router_does_not_load(
     triton_server: Callable[..., EmbeddedTriton], tmp_path: Path, answer: str, reason: str

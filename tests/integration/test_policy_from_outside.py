@@ -28,6 +28,26 @@ class Forgetful(Policy):
         raise RuntimeError("where did I put it")
 """
 
+QUITTER = """
+from router_backend.core.policies.base import Policy
+from router_backend.errors import RouterError
+
+
+class Quitter(Policy):
+    name = "quitter"
+
+    def score(self, candidates, request):
+        if request.context.batch_size == 2:
+            raise SystemExit("nothing to do")
+        if request.context.batch_size == 3:
+            raise RuntimeError("no text: \\ud800\\0")
+        if request.context.batch_size == 4:
+            raise RouterError("no text: \\ud800\\0")
+
+    def observe(self, execution):
+        raise SystemExit("nothing to learn")
+"""
+
 
 @pytest.fixture(scope="module")
 def server(
@@ -35,7 +55,9 @@ def server(
 ) -> Iterator[EmbeddedTriton]:
     site = tmp_path_factory.mktemp("site")
     install(site, "forgetful", {"forgetful": "forgetful:Forgetful"}, forgetful=FORGETFUL)
+    install(site, "quitter", {"quitter": "quitter:Quitter"}, quitter=QUITTER)
     repository = ModelRepository(tmp_path_factory.mktemp("outside"))
+    repository.router("quits", "double", policy="quitter", warmup_batch_sizes="none")
     repository.variant("double", "scaling", factor=2)
     repository.variant("triple", "scaling", factor=3)
     repository.variant("no_paper", "refusing", refuses="everything", message="out of paper")
@@ -76,3 +98,33 @@ def test_a_defect_in_what_it_learns_ends_no_thread(server: EmbeddedTriton) -> No
     with closing(Client(server)) as client:
         until(lambda: client.executions("triple") > 0 and client.executions("double") > 0)
     assert "Exception in thread" not in server.log_text()
+
+
+@pytest.mark.usefixtures("native_host")
+@pytest.mark.parametrize(
+    ("batch_size", "refusal", "logged"),
+    [
+        (2, "defect in the router: SystemExit('nothing to do'); Triton's log", "SystemExit: nothing to do"),
+        (
+            3,
+            "defect in the router: RuntimeError('no text: \\ud800\\x00'); Triton's log",
+            "no text: \\ud800\\x00",
+        ),
+        (4, "no text: \\ud800\\x00", ""),
+    ],
+)
+def test_a_policy_that_quits_or_says_what_is_no_text_is_logged_and_answered(
+    server: EmbeddedTriton, batch_size: int, refusal: str, logged: str
+) -> None:
+    with closing(Client(server)) as client:
+        found = client.refusal("quits", items(1, batch_size))
+    assert found.status == "INTERNAL"
+    assert found.message.startswith(refusal)
+    until(lambda: logged in server.log_text())
+
+
+@pytest.mark.usefixtures("native_host")
+def test_a_policy_that_quits_while_it_learns_is_logged(server: EmbeddedTriton) -> None:
+    with closing(Client(server)) as client:
+        np.testing.assert_array_equal(client.output("quits", items(1)), items(2))
+    until(lambda: "SystemExit: nothing to learn" in server.log_text())

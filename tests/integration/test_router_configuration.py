@@ -80,6 +80,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"variants": "double", "declared": "response_cache { enable: true }"},
         "response_cache.enable: expected false, since a cache would answer a client with the decision",
     ),
+    "warmed_up": (
+        {
+            "variants": "double",
+            "declared": 'model_warmup { name: "zeros" batch_size: 1 inputs { key: "INPUT" value '
+            "{ data_type: TYPE_FP32 dims: [ 4 ] zero_data: true } } }",
+        },
+        "model_warmup: expected none, since Triton would send it before the router can call a variant",
+    ),
     "missing_device": (
         {"variants": "homeless"},
         "model 'homeless', config.pbtxt: expected the device that it runs on, found none; add the "

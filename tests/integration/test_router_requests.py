@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from http import HTTPStatus
+from http.client import HTTPConnection
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +14,7 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
-from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from tests.integration.client import Client, decision_of, items, output_names, until
 from tests.integration.model_repository import ModelRepository
 
@@ -29,6 +31,8 @@ def server(
     repository.variant("recorder", "recording")
     repository.variant("recorder_gpu", "recording", device="gpu")
     repository.router("record", "recorder", warmup_batch_sizes="none")
+    repository.variant("double", "scaling", factor=2)
+    repository.router("doubled", "double", warmup_batch_sizes="none")
     repository.router("record_either", "recorder, recorder_gpu")
     return triton_server(repository.folder)
 
@@ -219,6 +223,24 @@ def test_a_decision_is_a_response_parameter_as_well(client: Client, parameter: s
     assert output_names(answer) == (["OUTPUT"] if parameter == "router_explain" else [])
     decision = json.loads(answer.get_response().parameters["routing_decision"].string_param)
     assert decision["backends"] if parameter == "router_report" else decision["variant"] == "recorder"
+
+
+@pytest.mark.parametrize("parameters", [b'"\xff":1', b'"\xff":"\xff"', b'"router_explain":true,"\xff":1'])
+def test_a_parameter_that_is_not_utf_8_is_ignored_or_refused(
+    server: EmbeddedTriton, router_host: RouterHost, parameters: bytes
+) -> None:
+    tensor = b'{"name":"INPUT","shape":[1,4],"datatype":"FP32","data":[1,1,1,1]}'
+    body = b'{"parameters":{%s},"inputs":[%s]}' % (parameters, tensor)
+    with closing(HTTPConnection(server.http_url)) as connection:
+        for _ in range(3):
+            connection.request("POST", "/v2/models/doubled/infer", body)
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace")
+            if router_host is RouterHost.NATIVE:
+                assert (response.status, json.loads(text)["model_name"]) == (HTTPStatus.OK, "doubled")
+            else:
+                assert response.status == HTTPStatus.BAD_REQUEST
+                assert "request parameters: expected UTF-8, found " in text
 
 
 @pytest.mark.usefixtures("python_host")

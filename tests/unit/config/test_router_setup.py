@@ -69,6 +69,15 @@ class TestTwoVariants:
         )
         read_router_setup(config_of(response_cache={"enable": False}), repository)
 
+    def test_a_warm_up_of_the_router_is_refused_with_the_reason(self, repository):
+        with pytest.raises(ConfigurationError) as error:
+            read_router_setup(config_of(model_warmup=[{"name": "zeros", "batch_size": 1}]), repository)
+        assert str(error.value) == (
+            "model 'resnet50', config.pbtxt: model_warmup: expected none, since Triton would send it before "
+            "the router can call a variant, found 1; declare it in the variants instead"
+        )
+        read_router_setup(config_of(model_warmup=[]), repository)
+
     @pytest.mark.parametrize("missing", ["name", "data_type"])
     def test_a_tensor_of_the_router_without_a_name_or_type_is_refused(self, repository, missing: str):
         tensor = {key: value for key, value in IMAGE.items() if key != missing}
