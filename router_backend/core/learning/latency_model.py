@@ -190,7 +190,9 @@ class LatencyModel:
         ratio = service_ms / (usual_ms * level.value)
         if self._is_held(ratio):
             self.rejected += 1
-            self._learn_excess(max(0.0, ratio - 1.0))
+            if ratio > 1.0:
+                self.excess = self.excess or RareExcess(self.law.n)
+                self.excess.hold(ratio - 1.0)
             return False
         if self._outliers_in_a_row > MAX_OUTLIERS_IN_A_ROW:
             self._relearn(x, service_ms, service_ms / usual_ms, now_s)

@@ -7,6 +7,11 @@ MAX_EXCESS = 100.0
 UNLIKELY = 0.01
 NEGLIGIBLE = 0.1
 """Decayed number of slow answers below which they are forgotten."""
+HELD_TO_BELIEVE = 3
+HELD_WITHIN = 32
+"""Answers from one held reading to the next, from which on it is believed that they recur."""
+TRIAL_SHARE = 1.0 / 100.0
+MAX_TRIAL_SHARE = 0.5
 
 
 class RareExcess:
@@ -21,6 +26,12 @@ class RareExcess:
     excess counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add. If
     so many ordinary answers follow the last slow one that this would have a probability below 1 % under the
     share then, all is forgotten.
+
+    A held reading, far enough from the prediction to be in a wrong unit, costs nothing until the third of
+    them, each at most 32 answers after the one before; then all of them count.
+
+    A variant that would be best without its excess is tried with 1/100 of the requests, divided by the
+    probability of so many ordinary answers since the last slow one, at most with half of them.
 
     Args:
         answers: the decayed number of answers before the first slow one.
@@ -41,17 +52,34 @@ class RareExcess:
         4
     """
 
-    __slots__ = ("_answers", "_likelihood", "_ordinary", "_slow", "_sum", "share", "value", "variance")
+    __slots__ = (
+        "_answers",
+        "_held",
+        "_likelihood",
+        "_ordinary",
+        "_recurs",
+        "_since_held",
+        "_slow",
+        "_sum",
+        "share",
+        "value",
+        "variance",
+    )
 
     def __init__(self, answers: float = 0.0) -> None:
         self._answers = answers
         self._slow = self._sum = 0.0
+        # The held readings that do not count yet, and whether they were found to recur.
+        self._held: list[float] = []
+        self._recurs = False
+        self._since_held = HELD_WITHIN + 1
         # Of an ordinary answer under the share after the last slow one, and of all those since then.
         self._ordinary = self._likelihood = 1.0
         self.share = self.value = self.variance = 0.0
 
     def update(self, excess: float) -> None:
         """Learn by how much an answer exceeded its prediction, relative to it; 0 for an ordinary answer."""
+        self._since_held += 1
         self._answers = self._answers * DECAY + 1.0
         self._slow *= DECAY
         self._sum *= DECAY
@@ -69,7 +97,26 @@ class RareExcess:
         if excess:
             self._ordinary, self._likelihood = 1.0 - share, 1.0
 
+    def hold(self, excess: float) -> None:
+        """Learn the excess of an answer that may be a wrong reading, once such answers recur."""
+        if self._since_held > HELD_WITHIN:
+            self._held.clear()
+            self._recurs = False
+        self._held.append(excess)
+        if len(self._held) >= HELD_TO_BELIEVE:
+            self._recurs = True
+        if self._recurs:
+            for each in self._held:
+                self.update(each)
+            self._held.clear()
+        self._since_held = 0
+
+    @property
+    def trial_share(self) -> float:
+        """The share of requests that a variant should get which would be best without its excess."""
+        return min(TRIAL_SHARE / self._likelihood, MAX_TRIAL_SHARE)
+
     @property
     def is_negligible(self) -> bool:
         """Whether the slow answers are so long ago that they need not be remembered."""
-        return self._slow < NEGLIGIBLE
+        return self._slow < NEGLIGIBLE and self._since_held > HELD_WITHIN

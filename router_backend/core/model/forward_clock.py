@@ -1,7 +1,7 @@
 """A clock that never goes back."""
 
 from collections.abc import Callable
-from math import inf
+from math import inf, isfinite
 
 MAX_STEP_S = 0.05
 """A step back by more is a jump; threads that read the clock in turn see smaller ones."""
@@ -12,7 +12,8 @@ class ForwardClock:
 
     Breakers, backoffs, fading averages and requests in flight keep times of the clock. After a jump back by
     an hour, all of these would be an hour ahead: a breaker would stay open, and a wait would be predicted to
-    be an hour longer. A jump ahead does no harm: what was waited for is due.
+    be an hour longer. A jump ahead does no harm: what was waited for is due. A reading that is not finite is
+    ignored, since no later one could follow it.
 
     Args:
         clock: returns seconds.
@@ -35,6 +36,8 @@ class ForwardClock:
         """Return the time in seconds, at least that of the last call."""
         now_s = self._clock() + self._behind_s
         latest_s = self._latest_s
+        if not isfinite(now_s):
+            return latest_s
         if now_s >= latest_s:
             self._latest_s = now_s
             return now_s

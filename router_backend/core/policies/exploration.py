@@ -24,7 +24,7 @@ def chance(candidate: Candidate, best: Candidate, usual_cost: float) -> float:
     (expected improvement), and trying it costs e^(z·s) - 1 of it. A quarter of the expected saving is spent
     on trying. In addition, a candidate whose variance is above 0.05, since it was not seen for long, is
     tried at a cost of 0.3 % of the best per unit of variance. One that would be best without its failures is
-    tried with its `trial_share`.
+    tried with its `trial_share`, one without its rare slow answers with its `excess_trial_share`.
 
     References:
         Expected improvement: Jones, Schonlau and Welch, Journal of Global Optimization 13 (1998).
@@ -44,6 +44,9 @@ def chance(candidate: Candidate, best: Candidate, usual_cost: float) -> float:
     share = candidate.failure_share
     if share and cost - share * best_cost < best_cost and drawn < candidate.trial_share:
         drawn = candidate.trial_share
+    rare_ms = candidate.excess * candidate.service_ms
+    if rare_ms and cost - rare_ms < best_cost and drawn < candidate.excess_trial_share:
+        drawn = candidate.excess_trial_share
     return drawn if drawn < MAX_CHANCE else MAX_CHANCE
 
 

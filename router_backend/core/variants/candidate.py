@@ -33,6 +33,7 @@ class Candidate:
         failure_share: share of its requests that failed of late.
         excess: what rare, very slow answers add to the mean service time, relative to the predicted one.
         excess_variance: the variance of `excess`.
+        excess_trial_share: share of requests to try it with if it would be best without `excess`.
         trial_share: share of requests to try it with if it would be best without failures.
         prior_ms: service time that the model's analysis suggests; 0 if there is none.
         cost: set by the policy, in its own unit; the lowest is best.
@@ -45,6 +46,7 @@ class Candidate:
         "concurrency",
         "cost",
         "excess",
+        "excess_trial_share",
         "excess_variance",
         "failure_share",
         "in_flight",
@@ -87,7 +89,7 @@ class Candidate:
         self.mean_service_ms = 0.0
         self.failure_share = 0.0
         self.trial_share = 0.0
-        self.excess = self.excess_variance = 0.0
+        self.excess = self.excess_variance = self.excess_trial_share = 0.0
         self.cost = 0.0
         self._power = power or ResourceModel(variant.assumed_power_w)
         self._memory = memory

@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -24,6 +25,16 @@ class TestTime:
         assert forward() == pytest.approx(2e9)
         clock.now_s += 3.0
         assert forward() == pytest.approx(2e9 + 3.0)
+
+    @pytest.mark.parametrize("wrong_s", [math.inf, -math.inf, math.nan])
+    def test_a_reading_that_is_not_finite_is_ignored(self, wrong_s):
+        clock = Clock(5.0)
+        forward = ForwardClock(clock)
+        forward()
+        clock.now_s = wrong_s
+        assert forward() == 5.0
+        clock.now_s = 7.0
+        assert forward() == 7.0
 
     def test_a_small_step_back_is_waited_out(self):
         clock = Clock(5.0)

@@ -207,7 +207,7 @@ class TestExcess:
             model.update(8, factor * predicted(model, 8), now_s=30.0)
             assert model.excess is None
 
-    @pytest.mark.parametrize(("factor", "excess"), [(7.0, 6.0), (90.0, 89.0), (200.0, 100.0)])
+    @pytest.mark.parametrize(("factor", "excess"), [(7.0, 6.0), (90.0, 89.0)])
     def test_what_the_law_does_not_learn_is_excess(self, factor, excess):
         """All beyond the prediction, if an answer is above 6 times that."""
         model, learned = trained(count=100), RareExcess(trained(count=100).law.n)
@@ -219,6 +219,27 @@ class TestExcess:
                 model.update(8, law_ms(8), now_s=30.0)
         assert model.excess is not None
         assert model.excess.value == pytest.approx(learned.value, rel=1e-3)
+
+    @pytest.mark.parametrize("factor", [110.0, 1000.0, 1e6])
+    def test_two_readings_in_a_wrong_unit_are_none(self, factor):
+        model = trained(count=100)
+        for _ in range(2):
+            assert not model.update(8, factor * predicted(model, 8), now_s=30.0)
+            model.update(8, law_ms(8), now_s=30.0)
+        assert model.excess is not None
+        assert model.excess.value == 0.0
+        for _ in range(40):
+            model.update(8, law_ms(8), now_s=30.0)
+        assert model.excess is None
+
+    def test_the_third_within_a_few_dozen_answers_is_believed(self):
+        model = trained(count=100)
+        for _ in range(3):
+            assert not model.update(8, 200.0 * predicted(model, 8), now_s=30.0)
+            for _ in range(20):
+                model.update(8, law_ms(8), now_s=30.0)
+        assert model.excess is not None
+        assert model.excess.value > 0.5
 
     def test_a_lower_reading_is_no_excess(self):
         model = trained()

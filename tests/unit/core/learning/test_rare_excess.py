@@ -74,6 +74,49 @@ def test_one_that_is_long_ago_need_not_be_remembered():
     assert learned.is_negligible
 
 
+class TestHeldReadings:
+    """Far enough from the prediction to be in a wrong unit."""
+
+    @staticmethod
+    def held(*gaps: int) -> RareExcess:
+        """Return what was learned of one held reading, and one after each of these numbers of answers."""
+        learned = RareExcess(100.0)
+        learned.hold(999.0)
+        for gap in gaps:
+            for _ in range(gap):
+                learned.update(0.0)
+            learned.hold(999.0)
+        return learned
+
+    @pytest.mark.parametrize("gaps", [(), (0,), (20,), (5, 33), (33, 5), (33, 33, 33, 33), (5, 33, 5, 33, 5)])
+    def test_they_cost_nothing_until_a_third_follows_closely(self, gaps):
+        learned = self.held(*gaps)
+        assert (learned.value, learned.variance, learned.share) == (0.0, 0.0, 0.0)
+
+    @pytest.mark.parametrize(("gaps", "count"), [((0, 0), 3), ((32, 32), 3), ((33, 5, 5), 3), ((5, 5, 5), 4)])
+    def test_from_the_third_on_all_of_them_count(self, gaps, count):
+        learned = self.held(*gaps)
+        assert learned.value == pytest.approx((count - 1) * 100.0 / (132.0 + sum(gaps) + count), rel=0.25)
+
+    def test_they_are_remembered_while_another_may_follow(self):
+        learned = self.held()
+        assert not learned.is_negligible
+        for _ in range(33):
+            learned.update(0.0)
+        assert learned.is_negligible
+
+
+def test_it_is_tried_more_often_the_less_likely_it_still_has_slow_answers():
+    learned = excess_of(*[99.0] * 5, answers=100.0)
+    assert learned.trial_share == 1.0 / 100.0
+    shares = []
+    while learned.value:
+        learned.update(0.0)
+        shares.append(learned.trial_share)
+    assert shares == sorted(shares)
+    assert max(shares) == 0.5
+
+
 @given(EXCESSES)
 def test_it_is_never_negative_nor_above_the_highest_that_counts(excesses):
     learned = excess_of(*excesses)

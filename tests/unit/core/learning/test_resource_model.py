@@ -146,6 +146,18 @@ def test_a_lasting_change_of_level_is_learned_at_every_size_after_six_readings(f
         assert model.predict(size) == pytest.approx(factor * law_mb(size), rel=0.15)
 
 
+@pytest.mark.parametrize("factor", [30.0, 1e-6, 1e6])
+def test_a_far_level_is_believed_from_the_fifth_reading(factor):
+    model = ResourceModel()
+    for _ in range(400):
+        model.update(1.0, 40.0)
+    for _ in range(4):
+        model.update(1.0, factor * 40.0)
+        assert model.predict(1.0) == pytest.approx(40.0)
+    model.update(1.0, factor * 40.0)
+    assert model.predict(1.0) == pytest.approx(factor * 40.0)
+
+
 def test_readings_that_alternate_between_two_levels_raise_no_alarm():
     model = ResourceModel()
     for number in range(400):
