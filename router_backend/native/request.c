@@ -90,9 +90,8 @@ static void add_open(Exchange* exchange, Attempt* attempt) {
 }
 
 static void remove_open(Exchange* exchange, Attempt* attempt) {
-  if (attempt->link == NULL) return;
   pthread_mutex_lock(&exchange->mutex);
-  *attempt->link = attempt->next;
+  if (attempt->link != NULL) *attempt->link = attempt->next;
   if (attempt->next != NULL) attempt->next->link = attempt->link;
   pthread_mutex_unlock(&exchange->mutex);
 }
