@@ -93,7 +93,8 @@ class OfflineProfilePolicy(Policy):
             wait_ms = self._queue(candidate).wait_ms(candidate.in_flight, request.now_s)
             candidate.cost = wait_ms + self._service_ms(candidate)
         pick = min(candidates, key=weighted_cost)
-        self._queue(pick).sent(self._service_ms(pick), request.now_s)
+        if not request.context.dry_run:
+            self._queue(pick).sent(self._service_ms(pick), request.now_s)
 
     def observe(self, execution: Execution) -> None:
         """Remove the request from the queue, and learn its service time if it is one of the first."""

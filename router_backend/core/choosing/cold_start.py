@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from router_backend.core.records.basis import Basis
+from router_backend.core.records.request import Request
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.state import VariantState
 
@@ -47,11 +48,13 @@ class ColdStart:
         self.small_log_size: float | None = None
         self._requests = 0
 
-    def guess(self, states: list[VariantState], size: float, *, has_deadline: bool = False) -> None:
+    def guess(self, states: list[VariantState], size: float, request: Request) -> None:
         """Set service and wait of the unknown variants' candidates, for a request of `size`.
 
         Variants without a prior are assumed to be slow for a large request, and while one is being tried.
         """
+        if not request.context.dry_run:
+            self._count(math.log2(size))
         seen = [(state.variant.device, ms) for state in states if (ms := _seen_ms(state, size))]
         best_ms = min((ms for _, ms in seen), default=self.UNKNOWN_SERVICE_MS)
         usual_ms = min((ms / USUAL_SLOWNESS[device] for device, ms in seen), default=self.UNKNOWN_SERVICE_MS)
@@ -63,11 +66,10 @@ class ColdStart:
             first_ms = latency.believed_ms(size)
             expected_ms = usual_ms * USUAL_SLOWNESS[state.variant.device] if latency.known else best_ms
             believed = first_ms <= self.BELIEVED_SHARE_OF_BEST * max(best_ms, expected_ms)
-            if first_ms and (believed or (has_deadline and latency.known)):
+            if first_ms and (believed or (request.deadline_ms is not None and latency.known)):
                 _assume(state, first_ms, first_ms, state.basis)
             else:
                 doubtful.append((state, first_ms))
-        self._requests += 1
         share = self._share(size, any(state.load.in_flight for state, _ in doubtful))
         for state, first_ms in doubtful:
             guess_ms = prior_ms = state.candidate.prior_ms
@@ -78,7 +80,8 @@ class ColdStart:
                 elif state.load.in_flight:
                     guess_ms = max(guess_ms, share * best_ms)
             guess_ms = min(guess_ms, first_ms) if first_ms else guess_ms
-            _assume(state, guess_ms, max(guess_ms, best_ms), Basis.PRIOR if prior_ms else Basis.GUESS)
+            basis = Basis.PRIOR if prior_ms else Basis.GUESS
+            _assume(state, guess_ms, max(guess_ms, best_ms), basis)
 
     def _is_tried(self, share: float, slower: float) -> bool:
         """Return whether a request tries a variant whose prior says that it is so much slower."""
@@ -89,17 +92,22 @@ class ColdStart:
         tried_by_it = small and not one_is_tried and not self._by_copies
         return self.UNTRIED_SHARE if tried_by_it else self.DEFERRED_SHARE
 
-    def _is_small(self, size: float) -> bool:
-        """Return whether a request is among the smallest tenth, or about as large.
+    def _count(self, log_size: float) -> None:
+        """Count a request, and follow the quantile of sizes.
 
-        The quantile is followed by stochastic approximation (Robbins and Monro, 1951).
+        References:
+            Robbins and Monro, A Stochastic Approximation Method, 1951.
         """
-        log_size = math.log2(size)
+        self._requests += 1
         if self.small_log_size is None:
             self.small_log_size = log_size
         below = log_size < self.small_log_size
         self.small_log_size += self.SMALL_STEP * (self.SMALL_SHARE - below)
-        return log_size <= self.small_log_size + self.SMALL_SPREAD
+
+    def _is_small(self, size: float) -> bool:
+        """Return whether a request is among the smallest tenth, or about as large."""
+        small_log_size = self.small_log_size
+        return small_log_size is None or math.log2(size) <= small_log_size + self.SMALL_SPREAD
 
 
 def _seen_ms(state: VariantState, size: float) -> float:

@@ -52,9 +52,9 @@ class RoutingDecision:
         size: its size x, in reference requests.
         now_s: when it was decided.
         deadline_ms: what was left of the request's deadline then; `None` if it has none.
-        choice: what was picked; its candidate's requests in flight include this one.
+        choice: what was picked; its candidate's requests in flight include this one if it has a place.
         state: the picked variant.
-        place: the place in flight there.
+        place: the place in flight there; `None` for a dry run, whose end is not recorded.
         candidates: the variants that could have been picked.
         rejected: the others, each with the reason.
         chooser: the policy that picked.
@@ -102,7 +102,7 @@ class RoutingDecision:
         deadline_ms: float | None,
         choice: Choice,
         state: VariantState,
-        place: Place,
+        place: Place | None,
         candidates: list[Candidate],
         rejected: list[tuple[VariantState, str]],
         chooser: Chooser,
@@ -118,7 +118,7 @@ class RoutingDecision:
         self.state = state
         self.expected_service_ms = candidate.service_ms
         self.expected_latency_ms = candidate.wait_ms + candidate.service_ms
-        self.in_flight = candidate.in_flight - 1  # its own place is among them
+        self.in_flight = candidate.in_flight if place is None else candidate.in_flight - 1  # without its own
         self.basis = candidate.basis
         self.chooser = chooser
         self.arm = arm
@@ -128,7 +128,7 @@ class RoutingDecision:
             (c.variant, c.cost, c.wait_ms, c.service_ms, c.variance, c.basis) for c in candidates
         ]
         self._rejected = rejected
-        self._place: Place | None = place
+        self._place = place
         self._abandon = abandon
 
     def __del__(self) -> None:  # pragma: no mutate block

@@ -83,7 +83,7 @@ def too_much_memory(state: VariantState, request: Request) -> str | None:
     memory_mb, limit_mb = state.candidate.memory_mb, request.context.max_memory_mb
     if memory_mb is None or limit_mb is None or memory_mb <= limit_mb:
         return None
-    if state.refuses(state.profile.memory, limit_mb):
+    if state.refuses(state.profile.memory, limit_mb, dry_run=request.context.dry_run):
         return f"expected to take {memory_mb:.4g} MB, above the request's {limit_mb:g} MB"
     return None
 
@@ -91,7 +91,9 @@ def too_much_memory(state: VariantState, request: Request) -> str | None:
 def too_much_power(state: VariantState, request: Request) -> str | None:
     """Reject a variant that is expected to draw more power than the request allows."""
     power_w, limit_w = state.candidate.power_w, request.context.max_power_w
-    if limit_w is not None and power_w > limit_w and state.refuses(state.profile.power, limit_w):
+    if limit_w is None or power_w <= limit_w:
+        return None
+    if state.refuses(state.profile.power, limit_w, dry_run=request.context.dry_run):
         return f"expected to draw {power_w:.4g} W, above the request's {limit_w:g} W"
     return None
 
@@ -140,7 +142,7 @@ def room_filter(capacity: Capacity, limits: Mapping[Device, DeviceLimits]) -> Fi
         limit_mb = limit.max_memory_mb
         if reason is None or limit_mb is None or not limit.never_fits(memory_mb):
             return reason
-        if state.refuses(state.profile.memory, limit_mb):
+        if state.refuses(state.profile.memory, limit_mb, dry_run=request.context.dry_run):
             return reason
         return reason if capacity.taken(device).requests else None
 

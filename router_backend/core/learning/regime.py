@@ -89,9 +89,12 @@ class UsualRegime:
         """When the next trial may be made, as far as time is concerned."""
         return self._backoff.retry_s
 
-    def is_due(self, now_s: float) -> bool:
-        """Count a request, and return whether it may be a trial."""
+    def passed(self) -> None:
+        """Count a request that the variant may serve."""
         self._requests += 1
+
+    def is_due(self, now_s: float) -> bool:
+        """Return whether a request may be a trial."""
         return now_s >= self._backoff.retry_s and self._requests >= self._next
 
     def predict(self, x: float) -> float:
@@ -142,6 +145,9 @@ class FirstAnswers:
         answers = self._answers
         spent_ms = sum([service_ms for _, service_ms in answers])
         return len(answers) >= SETTLED_FROM_REQUESTS or spent_ms > MAX_COLD_MS
+
+    def passed(self) -> None:
+        """Count nothing: only the time matters."""
 
     def is_due(self, now_s: float) -> bool:
         """Return whether a request may be a trial."""

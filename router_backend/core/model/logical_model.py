@@ -102,7 +102,7 @@ class LogicalModel:
             try:
                 return self._selector.select(context, now_s)
             except RouterError as error:
-                if not context.warmup:
+                if not (context.warmup or context.dry_run):
                     counts.refusals[refusal_of(error)] += 1
                 raise
             finally:

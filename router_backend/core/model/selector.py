@@ -61,7 +61,7 @@ class Selector:
             state.candidate.weight = settings.weight(state.variant.device)
 
     def select(self, context: RoutingContext, now_s: float) -> RoutingDecision:
-        """Choose a variant and reserve a place in flight there.
+        """Choose a variant and reserve a place in flight there; a dry run changes nothing and gets no place.
 
         Raises:
             InvalidRequestError, NoVariantError, DeadlineError: as `LogicalModel.route`.
@@ -81,9 +81,7 @@ class Selector:
         picker, arm = self._pickers.of(context, now_s)
         choice = picker.pick(candidates, request, self._rng)
         state = self._states[choice[0].variant.name]
-        place = state.dispatch(now_s)
-        if self._limits and state.variant.device in self._limits:
-            self._capacity.take(place, state.variant.device, choice[0].memory_mb)
+        place = None if context.dry_run else self._dispatch(state, now_s)
         return RoutingDecision(
             self._model_name,
             context,
@@ -99,6 +97,13 @@ class Selector:
             arm,
             self._abandon,
         )
+
+    def _dispatch(self, state: VariantState, now_s: float) -> Place:
+        """Reserve a place at a variant for the request being routed."""
+        place = state.dispatch(now_s)
+        if self._limits and state.variant.device in self._limits:
+            self._capacity.take(place, state.variant.device, state.candidate.memory_mb)
+        return place
 
     def copy_of(self, context: RoutingContext, now_s: float) -> RoutingContext | None:
         """Return a copy of a request for an idle variant that should be measured, if there is one."""
@@ -129,6 +134,8 @@ class Selector:
         if not context.elements:
             return float(context.batch_size)
         if self._reference_elements == 0.0:
+            if context.dry_run:
+                return float(context.batch_size)
             self._reference_elements = context.elements / context.batch_size
         return context.elements / self._reference_elements
 
@@ -138,7 +145,6 @@ class Selector:
         Raises:
             InvalidRequestError, NoVariantError: there are none.
         """
-        now_s = request.now_s
         before, after = self._plan
         if request.context.is_constrained():
             before, after = self._constrained_plan
@@ -147,12 +153,12 @@ class Selector:
         candidates = []
         unknown = False
         for state in states:
-            candidate = state.predict(size, now_s)
+            candidate = state.predict(size, request)
             candidates.append(candidate)
             if candidate.service_ms == 0.0:
                 unknown = True
         if unknown:
-            self._cold_start.guess(states, size, has_deadline=request.deadline_ms is not None)
+            self._cold_start.guess(states, size, request)
         if after:
             candidates = [state.candidate for state in passing(after, states, request, rejected)]
         if not candidates:
@@ -179,7 +185,8 @@ class Selector:
         if len(timely) < len(candidates):
             late = [self._states[each.variant.name] for each in candidates if each not in timely]
             rejected += [(state, LATE) for state in late]
-            self.doubted.update([state for state in late if state.late()])
+            if not request.context.dry_run:
+                self.doubted.update([state for state in late if state.late()])
         return timely
 
     def _perhaps_in_time(
@@ -190,13 +197,14 @@ class Selector:
         Raises:
             DeadlineError: none might.
         """
-        states = [self._states[candidate.variant.name] for candidate in candidates]
         now_s = request.now_s
+        states = [self._states[candidate.variant.name] for candidate in candidates]
         perhaps = [state.candidate for state in states if state.optimistic_latency_ms(now_s) <= deadline_ms]
         if perhaps:
             return perhaps
-        for state in states:
-            state.refused_since_sent += 1
+        if not request.context.dry_run:
+            for state in states:
+                state.refused_since_sent += 1
         spent_ms = request.context.spent_ms  # both times count from the request's arrival
         soonest_ms = spent_ms + min(candidate.latency_ms for candidate in candidates)
         raise DeadlineError(

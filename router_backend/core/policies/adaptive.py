@@ -106,7 +106,9 @@ class AdaptiveRoutingPolicy(Policy):
     def score(self, candidates: Sequence[Candidate], request: Request) -> None:
         """Set the weighted sum as cost, expressed as latency."""
         energies_mj = [energy_mj(candidate) for candidate in candidates]
-        per_ms, per_mj, per_prior_ms = self._unit_costs.update(candidates, energies_mj)
+        per_ms, per_mj, per_prior_ms = self._unit_costs.update(
+            candidates, energies_mj, learns=not request.context.dry_run
+        )
         history_share, fits = self._history_share, self._fits
         self.PRICE.set_costs(candidates, request.context.priority)
         for candidate, mj in zip(candidates, energies_mj, strict=True):
@@ -137,24 +139,33 @@ class _UnitCosts:
         self._step = step
         self._mean_ms = self._mean_mj = self._mean_prior_ms = 0.0
 
-    def update(self, candidates: Sequence[Candidate], energies_mj: list[float]) -> tuple[float, float, float]:
-        """Return the unit costs of latency, energy and prior, with the request being routed in the means."""
+    def update(
+        self, candidates: Sequence[Candidate], energies_mj: list[float], *, learns: bool
+    ) -> tuple[float, float, float]:
+        """Return the unit costs of latency, energy and prior, with the request being routed in the means.
+
+        These keep it if it `learns`.
+        """
         latencies_ms = [candidate.wait_ms + candidate.service_ms for candidate in candidates]
         lowest_ms = min(latencies_ms)
         soonest = latencies_ms.index(lowest_ms)
         step = self._step if self._mean_ms else 1.0
-        self._mean_ms += step * (lowest_ms - self._mean_ms)
-        self._mean_mj += step * (energies_mj[soonest] - self._mean_mj)
-        per_mj = self._energy * self._mean_ms / self._mean_mj
-        return self._latency, per_mj, self._work and self._cost_of_prior(candidates, soonest)
+        mean_ms = self._mean_ms + step * (lowest_ms - self._mean_ms)
+        mean_mj = self._mean_mj + step * (energies_mj[soonest] - self._mean_mj)
+        if learns:
+            self._mean_ms, self._mean_mj = mean_ms, mean_mj
+        per_prior_ms = 0.0
+        if self._work and all(candidate.prior_ms for candidate in candidates):
+            per_prior_ms = self._work * mean_ms / self._mean_with(candidates[soonest].prior_ms, learns=learns)
+        return self._latency, self._energy * mean_ms / mean_mj, per_prior_ms
 
-    def _cost_of_prior(self, candidates: Sequence[Candidate], soonest: int) -> float:
-        """Return the unit cost of the prior; 0 if a candidate has none."""
-        if not all(candidate.prior_ms for candidate in candidates):
-            return 0.0
+    def _mean_with(self, prior_ms: float, *, learns: bool) -> float:
+        """Return the mean of the priors with one more."""
         step = self._step if self._mean_prior_ms else 1.0
-        self._mean_prior_ms += step * (candidates[soonest].prior_ms - self._mean_prior_ms)
-        return self._work * self._mean_ms / self._mean_prior_ms
+        mean_prior_ms = self._mean_prior_ms + step * (prior_ms - self._mean_prior_ms)
+        if learns:
+            self._mean_prior_ms = mean_prior_ms
+        return mean_prior_ms
 
 
 def _quantization(variant: Variant) -> float:

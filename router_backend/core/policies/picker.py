@@ -36,15 +36,16 @@ class Picker:
             (drawn,) = rng.choices(range(len(candidates)), probabilities)
             return candidates[drawn], probabilities[drawn], False
         best = self._best(candidates)
-        if self._counts:
+        if self._counts and not request.context.dry_run:
             policy.picked(best)
         if not self._explores:
             return best, 1.0, False
         rivals = rivals_of(policy.explorable(candidates), best, self._usual_cost or best.cost)
         if not rivals:
             return best, 1.0, False
-        step = USUAL_STEP if self._usual_cost else 1.0
-        self._usual_cost += step * (best.cost - self._usual_cost)
+        if not request.context.dry_run:
+            step = USUAL_STEP if self._usual_cost else 1.0
+            self._usual_cost += step * (best.cost - self._usual_cost)
         return draw(rivals, best, rng)
 
     def odds(self, candidates: Sequence[Candidate], request: Request) -> Sequence[float]:

@@ -57,7 +57,8 @@ class PowerEfficientPolicy(Policy):
         costs = [candidate.cost / candidate.weight for candidate in fitting]
         lowest = min(costs)
         best = fitting[costs.index(lowest)]
-        self._learn(candidates, energies_mj, fitting, best)
+        if not request.context.dry_run:
+            self._learn(candidates, energies_mj, fitting, best)
         ms_per_cost = soonest_ms / lowest
         for candidate in candidates:
             candidate.cost *= ms_per_cost

@@ -17,12 +17,11 @@ class LimitTrial:
 
     Examples:
         >>> trial = LimitTrial(readings=50)
-        >>> [trial.refuses() for _ in range(102)].index(False)
-        100
-        >>> trial.sent()
-        True
-        >>> [trial.refuses() for _ in range(202)].index(False)
-        200
+        >>> for _ in range(100):
+        ...     assert not trial.is_due
+        ...     trial.refused()
+        >>> trial.is_due, trial.sent(), trial.is_due
+        (True, True, False)
     """
 
     __slots__ = ("_patience", "_refused")
@@ -31,16 +30,18 @@ class LimitTrial:
         self._refused = 0
         self._patience = min(int(PATIENCE_PER_READING * readings), MAX_FIRST_PATIENCE)
 
-    def refuses(self) -> bool:
-        """Return whether to refuse a request for its predicted use, and count it if so."""
-        if self._refused >= self._patience:
-            return False
+    @property
+    def is_due(self) -> bool:
+        """Whether the next request may be sent despite its predicted use."""
+        return self._refused >= self._patience
+
+    def refused(self) -> None:
+        """Count a request that was refused for its predicted use."""
         self._refused += 1
-        return True
 
     def sent(self) -> bool:
         """Record that the variant is sent a request; return whether it is a trial."""
-        is_trial = self._refused >= self._patience
+        is_trial = self.is_due
         self._patience *= 2
         self._refused = 0
         return is_trial

@@ -8,6 +8,7 @@ from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault
+from router_backend.core.records.request import Request
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.health import Breaker
@@ -95,16 +96,20 @@ class VariantState:
         self._late_patience = self.REFUSALS_BEFORE_RETRIAL
         self._copy_pause_s = self.COPY_PAUSE_S
 
-    def predict(self, size: float, now_s: float) -> Candidate:
+    def predict(self, size: float, request: Request) -> Candidate:
         """Return the candidate, updated for a request of `size` now."""
+        now_s = request.now_s
         load, latency, candidate = self.load, self.profile.latency, self.candidate
         candidate.size = size
         candidate.service_ms = latency.predict(size, now_s)
         candidate.variance = latency.relative_variance(now_s)
         candidate.basis = MEASURED
         usual = latency.usual
-        if usual is not None and usual.is_due(now_s - self._copy_grace_s) and not load.in_flight:
-            candidate.service_ms = usual.predict(size)  # half open: it gets this request if it would be best
+        if usual is not None:
+            if not request.context.dry_run:
+                usual.passed()
+            if usual.is_due(now_s - self._copy_grace_s) and not load.in_flight:
+                candidate.service_ms = usual.predict(size)  # half open: it is tried if it would be best
         if load.in_flight < load.concurrency:
             candidate.wait_ms = 0.0
         else:
@@ -158,7 +163,7 @@ class VariantState:
             return 0.0
         return candidate.service_ms * (1.0 - min(math.sqrt(candidate.variance), self.MAX_DOUBT))
 
-    def refuses(self, use: ResourceModel, limit: float) -> bool:
+    def refuses(self, use: ResourceModel, limit: float, *, dry_run: bool) -> bool:
         """Return whether to refuse the request being routed, since its predicted `use` is above a limit.
 
         A use that was never measured is refused always: nothing says that the request would measure it. One
@@ -169,9 +174,13 @@ class VariantState:
             return True
         if use.readings <= 1.0 or use.by_last_reading(self.candidate.size) <= limit:
             return False
-        if self._limit_trial is None:
-            self._limit_trial = LimitTrial(use.readings)
-        return self._limit_trial.refuses()
+        trial = self._limit_trial or LimitTrial(use.readings)
+        refuses = not trial.is_due
+        if not dry_run:
+            self._limit_trial = trial
+            if refuses:
+                trial.refused()
+        return refuses
 
     def dispatch(self, now_s: float) -> Place:
         """Reserve a place for the request being routed, which is now sent here."""
@@ -238,8 +247,12 @@ class VariantState:
     def learned_excess(self) -> None:
         """Report to policies what rare, very slow answers add, after it was learned."""
         excess, candidate = self.profile.latency.excess, self.candidate
-        candidate.excess = 0.0 if excess is None else excess.value
-        candidate.excess_variance = 0.0 if excess is None else excess.variance
+        if excess is None:
+            candidate.excess = candidate.excess_variance = 0.0
+        else:
+            candidate.excess = excess.value
+            candidate.excess_variance = excess.variance
+            candidate.excess_trial_share = excess.trial_share
 
     def rejected(self) -> bool:
         """Note that it rejected a request; return whether it has answered one since the last rejection."""

@@ -267,3 +267,22 @@ def test_one_that_is_always_late_is_rarely_tried(gap_s):
         router.record_execution(decision, latency_ms=100.0)
         late += 1
     assert late <= (10 if gap_s < 1.0 else 100)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("wrong", [(200, 201), (200, 205), (200, 260)])
+def test_two_readings_in_a_wrong_unit_cost_a_variant_no_traffic(seed, wrong):
+    """Beside a variant of 12 ms, the one of 10 ms lost its requests for hundreds of answers."""
+    host = Host(seed, good=steady(10.0), other=steady(12.0))
+    host.laws["good"] = lambda _, had: 10_000.0 if had in wrong else 10.0
+    chosen = host.serve(500)
+    assert chosen[-200:].count("good") >= 180
+
+
+def test_a_variant_without_rare_slow_answers_any_more_is_back():
+    host = Host(0, rare=steady(9.0), even=steady(20.0))
+    host.laws["rare"] = lambda *_: 9.0 * (50.0 if host.rng.random() < 0.05 else 1.0)
+    host.serve(1000)
+    host.laws["rare"] = steady(9.0)
+    host.serve(3000)
+    assert host.serve(100).count("rare") >= 90

@@ -2,9 +2,11 @@ import pytest
 
 from router_backend.core.choosing.cold_start import ColdStart
 from router_backend.core.records.basis import Basis
+from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.state import VariantState
+from tests.unit.core.candidates import request_of
 
 NOW_S = 100.0
 UNTRIED_MS, DEFERRED_MS = 4.0, 12.0
@@ -24,7 +26,7 @@ def unknown(
     state = VariantState(variant, coverage=0.9)
     if first_ms:
         state.profile.latency.update(1.0, first_ms, NOW_S)
-    state.predict(1.0, NOW_S)
+    state.predict(1.0, request_of(now_s=NOW_S))
     for _ in range(in_flight):
         state.dispatch(NOW_S)
     return state
@@ -34,7 +36,7 @@ def known(service_ms: float, device: Device = Device.GPU) -> VariantState:
     state = VariantState(Variant("old", device), coverage=0.9)
     for _ in range(2):
         state.profile.latency.update(1.0, service_ms, NOW_S)
-    state.predict(1.0, NOW_S)
+    state.predict(1.0, request_of(now_s=NOW_S))
     return state
 
 
@@ -42,7 +44,7 @@ def guessed(
     *states: VariantState, size: float = 1.0, cold_start: ColdStart | None = None
 ) -> list[tuple[float, float]]:
     """Return the service time and wait that are assumed for each variant."""
-    (cold_start or ColdStart()).guess(list(states), size)
+    (cold_start or ColdStart()).guess(list(states), size, request_of(now_s=NOW_S))
     candidates = [state.candidate for state in states]
     return [(round(each.service_ms, 9), round(each.wait_ms, 9)) for each in candidates]
 
@@ -176,7 +178,7 @@ class TestPrior:
 
     def test_it_is_the_assumed_service_time(self):
         new, old = unknown(suitability=self.PRIOR), known(8.0)
-        new.predict(16.0, NOW_S)
+        new.predict(16.0, request_of(now_s=NOW_S))
         assert guessed(new, old, size=16.0)[0] == (18.0, 0.0)
         assert new.candidate.basis is Basis.PRIOR
 
@@ -220,7 +222,7 @@ class TestOneWithFewSlowAnswers:
     def doubted() -> VariantState:
         state = unknown(first_ms=80.0)
         state.profile.latency.update(1.0, 80.0, NOW_S)
-        state.predict(1.0, NOW_S + 10.0)
+        state.predict(1.0, request_of(now_s=NOW_S + 10.0))
         return state
 
     def test_it_is_guessed_as_if_it_were_unknown(self):
@@ -230,7 +232,7 @@ class TestOneWithFewSlowAnswers:
 
     def test_a_request_with_a_deadline_believes_the_answers(self):
         state = self.doubted()
-        ColdStart().guess([state, known(8.0)], 1.0, has_deadline=True)
+        ColdStart().guess([state, known(8.0)], 1.0, request_of(RoutingContext(max_latency_ms=100.0)))
         assert state.candidate.service_ms == pytest.approx(80.0)
         assert state.candidate.basis is Basis.MEASURED
 
@@ -238,5 +240,5 @@ class TestOneWithFewSlowAnswers:
         """59 ms on a CPU are within 1.5 times the fivefold of 8 ms on a GPU."""
         state = unknown(Device.CPU, first_ms=59.0)
         state.profile.latency.update(1.0, 59.0, NOW_S)
-        state.predict(1.0, NOW_S + 10.0)
+        state.predict(1.0, request_of(now_s=NOW_S + 10.0))
         assert guessed(state, known(8.0))[0] == (59.0, 0.0)

@@ -48,7 +48,7 @@ def state_of(
     state = VariantState(variant, coverage=0.9)
     for _ in range(2):  # one reading refuses nothing
         state.profile.learn_resources(1.0, memory_mb, power_w)
-    state.predict(1.0, NOW_S)
+    state.predict(1.0, request_of())
     return state
 
 

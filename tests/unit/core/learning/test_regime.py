@@ -102,6 +102,7 @@ class TestRequestsBetweenTrials:
         regime, tried = usual(), []
         for number in range(1, requests + 1):
             now_s = NOTICED_S + number
+            regime.passed()
             if regime.is_due(now_s):
                 tried.append(number)
                 assert not regime.is_back(4.0, slower * regime.predict(4.0), now_s)

@@ -115,7 +115,7 @@ class TestSlowVariants:
             model.at(now_s).record(decision, latency_ms=100.0)
         usual = model.states["fast"].profile.latency.usual
         while not usual.is_due(math.inf):
-            pass  # requests that other variants serve
+            usual.passed()  # requests that other variants serve
         return model, usual
 
     def test_the_request_after_the_backoff_is_predicted_by_the_usual_law(self, make_model):
@@ -144,7 +144,7 @@ class TestSlowVariants:
         assert route(model, answered_s).variant == "other"
         assert route(model, usual.retry_s).variant == "other", "too few requests since the last trial"
         while not usual.is_due(usual.retry_s):
-            pass
+            usual.passed()
         assert route(model, usual.retry_s).variant == "fast"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.state import VariantState
+from tests.unit.core.candidates import request_of
 
 MEAN_SERVICE_S = 0.01091
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -34,7 +35,7 @@ def served(
         if job is None:
             size = rng.choice(SIZES)
             service_ms = (2.3 + 0.82 * size) * slowdown(now_s) * rng.lognormvariate(-(noise**2) / 2, noise)
-            expected_ms = state.predict(size, now_s).latency_ms
+            expected_ms = state.predict(size, request_of(now_s=now_s)).latency_ms
             queue.append((size, service_ms, now_s, state.dispatch(now_s), expected_ms))
             next_s = now_s + rng.expovariate(arrivals_per_s(now_s))
             heapq.heappush(events, (next_s, next(number), None))

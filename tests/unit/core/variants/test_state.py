@@ -10,6 +10,7 @@ from router_backend.core.records.variant import Device, Variant
 from router_backend.core.variants.health import BreakerState
 from router_backend.core.variants.load import Place
 from router_backend.core.variants.state import VariantState
+from tests.unit.core.candidates import request_of
 
 
 def state_of(concurrency: int = 1, max_batch_size: int = 0) -> VariantState:
@@ -99,7 +100,7 @@ class TestServiceTime:
 class TestPrediction:
     def test_nothing_is_known_of_a_new_variant(self):
         state = state_of()
-        candidate = state.predict(1.0, now_s=5.0)
+        candidate = state.predict(1.0, request_of(now_s=5.0))
         assert not state.profile.latency.known
         assert (candidate.service_ms, candidate.wait_ms, candidate.utilization) == (0.0, 0.0, 0.0)
         assert (candidate.power_w, candidate.memory_mb) == (state.variant.assumed_power_w, None)
@@ -109,7 +110,7 @@ class TestPrediction:
         for sent_s in (0.990, 1.000):
             answer(state, send(state, sent_s), latency_ms=10.0)
         send(state, 1.010)
-        candidate = state.predict(1.0, now_s=1.014)
+        candidate = state.predict(1.0, request_of(now_s=1.014))
         assert candidate.service_ms == pytest.approx(10.0)
         assert candidate.wait_ms == pytest.approx(6.0)
         assert candidate.latency_ms == pytest.approx(16.0)
@@ -117,16 +118,16 @@ class TestPrediction:
 
     def test_the_variance_is_that_of_a_share_of_the_predicted_service_time(self):
         state = state_of()
-        assert state.predict(8.0, now_s=0.0).variance == 1.0
+        assert state.predict(8.0, request_of(now_s=0.0)).variance == 1.0
         for i in range(100):
             answer(state, send(state, float(i)), latency_ms=10.0)
-        assert 0.0 < state.predict(8.0, now_s=99.0).variance < 0.08**2
+        assert 0.0 < state.predict(8.0, request_of(now_s=99.0)).variance < 0.08**2
 
     def test_power_and_memory_are_those_of_the_size(self):
         state = state_of()
         for size in (1.0, 2.0, 4.0) * 10:
             state.profile.learn_resources(size, 100.0 * size, 10.0 * size)
-        candidate = state.predict(3.0, now_s=1.0)
+        candidate = state.predict(3.0, request_of(now_s=1.0))
         assert candidate.memory_mb == pytest.approx(300.0, rel=0.05)
         assert candidate.power_w == pytest.approx(30.0, rel=0.05)
 
@@ -180,7 +181,7 @@ class TestBasis:
     def test_it_is_a_guess_until_the_second_answer(self):
         state, bases = state_of(), []
         for second in range(3):
-            state.predict(1.0, float(second))
+            state.predict(1.0, request_of(now_s=float(second)))
             bases.append(state.basis)
             answer(state, send(state, float(second)), latency_ms=10.0)
         assert bases == [Basis.GUESS, Basis.GUESS, Basis.MEASURED]
@@ -188,7 +189,7 @@ class TestBasis:
     def test_it_is_a_prior_if_there_is_one(self):
         variant = Variant("v", Device.CPU, suitability=Suitability(fixed_ms=2.0, per_item_ms=1.0))
         state = VariantState(variant, coverage=0.9)
-        state.predict(1.0, 0.0)
+        state.predict(1.0, request_of(now_s=0.0))
         assert state.basis is Basis.PRIOR
         for second in (0.0, 1.0):
             answer(state, send(state, second), latency_ms=10.0)
@@ -197,7 +198,7 @@ class TestBasis:
     def test_a_prediction_of_a_known_variant_is_measured(self):
         state = known()
         state.candidate.basis = Basis.GUESS
-        assert state.predict(1.0, 0.0).basis is Basis.MEASURED
+        assert state.predict(1.0, request_of(now_s=0.0)).basis is Basis.MEASURED
 
 
 class TestShouldBeMeasured:
@@ -239,7 +240,7 @@ class TestWaitOfNoisyVariants:
         state = known()
         state.profile.latency.change.variance = sigma**2
         send(state, 1.0)
-        assert state.predict(1.0, now_s=1.010).wait_ms == pytest.approx(share * 10.0)
+        assert state.predict(1.0, request_of(now_s=1.010)).wait_ms == pytest.approx(share * 10.0)
 
 
 class TestLatencyThatNoClockCanShow:
