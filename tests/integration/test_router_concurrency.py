@@ -25,8 +25,8 @@ THREADS = 512
 
 
 @pytest.fixture(scope="module")
-def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("trace") / "trace.jsonl"
+def trace(host_folder: Path) -> Path:
+    return host_folder / "trace.jsonl"
 
 
 @pytest.fixture(scope="module")
