@@ -34,6 +34,7 @@ static void sweep(Timer* timer) {
   }
   start_sweep();
   pthread_mutex_unlock(&sweep_mutex);
+  record_answered(); /* while other requests are unanswered, and none arrives */
 }
 
 void enlist(Exchange* exchange) {

@@ -16,6 +16,7 @@ typedef struct {
   PyObject* router;
   bool batched;
   atomic_int in_flight;       /* requests of clients that are not released yet */
+  atomic_int unanswered;      /* those of them without an answer */
   atomic_int own_requests;    /* measurements that are not released yet */
   atomic_bool started;
 } Model;
