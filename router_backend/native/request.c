@@ -49,14 +49,14 @@ static void report_statistics(Exchange* exchange) {
 static void leave(Exchange* exchange) {
   if (atomic_fetch_sub(&exchange->references, 1) > 1) return;
   inputs_free(exchange->inputs);
+  delist(exchange);
   if (exchange->request != NULL) {
-    delist(exchange);
     refuse(exchange, ERROR_INTERNAL, "defect in the router: the request ended without an answer"); /* unless it has one */
     report_statistics(exchange);
     atomic_fetch_sub(&exchange->model->in_flight, 1); /* only now, since its inputs were held until now */
     failed(TRITONBACKEND_RequestRelease(exchange->request, RELEASE_ALL));
   } else {
-    atomic_fetch_sub(&exchange->model->own_requests, 1);
+    model_leave(exchange->model);
   }
   pthread_mutex_destroy(&exchange->mutex);
   free(exchange);
@@ -71,9 +71,9 @@ static Exchange* exchange_new(Model* model, Instance* instance, Request* request
   exchange->arrived_ns = now_ns();
   atomic_init(&exchange->references, 1);
   pthread_mutex_init(&exchange->mutex, NULL);
-  if (request != NULL) enlist(exchange);
-  atomic_fetch_add(request != NULL ? &model->in_flight : &model->own_requests, 1);
   if (request != NULL) atomic_fetch_add(&model->unanswered, 1);
+  atomic_fetch_add(request != NULL ? &model->in_flight : &model->references, 1);
+  enlist(exchange);
   return exchange;
 }
 
