@@ -53,9 +53,7 @@ def server(
     repository.variant("answers", "scaling", no_warmup, factor=2)
     repository.variant("holds_a_copy", "gathering", no_warmup, gather=2)
     repository.router("copying", "answers, holds_a_copy", policy="static:answers")
-    return triton_server(
-        repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"]
-    )
+    return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
 
 
 def answers(client: Client, model: str) -> bool:
