@@ -1,4 +1,4 @@
-"""Triton's own queues, in front of a router and of its variants: delays, sizes and timeouts hold on both hosts."""
+"""Triton's own queues, in front of a router and of its variants, hold on both hosts."""
 
 from collections.abc import Callable
 
