@@ -16,6 +16,8 @@ Figure = Literal[
     "mean_ratio",
     "p99_ratio",
     "in_time",
+    "in_time_preferred",
+    "goodput_per_s",
     "goodput_ratio",
     "regret_50",
     "regret_200",
