@@ -24,6 +24,7 @@ from router_backend.errors import (
     InvalidRequestError,
     NoVariantError,
     RouterError,
+    ShedError,
 )
 
 
@@ -135,6 +136,8 @@ class LogicalModel:
                 return None
             now_s = self._clock()
             if fault is None and latency_ms is not None:
+                if decision.deadline_ms is not None and latency_ms > decision.deadline_ms:
+                    self._selector.note_late_answer(decision, now_s)
                 return self._recorder.answered(decision, place, latency_ms, memory_mb, power_w, now_s)
             self._recorder.free(decision.state, place, now_s)
             return self._recorder.ended(decision, fault, now_s)
@@ -263,6 +266,8 @@ class LogicalModel:
 
 def refusal_of(error: RouterError) -> Refusal:
     """Return as what a request counts that was not routed because of an error."""
+    if isinstance(error, ShedError):
+        return Refusal.SHED
     if isinstance(error, DeadlineError):
         return Refusal.DEADLINE
     return Refusal.NO_VARIANT if isinstance(error, NoVariantError) else Refusal.INVALID_REQUEST

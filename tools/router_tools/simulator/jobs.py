@@ -34,15 +34,14 @@ def routed_jobs(
         _told_ms(workload, requests, deadline_ms),
         requests.goals or repeat(None),
         repeat(0) if requests.priority is None else requests.priority.tolist(),
-        _sizes(requests),
-        zip(work_s(world.variants, requests), _luck(requests), strict=True),
+        zip(_sizes(requests), work_s(world.variants, requests), _luck(requests), strict=True),
         strict=False,  # without goals or priorities, these have no end
     )
     return [
         RoutedJob(
             simulation, index, context(told_ms, goal, priority, *size), late_after_ms, *size, work, luck
         )
-        for index, (late_after_ms, told_ms, goal, priority, size, (work, luck)) in enumerate(rows)
+        for index, (late_after_ms, told_ms, goal, priority, (size, work, luck)) in enumerate(rows)
     ]
 
 
