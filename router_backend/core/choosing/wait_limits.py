@@ -18,8 +18,8 @@ class SparingLimit:
     """The wait that requests of lower priority may join, so that those of one priority are in time.
 
     It follows a quantile, as in stochastic approximation (Robbins and Monro 1951): it falls by a tenth when a
-    request is late because of the wait, and grows by so little with each that is not that `MISSED_SHARE` are
-    late in the long run. A queue takes as long as the wait to become shorter, so it falls once in that time.
+    request is late because of the wait, and grows by so little with each that is not that about
+    `MISSED_SHARE` are late. A queue takes as long as the wait to become shorter: it falls once in that time.
 
     Args:
         wait_ms: the wait that made a request late.
@@ -54,8 +54,8 @@ class WaitLimits:
     """How long requests of one model may wait that may be refused when they would be late.
 
     A variant serves its queue in order. Under overload, a queue in which all wait as long as they may makes
-    late whoever has little time to spare: with deadlines in proportion to the service time, it halved the
-    number of answers in time at three times the capacity. So there are two limits on the wait:
+    those late that have little time to spare: with deadlines in proportion to the service time, it halved
+    the number of answers in time at three times the capacity. So there are two limits on the wait:
 
     - For requests of the same priority: it falls with requests that are late because of the wait, and grows
       with requests that are refused because of the limit. Each counts in inverse proportion to its service
