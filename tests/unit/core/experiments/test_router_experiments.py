@@ -97,6 +97,15 @@ def test_all_reports_are_returned_at_once(router):
     assert router.experiments.reports() == {"v2": router.experiments.report("v2")}
 
 
+def test_a_router_tells_whether_an_experiment_runs(router):
+    assert not router.experiments
+    router.enable_ab_testing(*V2, 0.25)
+    assert router.experiments
+    assert router.experiments.stops("resnet50") == {}, "it runs"
+    router.experiments.stop("v2")
+    assert not router.experiments
+
+
 def test_before_any_request_the_report_has_no_figures(router):
     router.enable_ab_testing(*V2, 0.25)
     arm = router.experiments.report("v2").models["resnet50"].treatment
@@ -149,6 +158,7 @@ def test_a_treatment_that_fails_is_stopped_and_the_control_continues():
             router.record_execution(decision, latency_ms=10.0)
     found = router.experiments.report("v2").models["resnet50"]
     assert found.stopped_reason.startswith("too many failures: ")
+    assert router.experiments.stops("resnet50") == {"v2": found.stopped_reason}
     assert found.fraction == 0.0
     assert router.get_metrics().get_model_metrics("resnet50").treatment_fractions == {"v2": 0.0}
     assert found.treatment.failures < 40
