@@ -12,7 +12,8 @@ def test_an_invalid_count_is_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigurationError) as error:
         ModelCharacteristics("m", **{name: value})  # type: ignore[arg-type]
     assert str(error.value) == (
-        f"model 'm': {name}: expected a number of 0 or more, found {value}; leave it out where it is not known"
+        f"model 'm': {name}: expected a number of 0 or more, found {value}; "
+        "leave it out where it is not known"
     )
 
 
