@@ -44,6 +44,20 @@ def test_each_weight_decides_by_its_own_term() -> None:
         assert {name: pick(weights(**{name: "1"}), both) for name in expected} == expected
 
 
+def test_only_the_relation_of_the_weights_counts() -> None:
+    def costs(factor: float) -> list[float]:
+        default = AdaptiveRoutingPolicy.DEFAULT_WEIGHTS
+        scaled = {name: str(factor * weight) for name, weight in default.items()}
+        prior = Suitability(fixed_ms=2.0, per_item_ms=0.0)
+        return score(
+            create_policy("adaptive", scaled),
+            candidate("quick", Device.GPU, 4.0, power_w=70.0, suitability=prior, relative_sd=0.5),
+            candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0, suitability=prior),
+        )
+
+    assert costs(10.0) == pytest.approx(costs(1.0))
+
+
 def test_work_costs_the_soonest_latency_times_the_prior_relative_to_its_own() -> None:
     soon = candidate("soon", Device.GPU, 4.0, suitability=Suitability(fixed_ms=2.0, per_item_ms=0.0))
     late = candidate("late", Device.GPU, 8.0, suitability=Suitability(fixed_ms=3.0, per_item_ms=0.0))
