@@ -63,6 +63,9 @@ char* ask_explanation(Attempt* attempt); /* to be freed */
 void answer(Exchange* exchange, ServerResponse* from, const char* decision);
 void refuse(Exchange* exchange, ErrorCode code, const char* message);
 
+/* request.c */
+void record_answered(void);
+
 /* cancel.c */
 void cancel_open(Exchange* exchange); /* and all that is sent later */
 void enlist(Exchange* exchange);

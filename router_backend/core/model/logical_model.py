@@ -35,6 +35,7 @@ class LogicalModel:
 
     Attributes:
         states: its variants by name.
+        device_limits: the limits of each device, for all models together.
 
     Raises:
         ConfigurationError: the policy is for a variant that the model lacks.
@@ -63,11 +64,6 @@ class LogicalModel:
         )
         self._recorder = Recorder(self.states.values(), environment.capacity, environment.on_defect)
         self._apply(settings)
-
-    @property
-    def device_limits(self) -> Mapping[Device, DeviceLimits]:
-        """The limits of each device, for all models together."""
-        return self._settings.device_limits
 
     def deadline_ms(self, context: RoutingContext) -> float | None:
         """Return a request's deadline from its arrival on; `None` if neither it nor the model has one."""
@@ -241,6 +237,7 @@ class LogicalModel:
 
     def _apply(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self.device_limits: Mapping[Device, DeviceLimits] = settings.device_limits
         self._recorder.profiling = settings.profiling
         self._recorder.counts.configured_s = self._clock()
 
