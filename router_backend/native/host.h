@@ -11,10 +11,19 @@
 #include "timer.h"
 #include "triton_api.h"
 
+/* An output that a variant must answer, unless it is optional. */
+typedef struct {
+  char* name;
+  DataType type;
+  bool optional;
+} ExpectedOutput;
+
 /* A router model. `router` is the Python object that decides; see host.py. */
 typedef struct {
   PyObject* router;
   bool batched;
+  ExpectedOutput* outputs;
+  uint32_t output_count;
   atomic_int in_flight;       /* requests of clients that are not released yet */
   atomic_int own_requests;    /* measurements that are not released yet */
   atomic_bool started;
