@@ -19,6 +19,7 @@ from router_backend.runtime.config_watcher import watch_config
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.expected_answer import ExpectedAnswer
 from router_backend.runtime.metrics_writer import MetricsWriter, Series
+from router_backend.runtime.profile_keeper import ProfileKeeper
 from router_backend.runtime.shared_capacity import SharedCapacity, shared_file
 from router_backend.runtime.trace_writer import open_trace
 from router_backend.runtime.variant_description import describe
@@ -91,6 +92,7 @@ class RouterModel:
         self.errors = ErrorClassifier.of([variant.name for variant in described], setup.repository)
         self._watcher = watch_config(setup, self.router, log.inform, log.warn)
         self._metrics: MetricsWriter | None = None
+        self._profiles: ProfileKeeper | None = None
         self.trace = open_trace(setup, log.warn)
 
     def start(self, instance_name: str, new_series: Callable[[Metric[Any], tuple[str, ...]], Series]) -> None:
@@ -108,6 +110,19 @@ class RouterModel:
             self._metrics.start()
         if self._watcher is not None:
             self._watcher.start()
+        if parameters.profile_folder is not None:
+            self._restore(parameters.profile_folder, instance_name)
+
+    def _restore(self, folder: Path, instance_name: str) -> None:
+        """Start from what was learned before; a defect there is only logged."""
+        logical, log = self.router.model(self.setup.name), self._log
+        try:
+            profiles = ProfileKeeper(folder, self.setup, logical, instance_name, log.inform, log.warn)
+            profiles.restore()
+            profiles.start()
+            self._profiles = profiles
+        except Exception as defect:  # noqa: BLE001 - the router can learn again
+            log.defect(defect)
 
     def failed(self, attempt: Attempt) -> None:
         """Log the first wrong answer of each variant: clients see no error of it if another one is right."""
@@ -128,6 +143,8 @@ class RouterModel:
         """End the threads, after the last request."""
         if self.trace is not None:
             self.trace.close()
+        if self._profiles is not None:
+            self._profiles.close()
         if self._metrics is not None:
             self._metrics.close()
         self._shared_capacity.close()
