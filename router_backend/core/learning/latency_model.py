@@ -29,9 +29,8 @@ WINSORIZE_FROM = 4.0
 MAX_RARE_SHARE = 0.125
 """Share of slow answers beyond which they are ordinary: the law becomes the mean, and learns from them."""
 REMAINING_AFTER_CHANGE = 0.02
-REMAINING_AFTER_RESTART = 0.25
 HALF_LIFE_S = 24.0 * 3600.0
-"""Time in which what is left of the weight of a law halves while the router does not run."""
+"""Time in which the weight of what was learned halves while the router does not run."""
 SLOWDOWN_RATIO = 2.0
 """Observed / predicted from which a change is a slowdown that may pass."""
 
@@ -120,9 +119,9 @@ class LatencyModel:
         level is not what it was. The variant has probably been started again, too, so a first answer that
         looks like a cold call is not learned.
         """
-        aged = 0.5 ** (age_s / HALF_LIFE_S)
+        aged = remaining_after(age_s)
         self.law = AffineLaw.of(learned.law)
-        self.law.forget(max(REMAINING_AFTER_RESTART * aged, REMAINING_AFTER_CHANGE))
+        self.law.forget(max(aged, REMAINING_AFTER_CHANGE))
         self.cliffs = BucketResidual.of(
             {bucket: (total * aged, weight * aged) for bucket, (total, weight) in learned.cliffs.items()}
         )
@@ -326,3 +325,8 @@ class LatencyModel:
     def believed_ms(self, x: float) -> float:
         """Return the service time at size x by the answers so far, however few; 0 if there is none."""
         return self.law.predict(x) if self.known else self.first.predict(x)
+
+
+def remaining_after(age_s: float) -> float:
+    """Return the share of its weight that what was learned has after a time without answers."""
+    return math.pow(0.5, age_s / HALF_LIFE_S)

@@ -86,7 +86,7 @@ class LearnedModel:
     Args:
         reference_elements: the number of elements of an item, to which sizes are relative; 0 if sizes are
             batch sizes.
-        variants: what was learned, by variant; not those with few answers.
+        variants: what was learned, by variant; not those of which nothing is known.
     """
 
     reference_elements: float

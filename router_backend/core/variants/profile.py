@@ -3,7 +3,7 @@
 import math
 
 from router_backend.core.learning.interval import ConformalInterval
-from router_backend.core.learning.latency_model import REMAINING_AFTER_RESTART, LatencyModel
+from router_backend.core.learning.latency_model import LatencyModel, remaining_after
 from router_backend.core.learning.pace import LearningPace
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.learned import LearnedVariant
@@ -65,7 +65,7 @@ class ModelProfile:
         self.interval.half_width = learned.half_width
         for model, law in ((self.memory, learned.memory), (self.power, learned.power)):
             if law is not None:
-                model.restore(law, REMAINING_AFTER_RESTART)
+                model.restore(law, remaining_after(age_s))
 
     def learn_resources(self, size: float, memory_mb: float | None, power_w: float | None) -> None:
         """Learn the memory and the share of power of a request of `size`; `None` if not measured."""

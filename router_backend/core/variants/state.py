@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from router_backend.core.learning.failure_share import FailureShare
-from router_backend.core.learning.latency_model import HALF_LIFE_S
+from router_backend.core.learning.latency_model import remaining_after
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.learning.resource_model import ResourceModel
@@ -108,14 +108,14 @@ class VariantState:
         self.profile.restore(learned, age_s, now_s)
         self.learned_excess()
         if learned.failures is not None:
-            aged = 0.5 ** (age_s / HALF_LIFE_S)
+            aged = remaining_after(age_s)
             self._failure_share = FailureShare.of(*(number * aged for number in learned.failures))
             self.candidate.failure_share = self._failure_share.value
             self.candidate.trial_share = self._failure_share.trial_share
             self.failures = max(self.failures, 1)
 
     def learned(self, now_s: float) -> LearnedVariant | None:
-        """Return what was learned; `None` if that rests on few answers.
+        """Return what was learned; `None` if nothing was.
 
         If nothing was since it was restored, that is returned with its age, so that restarts in a row do not
         weaken it.
@@ -124,7 +124,7 @@ class VariantState:
         if self._restored is not None and not answers:
             learned, learned_s = self._restored
             return replace(learned, age_s=now_s - learned_s)
-        if self._restored is None and answers < SETTLED_FROM:
+        if not profile.latency.known:
             return None
         law, cliffs, excess = profile.latency.learned()
         return LearnedVariant(
@@ -171,11 +171,15 @@ class VariantState:
         """Return whether it should get a copy: it has few answers, or was slow or late and may be well."""
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
-        has_few_answers = self.answers < SETTLED_FROM and self._restored is None
-        if has_few_answers or self.late_since_sent >= self._late_patience:
+        if self._has_few_answers or self.late_since_sent >= self._late_patience:
             return True
         usual = self.profile.latency.usual
         return usual is not None and now_s >= usual.retry_s
+
+    @property
+    def _has_few_answers(self) -> bool:
+        before = 0.0 if self._restored is None else self._restored[0].law.n
+        return self.answers + before < SETTLED_FROM
 
     def late(self) -> bool:
         """Note that a request went elsewhere since it would be late here; return whether to measure that."""
