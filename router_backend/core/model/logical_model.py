@@ -184,7 +184,9 @@ class LogicalModel:
     def set_ready(self, variant: str, not_ready_reason: str | None) -> None:
         """Set the reason why a variant cannot take requests; `None` if it can."""
         with self._lock:
-            self.state(variant).not_ready_reason = not_ready_reason
+            state = self.state(variant)
+            state.not_ready_reason = not_ready_reason
+            self._recorder.settle(state)
 
     def learned(self) -> LearnedModel:
         """Return what was learned about its variants."""
@@ -207,7 +209,9 @@ class LogicalModel:
             now_s = self._clock()
             self._selector.reference_elements = learned.reference_elements
             for name in learned.variants.keys() & self.states.keys():
-                self.states[name].restore(learned.variants[name], absent_s, now_s)
+                state = self.states[name]
+                state.restore(learned.variants[name], absent_s, now_s)
+                self._recorder.settle(state)
 
     def state(self, variant: str) -> VariantState:
         """Return the state of a variant, which must not be changed.
