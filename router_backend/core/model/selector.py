@@ -27,7 +27,13 @@ ANY_REQUEST = RoutingContext()
 
 
 class Selector:
-    """Makes the decisions of one model. Not thread-safe: the model's lock guards it."""
+    """Makes the decisions of one model. Not thread-safe: the model's lock guards it.
+
+    Attributes:
+        reference_elements: the elements of an item, to which sizes are relative; 0 before the first request
+            with elements.
+        doubted: variants that a copy of a request might measure.
+    """
 
     def __init__(
         self,
@@ -44,7 +50,7 @@ class Selector:
         self._filters, self._capacity, self._rng = environment.filters, environment.capacity, environment.rng
         self._abandon = abandon
         self._request = Request(ANY_REQUEST, None, 0.0)
-        self._reference_elements = 0.0
+        self.reference_elements = 0.0
         self.doubted: set[VariantState] = set()
         self._cold_start = ColdStart(tried_by_copies=environment.copies)
         self._wait_limits = WaitLimits()
@@ -137,11 +143,11 @@ class Selector:
         """Return the request's size x: its elements relative to one item of the first request."""
         if not context.elements:
             return float(context.batch_size)
-        if self._reference_elements == 0.0:
+        if self.reference_elements == 0.0:
             if context.dry_run:
                 return float(context.batch_size)
-            self._reference_elements = context.elements / context.batch_size
-        return context.elements / self._reference_elements
+            self.reference_elements = context.elements / context.batch_size
+        return context.elements / self.reference_elements
 
     def _candidates(self, request: Request, size: float, rejected: Rejected) -> list[Candidate]:
         """Return the variants that may serve a request, with their predictions for it.

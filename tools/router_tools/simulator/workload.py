@@ -84,6 +84,8 @@ class Workload:
         copies: whether the router may send copies of requests, to measure variants.
         warm_up_batch_sizes: sizes of the batches sent to each variant before the run, with the most frequent
             sequence length.
+        requests_before_restart: the number of requests of an earlier run, with other arrivals and noise, from
+            whose profiles the router starts; 0 for none.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Workload:
     content_sigma: float = 0.0
     copies: bool = True
     warm_up_batch_sizes: tuple[int, ...] = (1, 1, 8, 8)
+    requests_before_restart: int = 0
 
     def __post_init__(self) -> None:
         """Check the number of requests.
