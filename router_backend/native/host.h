@@ -11,12 +11,21 @@
 #include "timer.h"
 #include "triton_api.h"
 
+/* An output that a variant must answer, unless it is optional. */
+typedef struct {
+  char* name;
+  DataType type;
+  bool optional;
+} ExpectedOutput;
+
 /* A router model. `router` is the Python object that decides; see host.py.
  *
  * It outlives its unloading while a variant holds a measurement, whose end is not reported then. */
 typedef struct {
   PyObject* router;
   bool batched;
+  ExpectedOutput* outputs;
+  uint32_t output_count;
   atomic_bool closed;
   atomic_int references;      /* Triton's, and one for each measurement that is not released yet */
   atomic_int in_flight;       /* requests of clients that are not released yet */

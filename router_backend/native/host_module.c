@@ -185,6 +185,24 @@ bool host_start(const char* executable, const char* folder, char* reason, size_t
   return loaded;
 }
 
+/* Keep the outputs that variants must answer: a tuple of (name, data type, optional). */
+static void keep_outputs(Model* model, PyObject* outputs) {
+  model->output_count = (uint32_t)PyTuple_Size(outputs);
+  model->outputs = calloc(model->output_count + 1, sizeof *model->outputs);
+  for (uint32_t index = 0; index < model->output_count; index++) {
+    PyObject* output = PyTuple_GetItem(outputs, index);
+    model->outputs[index] = (ExpectedOutput){
+        strdup(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(output, 0), NULL)),
+        TRITONSERVER_StringToDataType(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(output, 1), NULL)),
+        PyLong_AsLongLong(PyTuple_GetItem(output, 2)) != 0};
+  }
+}
+
+static void forget_outputs(Model* model) {
+  for (uint32_t index = 0; index < model->output_count; index++) free(model->outputs[index].name);
+  free(model->outputs);
+}
+
 bool host_load(Model* model, const char* config_json, const char* folder, bool completes, char** completed, char** reason) {
   python_enter();
   PyObject* result = PyObject_CallMethod(
@@ -196,6 +214,7 @@ bool host_load(Model* model, const char* config_json, const char* folder, bool c
     Py_IncRef(model->router);
     model->batched = PyLong_AsLongLong(PyTuple_GetItem(result, 1)) != 0;
     *completed = strdup(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(result, 2), NULL));
+    keep_outputs(model, PyTuple_GetItem(result, 3));
     Py_DecRef(result);
   }
   python_leave();
@@ -237,5 +256,6 @@ void model_leave(Model* model) {
   python_enter();
   Py_DecRef(model->router);
   python_leave();
+  forget_outputs(model);
   free(model);
 }

@@ -195,7 +195,10 @@ static void on_response(ServerResponse* response, uint32_t flags, void* user) {
     attempt->ended_ns = now_ns();
     Error* error = response == NULL ? TRITONSERVER_ErrorNew(ERROR_INTERNAL, "the variant ended without an answer")
                                     : TRITONSERVER_InferenceResponseError(response);
-    if (error == NULL) {
+    char wrong[512];
+    if (error == NULL && is_wrong(attempt, response, wrong, sizeof wrong)) {
+      on_failure(attempt, ERROR_WRONG_ANSWER, wrong);
+    } else if (error == NULL) {
       on_success(attempt, response);
       response = NULL;
     } else {
