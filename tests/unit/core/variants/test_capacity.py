@@ -203,11 +203,19 @@ def test_limits_can_change_while_requests_are_in_flight():
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, float("nan"), float("inf")])
 def test_a_limit_below_one_request_or_between_two_is_refused(count: float):
-    with pytest.raises(ConfigurationError, match=f"max_in_flight: .* found {count};"):
+    with pytest.raises(ConfigurationError) as error:
         DeviceLimits(max_in_flight=count)
+    assert str(error.value) == (
+        f"max_in_flight: expected a whole number, at least 1, found {count}; "
+        "leave it out where a device has no limit"
+    )
 
 
 @pytest.mark.parametrize("memory_mb", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_limit_of_memory_that_is_not_above_zero_is_refused(memory_mb: float):
-    with pytest.raises(ConfigurationError, match=f"max_memory_mb: .* found {memory_mb};"):
+    with pytest.raises(ConfigurationError) as error:
         DeviceLimits(max_memory_mb=memory_mb)
+    assert str(error.value) == (
+        f"max_memory_mb: expected a number above 0, found {memory_mb}; "
+        "leave it out where a device has no limit"
+    )
