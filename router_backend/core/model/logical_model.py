@@ -183,7 +183,9 @@ class LogicalModel:
     def set_ready(self, variant: str, not_ready_reason: str | None) -> None:
         """Set the reason why a variant cannot take requests; `None` if it can."""
         with self._lock:
-            self.state(variant).not_ready_reason = not_ready_reason
+            state = self.state(variant)
+            state.not_ready_reason = not_ready_reason
+            self._recorder.settle(state)
 
     def state(self, variant: str) -> VariantState:
         """Return the state of a variant, which must not be changed.
