@@ -110,6 +110,14 @@ class TestRecording:
         assert model.policy.observed == [recorded]
         assert recorded[1:] == (outcome, NOW_S + 1, None, None, end.get("fault"))
 
+    def test_an_attempt_that_is_released_lets_the_next_one_start(self, make_model):
+        model = make_model("a")
+        failed, waiting = route(model), route(model)
+        model.at(NOW_S + 0.5).release(failed)
+        (place,) = model.state("a").load.running
+        assert (place, place.started_s) == (waiting.take_place(), NOW_S + 0.5)
+        assert model.conclude(failed, Fault.ERROR, blamed=True).finished_s == NOW_S + 0.5
+
     def test_recording_twice_is_observed_once(self, make_model):
         model = make_model("a")
         decision = route(model)
