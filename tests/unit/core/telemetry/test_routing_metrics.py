@@ -146,8 +146,11 @@ def test_a_snapshot_does_not_change_afterwards(router: ModelRouter) -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones(router: ModelRouter) -> None:
-    with pytest.raises(InvalidRequestError, match="model 'n' is not registered: found m"):
-        router.get_metrics().get_model_metrics("n")
+    router.register_model("o", variants=[Variant("m_gpu", Device.GPU)])
+    for metrics, known in ((router.get_metrics(), "m, o"), (ModelRouter().get_metrics(), "none yet")):
+        with pytest.raises(InvalidRequestError) as error:
+            metrics.get_model_metrics("n")
+        assert str(error.value) == f"model 'n' is not registered: found {known}"
 
 
 def test_before_any_request_no_ratio_divides_by_zero(router: ModelRouter) -> None:

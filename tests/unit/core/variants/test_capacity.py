@@ -107,6 +107,22 @@ def test_a_request_that_does_not_fit_beside_the_memory_in_flight_is_rejected():
     assert router.route_request("m", ON_GPU).variant == "m_gpu"
 
 
+def test_a_request_takes_the_memory_of_its_own_size():
+    router = limited(DeviceLimits(max_memory_mb=1000.0))
+    on_gpu = frozenset({Device.GPU})
+    for number in range(40):
+        batch_size = 1 + number % 4
+        decision = router.route_request("m", RoutingContext(batch_size=batch_size, allowed_devices=on_gpu))
+        router.record_execution(decision, latency_ms=10.0, memory_mb=100.0 * batch_size)
+    for batch_size in (16, 1, 16):
+        context = RoutingContext(batch_size=batch_size, allowed_devices=on_gpu)
+        if batch_size == 1:
+            router.record_execution(router.route_request("m", context), latency_ms=10.0)
+        else:
+            with pytest.raises(NoVariantError, match=r"gpu: 1[56]\d\d MB more would not fit"):
+                router.route_request("m", context)
+
+
 @pytest.mark.parametrize(
     ("limit_mb", "memory_mb", "never"),
     [(1000.0, 1000.0, False), (1000.0, 1000.1, True), (1000.0, None, False), (None, 1e9, False)],
