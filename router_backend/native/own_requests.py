@@ -13,7 +13,7 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import DEFECTS, RouterError
 from router_backend.native.server import Server, SyntheticInput
-from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.error_classifier import WRONG_ANSWER, ErrorClassifier
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import Log, RouterModel
 from router_backend.runtime.warmup_plan import WarmupPlan, synthetic_shape
@@ -27,8 +27,9 @@ CODES = (
     "UNSUPPORTED",
     "ALREADY_EXISTS",
     "CANCELLED",
+    WRONG_ANSWER,
 )
-"""The codes of Triton's errors, by number."""
+"""The codes of Triton's errors, by number, and the router's own for a wrong answer."""
 CANCELED = CODES.index("CANCELLED")
 BYTES_OF = {"BOOL": 1, "INT8": 1, "UINT8": 1, "INT16": 2, "UINT16": 2, "FP16": 2, "INT32": 4, "UINT32": 4}
 BYTES_OF |= {"FP32": 4, "INT64": 8, "UINT64": 8, "FP64": 8}

@@ -111,6 +111,7 @@ class RoutedRequest:
         """Record that a variant failed."""
         attempt.failed(*failure)
         self._reception.readiness.failed(attempt)
+        self._reception.model.failed(attempt)
 
     def record_cancellation(self) -> None:
         """Record that the client has canceled the request."""

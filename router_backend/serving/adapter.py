@@ -15,6 +15,7 @@ from router_backend.errors import DEFECTS, OverloadedError
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import RouterModel
 from router_backend.runtime.worker_pool import WorkerPool
+from router_backend.serving.answers import Answers
 from router_backend.serving.copies import Copies
 from router_backend.serving.loaded import is_loaded
 from router_backend.serving.metrics import Metrics
@@ -59,10 +60,11 @@ class TritonPythonModel:
         setup, router, errors = model.setup, model.router, model.errors
         self._model = model
         self._readiness = Readiness(setup, router, lambda variant: is_loaded(variant, errors))
-        self._warmup = Warmup(setup, router, self._readiness, errors)
-        self._copies = Copies(setup, self._readiness, errors)
+        answers = Answers(model)
+        self._warmup = Warmup(setup, router, self._readiness, answers)
+        self._copies = Copies(setup, self._readiness, answers)
         self._own_request = OwnRequest(setup, self._get_ready)
-        self._handler = RequestHandler(model, self._readiness, self._copies)
+        self._handler = RequestHandler(model, self._readiness, answers, self._copies)
         self._pool = WorkerPool(self._answer, setup.parameters.worker_threads, setup.parameters.max_in_flight)
         model.start(args["model_instance_name"], Metrics().series)
         self._own_request.start()

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import triton_python_backend_utils as pb_utils
 
 from router_backend.core.dispatch import Dispatch
-from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import ParameterValue
-from router_backend.serving.responses import failure_of
+from router_backend.serving.answers import Answers
 
 
 def measure(
@@ -19,7 +18,7 @@ def measure(
     inputs: Sequence[pb_utils.Tensor],
     parameters: dict[str, ParameterValue],
     output_names: Sequence[str],
-    errors: ErrorClassifier,
+    answers: Answers,
     readiness: Readiness,
 ) -> None:
     """Send a request that may only go to one variant, and report how it ended.
@@ -38,7 +37,7 @@ def measure(
             parameters=parameters,
         ).exec()
         latency_ms = (time.monotonic() - sent_s) * 1e3
-        failure = failure_of(response, attempt.variant, errors)
+        failure = answers.failure_of(response, attempt, output_names)
         if failure is None:
             attempt.succeeded(latency_ms)
         else:

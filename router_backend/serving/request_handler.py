@@ -11,13 +11,13 @@ from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import NO_OPTIONS, WHERE, RequestOptions, context_of, read_options
 from router_backend.runtime.routed_request import Reception, RoutedRequest
 from router_backend.runtime.router_model import RouterModel
+from router_backend.serving.answers import Answers
 from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.responses import (
     canceled_response,
     error_response,
     explained_response,
-    failure_of,
 )
 from router_backend.serving.tensors import check_can_be_explained, outputs_of_variant, size_of
 
@@ -29,10 +29,10 @@ CANCELLATION_WORTH_ASKING_MS = 10.0
 class RequestHandler:
     """Answers the requests of one router model. Thread-safe."""
 
-    def __init__(self, model: RouterModel, readiness: Readiness, copies: Copies) -> None:
+    def __init__(self, model: RouterModel, readiness: Readiness, answers: Answers, copies: Copies) -> None:
         signature = model.setup.signature
         self._reception = Reception(model, readiness)
-        self._errors = model.errors
+        self._answers = answers
         self._copies = copies
         self._batched = signature.max_batch_size > 0
         self._output_names = [output.name for output in signature.outputs]
@@ -92,7 +92,7 @@ class RequestHandler:
             sent_s = time.monotonic()
             response = forwarder.call(attempt.variant)
             latency_ms = (time.monotonic() - sent_s) * 1e3
-            failure = failure_of(response, attempt.variant, self._errors)
+            failure = self._answers.failure_of(response, attempt, forwarder.output_names)
             if failure is None:
                 routed.record_answer(attempt, latency_ms)
                 self._copies.offer(routed.dispatch, request, forwarder.inputs, forwarder.parameters)

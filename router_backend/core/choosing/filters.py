@@ -16,7 +16,11 @@ ReasonOut = Callable[[VariantState, Request], str | None]
 """Returns why a variant may not serve a request; `None` if it may."""
 
 BREAKER_OPEN = "breaker open after failures"
+BREAKER_OPEN_WRONG = "breaker open after wrong answers: Triton's log says what was wrong"
 BREAKER_OPEN_DEAD = "breaker open: its process has ended, load the model again"
+BREAKER_OPEN_AFTER = {Fault.WRONG_ANSWER: BREAKER_OPEN_WRONG, Fault.DEAD: BREAKER_OPEN_DEAD}
+RESTING = (BREAKER_OPEN, BREAKER_OPEN_WRONG)
+"""Reasons of variants that are tried anyway if there is no other."""
 LATE = "would be late"
 
 
@@ -75,7 +79,7 @@ def unavailable(state: VariantState, request: Request) -> str | None:
         return f"batch {batch_size} is above its maximum {state.max_batch_size}"
     if breaker.closed or breaker.allows(request.now_s):
         return None
-    return BREAKER_OPEN_DEAD if breaker.fault is Fault.DEAD else BREAKER_OPEN
+    return BREAKER_OPEN_AFTER.get(breaker.fault, BREAKER_OPEN)
 
 
 def too_much_memory(state: VariantState, request: Request) -> str | None:
@@ -170,6 +174,6 @@ def take_back_resting(rejected: Rejected) -> list[VariantState]:
 
     A variant that failed a moment ago is better than no answer, unless its process is dead.
     """
-    resting = [state for state, reason in rejected if reason is BREAKER_OPEN]
+    resting = [state for state, reason in rejected if reason in RESTING]
     rejected[:] = [entry for entry in rejected if entry[0] not in resting]
     return resting

@@ -26,6 +26,10 @@ OPEN_AFTER_ERRORS = OpenTime(first_s=0.25, growth=1.5, longest_s=1.0)
 OPEN_AFTER_DEATH = OpenTime(first_s=5.0, growth=2.0, longest_s=60.0)
 
 
+OPENS_SECOND = (Fault.ERROR, Fault.WRONG_ANSWER)
+"""What opens a breaker when it follows another failure: the first one may be an exception."""
+
+
 class Breaker:
     """Keeps requests away from a variant that fails.
 
@@ -82,11 +86,11 @@ class Breaker:
 
     def failed(self, fault: Fault, now_s: float) -> None:
         """Note that a request failed by the variant's fault."""
-        if self.state is BreakerState.OPEN and fault in (self.fault, Fault.ERROR):
+        if self.state is BreakerState.OPEN and (fault is self.fault or fault in OPENS_SECOND):
             return  # sent before it opened
         self._probing = False
         self.failures_in_a_row += 1
-        if fault is Fault.ERROR and self.failures_in_a_row < self.FAILURES_TO_OPEN:
+        if fault in OPENS_SECOND and self.failures_in_a_row < self.FAILURES_TO_OPEN:
             return
         times = OPEN_AFTER_DEATH if fault is Fault.DEAD else OPEN_AFTER_ERRORS
         longer_s = self._open_s * times.growth if self.fault is fault else 0.0

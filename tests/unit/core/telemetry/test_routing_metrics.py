@@ -81,8 +81,8 @@ def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
             router.route_request("m", RoutingContext(excluded_variants=frozenset({"m_gpu", "m_cpu"})))
     with pytest.raises(InvalidRequestError):
         router.route_request("m", RoutingContext(policy="nobodys"))
-    for _ in range(2):
-        router.model("m").refused(Refusal.OVERLOADED)
+    for reason in (Refusal.SHED, Refusal.OVERLOADED, Refusal.OVERLOADED):
+        router.model("m").refused(reason)
     metrics = router.get_metrics().get_model_metrics("m")
     assert metrics.counts.refusals == dict.fromkeys(Refusal, 1) | {
         Refusal.NO_VARIANT: 3,
