@@ -51,6 +51,8 @@ Ratio = Annotated[float, Meta(ge=1, extra={"fix": "2 allows the treatment twice 
 Milliseconds = Annotated[
     float, Meta(gt=0, extra={"unit": "milliseconds", "fix": "leave it out for no deadline"})
 ]
+Factor = Annotated[float, Meta(ge=0, extra={"fix": "0 lets every call take as long as it takes"})]
+OverdueMs = Annotated[float, Meta(gt=0, extra={"unit": "milliseconds"})]
 IntervalMs = Annotated[int, Meta(ge=1, le=DAY_MS, extra={"unit": "milliseconds"})]
 Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
 Megabytes = Annotated[float, Meta(gt=0, extra={"unit": "megabytes"})]
@@ -92,6 +94,10 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         preferred_devices: variants on other devices are chosen only where these cost twice as much.
         max_latency_ms: the deadline of requests without one, from their arrival.
         refuse_late: reject a request at once if no variant can answer it by its deadline.
+        overdue_factor: after this multiple of the upper end of its prediction interval, a call is overdue
+            and its request goes to another variant; `0`: never.
+        overdue_min_ms: no call is overdue before, except at half of a deadline with `refuse_late`.
+        overdue_unmeasured_ms: when a call to a variant that was never measured is overdue.
     """
 
     TOGETHER = frozenset({"policy", "policy_parameters", "goal"})
@@ -100,6 +106,9 @@ class SharedSettings(Section, frozen=True, kw_only=True):
     preferred_devices: Devices | UnsetType = field(name="preferred_backends", default=UNSET)
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
+    overdue_factor: Factor | UnsetType = UNSET
+    overdue_min_ms: OverdueMs | UnsetType = UNSET
+    overdue_unmeasured_ms: OverdueMs | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Reject settings from which no policy follows, or two."""

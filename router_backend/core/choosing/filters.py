@@ -17,6 +17,8 @@ ReasonOut = Callable[[VariantState, Request], str | None]
 
 BREAKER_OPEN = "breaker open after failures"
 BREAKER_OPEN_DEAD = "breaker open: its process has ended, load the model again"
+BREAKER_OPEN_OVERDUE = "breaker open: it has not answered in time"
+REASON_OF_FAULT = {Fault.DEAD: BREAKER_OPEN_DEAD, Fault.OVERDUE: BREAKER_OPEN_OVERDUE}
 LATE = "would be late"
 
 
@@ -73,9 +75,9 @@ def unavailable(state: VariantState, request: Request) -> str | None:
     batch_size, breaker = request.context.batch_size, state.breaker
     if batch_size > state.max_batch_size:
         return f"batch {batch_size} is above its maximum {state.max_batch_size}"
-    if breaker.closed or breaker.allows(request.now_s):
+    if breaker.closed or request.is_own or breaker.allows(request.now_s):
         return None
-    return BREAKER_OPEN_DEAD if breaker.fault is Fault.DEAD else BREAKER_OPEN
+    return REASON_OF_FAULT.get(breaker.fault, BREAKER_OPEN)
 
 
 def too_much_memory(state: VariantState, request: Request) -> str | None:
@@ -165,11 +167,17 @@ def passing(
     return kept
 
 
-def take_back_resting(rejected: Rejected) -> list[VariantState]:
+def take_back_resting(rejected: Rejected, now_s: float) -> list[VariantState]:
     """Return the variants that only their open breaker keeps out, as a last resort if all were rejected.
 
-    A variant that failed a moment ago is better than no answer, unless its process is dead.
+    A variant that failed a moment ago is better than no answer. One whose process is dead is not, until it is
+    time for a probe: then a request of a client is the probe.
     """
-    resting = [state for state, reason in rejected if reason is BREAKER_OPEN]
+    resting = [
+        state
+        for state, reason in rejected
+        if reason in (BREAKER_OPEN, BREAKER_OPEN_OVERDUE)
+        or (reason is BREAKER_OPEN_DEAD and state.breaker.probe_is_due(now_s))
+    ]
     rejected[:] = [entry for entry in rejected if entry[0] not in resting]
     return resting

@@ -1,5 +1,6 @@
 """One logical model: its settings, state and metrics under the router's lock."""
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +18,7 @@ from router_backend.core.settings import ModelSettings
 from router_backend.core.telemetry.snapshot import ModelMetrics, VariantMetrics
 from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.core.variants.load import Place
-from router_backend.core.variants.state import VariantState
+from router_backend.core.variants.state import MEASURED, VariantState
 from router_backend.errors import (
     ConfigurationError,
     DeadlineError,
@@ -80,6 +81,24 @@ class LogicalModel:
             refuses_late = self._settings.refuse_late
         return self.deadline_ms(context) if refuses_late else None
 
+    def overdue_ms(self, decision: RoutingDecision) -> float:
+        """Return after how long an attempt is overdue; infinite if never.
+
+        That is a multiple of the upper end of its prediction interval, but not before `overdue_min_ms`, since
+        a call may be slow for once. A request that is refused when it is late goes to another variant while
+        there is time for it: when half of its deadline has passed.
+        """
+        settings = self._settings
+        if not settings.overdue_factor:
+            return math.inf
+        if decision.basis is not MEASURED:
+            return settings.overdue_unmeasured_ms
+        most_ms = settings.overdue_factor * decision.expected_latency_ms * math.exp(decision.half_width)
+        least_ms = settings.overdue_min_ms
+        if decision.deadline_ms is not None and self.bound_ms(decision.context) is not None:
+            least_ms = min(least_ms, 0.5 * decision.deadline_ms)
+        return max(most_ms, least_ms)
+
     def now_s(self) -> float:
         """Return the time of the router's clock in seconds."""
         return self._clock()
@@ -111,13 +130,15 @@ class LogicalModel:
     @property
     def wants_copy(self) -> bool:
         """Whether there are variants that a copy of a request might measure; every answer asks this."""
-        return self._copies and bool(self._recorder.unsettled or self._selector.doubted)
+        recorder = self._recorder
+        return self._copies and bool(recorder.unsettled or recorder.kept_out or self._selector.doubted)
 
     def copy_of(self, context: RoutingContext) -> RoutingContext | None:
         """Return a copy of a request that measures a variant; `None` if none should be measured now."""
         if not self.wants_copy:
             return None
         with self._lock:
+            self._recorder.forget_recovered()
             return self._selector.copy_of(context, self._clock())
 
     def record(
@@ -138,6 +159,24 @@ class LogicalModel:
                 return self._recorder.answered(decision, place, latency_ms, memory_mb, power_w, now_s)
             self._recorder.free(decision.state, place, now_s)
             return self._recorder.ended(decision, fault, now_s)
+
+    def overdue(self, decision: RoutingDecision, waited_ms: float) -> None:
+        """Free the place of an attempt that is overdue, and count it as a failure of the variant."""
+        with self._lock:
+            place = decision.take_place()
+            if place is not None:
+                long = waited_ms >= self._settings.overdue_min_ms
+                self._recorder.overdue(decision, place, waited_ms, self._clock(), opens=long)
+
+    def answered_late(self, decision: RoutingDecision, latency_ms: float, *, serves: bool) -> Execution:
+        """Record that an overdue attempt was answered; it counts as an answer if it `serves` the client."""
+        with self._lock:
+            return self._recorder.answered_late(decision, latency_ms, self._clock(), serves=serves)
+
+    def failed_late(self, decision: RoutingDecision, fault: Fault) -> None:
+        """Record that an overdue attempt failed: this may say what ails the variant."""
+        with self._lock:
+            self._recorder.failed_late(decision, fault, self._clock())
 
     def release(self, decision: RoutingDecision) -> None:
         """Free the place of an attempt whose end cannot be judged yet; `conclude` follows."""
@@ -183,7 +222,10 @@ class LogicalModel:
     def set_ready(self, variant: str, not_ready_reason: str | None) -> None:
         """Set the reason why a variant cannot take requests; `None` if it can."""
         with self._lock:
-            self.state(variant).not_ready_reason = not_ready_reason
+            state = self.state(variant)
+            if state.not_ready_reason is not None and not_ready_reason is None:
+                self._recorder.loaded_again(state, self._clock())
+            state.not_ready_reason = not_ready_reason
 
     def state(self, variant: str) -> VariantState:
         """Return the state of a variant, which must not be changed.

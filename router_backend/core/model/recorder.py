@@ -21,10 +21,11 @@ class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
     Answers are learned from if `profiling` is set. `unsettled` are the variants with few answers, or slower
-    than usual. `on_defect` receives what a policy raises while it learns.
+    than usual; `kept_out` are those whose breaker opened, until `forget_recovered`. `on_defect` receives what
+    a policy raises while it learns.
     """
 
-    __slots__ = ("_capacity", "_on_defect", "counts", "profiling", "unsettled", "variant_counts")
+    __slots__ = ("_capacity", "_on_defect", "counts", "kept_out", "profiling", "unsettled", "variant_counts")
 
     def __init__(
         self, states: Iterable[VariantState], capacity: Capacity, on_defect: Callable[[Exception], None]
@@ -33,6 +34,7 @@ class Recorder:
         self.counts = ModelCounts()
         self.variant_counts = {state: VariantCounts() for state in states}
         self.unsettled = set(self.variant_counts)
+        self.kept_out: set[VariantState] = set()
         self._capacity = capacity
         self._on_defect = on_defect
 
@@ -92,10 +94,66 @@ class Recorder:
             decision.state.not_ready_reason = NOT_LOADED
         elif fault is not None and blamed:
             outcome = Outcome.FAILURE
-            decision.state.failed(fault, now_s)
+            self._blame(decision.state, fault, now_s)
         execution = Execution(decision, outcome, now_s, fault=fault)
         self._observe(execution)
         return execution
+
+    def overdue(
+        self, decision: RoutingDecision, place: Place, waited_ms: float, now_s: float, *, opens: bool
+    ) -> None:
+        """Free the place of an attempt without an answer after `waited_ms`, and count the failure.
+
+        It `opens` the breaker if the wait was long; a short one that recurs opens it, too.
+        """
+        state = decision.state
+        self.free(state, place, now_s)
+        if self.profiling:
+            state.learn_overdue(decision.size, waited_ms, now_s)
+        self._blame(state, Fault.OVERDUE if opens else Fault.ERROR, now_s)
+        self._observe(Execution(decision, Outcome.FAILURE, now_s, fault=Fault.OVERDUE))
+
+    def answered_late(
+        self, decision: RoutingDecision, latency_ms: float, now_s: float, *, serves: bool
+    ) -> Execution:
+        """Note the answer of an attempt whose failure was counted: the variant may be well again.
+
+        The law learns it from the router's own requests alone: those of clients may have been stuck together,
+        behind one call, and then say nothing about the next one.
+        """
+        state = decision.state
+        state.breaker.retry_now(now_s)
+        if decision.context.warmup and self.profiling:
+            state.profile.latency.update(decision.size, latency_ms, now_s)
+        plausible_ms = latency_ms if is_plausible_ms(latency_ms) else None
+        execution = Execution(decision, SUCCESS, now_s, plausible_ms)
+        if serves:
+            self._observe(execution)
+        return execution
+
+    def failed_late(self, decision: RoutingDecision, fault: Fault, now_s: float) -> None:
+        """Note what the error of an attempt says whose failure was counted."""
+        if fault is Fault.DEAD:
+            self._blame(decision.state, fault, now_s)
+        elif fault is Fault.NOT_READY:
+            decision.state.not_ready_reason = NOT_LOADED
+        if fault in (Fault.DEAD, Fault.NOT_READY):
+            self._observe(Execution(decision, Outcome.IGNORED, now_s, fault=fault))
+
+    def loaded_again(self, state: VariantState, now_s: float) -> None:
+        """Forget what was in flight at a variant before it was loaded again."""
+        for place in state.loaded_again(now_s):
+            self._capacity.free(place)
+
+    def forget_recovered(self) -> None:
+        """Keep only those variants in `kept_out` whose breaker is not closed."""
+        if self.kept_out:
+            self.kept_out = {state for state in self.kept_out if not state.breaker.closed}
+
+    def _blame(self, state: VariantState, fault: Fault, now_s: float) -> None:
+        state.failed(fault, now_s)
+        if not state.breaker.closed:
+            self.kept_out.add(state)
 
     def free(self, state: VariantState, place: Place, now_s: float) -> None:
         """Free the place of an attempt that was not answered."""

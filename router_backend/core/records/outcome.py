@@ -15,6 +15,7 @@ class Fault(str, Enum):
         and others may serve the request.
     DEAD: its process has ended, which is not the request's fault.
     NOT_READY: Triton has not loaded it, and the request did not reach it.
+    OVERDUE: it has not answered within its bound; it may still answer, but the request went elsewhere.
     """
 
     ERROR = "error"
@@ -22,6 +23,7 @@ class Fault(str, Enum):
     UNSUPPORTED = "unsupported"
     DEAD = "dead"
     NOT_READY = "not_ready"
+    OVERDUE = "overdue"
 
 
 class Outcome(str, Enum):

@@ -79,7 +79,7 @@ class VariantState:
         self._copy_grace_s = self.COPY_GRACE_S if has_copies else 0.0
         self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
-        self.breaker = Breaker()
+        self.breaker = Breaker(is_probed=has_copies)
         self.candidate = Candidate(
             variant, concurrency=variant.concurrency, power=self.profile.power, memory=self.profile.memory
         )
@@ -125,7 +125,9 @@ class VariantState:
         return Basis.PRIOR if self.candidate.prior_ms else Basis.GUESS
 
     def should_be_measured(self, now_s: float) -> bool:
-        """Return whether it should get a copy: it has few answers, or was slow or late and may be well."""
+        """Return whether it should get a copy: it has few answers, or was ill, slow or late and may be well."""
+        if not self.breaker.closed:
+            return self.breaker.probe_is_due(now_s)
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
         if self.answers < SETTLED_FROM or self.late_since_sent >= self._late_patience:
@@ -140,6 +142,9 @@ class VariantState:
 
     def copied(self, now_s: float) -> None:
         """Note that it is sent a copy of a request; the next one waits longer, in case it fails them."""
+        if not self.breaker.closed:
+            self.breaker.plan_probe(now_s)
+            return
         if self.late_since_sent >= self._late_patience:
             self.late_since_sent = 0
             self._late_patience *= 2
@@ -237,6 +242,21 @@ class VariantState:
             self._failure_share = FailureShare(self.answers)
         self.failures += 1
         self._learn_end(failed=True)
+
+    def learn_overdue(self, size: float, waited_ms: float, now_s: float) -> None:
+        """Learn that a request took at least this long.
+
+        Only the first of several that are stuck together counts: they have one cause.
+        """
+        if self.breaker.closed:
+            self.profile.latency.hold_longer(size, waited_ms, now_s)
+
+    def loaded_again(self, now_s: float) -> list[Place]:
+        """Forget what was in flight before it was loaded again, and return these places."""
+        places = self.load.clear()
+        self.candidate.in_flight = 0
+        self.breaker.retry_now(now_s)
+        return places
 
     def _learn_end(self, *, failed: bool) -> None:
         share, candidate = self._failure_share, self.candidate

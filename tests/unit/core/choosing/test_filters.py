@@ -256,12 +256,12 @@ class TestTakeBack:
     def test_those_that_only_their_breaker_keeps_out_are_taken_back(self):
         resting, dead, absent = state_of("resting"), state_of("dead"), state_of("absent")
         rejected: Rejected = [(resting, BREAKER_OPEN), (dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
-        assert take_back_resting(rejected) == [resting]
+        assert take_back_resting(rejected, 0.0) == [resting]
         assert rejected == [(dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
 
     def test_without_an_open_breaker_none_is_taken_back(self):
         rejected: Rejected = [(state_of(), BREAKER_OPEN_DEAD)]
-        assert take_back_resting(rejected) == []
+        assert take_back_resting(rejected, 0.0) == []
         assert len(rejected) == 1
 
 
