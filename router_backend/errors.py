@@ -7,9 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+DEFECTS = (Exception, SystemExit)
+"""What a user's policy, or a defect, may raise; a `SystemExit` would end a thread without a word."""
+
 LONGEST_SHOWN = 500
 LONGEST_NAME = 100
 """Longer names are not compared with known ones: that takes time in proportion to their length."""
+
+
+def utf8_text(text: str) -> str:
+    r"""Return a text that Triton can log and answer with, with escapes for lone surrogates and NUL.
+
+    >>> utf8_text("a\ud800b\0c")
+    'a\\ud800b\\x00c'
+    """
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 class RouterError(Exception):

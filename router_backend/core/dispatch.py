@@ -9,7 +9,13 @@ from router_backend.core.choosing.decision import Execution, RoutingDecision
 from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
-from router_backend.errors import DeadlineError, InvalidRequestError, NoVariantError, VariantsFailedError
+from router_backend.errors import (
+    DEFECTS,
+    DeadlineError,
+    InvalidRequestError,
+    NoVariantError,
+    VariantsFailedError,
+)
 
 INTERNAL = "INTERNAL"
 
@@ -123,7 +129,7 @@ class Dispatch:
         attempts = self.attempts
         try:
             decision = self._model.route(self._remaining_context() if attempts else self._context)
-        except Exception as error:  # of any kind: without open attempts, it is the end of the request
+        except DEFECTS as error:  # without open attempts, it is the end of the request
             if self._may_be_answered():
                 raise
             self.cancel()
@@ -239,7 +245,7 @@ class Dispatch:
             spent_ms=context.spent_ms + passed_ms,
         )
 
-    def _as_final(self, error: Exception) -> Exception:
+    def _as_final(self, error: BaseException) -> BaseException:
         """Return the error for the client when there is no further attempt."""
         failures = self.failures
         if not isinstance(error, NoVariantError):

@@ -31,7 +31,7 @@ from router_backend.core.variants.device_fit import fit
 from router_backend.errors import ConfigurationError, InvalidRequestError
 
 
-def _raise(defect: Exception) -> None:
+def _raise(defect: BaseException) -> None:
     raise defect
 
 
@@ -71,7 +71,7 @@ class ModelRouter:
         rng: random.Random | None = None,
         filters: Sequence[Filter] = FILTERS,
         copies: bool = False,
-        on_defect: Callable[[Exception], None] = _raise,
+        on_defect: Callable[[BaseException], object] = _raise,
     ) -> None:
         if clock is not time.monotonic:  # which never goes back
             clock = ForwardClock(clock)

@@ -25,9 +25,9 @@ from typing import Any, TypeAlias
 from router_backend.config.completion import complete
 from router_backend.config.load import DECISION_OUTPUT, read_router_setup
 from router_backend.core.dispatch import Attempt, Dispatch
-from router_backend.errors import InvalidRequestError, OverloadedError, RouterError
+from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, RouterError, utf8_text
 from router_backend.native.own_requests import CODES, Measurement, OwnRequests
-from router_backend.native.server import NativeMetrics, Server, log_of, utf8_text
+from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
@@ -88,9 +88,12 @@ def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[
 
 def defect(error: BaseException) -> Command:
     """Log a defect of the router, or of a user's policy, and return the command to answer with it."""
-    log_of(_server).defect(error)
-    text = f"defect in the router: {error!r}; Triton's log has the traceback"
-    return REFUSE, CODE_NUMBERS["INTERNAL"], utf8_text(text)
+    return refusal(log_of(_server).defect(error))
+
+
+def refusal(error: RouterError) -> Command:
+    """Return the command to answer with an error."""
+    return REFUSE, CODE_NUMBERS[CODE_OF_STATUS.get(error.status, error.status)], utf8_text(str(error))
 
 
 class NativeRouter:
@@ -153,14 +156,12 @@ class NativeRouter:
             if timeout_us:
                 bound_ms = min(bound_ms or math.inf, timeout_us / 1e3)
             return request.forward(self, bound_ms, in_sequence)
-        except Exception as error:  # noqa: BLE001 - a client waits for an answer
+        except DEFECTS as error:  # a client waits for an answer
             return self.refuse(error)
 
-    def refuse(self, error: Exception) -> Command:
+    def refuse(self, error: BaseException) -> Command:
         """Return the command to answer with an error, or with a defect, which is logged."""
-        if isinstance(error, RouterError):
-            return REFUSE, CODE_NUMBERS[CODE_OF_STATUS.get(error.status, error.status)], utf8_text(str(error))
-        return defect(error)
+        return refusal(error) if isinstance(error, RouterError) else defect(error)
 
     def copy_of(self, dispatch: Dispatch) -> Command:
         """Return the command to measure a variant by a copy of an answered request, if one should be."""
@@ -248,7 +249,7 @@ class ClientRequest(RoutedRequest):
                 self.record_cancellation()
                 return REFUSE, CODE_NUMBERS["CANCELLED"], CANCELED_BY_CLIENT
             attempt = self.next_attempt()
-        except Exception as error:  # noqa: BLE001 - a client waits for an answer
+        except DEFECTS as error:  # a client waits for an answer
             return self._router.refuse(error)
         return FORWARD, attempt.variant, self, attempt, 0.0, self._flags()
 

@@ -11,7 +11,7 @@ from router_backend.config.repository import Signature
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.errors import RouterError
+from router_backend.errors import DEFECTS, RouterError
 from router_backend.native.server import Server, SyntheticInput
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.readiness import Readiness
@@ -115,7 +115,7 @@ class OwnRequests:
                 if accepts_requests:
                     self._look()
                     self._measure()
-            except BaseException as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
+            except DEFECTS as defect:  # a policy that cannot score must not end this thread
                 self._log.defect(defect)
                 self._end_measuring()
             hurries = self._variant or not accepts_requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from router_backend.core.telemetry.metrics import Kind, Metric
@@ -43,20 +44,7 @@ class Server(Protocol):
 
 def log_of(server: Server) -> Log:
     """Return Triton's log."""
-    return Log(
-        lambda text: server.log(INFO, utf8_text(text)),
-        lambda text: server.log(WARNING, utf8_text(text)),
-        lambda text: server.log(ERROR, utf8_text(text)),
-    )
-
-
-def utf8_text(text: str) -> str:
-    r"""Return a text that the C side can take, with escapes for lone surrogates and NUL.
-
-    >>> utf8_text("a\ud800b\0c")
-    'a\\ud800b\\x00c'
-    """
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+    return Log.to(partial(server.log, INFO), partial(server.log, WARNING), partial(server.log, ERROR))
 
 
 class NativeSeries:

@@ -9,7 +9,7 @@ from router_backend.config.load import MOST_ROUTING_BYTES, ROUTING, RouterSetup,
 from router_backend.config.repository import CONFIG_FILE
 from router_backend.config.resolve import RoutingConfig
 from router_backend.core.router import ModelRouter
-from router_backend.errors import ConfigurationError
+from router_backend.errors import DEFECTS, ConfigurationError
 from router_backend.path_kind import read_bytes
 
 Log = Callable[[str], None]
@@ -80,7 +80,7 @@ class ConfigWatcher:
             self._apply(found)
         except ConfigurationError as error:
             self._refuse(str(error))
-        except Exception as defect:  # noqa: BLE001 - a policy of another package may raise anything
+        except DEFECTS as defect:
             self._refuse(f"{self._file.path}: defect in a policy: {defect!r}")
         else:
             self._inform(f"model '{self._model.name}' has applied the change of {self._file.path}")

@@ -13,6 +13,7 @@ from router_backend.config.load import read_router_setup
 from router_backend.core.router import ModelRouter
 from router_backend.core.telemetry.metrics import Metric
 from router_backend.core.variants.capacity import Capacity
+from router_backend.errors import RouterError, utf8_text
 from router_backend.runtime.config_watcher import watch_config
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.metrics_writer import MetricsWriter, Series
@@ -22,15 +23,25 @@ from router_backend.runtime.variant_description import describe
 
 
 class Log(NamedTuple):
-    """Triton's log."""
+    """Triton's log, which takes text that can be encoded."""
 
     inform: Callable[[str], None]
     warn: Callable[[str], None]
     error: Callable[[str], None]
 
-    def defect(self, defect: BaseException) -> None:
-        """Log a defect of the router, or of a user's policy, with its place."""
+    @staticmethod
+    def to(inform: Callable[[str], None], warn: Callable[[str], None], error: Callable[[str], None]) -> Log:
+        """Return a log of any text."""
+        return Log(
+            lambda text: inform(utf8_text(text)),
+            lambda text: warn(utf8_text(text)),
+            lambda text: error(utf8_text(text)),
+        )
+
+    def defect(self, defect: BaseException) -> RouterError:
+        """Log a defect of the router, or of a user's policy, with its place; return the client's error."""
         self.error("".join(traceback.format_exception(defect)))
+        return RouterError(f"defect in the router: {defect!r}; Triton's log has the traceback")
 
 
 class RouterModel:

@@ -11,16 +11,16 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.completion import complete
 from router_backend.config.load import read_router_setup
-from router_backend.errors import OverloadedError, RouterError
+from router_backend.errors import DEFECTS, OverloadedError
 from router_backend.runtime.readiness import Readiness
-from router_backend.runtime.router_model import Log, RouterModel
+from router_backend.runtime.router_model import RouterModel
 from router_backend.runtime.worker_pool import WorkerPool
 from router_backend.serving.copies import Copies
 from router_backend.serving.loaded import is_loaded
 from router_backend.serving.metrics import Metrics
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.request_handler import RequestHandler
-from router_backend.serving.responses import error_response, log_defect, send
+from router_backend.serving.responses import error_response, send, triton_log
 from router_backend.serving.warmup import Warmup
 
 
@@ -55,9 +55,7 @@ class TritonPythonModel:
             ConfigurationError: it is invalid; Triton shows the text as the model's reason.
         """
         config: dict[str, Any] = json.loads(args["model_config"])
-        logger = pb_utils.Logger
-        log = Log(logger.log_info, logger.log_warn, logger.log_error)
-        model = RouterModel(config, Path(args["model_repository"]), "Python", log)
+        model = RouterModel(config, Path(args["model_repository"]), "Python", triton_log())
         setup, router, errors = model.setup, model.router, model.errors
         self._model = model
         self._readiness = Readiness(setup, router, lambda variant: is_loaded(variant, errors))
@@ -95,11 +93,8 @@ class TritonPythonModel:
     def _answer(self, arrival: Arrival) -> None:
         try:
             response = self._handler.answer(arrival.request, arrival.at_s)
-        except Exception as defect:  # noqa: BLE001 - a client waits for an answer
-            log_defect(defect)
-            response = error_response(
-                RouterError(f"defect in the router: {defect!r}; Triton's log has the traceback")
-            )
+        except DEFECTS as defect:  # a client waits for an answer
+            response = error_response(triton_log().defect(defect))
         try:
             if self._readiness.due():
                 self._look_within_request(arrival.request)

@@ -10,12 +10,12 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Dispatch
-from router_backend.errors import RouterError
+from router_backend.errors import DEFECTS, RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import ParameterValue
 from router_backend.serving.measuring import measure
-from router_backend.serving.responses import log_defect
+from router_backend.serving.responses import triton_log
 
 
 class Copy(NamedTuple):
@@ -64,5 +64,5 @@ class Copies:
                 measure(dispatch, inputs, parameters, self._output_names, self._errors, self._readiness)
             except RouterError:
                 continue
-            except Exception as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
-                log_defect(defect)
+            except DEFECTS as defect:  # a policy that cannot score must not end this thread
+                triton_log().defect(defect)

@@ -3,7 +3,6 @@
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import json
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +10,16 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.load import DECISION_OUTPUT
-from router_backend.errors import RouterError
+from router_backend.errors import RouterError, utf8_text
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, ErrorClassifier, Failure
 from router_backend.runtime.routed_request import CANCELED_BY_CLIENT
+from router_backend.runtime.router_model import Log
 
 
 def error_response(error: RouterError) -> pb_utils.InferenceResponse:
     """Return an error response with Triton's code for the kind of error."""
     code = getattr(pb_utils.TritonError, CODE_OF_STATUS.get(error.status, error.status))
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(utf8_text(str(error)), code))
 
 
 def failure_of(response: pb_utils.InferenceResponse, variant: str, errors: ErrorClassifier) -> Failure | None:
@@ -30,9 +30,9 @@ def failure_of(response: pb_utils.InferenceResponse, variant: str, errors: Error
     return errors.classify(variant, error.message(), error.code().name)
 
 
-def log_defect(defect: Exception) -> None:
-    """Write a defect of the router, or of a user's policy, to Triton's log with its place."""
-    pb_utils.Logger.log_error("".join(traceback.format_exception(defect)))
+def triton_log() -> Log:
+    """Return Triton's log."""
+    return Log.to(pb_utils.Logger.log_info, pb_utils.Logger.log_warn, pb_utils.Logger.log_error)
 
 
 def empty_response() -> pb_utils.InferenceResponse:

@@ -5,16 +5,14 @@ from __future__ import annotations  # while Triton completes a configuration, it
 import threading
 import time
 
-import triton_python_backend_utils as pb_utils
-
 from router_backend.config.load import RouterSetup
 from router_backend.core.router import ModelRouter
-from router_backend.errors import RouterError
+from router_backend.errors import DEFECTS, RouterError
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.warmup_plan import WarmupPlan
 from router_backend.serving.measuring import measure
-from router_backend.serving.responses import log_defect
+from router_backend.serving.responses import triton_log
 from router_backend.serving.tensors import synthetic_inputs
 
 
@@ -51,9 +49,9 @@ class Warmup:
         try:
             self._measure(variant)
         except RouterError as error:
-            pb_utils.Logger.log_warn(f"router '{self._model.name}': warm-up of '{variant}' ended: {error}")
-        except Exception as defect:  # noqa: BLE001 - a policy that cannot score must not end this thread
-            log_defect(defect)
+            triton_log().warn(f"router '{self._model.name}': warm-up of '{variant}' ended: {error}")
+        except DEFECTS as defect:  # a policy that cannot score must not end this thread
+            triton_log().defect(defect)
 
     def _measure(self, variant: str) -> None:
         """Send the batches.

@@ -100,7 +100,6 @@ def test_a_defect_in_what_it_learns_ends_no_thread(server: EmbeddedTriton) -> No
     assert "Exception in thread" not in server.log_text()
 
 
-@pytest.mark.usefixtures("native_host")
 @pytest.mark.parametrize(
     ("batch_size", "refusal", "logged"),
     [
@@ -123,7 +122,6 @@ def test_a_policy_that_quits_or_says_what_is_no_text_is_logged_and_answered(
     until(lambda: logged in server.log_text())
 
 
-@pytest.mark.usefixtures("native_host")
 def test_a_policy_that_quits_while_it_learns_is_logged(server: EmbeddedTriton) -> None:
     with closing(Client(server)) as client:
         np.testing.assert_array_equal(client.output("quits", items(1)), items(2))

@@ -75,7 +75,7 @@ def unavailable(state: VariantState, request: Request) -> str | None:
     batch_size, breaker = request.context.batch_size, state.breaker
     if batch_size > state.max_batch_size:
         return f"batch {batch_size} is above its maximum {state.max_batch_size}"
-    if breaker.closed or request.is_own or breaker.allows(request.now_s):
+    if breaker.closed or breaker.allows(request.now_s, is_own=request.is_own):
         return None
     return REASON_OF_FAULT.get(breaker.fault, BREAKER_OPEN)
 

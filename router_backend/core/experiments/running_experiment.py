@@ -11,7 +11,6 @@ from router_backend.core.experiments.confidence_sequence import DifferenceOfMean
 from router_backend.core.experiments.experiment import AssignBy, Experiment
 from router_backend.core.experiments.guard import Guard
 from router_backend.core.experiments.rollout import fraction_after
-from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.policies.arm_picker import ArmPicker
 from router_backend.core.policies.picker import Picker
 from router_backend.core.records.outcome import Outcome
@@ -24,7 +23,7 @@ class RunningExperiment:
     request without a unit is a unit of its own: its point is drawn.
 
     Failures by the variant's fault and answers with a latency are counted; other ends are not, nor are
-    retries. The latencies of a variant's first `COLD_ANSWERS`, to any requests, are not compared: they
+    retries. The latencies of a variant's first answers, to any requests, are not compared: they
     say what a start costs, and which arm pays for it is chance. `stopped_reason` is why the guardrails have
     stopped the treatment; `None` if they have not.
 
@@ -33,7 +32,6 @@ class RunningExperiment:
     """
 
     COVERAGE = 0.95
-    COLD_ANSWERS = SETTLED_FROM
 
     __slots__ = (
         "_by_model",
@@ -108,7 +106,7 @@ class RunningExperiment:
 
     def _answered(self, arm: Arm, execution: Execution, latency_ms: float, fraction: float) -> None:
         treated, unit = arm is self.treatment, execution.context.unit
-        warm = execution.decision.state.answers > self.COLD_ANSWERS
+        warm = execution.decision.state.is_warm
         if warm and self._guard is not None:
             self.stopped_reason = self._guard.answered(treated, latency_ms, fraction, unit)
         arm.answered(execution.variant, latency_ms, warm=warm)

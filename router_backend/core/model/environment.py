@@ -22,4 +22,4 @@ class Environment(NamedTuple):
     capacity: Capacity
     filters: Sequence[Filter]
     copies: bool
-    on_defect: Callable[[Exception], None]
+    on_defect: Callable[[BaseException], object]

@@ -130,15 +130,13 @@ class LogicalModel:
     @property
     def wants_copy(self) -> bool:
         """Whether there are variants that a copy of a request might measure; every answer asks this."""
-        recorder = self._recorder
-        return self._copies and bool(recorder.unsettled or recorder.kept_out or self._selector.doubted)
+        return self._copies and bool(self._recorder.unsettled or self._selector.doubted)
 
     def copy_of(self, context: RoutingContext) -> RoutingContext | None:
         """Return a copy of a request that measures a variant; `None` if none should be measured now."""
         if not self.wants_copy:
             return None
         with self._lock:
-            self._recorder.forget_recovered()
             return self._selector.copy_of(context, self._clock())
 
     def record(
@@ -226,6 +224,7 @@ class LogicalModel:
             if state.not_ready_reason is not None and not_ready_reason is None:
                 self._recorder.loaded_again(state, self._clock())
             state.not_ready_reason = not_ready_reason
+            self._recorder.settle(state)
 
     def state(self, variant: str) -> VariantState:
         """Return the state of a variant, which must not be changed.

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
-from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.records.outcome import Fault, Outcome
 from router_backend.core.telemetry.counters import ModelCounts, VariantCounts
 from router_backend.core.variants.capacity import Capacity
 from router_backend.core.variants.load import Place
 from router_backend.core.variants.state import MEASURED, VariantState, is_plausible_ms
+from router_backend.errors import DEFECTS
 
 SUCCESS = Outcome.SUCCESS  # looking up a member of an enumeration is slow
 new_execution = partial(tuple.__new__, Execution)
@@ -20,21 +20,22 @@ NOT_LOADED = "not ready: Triton has not loaded it"
 class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
-    Answers are learned from if `profiling` is set. `unsettled` are the variants with few answers, or slower
-    than usual; `kept_out` are those whose breaker opened, until `forget_recovered`. `on_defect` receives what
-    a policy raises while it learns.
+    Answers are learned from if `profiling` is set. `unsettled` are the variants that a copy of a request
+    might measure: they can take requests, and have few answers, are slower than usual or are kept out.
+    `on_defect` receives what a policy raises while it learns.
     """
 
-    __slots__ = ("_capacity", "_on_defect", "counts", "kept_out", "profiling", "unsettled", "variant_counts")
+    __slots__ = ("_capacity", "_on_defect", "counts", "profiling", "unsettled", "variant_counts")
 
     def __init__(
-        self, states: Iterable[VariantState], capacity: Capacity, on_defect: Callable[[Exception], None]
+        self, states: Iterable[VariantState], capacity: Capacity, on_defect: Callable[[BaseException], object]
     ) -> None:
         self.profiling = True
         self.counts = ModelCounts()
         self.variant_counts = {state: VariantCounts() for state in states}
-        self.unsettled = set(self.variant_counts)
-        self.kept_out: set[VariantState] = set()
+        self.unsettled: set[VariantState] = set()
+        for state in self.variant_counts:
+            self.settle(state)
         self._capacity = capacity
         self._on_defect = on_defect
 
@@ -64,7 +65,7 @@ class Recorder:
                 service_ms = None
             latency = profile.latency
             if self.unsettled or latency.usual is not None:
-                self._settle(state)
+                self.settle(state)
             if latency.excess is not None or state.candidate.excess:
                 state.learned_excess()
             if memory_mb is not None or power_w is not None:
@@ -74,12 +75,12 @@ class Recorder:
         self._observe(execution)
         return execution
 
-    def _settle(self, state: VariantState) -> None:
-        latency = state.profile.latency
-        if latency.usual is None and state.answers >= SETTLED_FROM:
-            self.unsettled.discard(state)
-        else:
+    def settle(self, state: VariantState) -> None:
+        """Note whether a copy might measure a variant, after what it depends on has changed."""
+        if state.may_be_measured:
             self.unsettled.add(state)
+        else:
+            self.unsettled.discard(state)
 
     def ended(
         self, decision: RoutingDecision, fault: Fault | None, now_s: float, *, blamed: bool = True
@@ -92,6 +93,7 @@ class Recorder:
         outcome = Outcome.IGNORED
         if fault is Fault.NOT_READY:
             decision.state.not_ready_reason = NOT_LOADED
+            self.settle(decision.state)
         elif fault is not None and blamed:
             outcome = Outcome.FAILURE
             self._blame(decision.state, fault, now_s)
@@ -128,32 +130,30 @@ class Recorder:
         plausible_ms = latency_ms if is_plausible_ms(latency_ms) else None
         execution = Execution(decision, SUCCESS, now_s, plausible_ms)
         if serves:
+            state.answers += 1
             self._observe(execution)
         return execution
 
     def failed_late(self, decision: RoutingDecision, fault: Fault, now_s: float) -> None:
-        """Note what the error of an attempt says whose failure was counted."""
+        """Note what the error of an attempt says whose failure was counted: that the variant is not there."""
+        if fault not in (Fault.DEAD, Fault.NOT_READY):
+            return
+        state = decision.state
         if fault is Fault.DEAD:
-            self._blame(decision.state, fault, now_s)
-        elif fault is Fault.NOT_READY:
-            decision.state.not_ready_reason = NOT_LOADED
-        if fault in (Fault.DEAD, Fault.NOT_READY):
-            self._observe(Execution(decision, Outcome.IGNORED, now_s, fault=fault))
+            state.breaker.failed(fault, now_s)
+        else:
+            state.not_ready_reason = NOT_LOADED
+        self.settle(state)
+        self._observe(Execution(decision, Outcome.IGNORED, now_s, fault=fault))
 
     def loaded_again(self, state: VariantState, now_s: float) -> None:
         """Forget what was in flight at a variant before it was loaded again."""
         for place in state.loaded_again(now_s):
             self._capacity.free(place)
 
-    def forget_recovered(self) -> None:
-        """Keep only those variants in `kept_out` whose breaker is not closed."""
-        if self.kept_out:
-            self.kept_out = {state for state in self.kept_out if not state.breaker.closed}
-
     def _blame(self, state: VariantState, fault: Fault, now_s: float) -> None:
         state.failed(fault, now_s)
-        if not state.breaker.closed:
-            self.kept_out.add(state)
+        self.settle(state)
 
     def free(self, state: VariantState, place: Place, now_s: float) -> None:
         """Free the place of an attempt that was not answered."""
@@ -172,5 +172,5 @@ class Recorder:
         if chooser.learns and self.profiling:
             try:
                 chooser.observe(execution)
-            except Exception as defect:  # noqa: BLE001 - a policy that a user wrote may raise anything
+            except DEFECTS as defect:
                 self._on_defect(defect)

@@ -108,7 +108,7 @@ class Request:
         context: what is known about the request.
         deadline_ms: what is left of its own or the model's deadline; `None` if it has none.
         now_s: the time, in seconds of the router's clock.
-        is_own: whether the router sends it to learn, so that an open breaker does not reject it.
+        is_own: whether the router sends it to learn, as a probe where a breaker is half-open.
     """
 
     __slots__ = ("context", "deadline_ms", "is_own", "now_s")

@@ -86,16 +86,16 @@ class Breaker:
         self._open_s = 0.0
         self._probing = False
 
-    def allows(self, now_s: float) -> bool:
-        """Return whether a request of a client may be sent now."""
+    def allows(self, now_s: float, *, is_own: bool = False) -> bool:
+        """Return whether a request may be sent now: a client's, or one of the router's own."""
         if self.closed:
             return True
-        return now_s >= self.open_until_s + self._grace_s and not self._probing
+        due_s = self.open_until_s if is_own else self.open_until_s + self._grace_s
+        return now_s >= due_s and not self._probing
 
     def probe_is_due(self, now_s: float) -> bool:
         """Return whether a probe should be sent now, and none is under way or planned."""
-        due_s = max(self.open_until_s, self._planned_until_s)
-        return not self.closed and now_s >= due_s and not self._probing
+        return not self.closed and now_s >= self._planned_until_s and self.allows(now_s, is_own=True)
 
     def plan_probe(self, now_s: float) -> None:
         """Note that the host is about to send a probe."""

@@ -124,8 +124,22 @@ class VariantState:
             return MEASURED
         return Basis.PRIOR if self.candidate.prior_ms else Basis.GUESS
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether its first answers, which tell what a start costs, are over."""
+        return self.answers > SETTLED_FROM
+
+    @property
+    def may_be_measured(self) -> bool:
+        """Whether a copy might measure it, now or later: it is kept out, new, or slower than usual."""
+        if self.not_ready_reason is not None or self.unsuitable_reason is not None:
+            return False
+        if not self.breaker.closed:
+            return True
+        return self.answers < SETTLED_FROM or self.profile.latency.usual is not None
+
     def should_be_measured(self, now_s: float) -> bool:
-        """Return whether it should get a copy: it has few answers, or was ill, slow or late and may be well."""
+        """Return whether it should get a copy: it is new, or was ill, slow or late and may be well."""
         if not self.breaker.closed:
             return self.breaker.probe_is_due(now_s)
         if self.load.in_flight or now_s < self._next_copy_s:

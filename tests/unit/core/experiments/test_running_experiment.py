@@ -207,7 +207,7 @@ def test_a_treatment_with_a_long_tail_is_stopped_soon():
 def test_the_first_answers_of_a_variant_neither_stop_a_treatment_nor_hide_that_it_is_slow(cold_arm):
     each = running(fraction=0.1)
     DECISION.state.answers = 0
-    for _ in range(each.COLD_ANSWERS):
+    for _ in range(8):
         DECISION.state.answers += 1
         answered(getattr(each, cold_arm), 1e5)
     DECISION.state.answers = 1000

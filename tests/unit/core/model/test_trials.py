@@ -7,6 +7,8 @@ import pytest
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.learning.interval import ConformalInterval
 from router_backend.core.records.basis import Basis
+from router_backend.core.records.characteristics import ModelCharacteristics
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from tests.unit.core.conftest import NOW_S
@@ -229,3 +231,19 @@ class TestCopies:
         copied = model.copy_of(RoutingContext())
         assert copied is not None
         assert (copied.allowed_variants, copied.warmup) == (only("fast"), True)
+
+    def test_none_is_wanted_for_variants_that_cannot_take_requests(self, make_model):
+        stated = ModelCharacteristics("unsuitable", supports_gpu=False)
+        unsuitable = Variant("unsuitable", Device.GPU, characteristics=stated)
+        model = make_model("known", "absent", variants=[unsuitable], learned_ms={"known": 10.0}, copies=True)
+        assert model.wants_copy
+        for _ in range(8):
+            model.record(route(model), latency_ms=10.0)
+        assert model.wants_copy, "for the absent one, which may be there"
+        model.set_ready("absent", "not loaded")
+        assert not model.wants_copy
+        model.set_ready("absent", None)
+        assert model.wants_copy
+        attempt = model.route(RoutingContext(allowed_variants=only("absent")))
+        model.record(attempt, fault=Fault.NOT_READY)
+        assert not model.wants_copy
