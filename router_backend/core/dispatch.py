@@ -128,7 +128,7 @@ class Dispatch:
             raise self._as_rejection()
         attempts = self.attempts
         try:
-            decision = self._model.route(self._remaining_context() if attempts else self._context)
+            decision = self._route_again() if attempts else self._model.route(self._context)
         except DEFECTS as error:  # without open attempts, it is the end of the request
             if self._may_be_answered():
                 raise
@@ -203,6 +203,9 @@ class Dispatch:
     def _overdue(self, attempt: Attempt, waited_ms: float) -> None:
         self._model.overdue(attempt.decision, waited_ms)
 
+    def _withdrawn(self, attempt: Attempt) -> None:
+        self._model.record(attempt.decision)
+
     def _answered_late(self, attempt: Attempt, latency_ms: float) -> Execution | None:
         serves = not self._ended
         self._ended = True
@@ -233,6 +236,9 @@ class Dispatch:
             if attempt.fault is not None:
                 fault = _disproved(attempt.fault) if answered else attempt.fault
                 self._model.conclude(attempt.decision, fault, blamed=answered)
+
+    def _route_again(self) -> RoutingDecision:
+        return self._model.route(self._remaining_context(), waits=self._may_be_answered())
 
     def _remaining_context(self) -> RoutingContext:
         """Return the request for its next attempt: tried variants excluded, elapsed time added."""
@@ -365,6 +371,12 @@ class Attempt:
             self.message = message
             self.status = status
             dispatch._failed(self, fault)
+
+    def withdrawn(self) -> None:
+        """Report that it was not sent, and that the request goes on: this says nothing about the variant."""
+        dispatch = self.close()
+        if dispatch is not None and self.fault is None:
+            dispatch._withdrawn(self)
 
     def ignored(self) -> None:
         """Report an end that says nothing about the variant: a dry run, a measurement that must not count."""

@@ -58,8 +58,9 @@ class Measurement:
         if code == CANCELED:
             attempt.ignored()
         else:
-            attempt.failed(*self._errors.classify_call(attempt.variant, message, CODES[code], reached))
-            self._readiness.failed(attempt)
+            failure = self._errors.classify_call(attempt.variant, message, CODES[code], reached)
+            attempt.failed(*failure)
+            self._readiness.failed(attempt.variant, failure.fault)
             try:
                 self._dispatch.next_attempt().ignored()
             except RouterError as error:  # it may go to one variant only

@@ -103,8 +103,10 @@ class LogicalModel:
         """Return the time of the router's clock in seconds."""
         return self._clock()
 
-    def route(self, context: RoutingContext) -> RoutingDecision:
+    def route(self, context: RoutingContext, *, waits: bool = False) -> RoutingDecision:
         """Choose a variant and reserve a place in flight there.
+
+        A refusal is not counted if the request `waits`, since an open attempt may answer it.
 
         Raises:
             InvalidRequestError: no variant can ever serve this request.
@@ -121,7 +123,7 @@ class LogicalModel:
             try:
                 return self._selector.select(context, now_s)
             except RouterError as error:
-                if not (context.warmup or context.dry_run):
+                if not (waits or context.warmup or context.dry_run):
                     counts.refusals[refusal_of(error)] += 1
                 raise
             finally:
