@@ -36,16 +36,17 @@ Command command_of(PyObject* result) {
     if (command.kind == REFUSE) {
       command.code = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 1));
       command.text = text_of(PyTuple_GetItem(result, 2));
-    } else {
+    } else if (command.kind != CANCEL) {
       command.text = text_of(PyTuple_GetItem(result, 1));
     }
     if (command.kind == FORWARD || command.kind == COPY) {
       command.listener = owned(PyTuple_GetItem(result, 2));
       command.attempt = owned(PyTuple_GetItem(result, 3));
+      command.overdue_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 4));
     }
     if (command.kind == FORWARD) {
-      command.bound_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 4));
-      command.flags = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 5));
+      command.bound_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 5));
+      command.flags = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 6));
     }
   }
   Py_DecRef(result);
@@ -140,6 +141,13 @@ static double latency_ms(const Attempt* attempt) {
 static void let_go(Attempt* attempt) {
   Py_DecRef(attempt->listener);
   Py_DecRef(attempt->attempt);
+  attempt->listener = attempt->attempt = NULL;
+}
+
+/* Nothing is asked about an attempt whose end was reported. */
+Command ask_overdue(Attempt* attempt) {
+  if (attempt->listener == NULL) return (Command){.kind = NOTHING};
+  return command_of(PyObject_CallMethodObjArgs(attempt->listener, names.overdue, attempt->attempt, NULL));
 }
 
 Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool reached) {

@@ -37,7 +37,13 @@ class Server(Protocol):
         """Set a gauge."""
 
     def measure(
-        self, model: int, variant: str, listener: object, attempt: object, inputs: Sequence[SyntheticInput]
+        self,
+        model: int,
+        variant: str,
+        listener: object,
+        attempt: object,
+        overdue_ms: float,
+        inputs: Sequence[SyntheticInput],
     ) -> None:
         """Send a request of the router's own, whose end is reported to `listener`."""
 

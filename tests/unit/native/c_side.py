@@ -51,6 +51,12 @@ class CSide:
         pass
 
     def measure(
-        self, model: int, variant: str, listener: object, attempt: object, inputs: Sequence[SyntheticInput]
+        self,
+        model: int,
+        variant: str,
+        listener: object,
+        attempt: object,
+        overdue_ms: float,
+        inputs: Sequence[SyntheticInput],
     ) -> None:
         self.sent.put(Measured(variant, listener, attempt, inputs))
