@@ -352,7 +352,7 @@ class Attempt:
         dispatch = self._dispatch
         if dispatch is not None and self.fault is None:
             self.fault = Fault.OVERDUE
-            self.message = f"no answer within {waited_ms:.4g} ms"
+            self.message = f"no answer within {waited_ms:.0f} ms"
             dispatch._overdue(self, waited_ms)
 
     def failed(self, fault: Fault, message: str = "", status: str = INTERNAL) -> None:
@@ -365,6 +365,7 @@ class Attempt:
         """
         dispatch = self.close()
         if dispatch is not None and self.fault is not None:
+            self.message, self.status = message, status  # this says more than that it was overdue
             dispatch._failed_late(self, fault)
         elif dispatch is not None:
             self.fault = fault

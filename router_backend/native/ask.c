@@ -42,11 +42,11 @@ Command command_of(PyObject* result) {
     if (command.kind == FORWARD || command.kind == COPY) {
       command.listener = owned(PyTuple_GetItem(result, 2));
       command.attempt = owned(PyTuple_GetItem(result, 3));
-      command.overdue_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 4));
+      command.overdue_ms = PyFloat_AsDouble(PyTuple_GetItem(result, command.kind == COPY ? 4 : 6));
     }
     if (command.kind == FORWARD) {
-      command.bound_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 5));
-      command.flags = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 6));
+      command.bound_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 4));
+      command.flags = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 5));
     }
   }
   Py_DecRef(result);

@@ -29,7 +29,7 @@ struct Exchange {
 typedef enum { NOTHING = -1, FORWARD, EXPLAIN, REFUSE, COPY, CANCEL } Kind;
 enum { EXPLAINS = 1, KEEPS_INPUTS = 2, RECORDS_FIRST = 4 };
 
-/* What Python wants: (FORWARD, variant, listener, attempt, overdue_ms, bound_ms, flags), (EXPLAIN, text),
+/* What Python wants: (FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms), (EXPLAIN, text),
  * (REFUSE, code, message), (COPY, variant, listener, attempt, overdue_ms), (CANCEL,) or None. */
 typedef struct {
   Kind kind;

@@ -3,7 +3,7 @@
 The C side calls `start` once, `load` for each router model, `arrived` for each request, and methods of the
 objects that it got in commands. A command is a tuple:
 
-- `(FORWARD, variant, listener, attempt, overdue_ms, bound_ms, flags)`: forward the request, and report to
+- `(FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms)`: forward the request, and report to
   `listener` how `attempt` ended. Call `listener.overdue` if it has not ended `overdue_ms` later, and
   `listener.bound_passed` if there is no answer `bound_ms` after the request's arrival (0: never).
 - `(EXPLAIN, text)`: answer with a decision, and nothing else.
@@ -219,7 +219,7 @@ class ClientRequest(RoutedRequest):
         flags = self._flags()
         if bound_ms or self._may_be_copied or self._may_go_elsewhere(attempt):
             flags |= KEEPS_INPUTS  # a variant may read the inputs after the client's answer
-        return FORWARD, attempt.variant, self, attempt, attempt.bound_ms, bound_ms, flags
+        return FORWARD, attempt.variant, self, attempt, bound_ms, flags, attempt.bound_ms
 
     def explain(self, attempt: Attempt, latency_ms: float) -> str:
         """Return the decision of an attempt that was answered."""
@@ -281,7 +281,7 @@ class ClientRequest(RoutedRequest):
             if self.dispatch.has_ended:
                 raise
             return None
-        return FORWARD, attempt.variant, self, attempt, attempt.bound_ms, 0.0, self._flags()
+        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), attempt.bound_ms
 
     def _may_go_elsewhere(self, attempt: Attempt) -> bool:
         """Return whether another variant may get it while this one works on it."""

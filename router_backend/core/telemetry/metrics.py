@@ -130,7 +130,8 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
     Metric(
         "model_router_faults_total",
         "Calls that the variant failed: error, rejected (it found the request invalid), unsupported (it does "
-        "not support the request), dead (its process has ended) or not_ready (it is not loaded).",
+        "not support the request), dead (its process has ended), not_ready (it is not loaded) or overdue (it "
+        "has not answered in time).",
         lambda variant: {(fault.value,): count for fault, count in variant.counts.faults.items()},
         ("fault",),
     ),

@@ -1,4 +1,4 @@
-"""Answers its input after a delay, but while a file exists it hangs, or never answers if the file says `silent`."""
+"""Answers its input after a delay; while a file exists it hangs, or never answers if that says `silent`."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
