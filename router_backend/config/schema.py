@@ -294,6 +294,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         coverage: the share of latencies that a prediction interval should contain.
         worker_threads: requests forwarded at a time; a flag of the server limits it, too.
         max_in_flight: requests inside the router, waiting ones included; more are rejected with UNAVAILABLE.
+        load_dead_variants: load a variant again whose process died, if models may be loaded by request.
         readiness_interval_ms: how often a variant that is not loaded is looked for again.
         warmup_batch_sizes: the batches that a variant is timed with when it becomes ready; `none`: no
             warm-up.
@@ -311,6 +312,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
     coverage: Probability = ModelSettings().coverage
     worker_threads: Annotated[int, Meta(ge=1, le=10_000)] = 32
     max_in_flight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    load_dead_variants: bool = True
     readiness_interval_ms: IntervalMs = 500
     warmup_batch_sizes: BatchSizes = (1, 1, 8, 8)
     trace_file: FilePath = None

@@ -32,6 +32,7 @@ from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError,
 from router_backend.native.own_requests import CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
+from router_backend.runtime.healer import CannotReloadError, Healer
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
     NO_OPTIONS,
@@ -47,6 +48,8 @@ from router_backend.runtime.router_model import Log, RouterModel
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
 FORWARD, EXPLAIN, REFUSE, COPY, _CANCEL = range(5)
+NOT_ALLOWED = "not allowed"
+"""Part of Triton's error where models cannot be loaded by request."""
 EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
 CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}
 DECISION_OUTPUT_NAME = DECISION_OUTPUT.name
@@ -108,6 +111,7 @@ class NativeRouter:
         self._max_in_flight = model.setup.parameters.max_in_flight
         readiness = Readiness(model.setup, model.router, lambda variant: bool(_server.is_ready(variant)))
         self._reception = Reception(model, readiness)
+        self._healer = Healer(model.setup, model.router, readiness, self._load_again, log)
         self._own_requests = OwnRequests(pointer, model, readiness, _server, log)
 
     def start(self, instance_name: str) -> None:
@@ -115,9 +119,11 @@ class NativeRouter:
         gc.collect()
         self._model.start(instance_name, _metrics.series)
         self._own_requests.start()
+        self._healer.start()
 
     def close(self) -> None:
         """End the threads, after the last client's request."""
+        self._healer.stop()
         self._own_requests.stop()
         self._model.stop_watching()
         self._model.close()
@@ -181,6 +187,19 @@ class NativeRouter:
     def failure(self, variant: str, code: int, message: str, reached: bool) -> Failure:
         """Return how a variant failed a call that may not have `reached` it."""
         return self._model.errors.classify_call(variant, message, CODES[code], reached)
+
+    def _load_again(self, variant: str) -> None:
+        """Unload and load a variant: loading alone does nothing while its files are unchanged.
+
+        Raises:
+            CannotReloadError: the server does not allow it.
+            RuntimeError: the variant does not load.
+        """
+        try:
+            _server.unload_model(variant)
+            _server.load_model(variant)
+        except RuntimeError as error:
+            raise CannotReloadError(str(error)) if NOT_ALLOWED in str(error) else error from None
 
     def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
         numbers = [value for value in parameters.values() if isinstance(value, float)]

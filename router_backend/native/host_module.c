@@ -44,6 +44,25 @@ static PyObject* is_ready(PyObject* module, PyObject* arguments) {
   return accepts_requests ? PyBool_FromLong(ready) : none();
 }
 
+static PyObject* change_model(PyObject* arguments, Error* (*change)(Server*, const char*)) {
+  const char* name;
+  if (!PyArg_ParseTuple(arguments, "s", &name)) return NULL;
+  PyThreadState* state = python_release();
+  Error* error = change(server, name);
+  python_resume(state);
+  return none_or_raise(error);
+}
+
+static PyObject* load_model(PyObject* module, PyObject* arguments) {
+  (void)module;
+  return change_model(arguments, TRITONSERVER_ServerLoadModel);
+}
+
+static PyObject* unload_model(PyObject* module, PyObject* arguments) {
+  (void)module;
+  return change_model(arguments, TRITONSERVER_ServerUnloadModel);
+}
+
 static PyObject* metric_family(PyObject* module, PyObject* arguments) {
   int kind;
   const char *name, *help;
@@ -125,6 +144,8 @@ static PyObject* measure_variant(PyObject* module, PyObject* arguments) {
 static PyMethodDef FUNCTIONS[] = {
     {"log", log_message, METH_VARARGS, NULL},
     {"is_ready", is_ready, METH_VARARGS, NULL},
+    {"load_model", load_model, METH_VARARGS, NULL},
+    {"unload_model", unload_model, METH_VARARGS, NULL},
     {"metric_family", metric_family, METH_VARARGS, NULL},
     {"metric", metric, METH_VARARGS, NULL},
     {"metric_increment", metric_increment, METH_VARARGS, NULL},

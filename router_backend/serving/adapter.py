@@ -11,6 +11,8 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.config.completion import complete
 from router_backend.config.load import read_router_setup
+from router_backend.runtime.healer import Healer
+from router_backend.runtime.own_server import load_again
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import RouterModel
 from router_backend.serving.client_request import Arrival
@@ -56,7 +58,9 @@ class TritonPythonModel:
         self._copies = Copies(measuring)
         self._own_request = OwnRequest(setup, self._get_ready)
         self._handler = RequestHandler(model, self._readiness, self._copies, self._work_within_request)
+        self._healer = Healer(setup, router, self._readiness, load_again, triton_log())
         self._handler.start()
+        self._healer.start()
         model.start(args["model_instance_name"], Metrics().series)
         self._own_request.start()
 
@@ -73,6 +77,7 @@ class TritonPythonModel:
 
     def finalize(self) -> None:
         """Finish what is in flight, then end the threads."""
+        self._healer.stop()
         self._own_request.stop()
         self._model.stop_watching()
         self._handler.stop()

@@ -209,6 +209,13 @@ class LogicalModel:
             with self._lock:
                 self._recorder.variant_counts[decision.state].retries += 1
 
+    def count_reload(self, variant: str, *, succeeded: bool) -> None:
+        """Count that a variant was loaded again because its process had died, or could not be."""
+        with self._lock:
+            counts = self._recorder.variant_counts[self.state(variant)]
+            counts.reloads += succeeded
+            counts.failed_reloads += not succeeded
+
     def refused(self, refusal: Refusal) -> None:
         """Count a request that was refused before it was routed."""
         with self._lock:

@@ -151,6 +151,15 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
         lambda variant: variant.counts.retries,
     ),
     Metric(
+        "model_router_reloads_total",
+        "Times that the router loaded the variant again because its process had died: succeeded or failed.",
+        lambda variant: {
+            ("succeeded",): variant.counts.reloads,
+            ("failed",): variant.counts.failed_reloads,
+        },
+        ("outcome",),
+    ),
+    Metric(
         "model_router_in_flight_requests",
         "Requests that are routed to the variant and not finished.",
         lambda variant: variant.in_flight,
