@@ -119,7 +119,7 @@ class Healer:
                 self._reload(variant)
             except CannotReloadError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a load fails by, the router serves on
+            except Exception as error:  # noqa: BLE001 - the router serves on
                 self._model.count_reload(variant, succeeded=False)
                 self._log.error(f"router '{self._name}': '{variant}' could not be loaded again: {error}")
                 return False

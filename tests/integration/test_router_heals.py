@@ -69,7 +69,7 @@ def test_a_server_ends_while_a_variant_is_loaded_again(
         extra_arguments=[
             "--load-model=*",
             "--exit-timeout-secs=5",
-        ],  # with a dead process, it takes all of it
+        ],  # a dead process takes it all
     )
     with closing(Client(server)) as client:
         kill(client, "healed")
