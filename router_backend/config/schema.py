@@ -40,6 +40,7 @@ Address = Annotated[Text, Meta(extra={"expected": "the address of a schema"})]
 ModelName = Annotated[Text, Meta(extra={"expected": "the name of a model"})]
 Pattern = Annotated[Text, Meta(extra={"expected": "a pattern of model names, such as resnet*"})]
 FilePath = Annotated[Path | None, Meta(extra={"expected": "the path of a file"})]
+FolderPath = Annotated[Path | None, Meta(extra={"expected": "the path of a folder"})]
 Texts = Mapping[str, Annotated[Text, Meta(extra={"expected": 'text, such as "0.3"'})]]
 Pairs = Annotated[Texts, Meta(extra={"expected": "name=value with commas between, each name once"})]
 Count = Annotated[int, Meta(ge=1)]
@@ -63,6 +64,7 @@ Weights = Annotated[
 BatchSizes = Annotated[
     tuple[Count, ...], Meta(extra={"none": "none", "expected": "whole numbers with commas between, or none"})
 ]
+OutputNames = Annotated[frozenset[Text], Meta(extra={"expected": "names of outputs with commas between"})]
 Devices = Annotated[frozenset[Device], Meta(min_length=1)]
 
 
@@ -298,6 +300,10 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         readiness_interval_ms: how often a variant that is not loaded is looked for again.
         warmup_batch_sizes: the batches that a variant is timed with when it becomes ready; `none`: no
             warm-up.
+        profile_folder: a folder in which the router keeps what it has learned while it does not run; its path
+            from the server's working directory.
+        optional_outputs: outputs that a variant may leave out of an answer, with commas between; an answer
+            without another one that was asked for is a failure of the variant.
         trace_file: a file to which every request is appended as a line of JSON, to replay in the
             simulator; its path from the server's working directory.
         metrics: show the router's metrics in Triton's metrics endpoint.
@@ -315,6 +321,8 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
     load_dead_variants: bool = True
     readiness_interval_ms: IntervalMs = 500
     warmup_batch_sizes: BatchSizes = (1, 1, 8, 8)
+    profile_folder: FolderPath = None
+    optional_outputs: OutputNames = frozenset()
     trace_file: FilePath = None
     metrics: bool = True
     metrics_interval_ms: IntervalMs = 1000

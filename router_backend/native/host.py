@@ -32,6 +32,7 @@ from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError,
 from router_backend.native.own_requests import CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
+from router_backend.runtime.expected_answer import ExpectedOutput
 from router_backend.runtime.healer import CannotReloadError, Healer
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
@@ -71,8 +72,10 @@ SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep Python's lock while another waits: a request must not wait 5 ms, the default."""
 
 
-def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[NativeRouter, bool, str]:
-    """Return a new router model, whether its requests have a batch dimension, and its configuration.
+def load(
+    pointer: int, config_json: str, folder: str, completes: bool
+) -> tuple[NativeRouter, bool, str, tuple[ExpectedOutput, ...]]:
+    """Return a new router model, whether its requests have a batch, its configuration, and its outputs.
 
     Args:
         pointer: the model on the C side.
@@ -89,7 +92,8 @@ def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[
         complete(config, read_router_setup(config, path.parent))
     log = log_of(_server)
     model = RouterModel(config, path, "native", log)
-    return NativeRouter(pointer, model, log), config["max_batch_size"] > 0, json.dumps(config)
+    outputs = model.expected_answer.outputs
+    return NativeRouter(pointer, model, log), config["max_batch_size"] > 0, json.dumps(config), outputs
 
 
 def defect(error: BaseException) -> Command:
@@ -234,7 +238,7 @@ class ClientRequest(RoutedRequest):
         self._router = router
         self._bound_ms = bound_ms
         attempt = self.next_attempt()
-        self._may_be_copied = self.dispatch.wants_copy and not in_sequence
+        self._may_be_copied = self._reception.logical.wants_copy and not in_sequence
         flags = self._flags()
         if bound_ms or self._may_be_copied or self._may_go_elsewhere(attempt):
             flags |= KEEPS_INPUTS  # a variant may read the inputs after the client's answer
@@ -247,7 +251,7 @@ class ClientRequest(RoutedRequest):
     def answered(self, attempt: Attempt, latency_ms: float) -> Command:
         """Record that a variant answered; the client has the answer."""
         self.record_answer(attempt, latency_ms)
-        if self._may_be_copied and self.dispatch.wants_copy:
+        if self._may_be_copied:
             return self._router.copy_of(self.dispatch)
         return None
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host.h"
 
@@ -209,6 +208,24 @@ bool host_start(const char* executable, const char* folder, char* reason, size_t
   return loaded;
 }
 
+/* Keep the outputs that variants must answer: a tuple of (name, data type, optional). */
+static void keep_outputs(Model* model, PyObject* outputs) {
+  model->output_count = (uint32_t)PyTuple_Size(outputs);
+  model->outputs = calloc(model->output_count + 1, sizeof *model->outputs);
+  for (uint32_t index = 0; index < model->output_count; index++) {
+    PyObject* output = PyTuple_GetItem(outputs, index);
+    model->outputs[index] = (ExpectedOutput){
+        strdup(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(output, 0), NULL)),
+        TRITONSERVER_StringToDataType(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(output, 1), NULL)),
+        PyLong_AsLongLong(PyTuple_GetItem(output, 2)) != 0};
+  }
+}
+
+static void forget_outputs(Model* model) {
+  for (uint32_t index = 0; index < model->output_count; index++) free(model->outputs[index].name);
+  free(model->outputs);
+}
+
 bool host_load(Model* model, const char* config_json, const char* folder, bool completes, char** completed, char** reason) {
   python_enter();
   PyObject* result = PyObject_CallMethod(
@@ -220,6 +237,7 @@ bool host_load(Model* model, const char* config_json, const char* folder, bool c
     Py_IncRef(model->router);
     model->batched = PyLong_AsLongLong(PyTuple_GetItem(result, 1)) != 0;
     *completed = strdup(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(result, 2), NULL));
+    keep_outputs(model, PyTuple_GetItem(result, 3));
     Py_DecRef(result);
   }
   python_leave();
@@ -250,10 +268,17 @@ void host_start_model(Model* model, const char* instance_name) {
 
 void host_close(Model* model) {
   python_enter();
+  atomic_store(&model->closed, true);
   call(model, "close", NULL);
-  PyThreadState* state = python_release();
-  while (atomic_load(&model->own_requests) > 0) usleep(1000); /* measurements, which the variants end */
-  python_resume(state);
+  python_leave();
+  model_leave(model);
+}
+
+void model_leave(Model* model) {
+  if (atomic_fetch_sub(&model->references, 1) > 1) return;
+  python_enter();
   Py_DecRef(model->router);
   python_leave();
+  forget_outputs(model);
+  free(model);
 }

@@ -14,7 +14,7 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
 from router_backend.errors import DEFECTS, NoVariantError, RouterError
 from router_backend.native.server import Server, SyntheticInput
-from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.error_classifier import WRONG_ANSWER, ErrorClassifier
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import Log, RouterModel
 from router_backend.runtime.warmup_plan import WarmupPlan, synthetic_shape
@@ -28,8 +28,9 @@ CODES = (
     "UNSUPPORTED",
     "ALREADY_EXISTS",
     "CANCELLED",
+    WRONG_ANSWER,
 )
-"""The codes of Triton's errors, by number."""
+"""The codes of Triton's errors, by number, and the router's own for a wrong answer."""
 CANCEL = 4
 """The command to cancel a call."""
 CANCELED = CODES.index("CANCELLED")

@@ -112,6 +112,7 @@ class RoutedRequest:
         """Record that a variant failed."""
         attempt.failed(*failure)
         self._reception.readiness.failed(attempt.variant, failure.fault)
+        self._reception.model.failed(attempt)
 
     def record_overdue(self, attempt: Attempt, waited_ms: float) -> None:
         """Record that a variant has not answered in time."""

@@ -15,6 +15,7 @@ from router_backend.runtime.healer import Healer
 from router_backend.runtime.own_server import load_again
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import RouterModel
+from router_backend.serving.answers import Answers
 from router_backend.serving.client_request import Arrival
 from router_backend.serving.copies import Copies
 from router_backend.serving.loaded import is_loaded
@@ -53,11 +54,15 @@ class TritonPythonModel:
         setup, router, errors = model.setup, model.router, model.errors
         self._model = model
         self._readiness = Readiness(setup, router, lambda variant: is_loaded(variant, errors))
-        measuring = Measuring([output.name for output in setup.signature.outputs], errors, self._readiness)
+        answers = Answers(model)
+        output_names = [output.name for output in setup.signature.outputs]
+        measuring = Measuring(output_names, answers, self._readiness)
         self._warmup = Warmup(setup, router, measuring)
         self._copies = Copies(measuring)
         self._own_request = OwnRequest(setup, self._get_ready)
-        self._handler = RequestHandler(model, self._readiness, self._copies, self._work_within_request)
+        self._handler = RequestHandler(
+            model, self._readiness, answers, self._copies, self._work_within_request
+        )
         self._healer = Healer(setup, router, self._readiness, load_again, triton_log())
         self._handler.start()
         self._healer.start()

@@ -14,13 +14,13 @@ import triton_python_backend_utils as pb_utils
 from router_backend.core.dispatch import Attempt
 from router_backend.core.records.request import RoutingContext
 from router_backend.errors import RouterError
-from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.overdue_watch import OverdueWatch
 from router_backend.runtime.request_options import RequestOptions
 from router_backend.runtime.routed_request import Reception, RoutedRequest
+from router_backend.serving.answers import Answers
 from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
-from router_backend.serving.responses import canceled_response, error_response, explained_response, failure_of
+from router_backend.serving.responses import canceled_response, error_response, explained_response
 
 # Asking the server whether the client has canceled costs up to a tenth of a call, so the router asks only for
 # requests that have waited long enough to be canceled.
@@ -39,13 +39,13 @@ class Service(Protocol):
     """What the requests of a router share.
 
     Attributes:
-        errors: classifies the errors of variants.
+        answers: tells the answers of variants from their failures.
         copies: sends copies of answered requests.
         watch: watches what may become overdue.
         batched: whether the model has a batch dimension.
     """
 
-    errors: ErrorClassifier
+    answers: Answers
     copies: Copies
     watch: OverdueWatch
     batched: bool
@@ -102,8 +102,8 @@ class ClientRequest(RoutedRequest):
 
     def ended(self, call: Call, response: pb_utils.InferenceResponse) -> Call | None:
         """Record how a call ended, and answer the client if it has no answer yet; return the next call."""
-        failure = failure_of(response, call.variant, self._service.errors)
         attempt, latency_ms = call.attempt, (time.monotonic() - call.from_s) * 1e3
+        failure = self._service.answers.failure_of(response, attempt, self.forwarder.output_names)
         self._service.watch.remove(call)
         with self._lock:
             if failure is not None:

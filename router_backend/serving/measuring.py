@@ -5,17 +5,18 @@ from __future__ import annotations  # while Triton completes a configuration, it
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import triton_python_backend_utils as pb_utils
 
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.core.records.outcome import Fault
 from router_backend.errors import NoVariantError
-from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.error_classifier import Failure
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import ParameterValue
-from router_backend.serving.responses import failure_of
+from router_backend.serving.answers import Answers
 
 
 class Measuring:
@@ -26,16 +27,16 @@ class Measuring:
 
     Args:
         output_names: what is requested of variants.
-        errors: classifies their errors.
+        answers: tells their answers from their failures.
         readiness: which of them are loaded.
     """
 
     MOST_STUCK = 2
     STUCK_PAUSE_S = 30.0
 
-    def __init__(self, output_names: Sequence[str], errors: ErrorClassifier, readiness: Readiness) -> None:
+    def __init__(self, output_names: Sequence[str], answers: Answers, readiness: Readiness) -> None:
         self._output_names = output_names
-        self._errors = errors
+        self._answers = answers
         self._readiness = readiness
         self._stuck: dict[str, list[_OwnCall]] = {}
 
@@ -62,7 +63,7 @@ class Measuring:
                 requested_output_names=self._output_names,
                 parameters=parameters,
             )
-            self._make(_OwnCall(attempt, request, self._errors, self._readiness))
+            self._make(_OwnCall(attempt, partial(self._failure_of, attempt), request))
 
     def _make(self, call: _OwnCall) -> None:
         bound_ms = call.attempt.bound_ms
@@ -72,6 +73,13 @@ class Measuring:
             self._stuck.setdefault(variant, []).append(call)
             self._readiness.failed(variant, Fault.OVERDUE)
             raise NoVariantError(f"'{variant}': {call.attempt.message}")
+
+    def _failure_of(self, attempt: Attempt, response: pb_utils.InferenceResponse) -> Failure | None:
+        """Return how a variant failed; then it is also looked for, if it is not loaded."""
+        failure = self._answers.failure_of(response, attempt, self._output_names)
+        if failure is not None:
+            self._readiness.failed(attempt.variant, failure.fault)
+        return failure
 
     def _has_stuck(self, variant: str) -> bool:
         stuck = self._stuck[variant] = [call for call in self._stuck.get(variant, ()) if call.is_alive()]
@@ -90,29 +98,26 @@ class _OwnCall(threading.Thread):
     def __init__(
         self,
         attempt: Attempt,
+        failure_of: Callable[[pb_utils.InferenceResponse], Failure | None],
         request: pb_utils.InferenceRequest,
-        errors: ErrorClassifier,
-        readiness: Readiness,
     ) -> None:
         super().__init__(name="router-own-call", daemon=True)
         self.attempt = attempt
         self.sent_s = time.monotonic()
+        self._failure_of = failure_of
         self._request = request
-        self._errors = errors
-        self._readiness = readiness
         self._reporting = threading.Lock()
 
     def run(self) -> None:
         """Make the call, and report how it ended."""
         response = self._request.exec()
         latency_ms = (time.monotonic() - self.sent_s) * 1e3
-        failure = failure_of(response, self.attempt.variant, self._errors)
+        failure = self._failure_of(response)
         with self._reporting:
             if failure is None:
                 self.attempt.succeeded(latency_ms)
-                return
-            self.attempt.failed(*failure)
-        self._readiness.failed(self.attempt.variant, failure.fault)
+            else:
+                self.attempt.failed(*failure)
 
     def is_overdue_after(self, bound_ms: float) -> bool:
         """Wait until it has ended; return whether it is overdue because it has not within a time."""

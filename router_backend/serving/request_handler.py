@@ -17,6 +17,7 @@ from router_backend.runtime.request_options import NO_OPTIONS, WHERE, RequestOpt
 from router_backend.runtime.routed_request import Reception
 from router_backend.runtime.router_model import RouterModel
 from router_backend.runtime.worker_pool import WorkerPool
+from router_backend.serving.answers import Answers
 from router_backend.serving.client_request import (
     CANCELLATION_WORTH_ASKING_MS,
     Arrival,
@@ -42,11 +43,12 @@ class RequestHandler:
     Args:
         model: the router model.
         readiness: which of its variants are loaded.
+        answers: tells the answers of variants from their failures.
         copies: sends copies of answered requests.
         before_answer: does what can only be done during a request.
 
     Attributes:
-        errors: classifies the errors of variants.
+        answers: the same.
         copies: the same.
         watch: watches what may become overdue.
         batched: whether the model has a batch dimension.
@@ -56,12 +58,13 @@ class RequestHandler:
         self,
         model: RouterModel,
         readiness: Readiness,
+        answers: Answers,
         copies: Copies,
         before_answer: Callable[[pb_utils.InferenceRequest], None],
     ) -> None:
         signature, parameters = model.setup.signature, model.setup.parameters
         self._reception = Reception(model, readiness)
-        self.errors = model.errors
+        self.answers = answers
         self.copies = copies
         self.watch = OverdueWatch(triton_log().defect)
         self._before_answer = before_answer

@@ -11,6 +11,7 @@ from router_backend.core.model.pickers import Pickers
 from router_backend.core.model.recorder import Recorder
 from router_backend.core.model.selector import Selector
 from router_backend.core.policies.base import Policy
+from router_backend.core.records.learned import LearnedModel
 from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -25,6 +26,7 @@ from router_backend.errors import (
     InvalidRequestError,
     NoVariantError,
     RouterError,
+    ShedError,
 )
 
 
@@ -35,6 +37,7 @@ class LogicalModel:
 
     Attributes:
         states: its variants by name.
+        device_limits: the limits of each device, for all models together.
 
     Raises:
         ConfigurationError: the policy is for a variant that the model lacks.
@@ -63,11 +66,6 @@ class LogicalModel:
         )
         self._recorder = Recorder(self.states.values(), environment.capacity, environment.on_defect)
         self._apply(settings)
-
-    @property
-    def device_limits(self) -> Mapping[Device, DeviceLimits]:
-        """The limits of each device, for all models together."""
-        return self._settings.device_limits
 
     def deadline_ms(self, context: RoutingContext) -> float | None:
         """Return a request's deadline from its arrival on; `None` if neither it nor the model has one."""
@@ -156,6 +154,8 @@ class LogicalModel:
                 return None
             now_s = self._clock()
             if fault is None and latency_ms is not None:
+                if decision.deadline_ms is not None and latency_ms > decision.deadline_ms:
+                    self._selector.note_late_answer(decision, now_s)
                 return self._recorder.answered(decision, place, latency_ms, memory_mb, power_w, now_s)
             self._recorder.free(decision.state, place, now_s)
             return self._recorder.ended(decision, fault, now_s)
@@ -235,6 +235,31 @@ class LogicalModel:
             state.not_ready_reason = not_ready_reason
             self._recorder.settle(state)
 
+    def learned(self) -> LearnedModel:
+        """Return what was learned about its variants."""
+        with self._lock:
+            now_s = self._clock()
+            found = {name: state.learned(now_s) for name, state in self.states.items()}
+            variants = {name: learned for name, learned in found.items() if learned is not None}
+            return LearnedModel(self._selector.reference_elements, variants)
+
+    def restore(self, learned: LearnedModel, absent_s: float) -> None:
+        """Start from what was learned before; variants that it does not have are left out.
+
+        Call this before the first request.
+
+        Args:
+            learned: what `learned` returned.
+            absent_s: how long ago.
+        """
+        with self._lock:
+            now_s = self._clock()
+            self._selector.reference_elements = learned.reference_elements
+            for name in learned.variants.keys() & self.states.keys():
+                state = self.states[name]
+                state.restore(learned.variants[name], absent_s, now_s)
+                self._recorder.settle(state)
+
     def state(self, variant: str) -> VariantState:
         """Return the state of a variant, which must not be changed.
 
@@ -286,6 +311,7 @@ class LogicalModel:
 
     def _apply(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self.device_limits: Mapping[Device, DeviceLimits] = settings.device_limits
         self._recorder.profiling = settings.profiling
         self._recorder.counts.configured_s = self._clock()
 
@@ -311,6 +337,8 @@ class LogicalModel:
 
 def refusal_of(error: RouterError) -> Refusal:
     """Return as what a request counts that was not routed because of an error."""
+    if isinstance(error, ShedError):
+        return Refusal.SHED
     if isinstance(error, DeadlineError):
         return Refusal.DEADLINE
     return Refusal.NO_VARIANT if isinstance(error, NoVariantError) else Refusal.INVALID_REQUEST

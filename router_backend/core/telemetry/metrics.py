@@ -130,8 +130,8 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
     Metric(
         "model_router_faults_total",
         "Calls that the variant failed: error, rejected (it found the request invalid), unsupported (it does "
-        "not support the request), dead (its process has ended), not_ready (it is not loaded) or overdue (it "
-        "has not answered in time).",
+        "not support the request), wrong_answer (outputs are missing, or have another type or batch), dead "
+        "(its process has ended), not_ready (it is not loaded) or overdue (it has not answered in time).",
         lambda variant: {(fault.value,): count for fault, count in variant.counts.faults.items()},
         ("fault",),
     ),
@@ -199,7 +199,7 @@ MODEL = ("model",)
 MODEL_METRICS: tuple[Metric[ModelMetrics], ...] = (
     Metric(
         "model_router_refusals_total",
-        "Requests without an answer, by reason: invalid_request, no_variant, deadline or overloaded.",
+        "Requests without an answer, by reason: invalid_request, no_variant, deadline, shed or overloaded.",
         lambda model: {(refusal.value,): count for refusal, count in model.counts.refusals.items()},
         ("reason",),
         source_labels=MODEL,

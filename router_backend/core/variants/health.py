@@ -32,6 +32,10 @@ PLANNED_S = 0.5
 """A planned probe that was not sent within this time is planned again."""
 
 
+OPENS_SECOND = (Fault.ERROR, Fault.WRONG_ANSWER)
+"""What opens a breaker when it follows another failure: the first one may be an exception."""
+
+
 class Breaker:
     """Keeps requests away from a variant that fails.
 
@@ -128,7 +132,7 @@ class Breaker:
             return  # sent before it opened
         self._probing = False
         self.failures_in_a_row += 1
-        if fault is Fault.ERROR and self.failures_in_a_row < self.FAILURES_TO_OPEN:
+        if fault in OPENS_SECOND and self.failures_in_a_row < self.FAILURES_TO_OPEN:
             return
         times = self._times(fault)
         longer_s = self._open_s * times.growth if self.fault is fault else 0.0

@@ -1,12 +1,15 @@
 """The state of one variant: what was learned, what is in flight, whether it is healthy."""
 
 import math
+from dataclasses import replace
 
 from router_backend.core.learning.failure_share import FailureShare
+from router_backend.core.learning.latency_model import remaining_after
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.basis import Basis
+from router_backend.core.records.learned import LearnedVariant
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import Request
 from router_backend.core.records.variant import Device, Variant
@@ -59,6 +62,7 @@ class VariantState:
         "_late_patience",
         "_limit_trial",
         "_next_copy_s",
+        "_restored",
         "answers",
         "breaker",
         "candidate",
@@ -95,6 +99,45 @@ class VariantState:
         self.late_since_sent = 0
         self._late_patience = self.REFUSALS_BEFORE_RETRIAL
         self._copy_pause_s = self.COPY_PAUSE_S
+        self._restored: tuple[LearnedVariant, float] | None = None
+
+    def restore(self, learned: LearnedVariant, absent_s: float, now_s: float) -> None:
+        """Start from what was learned before the router's start, which did not run for `absent_s`."""
+        age_s = learned.age_s + absent_s
+        self._restored = learned, now_s - age_s
+        self.profile.restore(learned, age_s, now_s)
+        self.learned_excess()
+        if learned.failures is not None:
+            aged = remaining_after(age_s)
+            self._failure_share = FailureShare.of(*(number * aged for number in learned.failures))
+            self.candidate.failure_share = self._failure_share.value
+            self.candidate.trial_share = self._failure_share.trial_share
+            self.failures = max(self.failures, 1)
+
+    def learned(self, now_s: float) -> LearnedVariant | None:
+        """Return what was learned; `None` if nothing was.
+
+        If nothing was since it was restored, that is returned with its age, so that restarts in a row do not
+        weaken it.
+        """
+        profile, answers = self.profile, self.answers
+        if self._restored is not None and not answers:
+            learned, learned_s = self._restored
+            return replace(learned, age_s=now_s - learned_s)
+        if not profile.latency.known:
+            return None
+        law, cliffs, excess = profile.latency.learned()
+        return LearnedVariant(
+            law=law.learned(),
+            cliffs=cliffs.learned(),
+            noise=profile.latency.change.variance,
+            half_width=profile.interval.half_width,
+            age_s=max(0.0, now_s - profile.latency.updated_s),
+            excess=None if excess is None else excess.learned(),
+            failures=self._failure_share.learned() if self.failures else None,
+            memory=profile.memory.learned(),
+            power=profile.power.learned(),
+        )
 
     def predict(self, size: float, request: Request) -> Candidate:
         """Return the candidate, updated for a request of `size` now."""
@@ -136,7 +179,7 @@ class VariantState:
             return False
         if not self.breaker.closed:
             return True
-        return self.answers < SETTLED_FROM or self.profile.latency.usual is not None
+        return self._has_few_answers or self.profile.latency.usual is not None
 
     def should_be_measured(self, now_s: float) -> bool:
         """Return whether it should get a copy: it is new, or was ill, slow or late and may be well."""
@@ -144,10 +187,15 @@ class VariantState:
             return self.breaker.probe_is_due(now_s)
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
-        if self.answers < SETTLED_FROM or self.late_since_sent >= self._late_patience:
+        if self._has_few_answers or self.late_since_sent >= self._late_patience:
             return True
         usual = self.profile.latency.usual
         return usual is not None and now_s >= usual.retry_s
+
+    @property
+    def _has_few_answers(self) -> bool:
+        before = 0.0 if self._restored is None else self._restored[0].law.n
+        return self.answers + before < SETTLED_FROM
 
     def late(self) -> bool:
         """Note that a request went elsewhere since it would be late here; return whether to measure that."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from router_backend.core.policies.base import Policy
-from router_backend.core.records.outcome import Outcome, Refusal
+from router_backend.core.records.outcome import Fault, Outcome, Refusal
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 from router_backend.native import host
@@ -288,6 +288,16 @@ def test_a_request_that_all_variants_fail_has_their_code(front: Front, code: str
     assert refused(command) == expected
     assert command[2].count("out of memory") == 2
     assert front.in_flight() == 0
+
+
+def test_a_wrong_answer_is_a_fault_of_its_own_and_logged_once(front: Front) -> None:
+    for _ in range(2):
+        retry = front.fails(front.arrives(), "WRONG_ANSWER", "wrong answer: no outputs")
+        front.answers(retry)
+    variants = front.model.router.get_metrics().get_model_metrics("m").variants.values()
+    assert sum(each.counts.faults[Fault.WRONG_ANSWER] for each in variants) == 2
+    logged = [line for line in front.logged if "has failed a request by a wrong answer: no outputs" in line]
+    assert len(logged) == len({line.split(" has failed")[0] for line in logged})
 
 
 def test_variants_that_are_not_there_are_no_failures(front: Front) -> None:

@@ -25,6 +25,7 @@ class RunMetrics:
         mean_ratio: mean latency relative to the oracle's.
         p99_ratio: 99th percentile relative to the oracle's.
         in_time: share of all requests answered within their deadline.
+        in_time_preferred: the same of the requests of the highest priority.
         goodput_per_s: requests answered within their deadline, per second.
         goodput_ratio: goodput relative to the oracle's.
         answered: share of all requests that were answered.
@@ -54,6 +55,7 @@ class RunMetrics:
     mean_ratio: float
     p99_ratio: float
     in_time: float
+    in_time_preferred: float
     goodput_per_s: float
     goodput_ratio: float
     answered: float
@@ -93,6 +95,7 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
         mean_ratio=mean_ratio,
         p99_ratio=p99_ms / oracle_p99_ms,
         in_time=in_time,
+        in_time_preferred=_mean(run.latency_ms[run.preferred] <= run.deadline_ms[run.preferred]),
         goodput_per_s=in_time * len(run.latency_ms) / float(run.arrival_s[-1]),
         goodput_ratio=in_time / _in_time(oracle) if _in_time(oracle) else float("nan"),
         answered=len(_answered_ms(run)) / len(run.latency_ms),

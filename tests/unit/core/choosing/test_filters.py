@@ -6,6 +6,7 @@ from router_backend.core.choosing import filters
 from router_backend.core.choosing.filters import (
     BREAKER_OPEN,
     BREAKER_OPEN_DEAD,
+    BREAKER_OPEN_WRONG,
     FILTERS,
     Filter,
     FilterPlan,
@@ -141,6 +142,10 @@ class TestUnavailable:
         state.dispatch(NOW_S + 1.0)
         assert filters.unavailable(state, request_of(NOW_S + 1.0)) == BREAKER_OPEN
 
+    def test_a_variant_that_answered_wrongly_is_rejected_with_where_to_look(self):
+        reason = filters.unavailable(failed_state(Fault.WRONG_ANSWER), request_of())
+        assert reason == BREAKER_OPEN_WRONG
+
     def test_a_dead_process_is_rejected_with_what_to_do(self):
         reason = filters.unavailable(failed_state(Fault.DEAD), request_of())
         assert reason == BREAKER_OPEN_DEAD == "breaker open: its process has ended, load the model again"
@@ -254,9 +259,14 @@ def test_the_variants_that_pass_keep_their_order_and_the_others_are_added():
 
 class TestTakeBack:
     def test_those_that_only_their_breaker_keeps_out_are_taken_back(self):
-        resting, dead, absent = state_of("resting"), state_of("dead"), state_of("absent")
-        rejected: Rejected = [(resting, BREAKER_OPEN), (dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
-        assert take_back_resting(rejected, 0.0) == [resting]
+        resting, wrong, dead, absent = map(state_of, ("resting", "wrong", "dead", "absent"))
+        rejected: Rejected = [
+            (resting, BREAKER_OPEN),
+            (wrong, BREAKER_OPEN_WRONG),
+            (dead, BREAKER_OPEN_DEAD),
+            (absent, "not ready"),
+        ]
+        assert take_back_resting(rejected, 0.0) == [resting, wrong]
         assert rejected == [(dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
 
     def test_without_an_open_breaker_none_is_taken_back(self):
