@@ -73,8 +73,10 @@ class Healer:
             self._thread.join()
 
     def failed(self, variant: str, fault: Fault) -> None:
-        """Note that a variant failed: it is loaded again if its process has died."""
-        if fault is Fault.DEAD and variant not in self._due_s:
+        """Note that a variant failed: it is loaded again if its process has died since it was loaded last."""
+        breaker = self._model.state(variant).breaker
+        is_dead = fault is Fault.DEAD and breaker.fault is Fault.DEAD and not breaker.closed
+        if is_dead and variant not in self._due_s:
             self._due_s[variant] = self._next_s(variant)
             self._woken.set()
 

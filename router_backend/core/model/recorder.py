@@ -95,8 +95,7 @@ class Recorder:
             decision.state.not_ready_reason = NOT_LOADED
             self.settle(decision.state)
         elif fault is not None and blamed:
-            outcome = Outcome.FAILURE
-            self._blame(decision.state, fault, now_s)
+            outcome = self._blame(decision, fault, now_s)
         execution = Execution(decision, outcome, now_s, fault=fault)
         self._observe(execution)
         return execution
@@ -112,8 +111,8 @@ class Recorder:
         self.free(state, place, now_s)
         if self.profiling:
             state.learn_overdue(decision.size, waited_ms, now_s)
-        self._blame(state, Fault.OVERDUE if opens else Fault.ERROR, now_s)
-        self._observe(Execution(decision, Outcome.FAILURE, now_s, fault=Fault.OVERDUE))
+        outcome = self._blame(decision, Fault.OVERDUE if opens else Fault.ERROR, now_s)
+        self._observe(Execution(decision, outcome, now_s, fault=Fault.OVERDUE))
 
     def answered_late(
         self, decision: RoutingDecision, latency_ms: float, now_s: float, *, serves: bool
@@ -136,9 +135,9 @@ class Recorder:
 
     def failed_late(self, decision: RoutingDecision, fault: Fault, now_s: float) -> None:
         """Note what the error of an attempt says whose failure was counted: that the variant is not there."""
-        if fault not in (Fault.DEAD, Fault.NOT_READY):
-            return
         state = decision.state
+        if fault not in (Fault.DEAD, Fault.NOT_READY) or decision.now_s < state.loaded_s:
+            return
         if fault is Fault.DEAD:
             state.breaker.failed(fault, now_s)
         else:
@@ -151,9 +150,14 @@ class Recorder:
         for place in state.loaded_again(now_s):
             self._capacity.free(place)
 
-    def _blame(self, state: VariantState, fault: Fault, now_s: float) -> None:
+    def _blame(self, decision: RoutingDecision, fault: Fault, now_s: float) -> Outcome:
+        """Note a failure by the variant's fault; of one that was loaded again since then, it says nothing."""
+        state = decision.state
+        if decision.now_s < state.loaded_s:
+            return Outcome.IGNORED
         state.failed(fault, now_s)
         self.settle(state)
+        return Outcome.FAILURE
 
     def free(self, state: VariantState, place: Place, now_s: float) -> None:
         """Free the place of an attempt that was not answered."""

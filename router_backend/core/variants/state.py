@@ -45,6 +45,7 @@ class VariantState:
         late_since_sent: requests that went to others because they would have been late here.
         answers: requests that it answered.
         failures: requests that it failed.
+        loaded_s: when it was loaded again, as far as is known; what was sent before says nothing about it.
     """
 
     MAX_DOUBT = 0.5
@@ -69,6 +70,7 @@ class VariantState:
         "failures",
         "late_since_sent",
         "load",
+        "loaded_s",
         "max_batch_size",
         "not_ready_reason",
         "profile",
@@ -93,6 +95,7 @@ class VariantState:
         self._limit_trial: LimitTrial | None = None
         self.answers = 0
         self.failures = 0
+        self.loaded_s = -math.inf
         self._failure_share = FailureShare()
         self._answers_when_rejected = 0
         self._next_copy_s = -math.inf
@@ -316,6 +319,7 @@ class VariantState:
     def loaded_again(self, now_s: float) -> list[Place]:
         """Forget what was in flight before it was loaded again, and return these places."""
         places = self.load.clear()
+        self.loaded_s = now_s
         self.candidate.in_flight = 0
         self.breaker.retry_now(now_s)
         return places

@@ -233,6 +233,20 @@ class TestLoadedAgain:
         fresh.succeeded(4.0)
         assert host.in_flight == {}
 
+    def test_what_was_sent_before_says_nothing_about_it(self, host: Host):
+        dead, hung, late = (host.attempt("a") for _ in range(3))
+        late.overdue(LONG_MS)
+        host.clock.now_s += 1.0
+        model = host.router.model("m")
+        model.set_ready("a", "not ready")
+        model.set_ready("a", None)
+        host.attempt("a").succeeded(4.0)
+        dead.failed(Fault.DEAD)
+        hung.overdue(LONG_MS)
+        late.failed(Fault.DEAD)
+        assert model.state("a").breaker.closed
+        assert host.ends == {"a": (1, 1, 2)}
+
     def test_a_variant_that_was_kept_out_is_tried_at_once(self, host: Host):
         host.attempt("a").failed(Fault.DEAD)
         model = host.router.model("m")
