@@ -31,6 +31,8 @@ class VariantCounts:
         deadline_misses: answers after their deadline.
         faults: failed calls by kind.
         retries: requests that were sent to another variant after this one failed.
+        reloads: times that it was loaded again because its process had died.
+        failed_reloads: times that this failed.
     """
 
     ends: dict[str, OutcomeCounts] = field(default_factory=dict)
@@ -40,6 +42,8 @@ class VariantCounts:
     deadline_misses: int = 0
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))
     retries: int = 0
+    reloads: int = 0
+    failed_reloads: int = 0
 
     def observe(self, execution: Execution) -> None:
         """Count how an attempt ended."""

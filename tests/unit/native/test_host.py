@@ -16,7 +16,7 @@ from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 from router_backend.native import host
 from router_backend.native.host import COPY, EXPLAIN, EXPLAINS, FORWARD, KEEPS_INPUTS, RECORDS_FIRST, REFUSE
-from router_backend.native.own_requests import CODES
+from router_backend.native.own_requests import CANCEL, CODES
 from router_backend.runtime.router_model import Log, RouterModel
 from tests.unit.native.c_side import CSide
 from tests.unit.runtime.routers import router_model_of
@@ -167,7 +167,7 @@ def test_an_answered_request_measures_a_variant_as_a_copy_of_which_only_the_prof
 ) -> None:
     forward = front.arrives()
     assert forward[5] & KEEPS_INPUTS
-    kind, variant, measurement, attempt = front.answers(forward)
+    kind, variant, measurement, attempt, _ = front.answers(forward)
     state = front.model.router.model("m").state(variant)
     before = state.answers
     measurement.answered(attempt, 5.0)
@@ -175,14 +175,48 @@ def test_an_answered_request_measures_a_variant_as_a_copy_of_which_only_the_prof
     assert front.ends(Outcome.SUCCESS) == 1
 
 
-def test_nothing_of_a_sequence_is_sent_twice(front: Front) -> None:
+def test_nothing_of_a_sequence_is_copied(tmp_path: Path) -> None:
+    with front_of(tmp_path, overdue_factor="0") as front:
+        forward = front.arrives(in_sequence=True)
+        assert not forward[5] & KEEPS_INPUTS
+        assert front.answers(forward) is None
+
+
+def test_the_inputs_of_a_request_that_may_go_to_another_variant_meanwhile_are_kept(front: Front) -> None:
     forward = front.arrives(in_sequence=True)
-    assert not forward[5] & KEEPS_INPUTS
-    assert front.answers(forward) is None
+    assert forward[5] & KEEPS_INPUTS
+    assert forward[6] == 30_000.0
+
+
+def test_an_overdue_request_goes_to_another_variant_and_the_first_answer_counts(front: Front) -> None:
+    first = front.arrives(in_sequence=True)
+    second = first[2].overdue(first[3])
+    assert {first[1], second[1]} == {"a", "b"}
+    assert second[2].overdue(second[3]) is None
+    front.answers(first)
+    assert (front.ends(Outcome.SUCCESS), front.ends(Outcome.FAILURE), front.in_flight()) == (1, 2, 0)
+    assert front.fails(second) is None
+    assert front.refusals() == {}
+
+
+def test_an_overdue_request_that_another_variant_fails_ends_with_both_errors(front: Front) -> None:
+    first = front.arrives(in_sequence=True)
+    refusal = front.fails(first[2].overdue(first[3]))
+    assert refused(refusal) == "INTERNAL"
+    assert "no answer within 30000 ms" in refusal[2]
+    assert "out of memory" in refusal[2]
+
+
+def test_a_measurement_that_is_overdue_is_canceled(front: Front) -> None:
+    _, variant, measurement, attempt, bound_ms = front.answers(front.arrives())
+    assert bound_ms == 30_000.0
+    assert measurement.overdue(attempt) == (CANCEL,)
+    assert not measurement.open
+    assert not front.model.router.model("m").state(variant).breaker.closed
 
 
 def test_without_warm_up_there_are_no_copies(tmp_path: Path) -> None:
-    with front_of(tmp_path, warmup_batch_sizes="none") as front:
+    with front_of(tmp_path, warmup_batch_sizes="none", overdue_factor="0") as front:
         forward = front.arrives()
         assert not forward[5] & KEEPS_INPUTS
         assert front.answers(forward) is None
