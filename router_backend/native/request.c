@@ -207,6 +207,7 @@ static void on_success(Attempt* attempt, ServerResponse* response) {
 
 static void on_failure(Attempt* attempt, ErrorCode code, const char* message) {
   Exchange* exchange = attempt->exchange;
+  record_before();
   take_turn();
   Command command = ask_failed(attempt, code, message, true);
   if (command.kind == REFUSE) stop_timer(exchange);
