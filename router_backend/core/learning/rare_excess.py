@@ -1,10 +1,11 @@
 """What rare, very slow answers add to the mean service time of a variant."""
 
-DECAY = 1.0 - 1.0 / 256.0
+DECAY = 1.0 - 1.0 / 32.0
+"""Per slow answer."""
 PRIOR_WEIGHT = 32.0
 """Weight of the prior, that no answer is very slow, in answers."""
 MAX_EXCESS = 100.0
-UNLIKELY = 0.01
+UNLIKELY = 0.001
 NEGLIGIBLE = 0.1
 """Decayed number of slow answers below which they are forgotten."""
 HELD_TO_BELIEVE = 3
@@ -21,11 +22,14 @@ class RareExcess:
     recur, they would be missing in the mean, by which variants are chosen: with 5 % of answers 100 times
     slower, the mean is six times the ordinary answer.
 
-    The share is (F - 1) / (N + 32), where F and N are the decayed numbers of slow and of all answers, by
-    1/256 per answer. One is subtracted, so a single spike costs nothing; it takes a second to recur. An
-    excess counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add. If
-    so many ordinary answers follow the last slow one that this would have a probability below 1 % under the
-    share then, all is forgotten.
+    The share is (F - 1) / (N + 32), where F and N are the numbers of slow and of all answers, both decayed by
+    1/32 per slow answer. So it rests on the last 32 slow ones, however rare they are, and its relative
+    standard deviation tends to 1/8; the last 256 answers of a variant with one in a hundred have two or
+    three, or none. One is subtracted, so a single spike costs nothing; it takes a second to recur.
+
+    An excess counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add.
+    If so many ordinary answers follow the last slow one that this would have a probability below 0.1 % under
+    F / (N + 32) then, all is forgotten.
 
     A held reading, far enough from the prediction to be in a wrong unit, costs nothing until the third of
     them, each at most 32 answers after the one before; then all of them count.
@@ -80,13 +84,12 @@ class RareExcess:
     def update(self, excess: float) -> None:
         """Learn by how much an answer exceeded its prediction, relative to it; 0 for an ordinary answer."""
         self._since_held += 1
-        self._answers = self._answers * DECAY + 1.0
-        self._slow *= DECAY
-        self._sum *= DECAY
+        self._answers += 1.0
         self._likelihood *= self._ordinary
         if excess:
-            self._slow += 1.0
-            self._sum += min(excess, MAX_EXCESS)
+            self._answers *= DECAY
+            self._slow = self._slow * DECAY + 1.0
+            self._sum = self._sum * DECAY + min(excess, MAX_EXCESS)
         elif self._likelihood < UNLIKELY:
             self._slow = self._sum = 0.0
         weight = self._answers + PRIOR_WEIGHT
@@ -95,7 +98,7 @@ class RareExcess:
         self.value = share * mean
         self.variance = share * mean * mean / weight
         if excess:
-            self._ordinary, self._likelihood = 1.0 - share, 1.0
+            self._ordinary, self._likelihood = 1.0 - self._slow / weight, 1.0
 
     def hold(self, excess: float) -> None:
         """Learn the excess of an answer that may be a wrong reading, once such answers recur."""
