@@ -94,6 +94,8 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         preferred_devices: variants on other devices are chosen only where these cost twice as much.
         max_latency_ms: the deadline of requests without one, from their arrival.
         refuse_late: reject a request at once if no variant can answer it by its deadline.
+        hedge: send a request to another variant as well if it takes longer than usual.
+        hedge_share: what such second copies may add to the load, as a share.
     """
 
     TOGETHER = frozenset({"policy", "policy_parameters", "goal"})
@@ -102,6 +104,8 @@ class SharedSettings(Section, frozen=True, kw_only=True):
     preferred_devices: Devices | UnsetType = field(name="preferred_backends", default=UNSET)
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
+    hedge: bool | UnsetType = UNSET
+    hedge_share: Share | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Reject settings from which no policy follows, or two."""

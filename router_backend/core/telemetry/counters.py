@@ -30,6 +30,8 @@ class VariantCounts:
         prediction_error_ms: sum of the absolute errors of their predicted latency.
         deadline_misses: answers after their deadline.
         faults: failed calls by kind.
+        hedges: second copies that were sent here, since another variant was slow.
+        hedges_won: those that were answered first.
         retries: requests that were sent to another variant after this one failed.
     """
 
@@ -39,6 +41,8 @@ class VariantCounts:
     prediction_error_ms: float = 0.0
     deadline_misses: int = 0
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))
+    hedges: int = 0
+    hedges_won: int = 0
     retries: int = 0
 
     def observe(self, execution: Execution) -> None:
