@@ -63,7 +63,7 @@ class Dispatch:
 
     Args:
         model: the logical model.
-        context: the request, with `spent_ms` as of now.
+        context: the request, with `spent_ms` as of its first attempt.
 
     Attributes:
         attempts: all attempts so far.
@@ -89,7 +89,6 @@ class Dispatch:
         "_is_hedged",
         "_is_invalid",
         "_model",
-        "_started_s",
         "_undecided",
         "attempts",
     )
@@ -97,7 +96,6 @@ class Dispatch:
     def __init__(self, model: LogicalModel, context: RoutingContext) -> None:
         self._model = model
         self._context = context
-        self._started_s = model.now_s()
         self._ended = False
         self._answered = False
         self._is_invalid = False
@@ -275,7 +273,7 @@ class Dispatch:
         """Return the request for its next attempt: tried variants excluded, elapsed time added."""
         context = self._context
         tried = {attempt.decision.variant for attempt in self.attempts}
-        passed_ms = max(0.0, self._model.now_s() - self._started_s) * 1e3
+        passed_ms = max(0.0, self._model.now_s() - self.attempts[0].decision.now_s) * 1e3
         return replace(
             context,
             excluded_variants=context.excluded_variants | tried,

@@ -142,7 +142,15 @@ static void let_go(Attempt* attempt) {
   Py_DecRef(attempt->attempt);
 }
 
+/* Return whether the router is unloaded, so that the end of a measurement is reported to nobody. */
+static bool is_closed(Attempt* attempt) {
+  bool closed = atomic_load(&attempt->exchange->model->closed);
+  if (closed) let_go(attempt);
+  return closed;
+}
+
 Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool reached) {
+  if (is_closed(attempt)) return (Command){.kind = NOTHING};
   PyObject* latency = PyFloat_FromDouble(latency_ms(attempt));
   PyObject* number = PyLong_FromLongLong(code);
   PyObject* text = text_from(message);
@@ -159,6 +167,7 @@ Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool r
 }
 
 Command ask_answered(Attempt* attempt) {
+  if (is_closed(attempt)) return (Command){.kind = NOTHING};
   PyObject* latency = PyFloat_FromDouble(latency_ms(attempt));
   Command command =
       command_of(PyObject_CallMethodObjArgs(attempt->listener, names.answered, attempt->attempt, latency, NULL));

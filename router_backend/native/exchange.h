@@ -63,6 +63,9 @@ char* ask_explanation(Attempt* attempt); /* to be freed */
 void answer(Exchange* exchange, ServerResponse* from, const char* decision);
 void refuse(Exchange* exchange, ErrorCode code, const char* message);
 
+/* request.c */
+void record_answered(void);
+
 /* check.c: whether an answer lacks an output, or has one of another type or batch, and if so, which one */
 bool is_wrong(const Attempt* attempt, ServerResponse* response, char* text, size_t size);
 

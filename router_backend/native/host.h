@@ -18,14 +18,18 @@ typedef struct {
   bool optional;
 } ExpectedOutput;
 
-/* A router model. `router` is the Python object that decides; see host.py. */
+/* A router model. `router` is the Python object that decides; see host.py.
+ *
+ * It outlives its unloading while a variant holds a measurement, whose end is not reported then. */
 typedef struct {
   PyObject* router;
   bool batched;
   ExpectedOutput* outputs;
   uint32_t output_count;
+  atomic_bool closed;
+  atomic_int references;      /* Triton's, and one for each measurement that is not released yet */
   atomic_int in_flight;       /* requests of clients that are not released yet */
-  atomic_int own_requests;    /* measurements that are not released yet */
+  atomic_int unanswered;      /* those of them without an answer */
   atomic_bool started;
 } Model;
 
@@ -46,7 +50,8 @@ bool host_start(const char* executable, const char* folder, char* reason, size_t
  * reason, to be freed. */
 bool host_load(Model* model, const char* config_json, const char* folder, bool completes, char** completed, char** reason);
 void host_start_model(Model* model, const char* instance_name);
-void host_close(Model* model);
+void host_close(Model* model); /* takes over Triton's reference */
+void model_leave(Model* model);
 /* Expects Python's lock, and an error that is set: clear it and log it; return the command that it leads to. */
 PyObject* host_defect(void);
 

@@ -216,7 +216,7 @@ class ClientRequest(RoutedRequest):
         self._router = router
         self._bound_ms = bound_ms
         attempt = self.next_attempt()
-        self._may_be_copied = self.dispatch.wants_copy and not in_sequence
+        self._may_be_copied = self._reception.logical.wants_copy and not in_sequence
         flags = self._flags()
         if bound_ms or self._may_be_copied:  # a variant may read the inputs after the client's answer
             flags |= KEEPS_INPUTS
@@ -229,7 +229,7 @@ class ClientRequest(RoutedRequest):
     def answered(self, attempt: Attempt, latency_ms: float) -> Command:
         """Record that a variant answered; the client has the answer."""
         self.record_answer(attempt, latency_ms)
-        if self._may_be_copied and self.dispatch.wants_copy:
+        if self._may_be_copied:
             return self._router.copy_of(self.dispatch)
         return None
 

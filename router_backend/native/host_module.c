@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host.h"
 
@@ -246,11 +245,17 @@ void host_start_model(Model* model, const char* instance_name) {
 
 void host_close(Model* model) {
   python_enter();
+  atomic_store(&model->closed, true);
   call(model, "close", NULL);
-  PyThreadState* state = python_release();
-  while (atomic_load(&model->own_requests) > 0) usleep(1000); /* measurements, which the variants end */
-  python_resume(state);
+  python_leave();
+  model_leave(model);
+}
+
+void model_leave(Model* model) {
+  if (atomic_fetch_sub(&model->references, 1) > 1) return;
+  python_enter();
   Py_DecRef(model->router);
   python_leave();
   forget_outputs(model);
+  free(model);
 }

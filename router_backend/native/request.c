@@ -8,8 +8,10 @@
 
 #include "exchange.h"
 
-/* One thread at a time asks Python: waiting for this mutex costs less than waiting for Python's own lock. A thread
- * that brings an answer does not wait at all: the one that has the turn records the answer later. */
+/* One thread at a time asks Python: waiting for this mutex costs less than waiting for Python's own lock.
+ *
+ * A thread that brings an answer is its variant's, which serves nobody else meanwhile. So it does not wait for a turn,
+ * and while other requests are unanswered, it leaves the record to the next thread that arrives with a request. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(Attempt*) answered; /* those that wait to be recorded, the last one first */
 
@@ -47,14 +49,14 @@ static void report_statistics(Exchange* exchange) {
 static void leave(Exchange* exchange) {
   if (atomic_fetch_sub(&exchange->references, 1) > 1) return;
   inputs_free(exchange->inputs);
+  delist(exchange);
   if (exchange->request != NULL) {
-    delist(exchange);
     refuse(exchange, ERROR_INTERNAL, "defect in the router: the request ended without an answer"); /* unless it has one */
     report_statistics(exchange);
     atomic_fetch_sub(&exchange->model->in_flight, 1); /* only now, since its inputs were held until now */
     failed(TRITONBACKEND_RequestRelease(exchange->request, RELEASE_ALL));
   } else {
-    atomic_fetch_sub(&exchange->model->own_requests, 1);
+    model_leave(exchange->model);
   }
   pthread_mutex_destroy(&exchange->mutex);
   free(exchange);
@@ -69,8 +71,9 @@ static Exchange* exchange_new(Model* model, Instance* instance, Request* request
   exchange->arrived_ns = now_ns();
   atomic_init(&exchange->references, 1);
   pthread_mutex_init(&exchange->mutex, NULL);
-  if (request != NULL) enlist(exchange);
-  atomic_fetch_add(request != NULL ? &model->in_flight : &model->own_requests, 1);
+  if (request != NULL) atomic_fetch_add(&model->unanswered, 1);
+  atomic_fetch_add(request != NULL ? &model->in_flight : &model->references, 1);
+  enlist(exchange);
   return exchange;
 }
 
@@ -133,19 +136,29 @@ static Attempt* take_answered(void) {
   return first;
 }
 
-/* Record what waits, unless another thread has its turn: that one calls this afterwards. */
-static void record_answered(void) {
-  while (atomic_load(&answered) != NULL && pthread_mutex_trylock(&turn) == 0) {
-    Attempt* first = take_answered();
-    python_enter();
-    for (Attempt* each = first; each != NULL; each = each->waiting) each->command = record(each);
-    end_turn();
-    for (Attempt *each = first, *next; each != NULL; each = next) {
-      next = each->waiting;
-      carry_out(each->exchange, each->command, each->exchange->request);
-      leave_attempt(each);
-    }
+/* Record what waits. Expects the turn without Python's lock, and ends it. */
+static void record_in_turn(void) {
+  Attempt* first = take_answered();
+  python_enter();
+  for (Attempt* each = first; each != NULL; each = each->waiting) each->command = record(each);
+  end_turn();
+  for (Attempt *each = first, *next; each != NULL; each = next) {
+    next = each->waiting;
+    carry_out(each->exchange, each->command, each->exchange->request);
+    leave_attempt(each);
   }
+}
+
+/* Record what waits, unless another thread has its turn: that one calls this afterwards. */
+void record_answered(void) {
+  while (atomic_load(&answered) != NULL && pthread_mutex_trylock(&turn) == 0) record_in_turn();
+}
+
+/* Record what waits before a decision, which must know that the variants are free again. */
+static void record_before(void) {
+  if (atomic_load(&answered) == NULL) return;
+  pthread_mutex_lock(&turn);
+  record_in_turn();
 }
 
 static void on_success(Attempt* attempt, ServerResponse* response) {
@@ -194,8 +207,9 @@ static void on_response(ServerResponse* response, uint32_t flags, void* user) {
     }
   }
   if (response != NULL) failed(TRITONSERVER_InferenceResponseDelete(response));
+  bool is_last = atomic_load(&attempt->exchange->model->unanswered) == 0;
   if (flags & RESPONSE_FINAL) leave_attempt(attempt);
-  record_answered();
+  if (is_last) record_answered();
 }
 
 /* Send a request to a variant. On an error nothing was sent, and the attempt is to be reported and freed. */
@@ -313,6 +327,7 @@ static void start_bound(Exchange* exchange, const Command* command) {
 void requests_arrived(Model* model, Instance* instance, Request** requests, uint32_t count) {
   Exchange* exchanges[count];
   Command commands[count];
+  record_before();
   for (uint32_t index = 0; index < count; index++)
     exchanges[index] = exchange_new(model, instance, requests[index], NULL);
   take_turn();

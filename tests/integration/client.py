@@ -108,6 +108,12 @@ def until(condition: Callable[[], bool], timeout_s: float = ANSWER_S) -> None:
         time.sleep(0.01)
 
 
+def state_of(client: Client, model: str) -> str:
+    """Return the state of a model: READY, UNAVAILABLE, LOADING or UNLOADING."""
+    index = client.grpc.get_model_repository_index()
+    return str(next(entry.state for entry in index.models if entry.name == model))
+
+
 def output_names(answer: triton_grpc.InferResult) -> list[str]:
     """Return the names of the outputs of an answer."""
     return [output.name for output in answer.get_response().outputs]

@@ -27,6 +27,7 @@ from router_backend.errors import (
     InvalidRequestError,
     NoVariantError,
     RouterError,
+    ShedError,
 )
 
 
@@ -37,6 +38,7 @@ class LogicalModel:
 
     Attributes:
         states: its variants by name.
+        device_limits: the limits of each device, for all models together.
 
     Raises:
         ConfigurationError: the policy is for a variant that the model lacks.
@@ -66,11 +68,6 @@ class LogicalModel:
         )
         self._recorder = Recorder(self.states.values(), environment.capacity, environment.on_defect)
         self._apply(settings)
-
-    @property
-    def device_limits(self) -> Mapping[Device, DeviceLimits]:
-        """The limits of each device, for all models together."""
-        return self._settings.device_limits
 
     def deadline_ms(self, context: RoutingContext) -> float | None:
         """Return a request's deadline from its arrival on; `None` if neither it nor the model has one."""
@@ -139,6 +136,8 @@ class LogicalModel:
                 return None
             now_s = self._clock()
             if fault is None and latency_ms is not None:
+                if decision.deadline_ms is not None and latency_ms > decision.deadline_ms:
+                    self._selector.note_late_answer(decision, now_s)
                 return self._recorder.answered(decision, place, latency_ms, memory_mb, power_w, now_s)
             self._recorder.free(decision.state, place, now_s)
             return self._recorder.ended(decision, fault, now_s)
@@ -319,6 +318,7 @@ class LogicalModel:
 
     def _apply(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self.device_limits: Mapping[Device, DeviceLimits] = settings.device_limits
         self._recorder.profiling = settings.profiling
         self._recorder.counts.configured_s = self._clock()
 
@@ -344,6 +344,8 @@ class LogicalModel:
 
 def refusal_of(error: RouterError) -> Refusal:
     """Return as what a request counts that was not routed because of an error."""
+    if isinstance(error, ShedError):
+        return Refusal.SHED
     if isinstance(error, DeadlineError):
         return Refusal.DEADLINE
     return Refusal.NO_VARIANT if isinstance(error, NoVariantError) else Refusal.INVALID_REQUEST

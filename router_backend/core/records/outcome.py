@@ -41,4 +41,5 @@ class Refusal(str, Enum):
     INVALID_REQUEST = "invalid_request"
     NO_VARIANT = "no_variant"
     DEADLINE = "deadline"
+    SHED = "shed"
     OVERLOADED = "overloaded"

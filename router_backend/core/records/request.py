@@ -7,6 +7,9 @@ from enum import Enum
 from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import InvalidRequestError
 
+MAX_PRIORITY = 10
+"""Priorities above this, and below its negative, count as these."""
+
 
 class OptimizationGoal(str, Enum):
     """The objective to optimize for."""
@@ -73,6 +76,11 @@ class RoutingContext:
             or self.max_memory_mb is not None
             or self.max_power_w is not None
         )
+
+    @property
+    def priority_level(self) -> int:
+        """Its priority, within limits."""
+        return max(-MAX_PRIORITY, min(self.priority, MAX_PRIORITY))
 
     def allows(self, variant: Variant) -> bool:
         """Return whether the variant is among the allowed ones, and on an allowed device."""

@@ -200,7 +200,7 @@ MODEL = ("model",)
 MODEL_METRICS: tuple[Metric[ModelMetrics], ...] = (
     Metric(
         "model_router_refusals_total",
-        "Requests without an answer, by reason: invalid_request, no_variant, deadline or overloaded.",
+        "Requests without an answer, by reason: invalid_request, no_variant, deadline, shed or overloaded.",
         lambda model: {(refusal.value,): count for refusal, count in model.counts.refusals.items()},
         ("reason",),
         source_labels=MODEL,

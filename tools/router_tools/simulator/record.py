@@ -30,6 +30,7 @@ class RunRecord:
         deadline_ms: deadline, from the arrival.
         latency_ms: time from arrival to answer, including failed attempts; NaN if it was not answered.
         refused: whether the router refused it on arrival.
+        preferred: whether no other request has a higher priority.
         best: index of the variant with the lowest mean service time for it, without events.
         calm_s: when the last drift, outage or failure ended; 0 if there was none.
         power_w: by variant, a request's share of the power that its device draws; NaN if unknown.
@@ -43,6 +44,7 @@ class RunRecord:
     deadline_ms: Array
     latency_ms: Array
     refused: Array
+    preferred: Array
     best: Array
     calm_s: float
     power_w: tuple[float, ...]

@@ -10,7 +10,8 @@ from router_backend.core.records.variant import Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
 from router_tools.simulator.agenda import Agenda
-from router_tools.simulator.draw import Draw, draw
+from router_tools.simulator.array import Array
+from router_tools.simulator.draw import Draw, Requests, draw
 from router_tools.simulator.jobs import best_variants, deadlines_ms, routed_jobs
 from router_tools.simulator.oracle import Oracle
 from router_tools.simulator.policy_choice import policy_maker
@@ -106,6 +107,13 @@ def _router(
     return router
 
 
+def _preferred(requests: Requests) -> Array:
+    """Return which requests have the highest priority."""
+    priority = np.zeros(len(requests.arrival_s)) if requests.priority is None else requests.priority
+    preferred: Array = priority == priority.max()
+    return preferred
+
+
 def _record(world: World, workload: Workload, drawn: Draw, recorder: Recorder, begin_s: float) -> RunRecord:
     executions = np.array(recorder.executions, dtype=EXECUTION)
     executions["finished_s"] -= begin_s
@@ -115,6 +123,7 @@ def _record(world: World, workload: Workload, drawn: Draw, recorder: Recorder, b
         deadline_ms=deadlines_ms(world, workload, drawn.requests),
         latency_ms=np.array(recorder.latency_ms),
         refused=np.array(recorder.refused),
+        preferred=_preferred(drawn.requests),
         best=best_variants(world, drawn.requests),
         calm_s=world.calm_from * drawn.length_s,
         power_w=tuple(

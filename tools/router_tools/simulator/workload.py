@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from router_backend.core.records.request import OptimizationGoal
@@ -73,6 +73,7 @@ class Workload:
         description: a description in one sentence.
         arrivals: the arrival process.
         sizes: the probability of each batch size and sequence length; the length is 1 for other inputs.
+        priorities: the probability of each priority.
         load: offered load as a fraction of the world's capacity; `None` for the recorded arrival rate.
         requests: the number of requests.
         deadline: the deadline of each request.
@@ -92,6 +93,7 @@ class Workload:
     description: str
     arrivals: Poisson | Bursty | Recorded
     sizes: Mapping[tuple[int, int], float]
+    priorities: Mapping[int, float] = field(default_factory=lambda: {0: 1.0})
     load: float | None = 0.5
     requests: int = 6000
     deadline: Deadline = Deadline()

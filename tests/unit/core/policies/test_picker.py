@@ -68,12 +68,12 @@ def test_a_weight_divides_a_cost_and_multiplies_a_negative_one():
         name = "as_given"
 
         def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-            for candidate, cost in zip(candidates, (6.0, -6.0, 0.0), strict=True):
+            for candidate, cost in zip(candidates, (6.0, -6.0, 0.0, 0.5), strict=True):
                 candidate.cost = cost
 
-    candidates = [candidate_of(name, 1.0, weight=2.0) for name in "abc"]
+    candidates = [candidate_of(name, 1.0, weight=2.0) for name in "abcd"]
     assert pick(AsGiven(), *candidates)[0] is candidates[1]
-    assert [candidate.cost for candidate in candidates] == [3.0, -12.0, 0.0]
+    assert [candidate.cost for candidate in candidates] == [3.0, -12.0, 0.0, 0.25]
 
 
 def test_a_weight_multiplies_a_probability():

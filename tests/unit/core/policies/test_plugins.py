@@ -79,6 +79,10 @@ def test_a_policy_that_cannot_be_imported_is_refused_with_the_reason(
         "from router_backend.core.policies.latency import LatencyOptimizedPolicy as Frugal",
         "from router_backend.core.policies.base import Policy\nclass Frugal(Policy): pass",
         "from router_backend.core.policies.base import Policy\nclass Frugal(Policy): name = 'frugal'",
+        "from router_backend.core.policies.latency import LatencyOptimizedPolicy\n"
+        "class Frugal(LatencyOptimizedPolicy): name = 'thrifty'",
+        "from router_backend.core.policies.base import Policy\n"
+        "class Frugal(Policy):\n    def score(self, candidates, request): pass",
     ],
 )
 def test_an_object_that_is_not_a_policy_of_that_name_is_refused(site: Path, text: str) -> None:

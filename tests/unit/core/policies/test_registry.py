@@ -1,7 +1,8 @@
 import pytest
 
+from router_backend.core.policies import registry
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
-from router_backend.core.policies.registry import POLICIES, create_policy
+from router_backend.core.policies.registry import POLICIES, create_policy, register_policies
 from router_backend.errors import ConfigurationError
 
 
@@ -12,6 +13,21 @@ def test_the_latency_policy_is_registered_by_its_name():
 def test_the_registry_cannot_be_changed_from_outside():
     with pytest.raises(TypeError):
         POLICIES["mine"] = LatencyOptimizedPolicy
+
+
+def test_a_policy_is_available_by_its_name_until_another_one_replaces_it(monkeypatch):
+    class First(LatencyOptimizedPolicy):
+        name = "mine"
+
+    class Second(LatencyOptimizedPolicy):
+        name = "mine"
+
+    monkeypatch.setattr(registry, "_POLICIES", known := dict(POLICIES))
+    monkeypatch.setattr(registry, "POLICIES", known)
+    for policy in (First, Second):
+        register_policies(policy)
+        assert type(create_policy("mine")) is policy
+    assert type(create_policy("latency")) is LatencyOptimizedPolicy
 
 
 def test_each_model_gets_a_new_policy_object():

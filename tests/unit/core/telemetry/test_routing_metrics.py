@@ -80,9 +80,10 @@ def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
         router.route_request("m", RoutingContext(excluded_variants=frozenset({"m_gpu", "m_cpu"})))
     with pytest.raises(InvalidRequestError):
         router.route_request("m", RoutingContext(policy="nobodys"))
-    router.model("m").refused(Refusal.OVERLOADED)
+    for reason in (Refusal.SHED, Refusal.OVERLOADED, Refusal.OVERLOADED):
+        router.model("m").refused(reason)
     metrics = router.get_metrics().get_model_metrics("m")
-    assert metrics.counts.refusals == dict.fromkeys(Refusal, 1)
+    assert metrics.counts.refusals == dict.fromkeys(Refusal, 1) | {Refusal.OVERLOADED: 2}
     assert metrics.counts.decisions == 5
 
 
@@ -111,10 +112,12 @@ def test_an_error_is_counted_once_when_its_cause_is_known(router: ModelRouter, a
 
 
 def test_changes_of_the_settings_are_counted_by_their_result(router: ModelRouter) -> None:
-    router.configure(lambda _: ModelSettings())
-    router.model("m").config_refused()
+    for _ in range(2):
+        router.configure(lambda _: ModelSettings())
+    for _ in range(3):
+        router.model("m").config_refused()
     metrics = router.get_metrics().get_model_metrics("m")
-    assert (metrics.counts.configs_accepted, metrics.counts.configs_refused) == (1, 1)
+    assert (metrics.counts.configs_accepted, metrics.counts.configs_refused) == (2, 3)
     assert metrics.config_age_s == 1.0
 
 

@@ -101,9 +101,18 @@ def test_a_request_that_does_not_fit_beside_the_memory_in_flight_is_rejected():
     held = router.route_request("m", ON_GPU)
     with pytest.raises(NoVariantError, match="gpu: 600 MB more would not fit, 600 of 1000 MB are taken"):
         router.route_request("m", ON_GPU)
+    assert router.backends()[Device.GPU].taken_memory_mb == pytest.approx(600.0)
     router.record_execution(held, latency_ms=10.0, memory_mb=600.0)
     assert router.backends()[Device.GPU].taken_memory_mb == 0.0
     assert router.route_request("m", ON_GPU).variant == "m_gpu"
+
+
+@pytest.mark.parametrize(
+    ("limit_mb", "memory_mb", "never"),
+    [(1000.0, 1000.0, False), (1000.0, 1000.1, True), (1000.0, None, False), (None, 1e9, False)],
+)
+def test_a_request_never_fits_if_it_takes_more_than_all_memory_of_the_device(limit_mb, memory_mb, never):
+    assert DeviceLimits(max_memory_mb=limit_mb).never_fits(memory_mb) is never
 
 
 def test_a_request_of_unknown_memory_is_not_rejected_by_a_limit_of_memory():

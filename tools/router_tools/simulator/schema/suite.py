@@ -18,6 +18,8 @@ Figure = Literal[
     "p999_ms",
     "extra_load",
     "in_time",
+    "in_time_preferred",
+    "goodput_per_s",
     "goodput_ratio",
     "regret_50",
     "regret_200",
