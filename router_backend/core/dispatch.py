@@ -244,6 +244,9 @@ class Dispatch:
             if fault is Fault.REJECTED:
                 self._rejected()
 
+    def _withdrawn(self, attempt: Attempt) -> None:
+        self._model.record(attempt.decision)
+
     def _lost(self, attempt: Attempt) -> bool:
         """Return whether a hedged request had its answer before this attempt ended, which then is ignored."""
         lost = self._answered and self._is_hedged
@@ -375,6 +378,12 @@ class Attempt:
             self.message = message
             self.status = status
             dispatch._failed(self, fault)
+
+    def withdrawn(self) -> None:
+        """Report that it was canceled while the request goes on: this says nothing about the variant."""
+        dispatch = self.close()
+        if dispatch is not None:
+            dispatch._withdrawn(self)
 
     def ignored(self) -> None:
         """Report an end that says nothing about the variant: a dry run, a measurement that must not count."""

@@ -3,11 +3,13 @@
 The C side calls `start` once, `load` for each router model, `arrived` for each request, and methods of the
 objects that it got in commands. A command is a tuple:
 
-- `(FORWARD, variant, listener, attempt, bound_ms, flags)`: forward the request, and report to `listener` how
-  `attempt` ended. Call `listener.bound_passed` if there is no answer `bound_ms` after its arrival (0: never).
+- `(FORWARD, variant, listener, attempt, bound_ms, flags, hedge_ms)`: forward the request, and report to
+  `listener` how `attempt` ended. Call `listener.bound_passed` if there is no answer `bound_ms` after its
+  arrival, and `listener.slow` if there is none after `hedge_ms` (0: never).
 - `(EXPLAIN, text)`: answer with a decision, and nothing else.
 - `(REFUSE, code, message)`: answer with an error.
 - `(COPY, variant, listener, attempt)`: send a copy of the answered request, and report how it ended.
+- `(WAIT, hedge_ms)`: call `listener.slow` again if there is no answer `hedge_ms` after the arrival.
 - `None`: nothing.
 """
 
@@ -26,7 +28,7 @@ from router_backend.config.completion import complete
 from router_backend.config.load import DECISION_OUTPUT, read_router_setup
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, RouterError, utf8_text
-from router_backend.native.own_requests import CODES, Measurement, OwnRequests
+from router_backend.native.own_requests import CANCELED, CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.expected_answer import ExpectedOutput
@@ -44,7 +46,7 @@ from router_backend.runtime.router_model import Log, RouterModel
 
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
-FORWARD, EXPLAIN, REFUSE, COPY = range(4)
+FORWARD, EXPLAIN, REFUSE, COPY, WAIT = range(5)
 EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
 CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}
 DECISION_OUTPUT_NAME = DECISION_OUTPUT.name
@@ -218,9 +220,10 @@ class ClientRequest(RoutedRequest):
         attempt = self.next_attempt()
         self._may_be_copied = self._reception.logical.wants_copy and not in_sequence
         flags = self._flags()
-        if bound_ms or self._may_be_copied:  # a variant may read the inputs after the client's answer
+        hedge_ms = 0.0 if in_sequence or attempt.hedge_ms == math.inf else attempt.hedge_ms
+        if bound_ms or hedge_ms or self._may_be_copied:  # a variant may read them after the client's answer
             flags |= KEEPS_INPUTS
-        return FORWARD, attempt.variant, self, attempt, bound_ms, flags
+        return FORWARD, attempt.variant, self, attempt, bound_ms, flags, hedge_ms
 
     def explain(self, attempt: Attempt, latency_ms: float) -> str:
         """Return the decision of an attempt that was answered."""
@@ -246,16 +249,33 @@ class ClientRequest(RoutedRequest):
             canceled: whether the client has canceled the request.
         """
         try:
-            self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
+            if code == CANCELED and not canceled and self.dispatch.hedge is not None:
+                attempt.withdrawn()  # by the C side, perhaps before the winner is recorded
+            else:
+                self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
             if self.dispatch.has_ended:
                 return None
             if canceled:
                 self.record_cancellation()
                 return REFUSE, CODE_NUMBERS["CANCELLED"], CANCELED_BY_CLIENT
+            if not self.dispatch.wants_attempt:  # the other copy of it may still be answered
+                return None
             attempt = self.next_attempt()
         except DEFECTS as error:  # a client waits for an answer
             return self._router.refuse(error)
-        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags()
+        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), 0.0
+
+    def slow(self) -> Command:
+        """Return the command to send a second copy, as there is no answer yet, or to ask again later."""
+        try:
+            attempt = self.dispatch.send_hedge()
+        except DEFECTS as error:  # the first variant may still answer
+            defect(error)
+            return None
+        if attempt is not None:
+            return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), 0.0
+        hedge_ms = self.dispatch.attempts[0].hedge_ms
+        return None if hedge_ms == math.inf else (WAIT, hedge_ms)
 
     def bound_passed(self) -> Command:
         """Return the refusal of a request whose time is up."""

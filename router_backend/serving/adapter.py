@@ -65,6 +65,11 @@ class TritonPythonModel:
         self._copies = Copies(setup, self._readiness, answers)
         self._own_request = OwnRequest(setup, self._get_ready)
         self._handler = RequestHandler(model, self._readiness, answers, self._copies)
+        if setup.settings.hedge:
+            triton_log().warn(
+                f"router '{setup.name}': `hedge` has no effect on the Python host: set runtime: "
+                '"libtriton_router_backend.so" in its config.pbtxt to use the native one'
+            )
         self._pool = WorkerPool(self._answer, setup.parameters.worker_threads, setup.parameters.max_in_flight)
         model.start(args["model_instance_name"], Metrics().series)
         self._own_request.start()

@@ -182,6 +182,13 @@ class TestEnds:
         first.failed(Fault.DEAD)
         assert host.breaker("a") is BreakerState.OPEN
 
+    def test_a_loser_that_is_canceled_before_the_winner_is_reported_says_nothing(self, host: Host):
+        dispatch, first, second = hedged(host)
+        first.withdrawn()
+        assert not dispatch.wants_attempt
+        host.answer(second, 10.0)
+        assert host.ends["a"] == (30, 0, 1)
+
     def test_a_cancellation_frees_both_places(self, host: Host):
         dispatch, _, _ = hedged(host)
         dispatch.cancel()
