@@ -58,6 +58,9 @@ class Dispatch:
       first answer counts. What happens to the other attempt then says nothing about its variant: it may have
       been canceled.
     - A variant that is not ready gets no more requests until it is reported ready. This is not a failure.
+    - An attempt that is overdue counts as a failure at once, and frees its place. It may still end: an answer
+      serves the client if it is the first. While there is no other variant to try and none has failed, the
+      request waits for it.
 
     Not thread-safe: one thread at a time may drive a request.
 
@@ -120,8 +123,8 @@ class Dispatch:
 
     @property
     def wants_attempt(self) -> bool:
-        """Whether it has not ended, and no attempt is open."""
-        return not self._ended and not any(attempt.is_open for attempt in self.attempts)
+        """Whether it has not ended, and no open attempt is on time."""
+        return not self._ended and not any(attempt.is_on_time for attempt in self.attempts)
 
     @property
     def hedge(self) -> Hedge | None:
@@ -152,9 +155,9 @@ class Dispatch:
             raise self._as_rejection()
         attempts = self.attempts
         try:
-            decision = self._model.route(self._remaining_context() if attempts else self._context)
+            decision = self._route_again() if attempts else self._model.route(self._context)
         except DEFECTS as error:  # without open attempts, it is the end of the request
-            if any(attempt.is_open for attempt in attempts):
+            if self._may_be_answered():
                 raise
             self.cancel()
             raise self._as_final(error) from None
@@ -173,7 +176,7 @@ class Dispatch:
         variant can take it now; then `hedge_ms` says when to ask again. A request is hedged at most once.
         """
         first = self.attempts[0]
-        if self._ended or len(self.attempts) > 1 or not first.is_open:
+        if self._ended or len(self.attempts) > 1 or not first.is_on_time:
             first.hedge_ms = math.inf
             return None
         decision = self._model.hedge(self._remaining_context())
@@ -185,6 +188,10 @@ class Dispatch:
         attempt = Attempt(self, decision)
         self.attempts.append(attempt)
         return attempt
+
+    def bound_ms(self, decision: RoutingDecision) -> float:
+        """Return how long after a decision its attempt is overdue; infinite if never."""
+        return self._model.overdue_ms(decision)
 
     @property
     def wants_copy(self) -> bool:
@@ -203,7 +210,7 @@ class Dispatch:
         """End the request without an answer: errors so far do not count as failures of their variants."""
         self._ended = True
         for attempt in self.attempts:
-            if attempt.close() is not None:
+            if attempt.is_on_time and attempt.close() is not None:
                 self._model.record(attempt.decision)
         self._conclude(answered=False)
 
@@ -224,7 +231,8 @@ class Dispatch:
         execution = self._model.record(attempt.decision, latency_ms, memory_mb, power_w)
         hedge = self.hedge
         if hedge is not None and hedge.second is attempt.decision and execution is not None:
-            self._model.hedge_won(hedge.first, execution, hedge.after_ms, failed=bool(self._undecided))
+            failed = self.attempts[0].fault is not None
+            self._model.hedge_won(hedge.first, execution, hedge.after_ms, failed=failed)
         if self._undecided:
             self._conclude(answered=True)
         return execution
@@ -244,9 +252,6 @@ class Dispatch:
             if fault is Fault.REJECTED:
                 self._rejected()
 
-    def _withdrawn(self, attempt: Attempt) -> None:
-        self._model.record(attempt.decision)
-
     def _lost(self, attempt: Attempt) -> bool:
         """Return whether a hedged request had its answer before this attempt ended, which then is ignored."""
         lost = self._answered and self._is_hedged
@@ -258,6 +263,30 @@ class Dispatch:
         """Decide whether the request is invalid, now that a variant rejected it."""
         rejections = [attempt.decision for attempt in self.attempts if attempt.fault is Fault.REJECTED]
         self._is_invalid = self._model.believes(rejections)
+
+    def _overdue(self, attempt: Attempt, waited_ms: float) -> None:
+        self._model.overdue(attempt.decision, waited_ms)
+
+    def _withdrawn(self, attempt: Attempt) -> None:
+        self._model.record(attempt.decision)
+
+    def _answered_late(self, attempt: Attempt, latency_ms: float) -> Execution | None:
+        serves = not self._ended
+        self._ended = True
+        self._answered = self._answered or serves
+        execution = self._model.answered_late(attempt.decision, latency_ms, serves=serves)
+        if serves:
+            self._conclude(answered=True)
+        return execution
+
+    def _failed_late(self, attempt: Attempt, fault: Fault) -> None:
+        self._model.failed_late(attempt.decision, fault)
+
+    def _may_be_answered(self) -> bool:
+        """Return whether an open attempt may answer: one on time, or an overdue one if no variant failed."""
+        open_attempts = [attempt for attempt in self.attempts if attempt.is_open]
+        failed = any(attempt.fault is not None for attempt in self.attempts if not attempt.is_open)
+        return any(attempt.is_on_time for attempt in open_attempts) or bool(open_attempts and not failed)
 
     def _ignored(self, attempt: Attempt) -> None:
         self._ended = True
@@ -271,6 +300,9 @@ class Dispatch:
             if attempt.fault is not None:
                 fault = _disproved(attempt.fault) if answered else attempt.fault
                 self._model.conclude(attempt.decision, fault, blamed=answered)
+
+    def _route_again(self) -> RoutingDecision:
+        return self._model.route(self._remaining_context(), waits=self._may_be_answered())
 
     def _remaining_context(self) -> RoutingContext:
         """Return the request for its next attempt: tried variants excluded, elapsed time added."""
@@ -342,6 +374,17 @@ class Attempt:
         """Whether its end was not reported yet."""
         return self._dispatch is not None
 
+    @property
+    def is_on_time(self) -> bool:
+        """Whether it is open and not overdue."""
+        return self._dispatch is not None and self.fault is None
+
+    @property
+    def bound_ms(self) -> float:
+        """How long after its decision it is overdue; infinite if never."""
+        dispatch = self._dispatch
+        return math.inf if dispatch is None else dispatch.bound_ms(self.decision)
+
     def close(self) -> Dispatch | None:
         """Take no more reports; return the request that the first one is for, `None` if there was one."""
         dispatch, self._dispatch = self._dispatch, None
@@ -362,7 +405,22 @@ class Attempt:
             How the attempt ended; `None` if that was reported before.
         """
         dispatch = self.close()
-        return None if dispatch is None else dispatch._succeeded(self, latency_ms, memory_mb, power_w)
+        if dispatch is None:
+            return None
+        if self.fault is not None:
+            return dispatch._answered_late(self, latency_ms)
+        return dispatch._succeeded(self, latency_ms, memory_mb, power_w)
+
+    def overdue(self, waited_ms: float) -> None:
+        """Report that there is no answer after so long: another variant may be tried.
+
+        How it ends is still to be reported.
+        """
+        dispatch = self._dispatch
+        if dispatch is not None and self.fault is None:
+            self.fault = Fault.OVERDUE
+            self.message = f"no answer within {waited_ms:.0f} ms"
+            dispatch._overdue(self, waited_ms)
 
     def failed(self, fault: Fault, message: str = "", status: str = INTERNAL) -> None:
         """Report a failure: another variant may be tried.
@@ -373,22 +431,25 @@ class Attempt:
             status: its gRPC status; the client gets it if all variants that failed have the same.
         """
         dispatch = self.close()
-        if dispatch is not None:
+        if dispatch is not None and self.fault is not None:
+            self.message, self.status = message, status  # this says more than that it was overdue
+            dispatch._failed_late(self, fault)
+        elif dispatch is not None:
             self.fault = fault
             self.message = message
             self.status = status
             dispatch._failed(self, fault)
 
     def withdrawn(self) -> None:
-        """Report that it was canceled while the request goes on: this says nothing about the variant."""
+        """Report that it was not sent or was canceled while the request goes on: this says nothing."""
         dispatch = self.close()
-        if dispatch is not None:
+        if dispatch is not None and self.fault is None:
             dispatch._withdrawn(self)
 
     def ignored(self) -> None:
         """Report an end that says nothing about the variant: a dry run, a measurement that must not count."""
         dispatch = self.close()
-        if dispatch is not None:
+        if dispatch is not None and self.fault is None:
             dispatch._ignored(self)
 
 

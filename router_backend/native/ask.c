@@ -38,17 +38,18 @@ Command command_of(PyObject* result) {
       command.text = text_of(PyTuple_GetItem(result, 2));
     } else if (command.kind == WAIT) {
       command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 1));
-    } else {
+    } else if (command.kind != CANCEL) {
       command.text = text_of(PyTuple_GetItem(result, 1));
     }
     if (command.kind == FORWARD || command.kind == COPY) {
       command.listener = owned(PyTuple_GetItem(result, 2));
       command.attempt = owned(PyTuple_GetItem(result, 3));
+      command.overdue_ms = PyFloat_AsDouble(PyTuple_GetItem(result, command.kind == COPY ? 4 : 6));
     }
     if (command.kind == FORWARD) {
       command.bound_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 4));
       command.flags = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 5));
-      command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 6));
+      command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 7));
     }
   }
   Py_DecRef(result);
@@ -143,6 +144,13 @@ static double latency_ms(const Attempt* attempt) {
 static void let_go(Attempt* attempt) {
   Py_DecRef(attempt->listener);
   Py_DecRef(attempt->attempt);
+  attempt->listener = attempt->attempt = NULL;
+}
+
+/* Nothing is asked about an attempt whose end was reported. */
+Command ask_overdue(Attempt* attempt) {
+  if (attempt->listener == NULL) return (Command){.kind = NOTHING};
+  return command_of(PyObject_CallMethodObjArgs(attempt->listener, names.overdue, attempt->attempt, NULL));
 }
 
 /* Return whether the router is unloaded, so that the end of a measurement is reported to nobody. */

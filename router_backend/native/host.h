@@ -38,7 +38,7 @@ typedef struct Inputs Inputs;
 
 /* Names that both languages use, read from host.py. */
 typedef struct {
-  PyObject *arrived, *answered, *explain, *failed, *bound_passed, *slow; /* methods */
+  PyObject *arrived, *answered, *explain, *failed, *overdue, *bound_passed, *slow; /* methods */
   const char *decision_output, *parameter_prefix;
 } Names;
 extern Names names;
@@ -59,11 +59,14 @@ PyObject* host_defect(void);
 Error* requests_start(void);
 void requests_arrived(Model* model, Instance* instance, Request** requests, uint32_t count);
 /* Expects Python's lock. Send a request of the router's own; takes over `inputs`. */
-void measure(Model* model, const char* variant, PyObject* listener, PyObject* attempt, Inputs* inputs);
+void measure(
+    Model* model, const char* variant, PyObject* listener, PyObject* attempt, double overdue_ms, Inputs* inputs);
 
 /* inputs.c */
 Inputs* inputs_new(uint32_t count);
-bool inputs_add_zeros(Inputs* inputs, const char* name, DataType type, const int64_t* shape, uint32_t dims, size_t size);
+/* Add an input of zeros, or one that is still to be written. */
+bool inputs_add(
+    Inputs* inputs, const char* name, DataType type, const int64_t* shape, uint32_t dims, size_t size, bool zeros);
 Inputs* inputs_copied(Request* request); /* NULL if they are not in the memory of the CPU */
 Inputs* inputs_shared(Inputs* inputs);
 void inputs_free(Inputs* inputs);

@@ -43,6 +43,25 @@ static PyObject* is_ready(PyObject* module, PyObject* arguments) {
   return accepts_requests ? PyBool_FromLong(ready) : none();
 }
 
+static PyObject* change_model(PyObject* arguments, Error* (*change)(Server*, const char*)) {
+  const char* name;
+  if (!PyArg_ParseTuple(arguments, "s", &name)) return NULL;
+  PyThreadState* state = python_release();
+  Error* error = change(server, name);
+  python_resume(state);
+  return none_or_raise(error);
+}
+
+static PyObject* load_model(PyObject* module, PyObject* arguments) {
+  (void)module;
+  return change_model(arguments, TRITONSERVER_ServerLoadModel);
+}
+
+static PyObject* unload_model(PyObject* module, PyObject* arguments) {
+  (void)module;
+  return change_model(arguments, TRITONSERVER_ServerUnloadModel);
+}
+
 static PyObject* metric_family(PyObject* module, PyObject* arguments) {
   int kind;
   const char *name, *help;
@@ -99,15 +118,16 @@ static bool add_input(Inputs* inputs, PyObject* described) {
   uint32_t count = 0;
   for (; count < MOST_DIMS && (Py_ssize_t)count < PyTuple_Size(shape); count++)
     dims[count] = PyLong_AsLongLong(PyTuple_GetItem(shape, count));
-  return inputs_add_zeros(inputs, name, TRITONSERVER_StringToDataType(type), dims, count, (size_t)size);
+  return inputs_add(inputs, name, TRITONSERVER_StringToDataType(type), dims, count, (size_t)size, true);
 }
 
-/* measure(model, variant, listener, attempt, inputs): inputs is a list of (name, data type, shape, bytes) */
+/* measure(model, variant, listener, attempt, overdue_ms, inputs): inputs is a list of (name, data type, shape, bytes) */
 static PyObject* measure_variant(PyObject* module, PyObject* arguments) {
   PyObject *model, *listener, *attempt, *described;
   const char* variant;
+  double overdue_ms;
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "OsOOO", &model, &variant, &listener, &attempt, &described)) return NULL;
+  if (!PyArg_ParseTuple(arguments, "OsOOdO", &model, &variant, &listener, &attempt, &overdue_ms, &described)) return NULL;
   Inputs* inputs = inputs_new((uint32_t)PyList_Size(described));
   for (Py_ssize_t index = 0; index < PyList_Size(described); index++) {
     if (!add_input(inputs, PyList_GetItem(described, index))) {
@@ -116,13 +136,15 @@ static PyObject* measure_variant(PyObject* module, PyObject* arguments) {
       return NULL;
     }
   }
-  measure(PyLong_AsVoidPtr(model), variant, listener, attempt, inputs);
+  measure(PyLong_AsVoidPtr(model), variant, listener, attempt, overdue_ms, inputs);
   return none();
 }
 
 static PyMethodDef FUNCTIONS[] = {
     {"log", log_message, METH_VARARGS, NULL},
     {"is_ready", is_ready, METH_VARARGS, NULL},
+    {"load_model", load_model, METH_VARARGS, NULL},
+    {"unload_model", unload_model, METH_VARARGS, NULL},
     {"metric_family", metric_family, METH_VARARGS, NULL},
     {"metric", metric, METH_VARARGS, NULL},
     {"metric_increment", metric_increment, METH_VARARGS, NULL},
@@ -144,6 +166,7 @@ static bool read_names(void) {
   names.answered = PyUnicode_InternFromString("answered");
   names.explain = PyUnicode_InternFromString("explain");
   names.failed = PyUnicode_InternFromString("failed");
+  names.overdue = PyUnicode_InternFromString("overdue");
   names.bound_passed = PyUnicode_InternFromString("bound_passed");
   names.slow = PyUnicode_InternFromString("slow");
   names.decision_output = constant("DECISION_OUTPUT_NAME");

@@ -89,7 +89,8 @@ static void carry_out(Exchange* exchange, Command command, Request* like);
 /* Triton cancels only what was sent, so the list has no other attempts: cancel this one if that is late. */
 static void add_open(Exchange* exchange, Attempt* attempt) {
   pthread_mutex_lock(&exchange->mutex);
-  if (atomic_load(&exchange->stopped)) failed(TRITONSERVER_InferenceRequestCancel(attempt->request));
+  if (atomic_load(&exchange->stopped) || attempt->is_overdue)
+    failed(TRITONSERVER_InferenceRequestCancel(attempt->request));
   attempt->next = exchange->open;
   attempt->link = &exchange->open;
   if (attempt->next != NULL) attempt->next->link = &attempt->next;
@@ -104,6 +105,13 @@ static void remove_open(Exchange* exchange, Attempt* attempt) {
   pthread_mutex_unlock(&exchange->mutex);
 }
 
+static void cancel_overdue(Attempt* attempt) {
+  pthread_mutex_lock(&attempt->exchange->mutex);
+  attempt->is_overdue = true;
+  if (attempt->link != NULL) failed(TRITONSERVER_InferenceRequestCancel(attempt->request));
+  pthread_mutex_unlock(&attempt->exchange->mutex);
+}
+
 static void leave_attempt(Attempt* attempt) {
   if (atomic_fetch_sub(&attempt->references, 1) > 1) return;
   Exchange* exchange = attempt->exchange;
@@ -111,6 +119,10 @@ static void leave_attempt(Attempt* attempt) {
   failed(TRITONSERVER_InferenceRequestDelete(attempt->request));
   free(attempt);
   leave(exchange);
+}
+
+static void stop_attempt_timer(Attempt* attempt) {
+  if (timer_stop(&attempt->timer)) atomic_fetch_sub(&attempt->references, 1); /* never the last one */
 }
 
 static void on_release(ServerRequest* request, uint32_t flags, void* user) {
@@ -166,6 +178,20 @@ static void record_before(void) {
   record_in_turn();
 }
 
+/* Another variant gets the request. What its client reads is its own copy, so this call may go on. */
+static void on_overdue(Timer* timer) {
+  Attempt* attempt = (Attempt*)((char*)timer - offsetof(Attempt, timer));
+  Exchange* exchange = attempt->exchange;
+  take_turn();
+  Command command = ask_overdue(attempt);
+  if (command.kind == REFUSE) stop_timers(exchange);
+  end_turn();
+  if (command.kind == FORWARD || command.kind == CANCEL) cancel_overdue(attempt);
+  carry_out(exchange, command, exchange->request);
+  leave_attempt(attempt);
+  record_answered();
+}
+
 static void on_success(Attempt* attempt, ServerResponse* response) {
   Exchange* exchange = attempt->exchange;
   char* decision = NULL;
@@ -199,6 +225,7 @@ static void on_response(ServerResponse* response, uint32_t flags, void* user) {
   if (!attempt->reported && (response != NULL || flags & RESPONSE_FINAL)) {
     attempt->reported = true;
     attempt->ended_ns = now_ns();
+    stop_attempt_timer(attempt);
     Error* error = response == NULL ? TRITONSERVER_ErrorNew(ERROR_INTERNAL, "the variant ended without an answer")
                                     : TRITONSERVER_InferenceResponseError(response);
     char wrong[512];
@@ -244,26 +271,40 @@ static Attempt* attempt_new(Exchange* exchange, const Command* command) {
   attempt->records_first = command->flags & RECORDS_FIRST;
   atomic_init(&attempt->references, 3);
   attempt->sent_ns = now_ns();
+  attempt->timer.fire = on_overdue;
+  attempt->timer.due_ns = attempt->sent_ns + (uint64_t)(command->overdue_ms * 1e6);
   if (exchange->sent_ns == 0) exchange->sent_ns = attempt->sent_ns;
   atomic_fetch_add(&exchange->references, 1);
   return attempt;
+}
+
+/* Longer times never pass, and may not fit into a clock's number. */
+static const double YEAR_MS = 365.0 * 24 * 3600 * 1e3;
+
+static bool may_be_overdue(const Exchange* exchange, const Command* command) {
+  return command->overdue_ms > 0 && command->overdue_ms < YEAR_MS && !exchange->lent;
 }
 
 /* Forward a request; return what to do if it could not be sent. */
 static Command forward(Exchange* exchange, const Command* command, Request* like) {
   Attempt* attempt = attempt_new(exchange, command);
   bool reached;
+  if (may_be_overdue(exchange, command)) { /* before it is sent: it may end at once */
+    atomic_fetch_add(&attempt->references, 1);
+    timer_start(&attempt->timer);
+  }
   Error* error = send(exchange, attempt, command->text, like, &reached);
   if (error == NULL) {
     leave_attempt(attempt);
     return (Command){.kind = NOTHING};
   }
   attempt->ended_ns = now_ns();
+  stop_attempt_timer(attempt);
   take_turn();
   Command next = ask_failed(attempt, TRITONSERVER_ErrorCode(error), TRITONSERVER_ErrorMessage(error), reached);
   end_turn();
   TRITONSERVER_ErrorDelete(error);
-  atomic_store(&attempt->references, 1);
+  atomic_fetch_sub(&attempt->references, 2); /* it has none of its two ends */
   leave_attempt(attempt);
   return next;
 }
@@ -273,7 +314,6 @@ static void on_hedge(Timer* timer);
 
 /* Expects Python's lock. */
 static void set_timer(Exchange* exchange, const Command* command, double after_ms, Timer* timer, PyObject** asked) {
-  const double YEAR_MS = 365.0 * 24 * 3600 * 1e3; /* longer ones never pass, and may not fit into a clock's number */
   if (command->kind != FORWARD || after_ms <= 0 || after_ms > YEAR_MS) return;
   *asked = owned(command->listener);
   timer->due_ns = exchange->arrived_ns + (uint64_t)(after_ms * 1e6);
@@ -358,7 +398,10 @@ static void start_timer(Exchange* exchange, Timer* timer, PyObject** asked) {
 /* A request that cannot be copied has no bound and no second copy: its variant may read it until it ends. */
 static void start_timers(Exchange* exchange, const Command* command) {
   if (command->kind != FORWARD) return;
-  if (command->flags & KEEPS_INPUTS) exchange->inputs = inputs_copied(exchange->request);
+  if (command->flags & KEEPS_INPUTS) {
+    exchange->inputs = inputs_copied(exchange->request);
+    exchange->lent = exchange->inputs == NULL;
+  }
   start_timer(exchange, &exchange->timer, &exchange->bound);
   start_timer(exchange, &exchange->hedge_timer, &exchange->hedge);
 }
@@ -384,8 +427,11 @@ void requests_arrived(Model* model, Instance* instance, Request** requests, uint
   record_answered();
 }
 
-void measure(Model* model, const char* variant, PyObject* listener, PyObject* attempt, Inputs* inputs) {
-  Command command = {.kind = FORWARD, .text = strdup(variant), .listener = owned(listener), .attempt = owned(attempt)};
+void measure(
+    Model* model, const char* variant, PyObject* listener, PyObject* attempt, double overdue_ms, Inputs* inputs) {
+  Command command = {
+      .kind = FORWARD, .text = strdup(variant), .listener = owned(listener), .attempt = owned(attempt),
+      .overdue_ms = overdue_ms};
   Exchange* exchange = exchange_new(model, NULL, NULL, inputs);
   PyThreadState* state = python_release();
   carry_out(exchange, command, NULL);

@@ -62,6 +62,8 @@ Error* TRITONSERVER_MessageDelete(Message* message);
 
 /* The server */
 Error* TRITONSERVER_ServerModelIsReady(Server* server, const char* model, int64_t version, bool* ready);
+Error* TRITONSERVER_ServerLoadModel(Server* server, const char* model);
+Error* TRITONSERVER_ServerUnloadModel(Server* server, const char* model);
 Error* TRITONSERVER_ServerInferAsync(Server* server, ServerRequest* request, Trace* trace);
 DataType TRITONSERVER_StringToDataType(const char* name);
 const char* TRITONSERVER_DataTypeString(DataType type);

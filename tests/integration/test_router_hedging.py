@@ -1,7 +1,6 @@
 """A request that is slow goes to a second variant as well, whose answer the client gets."""
 
 import json
-import re
 import time
 import urllib.request
 from collections.abc import Callable
@@ -11,14 +10,17 @@ import numpy as np
 import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton
-from tests.integration.client import Client, decision_of, items, reasons_out, until
+from tests.integration.client import Client, Values, decision_of, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
 
 STUCK = items(1)
 """What the cancelable variant works on until it is canceled."""
-SETTINGS = {"policy": "static:works", "hedge_share": "1", "warmup_batch_sizes": "none"}
+SLOW = items(-1)
+"""What the drowsy variant fails, after a long time."""
+DROWSY_MS = 2000
+SETTINGS = {"hedge_share": "1", "warmup_batch_sizes": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +33,19 @@ def server(triton_server: Callable[..., EmbeddedTriton], host_folder: Path, trac
     repository = ModelRepository(host_folder / "repository")
     repository.variant("works", "cancelable", busy=str(host_folder / "busy"))
     repository.variant("double", "scaling", factor=2)
-    repository.router(
-        "hedged", "works, double", hedge="true", trace_file=str(trace), metrics_interval_ms="100", **SETTINGS
-    )
-    repository.router("asked", "works, double", **SETTINGS)
+    repository.variant("drowsy", "refusing", refuses="negatives", message="asleep", delay_ms=DROWSY_MS)
+    traced = {"trace_file": str(trace), "metrics_interval_ms": "100", **SETTINGS}
+    repository.router("hedged", "works, double", hedge="true", policy="static:works", **traced)
+    repository.router("asked", "drowsy, double", policy="static:drowsy", **SETTINGS)
     return triton_server(repository.folder)
 
 
-def learned(client: Client, router: str) -> None:
-    """Let the router measure both variants, and save up for second copies."""
-    for variant in ("works", "double"):
+def learned(client: Client, router: str, values: Values, *variants: str) -> None:
+    """Let the router measure its variants, and save up for second copies."""
+    for variant in variants:
         for _ in range(20):
-            client.ask(router, items(-1), parameters={"router_allowed_variants": variant})
+            asked = {"router_allowed_variants": variant, "router_hedge": True}
+            client.ask(router, values, parameters=asked)
         until(lambda: client.knows(router, variant))  # noqa: B023 - called at once
 
 
@@ -56,7 +59,7 @@ def counted(server: EmbeddedTriton, metric: str) -> float:
 def test_the_client_gets_the_second_variants_answer_and_the_first_call_is_canceled(
     server: EmbeddedTriton, client: Client, trace: Path
 ) -> None:
-    learned(client, "hedged")
+    learned(client, "hedged", items(-1), "works", "double")
     for _ in range(3):
         began_s = time.monotonic()
         answer = client.ask("hedged", STUCK, parameters={"router_explain": True})
@@ -78,13 +81,20 @@ def test_the_client_gets_the_second_variants_answer_and_the_first_call_is_cancel
     assert line["latency_ms"] > hedge["after_ms"] > 0.0
 
 
-@pytest.mark.usefixtures("native_host")
-def test_a_request_may_ask_for_it(client: Client) -> None:
-    learned(client, "asked")
-    np.testing.assert_array_equal(client.output("asked", STUCK, parameters={"router_hedge": True}), items(2))
+def test_a_request_may_ask_for_it_and_the_error_of_the_slower_variant_says_nothing(client: Client) -> None:
+    learned(client, "asked", items(1), "drowsy", "double")
+    asked = {"router_hedge": True, "router_explain": True}
+    began_s = time.monotonic()
+    answer = client.ask("asked", SLOW, parameters=asked)
+    assert time.monotonic() - began_s < DROWSY_MS / 1e3
+    np.testing.assert_array_equal(answer.as_numpy("OUTPUT"), items(-2))
+    assert decision_of(answer)["hedged"]["first"] == "drowsy"
+    time.sleep(DROWSY_MS / 1e3)
+    until(lambda: client.decision("asked", items(1))["variant"] == "drowsy")
+    assert reasons_out(client.decision("asked", items(1))) == {}
 
 
-@pytest.mark.usefixtures("python_host")
-def test_the_python_host_says_that_it_does_not(server: EmbeddedTriton) -> None:
-    assert re.search(r"router 'hedged': `hedge` has no effect on the Python host: set ", server.log_text())
-    assert "router 'asked': `hedge`" not in server.log_text()
+def test_without_that_a_request_waits_and_is_then_sent_elsewhere(client: Client) -> None:
+    decision = client.decision("asked", SLOW)
+    assert decision["hedged"] is None
+    assert [each["variant"] for each in decision["failed"]] == ["drowsy"]

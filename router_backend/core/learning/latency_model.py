@@ -181,6 +181,13 @@ class LatencyModel:
         self.known = True
         return True
 
+    def hold_longer(self, x: float, at_least_ms: float, now_s: float) -> None:
+        """Hold that a request of size x takes at least so long: if this recurs, it counts in the mean."""
+        expected_ms = self.predict(x, now_s)
+        if self.known and at_least_ms > WINSORIZE_RATIO * expected_ms:
+            self.excess = self.excess or RareExcess(self.law.n)
+            self.excess.hold(at_least_ms / expected_ms - 1.0)
+
     def predict(self, x: float, now_s: float) -> float:
         """Return the predicted service time in ms of a request of size x; 0 while nothing is known."""
         # Cached, because consecutive requests often have the same size.

@@ -81,12 +81,32 @@ class LogicalModel:
             refuses_late = self._settings.refuse_late
         return self.deadline_ms(context) if refuses_late else None
 
+    def overdue_ms(self, decision: RoutingDecision) -> float:
+        """Return after how long an attempt is overdue; infinite if never.
+
+        That is a multiple of the upper end of its prediction interval, but not before `overdue_min_ms`, since
+        a call may be slow for once. A request that is refused when it is late goes to another variant while
+        there is time for it: when half of its deadline has passed.
+        """
+        settings = self._settings
+        if not settings.overdue_factor:
+            return math.inf
+        if decision.basis is not MEASURED:
+            return settings.overdue_unmeasured_ms
+        most_ms = settings.overdue_factor * decision.expected_latency_ms * math.exp(decision.half_width)
+        least_ms = settings.overdue_min_ms
+        if decision.deadline_ms is not None and self.bound_ms(decision.context) is not None:
+            least_ms = min(least_ms, 0.5 * decision.deadline_ms)
+        return max(most_ms, least_ms)
+
     def now_s(self) -> float:
         """Return the time of the router's clock in seconds."""
         return self._clock()
 
-    def route(self, context: RoutingContext) -> RoutingDecision:
+    def route(self, context: RoutingContext, *, waits: bool = False) -> RoutingDecision:
         """Choose a variant and reserve a place in flight there.
+
+        A refusal is not counted if the request `waits`, since an open attempt may answer it.
 
         Raises:
             InvalidRequestError: no variant can ever serve this request.
@@ -103,7 +123,7 @@ class LogicalModel:
             try:
                 return self._selector.select(context, now_s)
             except RouterError as error:
-                if not (context.warmup or context.dry_run):
+                if not (waits or context.warmup or context.dry_run):
                     counts.refusals[refusal_of(error)] += 1
                 raise
             finally:
@@ -194,6 +214,24 @@ class LogicalModel:
             if not failed:
                 self._recorder.answered_by_hedge(first, execution, after_ms)
 
+    def overdue(self, decision: RoutingDecision, waited_ms: float) -> None:
+        """Free the place of an attempt that is overdue, and count it as a failure of the variant."""
+        with self._lock:
+            place = decision.take_place()
+            if place is not None:
+                long = waited_ms >= self._settings.overdue_min_ms
+                self._recorder.overdue(decision, place, waited_ms, self._clock(), opens=long)
+
+    def answered_late(self, decision: RoutingDecision, latency_ms: float, *, serves: bool) -> Execution:
+        """Record that an overdue attempt was answered; it counts as an answer if it `serves` the client."""
+        with self._lock:
+            return self._recorder.answered_late(decision, latency_ms, self._clock(), serves=serves)
+
+    def failed_late(self, decision: RoutingDecision, fault: Fault) -> None:
+        """Record that an overdue attempt failed: this may say what ails the variant."""
+        with self._lock:
+            self._recorder.failed_late(decision, fault, self._clock())
+
     def release(self, decision: RoutingDecision) -> None:
         """Free the place of an attempt whose end cannot be judged yet; `conclude` follows."""
         with self._lock:
@@ -225,6 +263,13 @@ class LogicalModel:
             with self._lock:
                 self._recorder.variant_counts[decision.state].retries += 1
 
+    def count_reload(self, variant: str, *, succeeded: bool) -> None:
+        """Count that a variant was loaded again because its process had died, or could not be."""
+        with self._lock:
+            counts = self._recorder.variant_counts[self.state(variant)]
+            counts.reloads += succeeded
+            counts.failed_reloads += not succeeded
+
     def refused(self, refusal: Refusal) -> None:
         """Count a request that was refused before it was routed."""
         with self._lock:
@@ -239,6 +284,8 @@ class LogicalModel:
         """Set the reason why a variant cannot take requests; `None` if it can."""
         with self._lock:
             state = self.state(variant)
+            if state.not_ready_reason is not None and not_ready_reason is None:
+                self._recorder.loaded_again(state, self._clock())
             state.not_ready_reason = not_ready_reason
             self._recorder.settle(state)
 

@@ -81,6 +81,7 @@ class Selector:
             deadline_ms -= context.spent_ms
         request = self._request
         request.context, request.deadline_ms, request.now_s = context, deadline_ms, now_s
+        request.is_own = context.warmup
         size = self._size(context)
         rejected: Rejected = []
         candidates = self._candidates(request, size, rejected)
@@ -118,7 +119,7 @@ class Selector:
     def copy_of(self, context: RoutingContext, now_s: float) -> RoutingContext | None:
         """Return a copy of a request for an idle variant that should be measured, if there is one."""
         self.doubted.clear()
-        request = Request(context, None, now_s)
+        request = Request(context, None, now_s, is_own=True)
         available = passing(self._constrained_plan.before, self._states.values(), request, [])
         for state in available:
             if state.should_be_measured(now_s):
@@ -159,7 +160,9 @@ class Selector:
         if request.context.is_constrained():
             before, after = self._constrained_plan
             self._check_names(request.context.allowed_variants or ())
-        states = passing(before, self._states.values(), request, rejected) or take_back_resting(rejected)
+        states = passing(before, self._states.values(), request, rejected) or take_back_resting(
+            rejected, request.now_s
+        )
         candidates = []
         unknown = False
         for state in states:

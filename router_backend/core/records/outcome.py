@@ -17,6 +17,7 @@ class Fault(str, Enum):
         request's batch.
     DEAD: its process has ended, which is not the request's fault.
     NOT_READY: Triton has not loaded it, and the request did not reach it.
+    OVERDUE: it has not answered within its bound; it may still answer, but the request went elsewhere.
     """
 
     ERROR = "error"
@@ -25,6 +26,7 @@ class Fault(str, Enum):
     WRONG_ANSWER = "wrong_answer"
     DEAD = "dead"
     NOT_READY = "not_ready"
+    OVERDUE = "overdue"
 
 
 class Outcome(str, Enum):

@@ -118,11 +118,15 @@ class Request:
         context: what is known about the request.
         deadline_ms: what is left of its own or the model's deadline; `None` if it has none.
         now_s: the time, in seconds of the router's clock.
+        is_own: whether the router sends it to learn, as a probe where a breaker is half-open.
     """
 
-    __slots__ = ("context", "deadline_ms", "now_s")
+    __slots__ = ("context", "deadline_ms", "is_own", "now_s")
 
-    def __init__(self, context: RoutingContext, deadline_ms: float | None, now_s: float) -> None:
+    def __init__(
+        self, context: RoutingContext, deadline_ms: float | None, now_s: float, is_own: bool = False
+    ) -> None:
         self.context = context
         self.deadline_ms = deadline_ms
         self.now_s = now_s
+        self.is_own = is_own

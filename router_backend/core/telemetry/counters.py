@@ -33,6 +33,8 @@ class VariantCounts:
         hedges: second copies that were sent here, since another variant was slow.
         hedges_won: those that were answered first.
         retries: requests that were sent to another variant after this one failed.
+        reloads: times that it was loaded again because its process had died.
+        failed_reloads: times that this failed.
     """
 
     ends: dict[str, OutcomeCounts] = field(default_factory=dict)
@@ -44,6 +46,8 @@ class VariantCounts:
     hedges: int = 0
     hedges_won: int = 0
     retries: int = 0
+    reloads: int = 0
+    failed_reloads: int = 0
 
     def observe(self, execution: Execution) -> None:
         """Count how an attempt ended."""

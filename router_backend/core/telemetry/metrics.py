@@ -131,7 +131,7 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
         "model_router_faults_total",
         "Calls that the variant failed: error, rejected (it found the request invalid), unsupported (it does "
         "not support the request), wrong_answer (outputs are missing, or have another type or batch), dead "
-        "(its process has ended) or not_ready (it is not loaded).",
+        "(its process has ended), not_ready (it is not loaded) or overdue (it has not answered in time).",
         lambda variant: {(fault.value,): count for fault, count in variant.counts.faults.items()},
         ("fault",),
     ),
@@ -159,6 +159,15 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
         "model_router_retries_total",
         "Requests that were sent to another variant after this one had failed them.",
         lambda variant: variant.counts.retries,
+    ),
+    Metric(
+        "model_router_reloads_total",
+        "Times that the router loaded the variant again because its process had died: succeeded or failed.",
+        lambda variant: {
+            ("succeeded",): variant.counts.reloads,
+            ("failed",): variant.counts.failed_reloads,
+        },
+        ("outcome",),
     ),
     Metric(
         "model_router_in_flight_requests",

@@ -45,6 +45,7 @@ class VariantState:
         late_since_sent: requests that went to others because they would have been late here.
         answers: requests that it answered.
         failures: requests that it failed.
+        loaded_s: when it was loaded again, as far as is known; what was sent before says nothing about it.
     """
 
     MAX_DOUBT = 0.5
@@ -69,6 +70,7 @@ class VariantState:
         "failures",
         "late_since_sent",
         "load",
+        "loaded_s",
         "max_batch_size",
         "not_ready_reason",
         "profile",
@@ -83,7 +85,7 @@ class VariantState:
         self._copy_grace_s = self.COPY_GRACE_S if has_copies else 0.0
         self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
-        self.breaker = Breaker()
+        self.breaker = Breaker(is_probed=has_copies)
         self.candidate = Candidate(
             variant, concurrency=variant.concurrency, power=self.profile.power, memory=self.profile.memory
         )
@@ -93,6 +95,7 @@ class VariantState:
         self._limit_trial: LimitTrial | None = None
         self.answers = 0
         self.failures = 0
+        self.loaded_s = -math.inf
         self._failure_share = FailureShare()
         self._answers_when_rejected = 0
         self._next_copy_s = -math.inf
@@ -174,13 +177,17 @@ class VariantState:
 
     @property
     def may_be_measured(self) -> bool:
-        """Whether a copy might measure it, now or later: it has few answers, or is slower than usual."""
+        """Whether a copy might measure it, now or later: it is kept out, new, or slower than usual."""
         if self.not_ready_reason is not None or self.unsuitable_reason is not None:
             return False
+        if not self.breaker.closed:
+            return True
         return self._has_few_answers or self.profile.latency.usual is not None
 
     def should_be_measured(self, now_s: float) -> bool:
-        """Return whether it should get a copy: it has few answers, or was slow or late and may be well."""
+        """Return whether it should get a copy: it is new, or was ill, slow or late and may be well."""
+        if not self.breaker.closed:
+            return self.breaker.probe_is_due(now_s)
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
         if self._has_few_answers or self.late_since_sent >= self._late_patience:
@@ -200,6 +207,9 @@ class VariantState:
 
     def copied(self, now_s: float) -> None:
         """Note that it is sent a copy of a request; the next one waits longer, in case it fails them."""
+        if not self.breaker.closed:
+            self.breaker.plan_probe(now_s)
+            return
         if self.late_since_sent >= self._late_patience:
             self.late_since_sent = 0
             self._late_patience *= 2
@@ -297,6 +307,22 @@ class VariantState:
             self._failure_share = FailureShare(self.answers)
         self.failures += 1
         self._learn_end(failed=True)
+
+    def learn_overdue(self, size: float, waited_ms: float, now_s: float) -> None:
+        """Learn that a request took at least this long.
+
+        Only the first of several that are stuck together counts: they have one cause.
+        """
+        if self.breaker.closed:
+            self.profile.latency.hold_longer(size, waited_ms, now_s)
+
+    def loaded_again(self, now_s: float) -> list[Place]:
+        """Forget what was in flight before it was loaded again, and return these places."""
+        places = self.load.clear()
+        self.loaded_s = now_s
+        self.candidate.in_flight = 0
+        self.breaker.retry_now(now_s)
+        return places
 
     def _learn_end(self, *, failed: bool) -> None:
         share, candidate = self._failure_share, self.candidate

@@ -266,12 +266,12 @@ class TestTakeBack:
             (dead, BREAKER_OPEN_DEAD),
             (absent, "not ready"),
         ]
-        assert take_back_resting(rejected) == [resting, wrong]
+        assert take_back_resting(rejected, 0.0) == [resting, wrong]
         assert rejected == [(dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
 
     def test_without_an_open_breaker_none_is_taken_back(self):
         rejected: Rejected = [(state_of(), BREAKER_OPEN_DEAD)]
-        assert take_back_resting(rejected) == []
+        assert take_back_resting(rejected, 0.0) == []
         assert len(rejected) == 1
 
 
