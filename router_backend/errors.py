@@ -163,6 +163,12 @@ class DeadlineError(NoVariantError):
     advice = "allow more time, send less, or do without `refuse_late`"
 
 
+class ShedError(DeadlineError):
+    """The request would be in time, but would make others late that matter more, or as much."""
+
+    advice = "send fewer at a time, or raise the request's `router_priority`"
+
+
 class OverloadedError(RouterError):
     """More requests are in flight than the router accepts."""
 

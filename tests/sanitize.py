@@ -22,7 +22,15 @@ from tests.project_copy import copy_project
 FOLDER = CHECKOUT / "build" / "sanitize"
 TESTS = [
     f"tests/integration/test_{name}.py"
-    for name in ("native_host", "router_answers", "router_failures", "router_lifecycle", "router_requests")
+    for name in (
+        "native_host",
+        "router_answers",
+        "router_failures",
+        "router_lifecycle",
+        "router_requests",
+        "fuzzed_requests",
+        "triton_queues",
+    )
 ]
 SELECTION = ("-k", "native")  # one of the two hosts that each test runs on
 SOURCES = "router_backend/native/"

@@ -1,7 +1,7 @@
 """Load a router's configuration: `routing.json`, and all that a router model's config.pbtxt refers to."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from router_backend.core.model.logical_model import check_variants
 from router_backend.core.records.variant import Variant
 from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.capacity import DeviceLimits
-from router_backend.errors import ConfigurationError, Problems, require
+from router_backend.errors import ConfigurationError, Problems, nearest, require
 from router_backend.path_kind import decode_text, read_bytes
 from router_backend.typed_load import decode_json, fields_of, given, load, load_texts
 
@@ -126,6 +126,7 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
         usable = [each for each in found if each.left_out is None]
         signature = common_signature({each.variant.name: each.signature for each in usable})
         _check_own(name, config, usable[0].variant, signature)
+        _check_outputs(name, parameters.optional_outputs, signature)
     problems.raise_if_any()
     variants = tuple(each.variant for each in found)
     labels = {output: path for each in reversed(usable) for output, path in each.labels.items()}
@@ -232,6 +233,20 @@ def _check_not_warmed_up(config: Mapping[str, Any]) -> None:
     expected = "none, since Triton would send it before the router can call a variant"
     found = len(config.get("model_warmup", ()))
     require(not found, "model_warmup", expected, found, fix="declare it in the variants instead")
+
+
+def _check_outputs(name: str, optional: Collection[str], signature: Signature) -> None:
+    """Check that the outputs that may be missing are outputs of the variants."""
+    known = [output.name for output in signature.outputs]
+    for output in sorted(optional):
+        if output not in known:
+            raise ConfigurationError(
+                where=f"model '{name}', {CONFIG_FILE}",
+                path="optional_outputs",
+                expected=f"outputs of the variants, {', '.join(known)}",
+                found=f"'{output}'",
+                hint=nearest(output, known),
+            )
 
 
 def _check_own(name: str, config: Mapping[str, Any], variant: Variant, signature: Signature) -> None:

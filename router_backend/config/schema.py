@@ -40,6 +40,7 @@ Address = Annotated[Text, Meta(extra={"expected": "the address of a schema"})]
 ModelName = Annotated[Text, Meta(extra={"expected": "the name of a model"})]
 Pattern = Annotated[Text, Meta(extra={"expected": "a pattern of model names, such as resnet*"})]
 FilePath = Annotated[Path | None, Meta(extra={"expected": "the path of a file"})]
+FolderPath = Annotated[Path | None, Meta(extra={"expected": "the path of a folder"})]
 Texts = Mapping[str, Annotated[Text, Meta(extra={"expected": 'text, such as "0.3"'})]]
 Pairs = Annotated[Texts, Meta(extra={"expected": "name=value with commas between, each name once"})]
 Count = Annotated[int, Meta(ge=1)]
@@ -51,6 +52,8 @@ Ratio = Annotated[float, Meta(ge=1, extra={"fix": "2 allows the treatment twice 
 Milliseconds = Annotated[
     float, Meta(gt=0, extra={"unit": "milliseconds", "fix": "leave it out for no deadline"})
 ]
+Factor = Annotated[float, Meta(ge=0, extra={"fix": "0 lets every call take as long as it takes"})]
+OverdueMs = Annotated[float, Meta(gt=0, extra={"unit": "milliseconds"})]
 IntervalMs = Annotated[int, Meta(ge=1, le=DAY_MS, extra={"unit": "milliseconds"})]
 Seconds = Annotated[float, Meta(gt=0, extra={"unit": "seconds"})]
 Megabytes = Annotated[float, Meta(gt=0, extra={"unit": "megabytes"})]
@@ -61,6 +64,7 @@ Weights = Annotated[
 BatchSizes = Annotated[
     tuple[Count, ...], Meta(extra={"none": "none", "expected": "whole numbers with commas between, or none"})
 ]
+OutputNames = Annotated[frozenset[Text], Meta(extra={"expected": "names of outputs with commas between"})]
 Devices = Annotated[frozenset[Device], Meta(min_length=1)]
 
 
@@ -92,6 +96,12 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         preferred_devices: variants on other devices are chosen only where these cost twice as much.
         max_latency_ms: the deadline of requests without one, from their arrival.
         refuse_late: reject a request at once if no variant can answer it by its deadline.
+        hedge: send a request to another variant as well if it takes longer than usual.
+        hedge_share: what such second copies may add to the load, as a share.
+        overdue_factor: after this multiple of the upper end of its prediction interval, a call is overdue
+            and its request goes to another variant; `0`: never.
+        overdue_min_ms: no call is overdue before, except at half of a deadline with `refuse_late`.
+        overdue_unmeasured_ms: when a call to a variant that was never measured is overdue.
     """
 
     TOGETHER = frozenset({"policy", "policy_parameters", "goal"})
@@ -100,6 +110,11 @@ class SharedSettings(Section, frozen=True, kw_only=True):
     preferred_devices: Devices | UnsetType = field(name="preferred_backends", default=UNSET)
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
+    hedge: bool | UnsetType = UNSET
+    hedge_share: Share | UnsetType = UNSET
+    overdue_factor: Factor | UnsetType = UNSET
+    overdue_min_ms: OverdueMs | UnsetType = UNSET
+    overdue_unmeasured_ms: OverdueMs | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Reject settings from which no policy follows, or two."""
@@ -285,9 +300,14 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         coverage: the share of latencies that a prediction interval should contain.
         worker_threads: requests forwarded at a time; a flag of the server limits it, too.
         max_in_flight: requests inside the router, waiting ones included; more are rejected with UNAVAILABLE.
+        load_dead_variants: load a variant again whose process died, if models may be loaded by request.
         readiness_interval_ms: how often a variant that is not loaded is looked for again.
         warmup_batch_sizes: the batches that a variant is timed with when it becomes ready; `none`: no
             warm-up.
+        profile_folder: a folder in which the router keeps what it has learned while it does not run; its path
+            from the server's working directory.
+        optional_outputs: outputs that a variant may leave out of an answer, with commas between; an answer
+            without another one that was asked for is a failure of the variant.
         trace_file: a file to which every request is appended as a line of JSON, to replay in the
             simulator; its path from the server's working directory.
         metrics: show the router's metrics in Triton's metrics endpoint.
@@ -302,8 +322,11 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
     coverage: Probability = ModelSettings().coverage
     worker_threads: Annotated[int, Meta(ge=1, le=10_000)] = 32
     max_in_flight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
+    load_dead_variants: bool = True
     readiness_interval_ms: IntervalMs = 500
     warmup_batch_sizes: BatchSizes = (1, 1, 8, 8)
+    profile_folder: FolderPath = None
+    optional_outputs: OutputNames = frozenset()
     trace_file: FilePath = None
     metrics: bool = True
     metrics_interval_ms: IntervalMs = 1000

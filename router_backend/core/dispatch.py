@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
 from router_backend.core.model.logical_model import LogicalModel
@@ -17,6 +19,20 @@ from router_backend.errors import (
 )
 
 INTERNAL = "INTERNAL"
+
+
+class Hedge(NamedTuple):
+    """A request that went to a second variant while the first worked on it.
+
+    Args:
+        first: the decision about the request.
+        second: the decision about the copy.
+        after_ms: how long after the first it was made.
+    """
+
+    first: RoutingDecision
+    second: RoutingDecision
+    after_ms: float
 
 
 class Dispatch:
@@ -38,13 +54,19 @@ class Dispatch:
     - A request that a variant rejects as invalid ends with the variant's message, and counts for no variant.
       But a variant may be wrong: it is only believed if it has answered a request since the last one that it
       rejected, or if a second variant rejects the request, too. Otherwise a rejection is an error.
+    - A request that is slow may be hedged: another variant gets it as well, while the first works on it. The
+      first answer counts. What happens to the other attempt then says nothing about its variant: it may have
+      been canceled.
     - A variant that is not ready gets no more requests until it is reported ready. This is not a failure.
+    - An attempt that is overdue counts as a failure at once, and frees its place. It may still end: an answer
+      serves the client if it is the first. While there is no other variant to try and none has failed, the
+      request waits for it.
 
     Not thread-safe: one thread at a time may drive a request.
 
     Args:
         model: the logical model.
-        context: the request, with `spent_ms` as of now.
+        context: the request, with `spent_ms` as of its first attempt.
 
     Attributes:
         attempts: all attempts so far.
@@ -67,9 +89,9 @@ class Dispatch:
         "_answered",
         "_context",
         "_ended",
+        "_is_hedged",
         "_is_invalid",
         "_model",
-        "_started_s",
         "_undecided",
         "attempts",
     )
@@ -77,10 +99,10 @@ class Dispatch:
     def __init__(self, model: LogicalModel, context: RoutingContext) -> None:
         self._model = model
         self._context = context
-        self._started_s = model.now_s()
         self._ended = False
         self._answered = False
         self._is_invalid = False
+        self._is_hedged = False
         self._undecided: list[Attempt] = []
         self.attempts: list[Attempt] = []
 
@@ -98,6 +120,20 @@ class Dispatch:
     def has_ended(self) -> bool:
         """Whether it was answered, canceled, abandoned or ignored."""
         return self._ended
+
+    @property
+    def wants_attempt(self) -> bool:
+        """Whether it has not ended, and no open attempt is on time."""
+        return not self._ended and not any(attempt.is_on_time for attempt in self.attempts)
+
+    @property
+    def hedge(self) -> Hedge | None:
+        """The second copy that was sent; `None` if there was none."""
+        if not self._is_hedged:
+            return None
+        first, second = self.attempts[:2]
+        after_ms = (second.decision.now_s - first.decision.now_s) * 1e3
+        return Hedge(first.decision, second.decision, after_ms)
 
     @property
     def failures(self) -> list[Attempt]:
@@ -119,17 +155,43 @@ class Dispatch:
             raise self._as_rejection()
         attempts = self.attempts
         try:
-            decision = self._model.route(self._remaining_context() if attempts else self._context)
+            decision = self._route_again() if attempts else self._model.route(self._context)
         except DEFECTS as error:  # without open attempts, it is the end of the request
-            if any(attempt.is_open for attempt in attempts):
+            if self._may_be_answered():
                 raise
             self.cancel()
             raise self._as_final(error) from None
         if attempts and attempts[-1].fault is not None:
             self._model.retried(attempts[-1].decision)
         attempt = Attempt(self, decision)
+        if not attempts:
+            attempt.hedge_ms = self._model.plan_hedge(decision)
         attempts.append(attempt)
         return attempt
+
+    def send_hedge(self) -> Attempt | None:
+        """Return an attempt at another variant, as the first has not answered within its `hedge_ms`.
+
+        `None` if it has ended meanwhile, if such copies have used up their share of the load, or if no other
+        variant can take it now; then `hedge_ms` says when to ask again. A request is hedged at most once.
+        """
+        first = self.attempts[0]
+        if self._ended or len(self.attempts) > 1 or not first.is_on_time:
+            first.hedge_ms = math.inf
+            return None
+        decision = self._model.hedge(self._remaining_context())
+        if decision is None:
+            first.hedge_ms *= 2.0
+            return None
+        first.hedge_ms = math.inf
+        self._is_hedged = True
+        attempt = Attempt(self, decision)
+        self.attempts.append(attempt)
+        return attempt
+
+    def bound_ms(self, decision: RoutingDecision) -> float:
+        """Return how long after a decision its attempt is overdue; infinite if never."""
+        return self._model.overdue_ms(decision)
 
     @property
     def wants_copy(self) -> bool:
@@ -148,7 +210,7 @@ class Dispatch:
         """End the request without an answer: errors so far do not count as failures of their variants."""
         self._ended = True
         for attempt in self.attempts:
-            if attempt.close() is not None:
+            if attempt.is_on_time and attempt.close() is not None:
                 self._model.record(attempt.decision)
         self._conclude(answered=False)
 
@@ -163,8 +225,14 @@ class Dispatch:
     def _succeeded(
         self, attempt: Attempt, latency_ms: float, memory_mb: float | None, power_w: float | None
     ) -> Execution | None:
+        if self._lost(attempt):
+            return None
         self._ended = self._answered = True
         execution = self._model.record(attempt.decision, latency_ms, memory_mb, power_w)
+        hedge = self.hedge
+        if hedge is not None and hedge.second is attempt.decision and execution is not None:
+            failed = self.attempts[0].fault is not None
+            self._model.hedge_won(hedge.first, execution, hedge.after_ms, failed=failed)
         if self._undecided:
             self._conclude(answered=True)
         return execution
@@ -172,6 +240,8 @@ class Dispatch:
     def _failed(self, attempt: Attempt, fault: Fault) -> None:
         if fault in (Fault.DEAD, Fault.NOT_READY):
             self._model.record(attempt.decision, fault=fault)
+        elif self._lost(attempt):
+            return
         elif self._answered:
             self._model.record(attempt.decision, fault=_disproved(fault))
         elif self._ended:
@@ -182,10 +252,41 @@ class Dispatch:
             if fault is Fault.REJECTED:
                 self._rejected()
 
+    def _lost(self, attempt: Attempt) -> bool:
+        """Return whether a hedged request had its answer before this attempt ended, which then is ignored."""
+        lost = self._answered and self._is_hedged
+        if lost:
+            self._model.record(attempt.decision)
+        return lost
+
     def _rejected(self) -> None:
         """Decide whether the request is invalid, now that a variant rejected it."""
         rejections = [attempt.decision for attempt in self.attempts if attempt.fault is Fault.REJECTED]
         self._is_invalid = self._model.believes(rejections)
+
+    def _overdue(self, attempt: Attempt, waited_ms: float) -> None:
+        self._model.overdue(attempt.decision, waited_ms)
+
+    def _withdrawn(self, attempt: Attempt) -> None:
+        self._model.record(attempt.decision)
+
+    def _answered_late(self, attempt: Attempt, latency_ms: float) -> Execution | None:
+        serves = not self._ended
+        self._ended = True
+        self._answered = self._answered or serves
+        execution = self._model.answered_late(attempt.decision, latency_ms, serves=serves)
+        if serves:
+            self._conclude(answered=True)
+        return execution
+
+    def _failed_late(self, attempt: Attempt, fault: Fault) -> None:
+        self._model.failed_late(attempt.decision, fault)
+
+    def _may_be_answered(self) -> bool:
+        """Return whether an open attempt may answer: one on time, or an overdue one if no variant failed."""
+        open_attempts = [attempt for attempt in self.attempts if attempt.is_open]
+        failed = any(attempt.fault is not None for attempt in self.attempts if not attempt.is_open)
+        return any(attempt.is_on_time for attempt in open_attempts) or bool(open_attempts and not failed)
 
     def _ignored(self, attempt: Attempt) -> None:
         self._ended = True
@@ -200,11 +301,14 @@ class Dispatch:
                 fault = _disproved(attempt.fault) if answered else attempt.fault
                 self._model.conclude(attempt.decision, fault, blamed=answered)
 
+    def _route_again(self) -> RoutingDecision:
+        return self._model.route(self._remaining_context(), waits=self._may_be_answered())
+
     def _remaining_context(self) -> RoutingContext:
         """Return the request for its next attempt: tried variants excluded, elapsed time added."""
         context = self._context
         tried = {attempt.decision.variant for attempt in self.attempts}
-        passed_ms = max(0.0, self._model.now_s() - self._started_s) * 1e3
+        passed_ms = max(0.0, self._model.now_s() - self.attempts[0].decision.now_s) * 1e3
         return replace(
             context,
             excluded_variants=context.excluded_variants | tried,
@@ -242,17 +346,20 @@ class Attempt:
 
     Attributes:
         decision: the same.
+        hedge_ms: how long after the decision to ask for a second copy (`Dispatch.send_hedge`) if there is no
+            answer; infinite if never.
         fault: how the variant failed; `None` if it has not.
         message: the variant's error; empty if it did not fail.
         status: the gRPC status of that error.
     """
 
-    __slots__ = ("_dispatch", "decision", "fault", "message", "status")
+    __slots__ = ("_dispatch", "decision", "fault", "hedge_ms", "message", "status")
 
     def __init__(self, dispatch: Dispatch, decision: RoutingDecision) -> None:
         # `None` once its end is reported, so that no request leaves a cycle to the garbage collector.
         self._dispatch: Dispatch | None = dispatch
         self.decision = decision
+        self.hedge_ms = math.inf
         self.fault: Fault | None = None
         self.message = ""
         self.status = INTERNAL
@@ -266,6 +373,17 @@ class Attempt:
     def is_open(self) -> bool:
         """Whether its end was not reported yet."""
         return self._dispatch is not None
+
+    @property
+    def is_on_time(self) -> bool:
+        """Whether it is open and not overdue."""
+        return self._dispatch is not None and self.fault is None
+
+    @property
+    def bound_ms(self) -> float:
+        """How long after its decision it is overdue; infinite if never."""
+        dispatch = self._dispatch
+        return math.inf if dispatch is None else dispatch.bound_ms(self.decision)
 
     def close(self) -> Dispatch | None:
         """Take no more reports; return the request that the first one is for, `None` if there was one."""
@@ -287,7 +405,22 @@ class Attempt:
             How the attempt ended; `None` if that was reported before.
         """
         dispatch = self.close()
-        return None if dispatch is None else dispatch._succeeded(self, latency_ms, memory_mb, power_w)
+        if dispatch is None:
+            return None
+        if self.fault is not None:
+            return dispatch._answered_late(self, latency_ms)
+        return dispatch._succeeded(self, latency_ms, memory_mb, power_w)
+
+    def overdue(self, waited_ms: float) -> None:
+        """Report that there is no answer after so long: another variant may be tried.
+
+        How it ends is still to be reported.
+        """
+        dispatch = self._dispatch
+        if dispatch is not None and self.fault is None:
+            self.fault = Fault.OVERDUE
+            self.message = f"no answer within {waited_ms:.0f} ms"
+            dispatch._overdue(self, waited_ms)
 
     def failed(self, fault: Fault, message: str = "", status: str = INTERNAL) -> None:
         """Report a failure: another variant may be tried.
@@ -298,16 +431,25 @@ class Attempt:
             status: its gRPC status; the client gets it if all variants that failed have the same.
         """
         dispatch = self.close()
-        if dispatch is not None:
+        if dispatch is not None and self.fault is not None:
+            self.message, self.status = message, status  # this says more than that it was overdue
+            dispatch._failed_late(self, fault)
+        elif dispatch is not None:
             self.fault = fault
             self.message = message
             self.status = status
             dispatch._failed(self, fault)
 
+    def withdrawn(self) -> None:
+        """Report that it was not sent or was canceled while the request goes on: this says nothing."""
+        dispatch = self.close()
+        if dispatch is not None and self.fault is None:
+            dispatch._withdrawn(self)
+
     def ignored(self) -> None:
         """Report an end that says nothing about the variant: a dry run, a measurement that must not count."""
         dispatch = self.close()
-        if dispatch is not None:
+        if dispatch is not None and self.fault is None:
             dispatch._ignored(self)
 
 

@@ -86,10 +86,17 @@ static Error* add_decision(Exchange* exchange, Response* response, const char* t
   return error;
 }
 
+/* Return whether the client still waits for its answer, which the caller then sends. */
+static bool begin_answer(Exchange* exchange) {
+  if (exchange->request == NULL || atomic_exchange(&exchange->answered, true)) return false;
+  atomic_fetch_sub(&exchange->model->unanswered, 1);
+  exchange->ended_ns = now_ns();
+  return true;
+}
+
 /* Answer the client, unless it has its answer, from a variant's answer or with a decision, or both. */
 void answer(Exchange* exchange, ServerResponse* from, const char* decision) {
-  if (exchange->request == NULL || atomic_exchange(&exchange->answered, true)) return;
-  exchange->ended_ns = now_ns();
+  if (!begin_answer(exchange)) return;
   Response* response;
   if (failed(TRITONBACKEND_ResponseNew(&response, exchange->request))) return;
   Error* error = from == NULL ? NULL : copy_outputs(exchange, from, response);
@@ -101,8 +108,7 @@ void answer(Exchange* exchange, ServerResponse* from, const char* decision) {
 }
 
 void refuse(Exchange* exchange, ErrorCode code, const char* message) {
-  if (exchange->request == NULL || atomic_exchange(&exchange->answered, true)) return;
-  exchange->ended_ns = now_ns();
+  if (!begin_answer(exchange)) return;
   Response* response;
   if (failed(TRITONBACKEND_ResponseNew(&response, exchange->request))) return;
   Error* error = TRITONSERVER_ErrorNew(code, message);

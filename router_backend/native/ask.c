@@ -36,16 +36,20 @@ Command command_of(PyObject* result) {
     if (command.kind == REFUSE) {
       command.code = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 1));
       command.text = text_of(PyTuple_GetItem(result, 2));
-    } else {
+    } else if (command.kind == WAIT) {
+      command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 1));
+    } else if (command.kind != CANCEL) {
       command.text = text_of(PyTuple_GetItem(result, 1));
     }
     if (command.kind == FORWARD || command.kind == COPY) {
       command.listener = owned(PyTuple_GetItem(result, 2));
       command.attempt = owned(PyTuple_GetItem(result, 3));
+      command.overdue_ms = PyFloat_AsDouble(PyTuple_GetItem(result, command.kind == COPY ? 4 : 6));
     }
     if (command.kind == FORWARD) {
       command.bound_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 4));
       command.flags = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 5));
+      command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 7));
     }
   }
   Py_DecRef(result);
@@ -140,9 +144,24 @@ static double latency_ms(const Attempt* attempt) {
 static void let_go(Attempt* attempt) {
   Py_DecRef(attempt->listener);
   Py_DecRef(attempt->attempt);
+  attempt->listener = attempt->attempt = NULL;
+}
+
+/* Nothing is asked about an attempt whose end was reported. */
+Command ask_overdue(Attempt* attempt) {
+  if (attempt->listener == NULL) return (Command){.kind = NOTHING};
+  return command_of(PyObject_CallMethodObjArgs(attempt->listener, names.overdue, attempt->attempt, NULL));
+}
+
+/* Return whether the router is unloaded, so that the end of a measurement is reported to nobody. */
+static bool is_closed(Attempt* attempt) {
+  bool closed = atomic_load(&attempt->exchange->model->closed);
+  if (closed) let_go(attempt);
+  return closed;
 }
 
 Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool reached) {
+  if (is_closed(attempt)) return (Command){.kind = NOTHING};
   PyObject* latency = PyFloat_FromDouble(latency_ms(attempt));
   PyObject* number = PyLong_FromLongLong(code);
   PyObject* text = text_from(message);
@@ -158,7 +177,12 @@ Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool r
   return command;
 }
 
+Command ask_slow(Exchange* exchange) {
+  return command_of(PyObject_CallMethodObjArgs(exchange->hedge, names.slow, NULL));
+}
+
 Command ask_answered(Attempt* attempt) {
+  if (is_closed(attempt)) return (Command){.kind = NOTHING};
   PyObject* latency = PyFloat_FromDouble(latency_ms(attempt));
   Command command =
       command_of(PyObject_CallMethodObjArgs(attempt->listener, names.answered, attempt->attempt, latency, NULL));

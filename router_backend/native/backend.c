@@ -79,14 +79,18 @@ static Error* set_config(BackendModel* backend_model, const char* json) {
   return error;
 }
 
-static Error* load(BackendModel* backend_model, Model* model, const char* config, const char* folder, bool completes) {
+static Error* load(BackendModel* backend_model, const char* config, const char* folder, bool completes) {
   char *completed, *reason;
+  Model* model = calloc(1, sizeof *model);
+  atomic_init(&model->references, 1);
   if (!host_load(model, config, folder, completes, &completed, &reason)) {
     Error* error = TRITONSERVER_ErrorNew(ERROR_INTERNAL, reason);
     free(reason);
+    free(model);
     return error;
   }
   Error* error = completes ? set_config(backend_model, completed) : NULL;
+  if (error == NULL) error = TRITONBACKEND_ModelSetState(backend_model, model);
   free(completed);
   if (error != NULL) host_close(model);
   return error;
@@ -106,11 +110,8 @@ EXPORT Error* TRITONBACKEND_ModelInitialize(BackendModel* backend_model) {
   error = TRITONSERVER_MessageSerializeToJson(message, &config, &size);
   char* config_json = error == NULL ? strndup(config, size) : NULL;
   failed(TRITONSERVER_MessageDelete(message));
-  Model* model = calloc(1, sizeof *model);
-  if (error == NULL) error = load(backend_model, model, config_json, folder, completes);
+  if (error == NULL) error = load(backend_model, config_json, folder, completes);
   free(config_json);
-  if (error == NULL) error = TRITONBACKEND_ModelSetState(backend_model, model);
-  if (error != NULL) free(model);
   return error;
 }
 
@@ -119,7 +120,6 @@ EXPORT Error* TRITONBACKEND_ModelFinalize(BackendModel* backend_model) {
   Error* error = TRITONBACKEND_ModelState(backend_model, &model);
   if (error != NULL || model == NULL) return error;
   host_close(model);
-  free(model);
   return NULL;
 }
 

@@ -1,4 +1,5 @@
-/* Cancellation by the client: Triton does not report it, so it is asked for from time to time. */
+/* Cancellation by the client: Triton does not report it, so it is asked for from time to time. Measurements are
+ * canceled when their router is unloaded. */
 #define _GNU_SOURCE
 #include "exchange.h"
 
@@ -27,13 +28,14 @@ static void sweep(Timer* timer) {
   (void)timer;
   pthread_mutex_lock(&sweep_mutex);
   for (Exchange* each = newest; each != NULL; each = each->older) {
-    bool canceled = false;
+    bool canceled = atomic_load(&each->model->closed);
     if (atomic_load(&each->stopped) || atomic_load(&each->answered)) continue;
-    failed(TRITONBACKEND_RequestIsCancelled(each->request, &canceled));
+    if (each->request != NULL) failed(TRITONBACKEND_RequestIsCancelled(each->request, &canceled));
     if (canceled) cancel_open(each);
   }
   start_sweep();
   pthread_mutex_unlock(&sweep_mutex);
+  record_answered(); /* while other requests are unanswered, and none arrives */
 }
 
 void enlist(Exchange* exchange) {

@@ -3,11 +3,16 @@
 The C side calls `start` once, `load` for each router model, `arrived` for each request, and methods of the
 objects that it got in commands. A command is a tuple:
 
-- `(FORWARD, variant, listener, attempt, bound_ms, flags)`: forward the request, and report to `listener` how
-  `attempt` ended. Call `listener.bound_passed` if there is no answer `bound_ms` after its arrival (0: never).
+- `(FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms, hedge_ms)`: forward the request, and
+  report to `listener` how `attempt` ended. Call `listener.overdue` if it has not ended `overdue_ms` later. If
+  there is no answer, call `listener.slow` `hedge_ms` after the request's arrival, and `listener.bound_passed`
+  `bound_ms` after it (0: never).
 - `(EXPLAIN, text)`: answer with a decision, and nothing else.
 - `(REFUSE, code, message)`: answer with an error.
-- `(COPY, variant, listener, attempt)`: send a copy of the answered request, and report how it ended.
+- `(COPY, variant, listener, attempt, overdue_ms)`: send a copy of the answered request, and report how it
+  ended or that it is overdue.
+- `(CANCEL,)`: cancel the call that is overdue. A request that is forwarded then cancels it, too.
+- `(WAIT, hedge_ms)`: call `listener.slow` again if there is no answer `hedge_ms` after the arrival.
 - `None`: nothing.
 """
 
@@ -26,9 +31,11 @@ from router_backend.config.completion import complete
 from router_backend.config.load import DECISION_OUTPUT, read_router_setup
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, RouterError, utf8_text
-from router_backend.native.own_requests import CODES, Measurement, OwnRequests
+from router_backend.native.own_requests import CANCELED, CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
+from router_backend.runtime.expected_answer import ExpectedOutput
+from router_backend.runtime.healer import CannotReloadError, Healer
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
     NO_OPTIONS,
@@ -43,7 +50,9 @@ from router_backend.runtime.router_model import Log, RouterModel
 
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
-FORWARD, EXPLAIN, REFUSE, COPY = range(4)
+FORWARD, EXPLAIN, REFUSE, COPY, _CANCEL, WAIT = range(6)
+NOT_ALLOWED = "not allowed"
+"""Part of Triton's error where models cannot be loaded by request."""
 EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
 CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}
 DECISION_OUTPUT_NAME = DECISION_OUTPUT.name
@@ -65,8 +74,10 @@ SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep Python's lock while another waits: a request must not wait 5 ms, the default."""
 
 
-def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[NativeRouter, bool, str]:
-    """Return a new router model, whether its requests have a batch dimension, and its configuration.
+def load(
+    pointer: int, config_json: str, folder: str, completes: bool
+) -> tuple[NativeRouter, bool, str, tuple[ExpectedOutput, ...]]:
+    """Return a new router model, whether its requests have a batch, its configuration, and its outputs.
 
     Args:
         pointer: the model on the C side.
@@ -83,7 +94,8 @@ def load(pointer: int, config_json: str, folder: str, completes: bool) -> tuple[
         complete(config, read_router_setup(config, path.parent))
     log = log_of(_server)
     model = RouterModel(config, path, "native", log)
-    return NativeRouter(pointer, model, log), config["max_batch_size"] > 0, json.dumps(config)
+    outputs = model.expected_answer.outputs
+    return NativeRouter(pointer, model, log), config["max_batch_size"] > 0, json.dumps(config), outputs
 
 
 def defect(error: BaseException) -> Command:
@@ -105,6 +117,7 @@ class NativeRouter:
         self._max_in_flight = model.setup.parameters.max_in_flight
         readiness = Readiness(model.setup, model.router, lambda variant: bool(_server.is_ready(variant)))
         self._reception = Reception(model, readiness)
+        self._healer = Healer(model.setup, model.router, readiness, self._load_again, log)
         self._own_requests = OwnRequests(pointer, model, readiness, _server, log)
 
     def start(self, instance_name: str) -> None:
@@ -112,9 +125,11 @@ class NativeRouter:
         gc.collect()
         self._model.start(instance_name, _metrics.series)
         self._own_requests.start()
+        self._healer.start()
 
     def close(self) -> None:
         """End the threads, after the last client's request."""
+        self._healer.stop()
         self._own_requests.stop()
         self._model.stop_watching()
         self._model.close()
@@ -173,11 +188,24 @@ class NativeRouter:
         except RouterError:
             return None
         measurement = Measurement(copy, self._model.errors, self._reception.readiness)
-        return COPY, attempt.variant, measurement, attempt
+        return COPY, attempt.variant, measurement, attempt, attempt.bound_ms
 
     def failure(self, variant: str, code: int, message: str, reached: bool) -> Failure:
         """Return how a variant failed a call that may not have `reached` it."""
         return self._model.errors.classify_call(variant, message, CODES[code], reached)
+
+    def _load_again(self, variant: str) -> None:
+        """Unload and load a variant: loading alone does nothing while its files are unchanged.
+
+        Raises:
+            CannotReloadError: the server does not allow it.
+            RuntimeError: the variant does not load.
+        """
+        try:
+            _server.unload_model(variant)
+            _server.load_model(variant)
+        except RuntimeError as error:
+            raise CannotReloadError(str(error)) if NOT_ALLOWED in str(error) else error from None
 
     def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
         numbers = [value for value in parameters.values() if isinstance(value, float)]
@@ -212,11 +240,12 @@ class ClientRequest(RoutedRequest):
         self._router = router
         self._bound_ms = bound_ms
         attempt = self.next_attempt()
-        self._may_be_copied = self.dispatch.wants_copy and not in_sequence
+        self._may_be_copied = self._reception.logical.wants_copy and not in_sequence
         flags = self._flags()
-        if bound_ms or self._may_be_copied:  # a variant may read the inputs after the client's answer
-            flags |= KEEPS_INPUTS
-        return FORWARD, attempt.variant, self, attempt, bound_ms, flags
+        hedge_ms = 0.0 if in_sequence or attempt.hedge_ms == math.inf else attempt.hedge_ms
+        if bound_ms or hedge_ms or self._may_be_copied or self._may_go_elsewhere(attempt):
+            flags |= KEEPS_INPUTS  # a variant may read the inputs after the client's answer
+        return FORWARD, attempt.variant, self, attempt, bound_ms, flags, attempt.bound_ms, hedge_ms
 
     def explain(self, attempt: Attempt, latency_ms: float) -> str:
         """Return the decision of an attempt that was answered."""
@@ -225,7 +254,7 @@ class ClientRequest(RoutedRequest):
     def answered(self, attempt: Attempt, latency_ms: float) -> Command:
         """Record that a variant answered; the client has the answer."""
         self.record_answer(attempt, latency_ms)
-        if self._may_be_copied and self.dispatch.wants_copy:
+        if self._may_be_copied:
             return self._router.copy_of(self.dispatch)
         return None
 
@@ -242,22 +271,62 @@ class ClientRequest(RoutedRequest):
             canceled: whether the client has canceled the request.
         """
         try:
-            self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
-            if self.dispatch.has_ended:
-                return None
-            if canceled:
+            if code == CANCELED and not canceled and self.dispatch.hedge is not None:
+                attempt.withdrawn()  # by the C side, perhaps before the winner is recorded
+            else:
+                self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
+            if canceled and self.dispatch.wants_attempt:
                 self.record_cancellation()
                 return REFUSE, CODE_NUMBERS["CANCELLED"], CANCELED_BY_CLIENT
-            attempt = self.next_attempt()
+            return self._next()
         except DEFECTS as error:  # a client waits for an answer
             return self._router.refuse(error)
-        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags()
+
+    def overdue(self, attempt: Attempt) -> Command:
+        """Record that a variant has not answered in time, and return what to do instead."""
+        try:
+            self.record_overdue(attempt, attempt.bound_ms)
+            return self._next()
+        except DEFECTS as error:
+            return self._router.refuse(error)
+
+    def slow(self) -> Command:
+        """Return the command to send a second copy, as there is no answer yet, or to ask again later."""
+        try:
+            attempt = self.dispatch.send_hedge()
+        except DEFECTS as error:  # the first variant may still answer
+            defect(error)
+            return None
+        if attempt is not None:
+            return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), attempt.bound_ms, 0.0
+        hedge_ms = self.dispatch.attempts[0].hedge_ms
+        return None if hedge_ms == math.inf else (WAIT, hedge_ms)
 
     def bound_passed(self) -> Command:
         """Return the refusal of a request whose time is up."""
         if self.dispatch.has_ended:
             return None
         return self._router.refuse(self.record_lateness(self._bound_ms))
+
+    def _next(self) -> Command:
+        """Return the command for its next attempt, if it needs one.
+
+        Raises:
+            RouterError: the request ends without an answer.
+        """
+        if not self.dispatch.wants_attempt:
+            return None
+        try:
+            attempt = self.next_attempt()
+        except RouterError:
+            if self.dispatch.has_ended:
+                raise
+            return None
+        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), attempt.bound_ms, 0.0
+
+    def _may_go_elsewhere(self, attempt: Attempt) -> bool:
+        """Return whether another variant may get it while this one works on it."""
+        return len(self._reception.variants) > 1 and attempt.bound_ms < math.inf
 
     def _flags(self) -> int:
         """Return how to treat the answer; where places are limited, a client waits until its own is free."""

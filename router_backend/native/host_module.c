@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host.h"
 
@@ -42,6 +41,25 @@ static PyObject* is_ready(PyObject* module, PyObject* arguments) {
   bool accepts_requests = !failed(TRITONSERVER_ServerModelIsReady(server, name, LATEST_VERSION, &ready));
   python_resume(state);
   return accepts_requests ? PyBool_FromLong(ready) : none();
+}
+
+static PyObject* change_model(PyObject* arguments, Error* (*change)(Server*, const char*)) {
+  const char* name;
+  if (!PyArg_ParseTuple(arguments, "s", &name)) return NULL;
+  PyThreadState* state = python_release();
+  Error* error = change(server, name);
+  python_resume(state);
+  return none_or_raise(error);
+}
+
+static PyObject* load_model(PyObject* module, PyObject* arguments) {
+  (void)module;
+  return change_model(arguments, TRITONSERVER_ServerLoadModel);
+}
+
+static PyObject* unload_model(PyObject* module, PyObject* arguments) {
+  (void)module;
+  return change_model(arguments, TRITONSERVER_ServerUnloadModel);
 }
 
 static PyObject* metric_family(PyObject* module, PyObject* arguments) {
@@ -100,15 +118,16 @@ static bool add_input(Inputs* inputs, PyObject* described) {
   uint32_t count = 0;
   for (; count < MOST_DIMS && (Py_ssize_t)count < PyTuple_Size(shape); count++)
     dims[count] = PyLong_AsLongLong(PyTuple_GetItem(shape, count));
-  return inputs_add_zeros(inputs, name, TRITONSERVER_StringToDataType(type), dims, count, (size_t)size);
+  return inputs_add(inputs, name, TRITONSERVER_StringToDataType(type), dims, count, (size_t)size, true);
 }
 
-/* measure(model, variant, listener, attempt, inputs): inputs is a list of (name, data type, shape, bytes) */
+/* measure(model, variant, listener, attempt, overdue_ms, inputs): inputs is a list of (name, data type, shape, bytes) */
 static PyObject* measure_variant(PyObject* module, PyObject* arguments) {
   PyObject *model, *listener, *attempt, *described;
   const char* variant;
+  double overdue_ms;
   (void)module;
-  if (!PyArg_ParseTuple(arguments, "OsOOO", &model, &variant, &listener, &attempt, &described)) return NULL;
+  if (!PyArg_ParseTuple(arguments, "OsOOdO", &model, &variant, &listener, &attempt, &overdue_ms, &described)) return NULL;
   Inputs* inputs = inputs_new((uint32_t)PyList_Size(described));
   for (Py_ssize_t index = 0; index < PyList_Size(described); index++) {
     if (!add_input(inputs, PyList_GetItem(described, index))) {
@@ -117,13 +136,15 @@ static PyObject* measure_variant(PyObject* module, PyObject* arguments) {
       return NULL;
     }
   }
-  measure(PyLong_AsVoidPtr(model), variant, listener, attempt, inputs);
+  measure(PyLong_AsVoidPtr(model), variant, listener, attempt, overdue_ms, inputs);
   return none();
 }
 
 static PyMethodDef FUNCTIONS[] = {
     {"log", log_message, METH_VARARGS, NULL},
     {"is_ready", is_ready, METH_VARARGS, NULL},
+    {"load_model", load_model, METH_VARARGS, NULL},
+    {"unload_model", unload_model, METH_VARARGS, NULL},
     {"metric_family", metric_family, METH_VARARGS, NULL},
     {"metric", metric, METH_VARARGS, NULL},
     {"metric_increment", metric_increment, METH_VARARGS, NULL},
@@ -145,7 +166,9 @@ static bool read_names(void) {
   names.answered = PyUnicode_InternFromString("answered");
   names.explain = PyUnicode_InternFromString("explain");
   names.failed = PyUnicode_InternFromString("failed");
+  names.overdue = PyUnicode_InternFromString("overdue");
   names.bound_passed = PyUnicode_InternFromString("bound_passed");
+  names.slow = PyUnicode_InternFromString("slow");
   names.decision_output = constant("DECISION_OUTPUT_NAME");
   names.parameter_prefix = constant("PREFIX");
   return names.decision_output != NULL && names.parameter_prefix != NULL;
@@ -186,6 +209,24 @@ bool host_start(const char* executable, const char* folder, char* reason, size_t
   return loaded;
 }
 
+/* Keep the outputs that variants must answer: a tuple of (name, data type, optional). */
+static void keep_outputs(Model* model, PyObject* outputs) {
+  model->output_count = (uint32_t)PyTuple_Size(outputs);
+  model->outputs = calloc(model->output_count + 1, sizeof *model->outputs);
+  for (uint32_t index = 0; index < model->output_count; index++) {
+    PyObject* output = PyTuple_GetItem(outputs, index);
+    model->outputs[index] = (ExpectedOutput){
+        strdup(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(output, 0), NULL)),
+        TRITONSERVER_StringToDataType(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(output, 1), NULL)),
+        PyLong_AsLongLong(PyTuple_GetItem(output, 2)) != 0};
+  }
+}
+
+static void forget_outputs(Model* model) {
+  for (uint32_t index = 0; index < model->output_count; index++) free(model->outputs[index].name);
+  free(model->outputs);
+}
+
 bool host_load(Model* model, const char* config_json, const char* folder, bool completes, char** completed, char** reason) {
   python_enter();
   PyObject* result = PyObject_CallMethod(
@@ -197,6 +238,7 @@ bool host_load(Model* model, const char* config_json, const char* folder, bool c
     Py_IncRef(model->router);
     model->batched = PyLong_AsLongLong(PyTuple_GetItem(result, 1)) != 0;
     *completed = strdup(PyUnicode_AsUTF8AndSize(PyTuple_GetItem(result, 2), NULL));
+    keep_outputs(model, PyTuple_GetItem(result, 3));
     Py_DecRef(result);
   }
   python_leave();
@@ -227,10 +269,17 @@ void host_start_model(Model* model, const char* instance_name) {
 
 void host_close(Model* model) {
   python_enter();
+  atomic_store(&model->closed, true);
   call(model, "close", NULL);
-  PyThreadState* state = python_release();
-  while (atomic_load(&model->own_requests) > 0) usleep(1000); /* measurements, which the variants end */
-  python_resume(state);
+  python_leave();
+  model_leave(model);
+}
+
+void model_leave(Model* model) {
+  if (atomic_fetch_sub(&model->references, 1) > 1) return;
+  python_enter();
   Py_DecRef(model->router);
   python_leave();
+  forget_outputs(model);
+  free(model);
 }

@@ -29,9 +29,11 @@ Inputs* inputs_new(uint32_t count) {
   return inputs;
 }
 
-bool inputs_add_zeros(Inputs* inputs, const char* name, DataType type, const int64_t* shape, uint32_t dims, size_t size) {
+bool inputs_add(
+    Inputs* inputs, const char* name, DataType type, const int64_t* shape, uint32_t dims, size_t size, bool zeros) {
   Tensor* tensor = &inputs->tensors[inputs->count++];
-  *tensor = (Tensor){strdup(name), type, dims, malloc(dims * sizeof *shape + 1), calloc(1, size + 1), size};
+  void* data = zeros ? calloc(1, size + 1) : malloc(size + 1);
+  *tensor = (Tensor){strdup(name), type, dims, malloc(dims * sizeof *shape + 1), data, size};
   memcpy(tensor->shape, shape, dims * sizeof *shape);
   return tensor->data != NULL;
 }
@@ -60,7 +62,7 @@ static bool copy_tensor(Inputs* inputs, Request* request, uint32_t index) {
   if (failed(TRITONBACKEND_RequestInputByIndex(request, index, &input)) ||
       failed(TRITONBACKEND_InputProperties(input, &name, &type, &shape, &dims, &size, &buffers)))
     return false;
-  return inputs_add_zeros(inputs, name, type, shape, dims, size) &&
+  return inputs_add(inputs, name, type, shape, dims, size, false) &&
          copy_data(input, buffers, inputs->tensors[index].data);
 }
 

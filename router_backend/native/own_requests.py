@@ -9,11 +9,12 @@ from math import prod
 
 from router_backend.config.repository import Signature
 from router_backend.core.dispatch import Attempt, Dispatch
+from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.router import ModelRouter
-from router_backend.errors import DEFECTS, RouterError
+from router_backend.errors import DEFECTS, NoVariantError, RouterError
 from router_backend.native.server import Server, SyntheticInput
-from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.error_classifier import WRONG_ANSWER, ErrorClassifier
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import Log, RouterModel
 from router_backend.runtime.warmup_plan import WarmupPlan, synthetic_shape
@@ -27,8 +28,11 @@ CODES = (
     "UNSUPPORTED",
     "ALREADY_EXISTS",
     "CANCELLED",
+    WRONG_ANSWER,
 )
-"""The codes of Triton's errors, by number."""
+"""The codes of Triton's errors, by number, and the router's own for a wrong answer."""
+CANCEL = 4
+"""The command to cancel a call."""
 CANCELED = CODES.index("CANCELLED")
 BYTES_OF = {"BOOL": 1, "INT8": 1, "UINT8": 1, "INT16": 2, "UINT16": 2, "FP16": 2, "INT32": 4, "UINT32": 4}
 BYTES_OF |= {"FP32": 4, "INT64": 8, "UINT64": 8, "FP64": 8}
@@ -58,13 +62,22 @@ class Measurement:
         if code == CANCELED:
             attempt.ignored()
         else:
-            attempt.failed(*self._errors.classify_call(attempt.variant, message, CODES[code], reached))
-            self._readiness.failed(attempt)
+            failure = self._errors.classify_call(attempt.variant, message, CODES[code], reached)
+            attempt.failed(*failure)
+            self._readiness.failed(attempt.variant, failure.fault)
             try:
                 self._dispatch.next_attempt().ignored()
             except RouterError as error:  # it may go to one variant only
                 self.error = error
         self.open = False
+
+    def overdue(self, attempt: Attempt) -> tuple[int]:
+        """Record that the variant has not answered in time, and return the command to cancel the call."""
+        attempt.overdue(attempt.bound_ms)
+        self._readiness.failed(attempt.variant, Fault.OVERDUE)
+        self.error = NoVariantError(f"'{attempt.variant}': {attempt.message}")
+        self.open = False
+        return (CANCEL,)
 
 
 class OwnRequests:
@@ -154,7 +167,8 @@ class OwnRequests:
         self._measurement = Measurement(dispatch, self._errors, self._readiness)
         self._busy_until_s = time.monotonic() + WarmupPlan.IDLE_WITHIN_S
         inputs = synthetic_inputs(self._signature, context.batch_size)
-        self._server.measure(self._pointer, attempt.variant, self._measurement, attempt, inputs)
+        bound_ms = attempt.bound_ms
+        self._server.measure(self._pointer, attempt.variant, self._measurement, attempt, bound_ms, inputs)
 
     def _begin_measuring(self, variant: str) -> None:
         self._variant = variant

@@ -24,6 +24,20 @@ class Server(Protocol):
     def is_ready(self, model: str) -> bool | None:
         """Return whether a model can take requests; `None` while the server starts or ends."""
 
+    def load_model(self, model: str) -> None:
+        """Load a model, and return once it is loaded.
+
+        Raises:
+            RuntimeError: the server does not allow it, or the model does not load.
+        """
+
+    def unload_model(self, model: str) -> None:
+        """Begin to unload a model.
+
+        Raises:
+            RuntimeError: the server does not allow it.
+        """
+
     def metric_family(self, kind: int, name: str, help: str) -> int:  # noqa: A002 - Triton's word
         """Return a pointer to a new family of metrics."""
 
@@ -37,7 +51,13 @@ class Server(Protocol):
         """Set a gauge."""
 
     def measure(
-        self, model: int, variant: str, listener: object, attempt: object, inputs: Sequence[SyntheticInput]
+        self,
+        model: int,
+        variant: str,
+        listener: object,
+        attempt: object,
+        overdue_ms: float,
+        inputs: Sequence[SyntheticInput],
     ) -> None:
         """Send a request of the router's own, whose end is reported to `listener`."""
 

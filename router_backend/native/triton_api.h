@@ -36,7 +36,8 @@ typedef enum {
   ERROR_UNAVAILABLE,
   ERROR_UNSUPPORTED,
   ERROR_ALREADY_EXISTS,
-  ERROR_CANCELLED
+  ERROR_CANCELLED,
+  ERROR_WRONG_ANSWER /* not Triton's: the router reports it to itself */
 } ErrorCode;
 typedef enum { LOG_INFO, LOG_WARN, LOG_ERROR, LOG_VERBOSE } LogLevel;
 typedef enum { MEMORY_CPU, MEMORY_CPU_PINNED, MEMORY_GPU } MemoryType;
@@ -61,8 +62,11 @@ Error* TRITONSERVER_MessageDelete(Message* message);
 
 /* The server */
 Error* TRITONSERVER_ServerModelIsReady(Server* server, const char* model, int64_t version, bool* ready);
+Error* TRITONSERVER_ServerLoadModel(Server* server, const char* model);
+Error* TRITONSERVER_ServerUnloadModel(Server* server, const char* model);
 Error* TRITONSERVER_ServerInferAsync(Server* server, ServerRequest* request, Trace* trace);
 DataType TRITONSERVER_StringToDataType(const char* name);
+const char* TRITONSERVER_DataTypeString(DataType type);
 
 /* Requests to variants */
 typedef void (*ReleaseCallback)(ServerRequest* request, uint32_t flags, void* user);

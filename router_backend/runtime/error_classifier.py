@@ -24,6 +24,8 @@ FAULT_OF_STATUS = {
 """What an error of a variant means, by its gRPC status; any other, UNAVAILABLE included, is an ERROR."""
 STATED_CODE = re.compile(rf"({'|'.join(CODES)}): ")
 INTERNAL = "INTERNAL"
+WRONG_ANSWER = "WRONG_ANSWER"
+"""The code that a host gives to an answer which is not what the router's configuration declares."""
 
 
 class Failure(NamedTuple):
@@ -67,6 +69,8 @@ class ErrorClassifier:
         Before 25.04, Triton gives the code INTERNAL to every error of a called model. A message that begins
         with another code, as in `INVALID_ARG: no negatives`, then still states it.
         """
+        if code == WRONG_ANSWER:
+            return Failure(Fault.WRONG_ANSWER, message, INTERNAL)
         if self._not_ready[variant].fullmatch(message):
             return Failure(Fault.NOT_READY, message, INTERNAL)
         if self._dead[variant].fullmatch(message):

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from router_backend.config.load import RouterSetup
-from router_backend.core.dispatch import Attempt
 from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
+
+RELOADING = "not ready: its process has ended, and it is loaded again"
+LOOKED_FOR = (Fault.NOT_READY, Fault.DEAD, Fault.OVERDUE)
+"""A variant that is dead or hangs is well again once it is loaded again, which only looking shows."""
 
 
 class Readiness:
     """Learns from calls which variants Triton has loaded, and looks for missing ones at an interval.
 
-    `is_loaded` asks Triton about a variant. All variants are missing at first.
+    `is_loaded` asks Triton about a variant. All variants are missing at first. One that is dead or does not
+    answer counts as missing until its breaker closes, since it may be loaded again at any time.
+
+    Attributes:
+        on_failure: called with such a variant and its fault.
     """
 
     def __init__(self, model: RouterSetup, router: ModelRouter, is_loaded: Callable[[str], bool]) -> None:
@@ -25,6 +33,8 @@ class Readiness:
         self._interval_s = model.parameters.readiness_interval_ms / 1e3
         self._missing = {variant.name for variant in model.usable}
         self._is_loaded = is_loaded
+        self._reloading: set[str] = set()
+        self.on_failure: Callable[[str, Fault], None] | None = None
         self._next_look_s = 0.0
         self._lock = threading.Lock()
 
@@ -38,10 +48,24 @@ class Readiness:
         is_loaded = any(state.not_ready_reason is None for state in states)
         return is_loaded or time.monotonic() >= self._next_look_s
 
-    def failed(self, attempt: Attempt) -> None:
-        """Note that an attempt failed, to look for its variant again if it is not loaded."""
-        if attempt.fault is Fault.NOT_READY:
-            self._missing.add(attempt.variant)
+    def failed(self, variant: str, fault: Fault) -> None:
+        """Note that a variant failed, to look for it again if it is not loaded, or may be loaded again."""
+        if fault in LOOKED_FOR:
+            self._missing.add(variant)
+            if self.on_failure is not None:
+                self.on_failure(variant, fault)
+
+    @contextmanager
+    def reloading(self, variant: str) -> Iterator[None]:
+        """Keep requests from a variant while it is loaded again, and look for it at once after that."""
+        self._router.model(self._name).set_ready(variant, RELOADING)
+        self._reloading.add(variant)
+        try:
+            yield
+        finally:
+            self._reloading.discard(variant)
+            self._router.model(self._name).set_ready(variant, None)
+            self._missing.add(variant)
 
     def due(self) -> bool:
         """Return whether it is time to look for missing variants, at most once per interval."""
@@ -57,12 +81,14 @@ class Readiness:
     def look(self) -> list[str]:
         """Look for the missing variants and return the names of those that are loaded now."""
         found = []
-        for variant in sorted(self._missing):
-            if self._is_loaded(variant):
-                self._missing.discard(variant)
-                self._router.model(self._name).set_ready(variant, None)
-                found.append(variant)
-            else:
-                self._router.model(self._name).set_ready(variant, NOT_LOADED)
+        model = self._router.model(self._name)
+        for variant in sorted(self._missing - self._reloading):
+            state = model.state(variant)
+            if not self._is_loaded(variant):
+                model.set_ready(variant, NOT_LOADED)
                 self._missing.add(variant)  # another thread may just have found it loaded
+            elif state.breaker.closed or state.not_ready_reason is not None:
+                self._missing.discard(variant)
+                model.set_ready(variant, None)
+                found.append(variant)
         return found

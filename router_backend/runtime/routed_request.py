@@ -6,7 +6,7 @@ from typing import Any
 
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.core.model.logical_model import refusal_of
-from router_backend.core.records.outcome import Refusal
+from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.records.request import RoutingContext
 from router_backend.errors import DeadlineError, RouterError, VariantsFailedError
 from router_backend.runtime.error_classifier import Failure
@@ -89,11 +89,12 @@ class RoutedRequest:
         self.explains = options.explain
 
     def next_attempt(self) -> Attempt:
-        """Return the next attempt, as `Dispatch.next_attempt`; trace the request if there is none."""
+        """Return the next attempt, as `Dispatch.next_attempt`; trace the request if this is its end."""
         try:
             return self.dispatch.next_attempt()
         except RouterError as error:
-            self._unanswered(None if isinstance(error, VariantsFailedError) else refusal_of(error))
+            if self.dispatch.has_ended:
+                self._unanswered(None if isinstance(error, VariantsFailedError) else refusal_of(error))
             raise
 
     def record_answer(self, attempt: Attempt, latency_ms: float) -> None:
@@ -105,12 +106,19 @@ class RoutedRequest:
         is_late = self.dispatch.has_ended
         execution = attempt.succeeded(latency_ms)
         if execution is not None and not is_late:
-            trace.observe(Traced(execution.context, self._arrived_s, execution, self.dispatch.failures))
+            failures, hedge = self.dispatch.failures, self.dispatch.hedge
+            trace.observe(Traced(execution.context, self._arrived_s, execution, failures, hedge=hedge))
 
     def record_failure(self, attempt: Attempt, failure: Failure) -> None:
         """Record that a variant failed."""
         attempt.failed(*failure)
-        self._reception.readiness.failed(attempt)
+        self._reception.readiness.failed(attempt.variant, failure.fault)
+        self._reception.model.failed(attempt)
+
+    def record_overdue(self, attempt: Attempt, waited_ms: float) -> None:
+        """Record that a variant has not answered in time."""
+        attempt.overdue(waited_ms)
+        self._reception.readiness.failed(attempt.variant, Fault.OVERDUE)
 
     def record_cancellation(self) -> None:
         """Record that the client has canceled the request."""
@@ -130,7 +138,7 @@ class RoutedRequest:
 
     def explanation(self, attempt: Attempt, latency_ms: float | None) -> dict[str, Any]:
         """Return the decision of an attempt, with how long it took, as JSON types."""
-        return explain(attempt.decision, latency_ms, self.dispatch.failures)
+        return explain(attempt.decision, latency_ms, self.dispatch.failures, self.dispatch.hedge)
 
     def dry_run(self) -> dict[str, Any]:
         """Return the decision about the request, which is not forwarded."""

@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 
 from router_backend.config.completion import check_completed
 from router_backend.config.load import read_router_setup
+from router_backend.core.dispatch import Attempt
+from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
 from router_backend.core.telemetry.metrics import Metric
 from router_backend.core.variants.capacity import Capacity
 from router_backend.errors import RouterError, utf8_text
 from router_backend.runtime.config_watcher import watch_config
 from router_backend.runtime.error_classifier import ErrorClassifier
+from router_backend.runtime.expected_answer import ExpectedAnswer
 from router_backend.runtime.metrics_writer import MetricsWriter, Series
+from router_backend.runtime.profile_keeper import ProfileKeeper
 from router_backend.runtime.shared_capacity import SharedCapacity, shared_file
 from router_backend.runtime.trace_writer import open_trace
 from router_backend.runtime.variant_description import describe
@@ -57,6 +61,7 @@ class RouterModel:
         setup: its validated configuration.
         router: decides.
         errors: classifies the errors of its variants.
+        expected_answer: what its variants must answer.
         trace: records requests; `None` if it has no trace file.
 
     Raises:
@@ -93,9 +98,12 @@ class RouterModel:
                 f"corrected, unload and load '{setup.name}', too"
             )
         self.router.experiments.configure(setup.routing.experiments)
+        self.expected_answer = ExpectedAnswer(setup)
+        self._wrong_variants: set[str] = set()
         self.errors = ErrorClassifier.of([variant.name for variant in described], setup.repository)
         self._watcher = watch_config(setup, self.router, log.inform, log.warn)
         self._metrics: MetricsWriter | None = None
+        self._profiles: ProfileKeeper | None = None
         self.trace = open_trace(setup, log.warn)
 
     def start(self, instance_name: str, new_series: Callable[[Metric[Any], tuple[str, ...]], Series]) -> None:
@@ -113,6 +121,29 @@ class RouterModel:
             self._metrics.start()
         if self._watcher is not None:
             self._watcher.start()
+        if parameters.profile_folder is not None:
+            self._restore(parameters.profile_folder, instance_name)
+
+    def _restore(self, folder: Path, instance_name: str) -> None:
+        """Start from what was learned before; a defect there is only logged."""
+        logical, log = self.router.model(self.setup.name), self._log
+        try:
+            profiles = ProfileKeeper(folder, self.setup, logical, instance_name, log.inform, log.warn)
+            profiles.restore()
+            profiles.start()
+            self._profiles = profiles
+        except Exception as defect:  # noqa: BLE001 - the router can learn again
+            log.defect(defect)
+
+    def failed(self, attempt: Attempt) -> None:
+        """Log the first wrong answer of each variant: clients see no error of it if another one is right."""
+        if attempt.fault is Fault.WRONG_ANSWER and attempt.variant not in self._wrong_variants:
+            self._wrong_variants.add(attempt.variant)
+            self._log.warn(
+                f"router '{self.setup.name}': variant '{attempt.variant}' has failed a request by a "
+                f"{attempt.message}; clients get the answers of other variants, and further wrong ones are "
+                "only counted"
+            )
 
     def stop_watching(self) -> None:
         """Apply no more changes of the configuration, while requests in flight end."""
@@ -123,6 +154,8 @@ class RouterModel:
         """End the threads, after the last request."""
         if self.trace is not None:
             self.trace.close()
+        if self._profiles is not None:
+            self._profiles.close()
         if self._metrics is not None:
             self._metrics.close()
         self._shared_capacity.close()

@@ -1,6 +1,7 @@
 """Threads that serve the router's requests, and the limit on requests in flight."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -21,8 +22,11 @@ class WorkerPool(Generic[Item]):
     Args:
         work: processes an item; must not raise.
         threads: the highest number of items that are worked on at a time.
-        max_in_flight: the highest number of items, including those that wait.
+        max_in_flight: the highest number of requests: items that were submitted and are not `done`.
     """
+
+    DRAIN_S = 0.5
+    """How long to wait for threads whose request has its answer: a variant that hangs may hold them."""
 
     def __init__(self, work: Callable[[Item], None], threads: int, max_in_flight: int) -> None:
         self._work = work
@@ -37,11 +41,11 @@ class WorkerPool(Generic[Item]):
 
     @property
     def in_flight(self) -> int:
-        """Items that are worked on or wait."""
+        """Requests that are not done."""
         return self._in_flight
 
     def submit(self, item: Item) -> None:
-        """Hand an item to a thread, or queue it while all are busy.
+        """Hand a new request to a thread, or queue it while all are busy.
 
         Raises:
             OverloadedError: the limit is reached, and the item is dropped.
@@ -50,6 +54,16 @@ class WorkerPool(Generic[Item]):
             if self._in_flight >= self._max_in_flight:
                 raise OverloadedError.of(self._in_flight)
             self._in_flight += 1
+        self.resume(item)
+
+    def done(self) -> None:
+        """Note that a request was answered."""
+        with self._lock:
+            self._in_flight -= 1
+
+    def resume(self, item: Item) -> None:
+        """Hand more work on a request to a thread, or queue it while all are busy."""
+        with self._lock:
             if self._idle:
                 worker = self._idle.pop()
             elif len(self._workers) < self._max_threads:
@@ -60,14 +74,18 @@ class WorkerPool(Generic[Item]):
         worker.wake(item)
 
     def drain(self) -> None:
-        """Finish all items, then end the threads."""
+        """Finish all requests, then end the threads."""
         with self._lock:
             self._draining = True
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.wake(None)
         for worker in self._workers:
-            worker.join()
+            while self._in_flight and worker.is_alive():
+                worker.join(self.DRAIN_S)
+        until_s = time.monotonic() + self.DRAIN_S
+        for worker in self._workers:
+            worker.join(max(0.0, until_s - time.monotonic()))
 
     def _start_worker(self) -> "_Worker[Item]":
         worker = _Worker(self._work, self._next, f"router-worker-{len(self._workers)}")
@@ -78,7 +96,6 @@ class WorkerPool(Generic[Item]):
     def _next(self, worker: "_Worker[Item]") -> Item | None:
         """Return the next item of a worker that is done; `None` if it becomes idle, or ends."""
         with self._lock:
-            self._in_flight -= 1
             if self._waiting:
                 return self._waiting.popleft()
             if self._draining:

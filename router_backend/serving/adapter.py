@@ -5,31 +5,26 @@ from __future__ import annotations  # while Triton completes a configuration, it
 import json
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
 from router_backend.config.completion import complete
 from router_backend.config.load import read_router_setup
-from router_backend.errors import DEFECTS, OverloadedError
+from router_backend.runtime.healer import Healer
+from router_backend.runtime.own_server import load_again
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import RouterModel
-from router_backend.runtime.worker_pool import WorkerPool
+from router_backend.serving.answers import Answers
+from router_backend.serving.client_request import Arrival
 from router_backend.serving.copies import Copies
 from router_backend.serving.loaded import is_loaded
+from router_backend.serving.measuring import Measuring
 from router_backend.serving.metrics import Metrics
 from router_backend.serving.own_request import OwnRequest
 from router_backend.serving.request_handler import RequestHandler
-from router_backend.serving.responses import error_response, send, triton_log
+from router_backend.serving.responses import triton_log
 from router_backend.serving.warmup import Warmup
-
-
-class Arrival(NamedTuple):
-    """A request that waits for a thread, and the monotonic time of its arrival."""
-
-    request: pb_utils.InferenceRequest
-    sender: pb_utils.InferenceResponseSender
-    at_s: float
 
 
 class TritonPythonModel:
@@ -59,11 +54,18 @@ class TritonPythonModel:
         setup, router, errors = model.setup, model.router, model.errors
         self._model = model
         self._readiness = Readiness(setup, router, lambda variant: is_loaded(variant, errors))
-        self._warmup = Warmup(setup, router, self._readiness, errors)
-        self._copies = Copies(setup, self._readiness, errors)
+        answers = Answers(model)
+        output_names = [output.name for output in setup.signature.outputs]
+        measuring = Measuring(output_names, answers, self._readiness)
+        self._warmup = Warmup(setup, router, measuring)
+        self._copies = Copies(measuring)
         self._own_request = OwnRequest(setup, self._get_ready)
-        self._handler = RequestHandler(model, self._readiness, self._copies)
-        self._pool = WorkerPool(self._answer, setup.parameters.worker_threads, setup.parameters.max_in_flight)
+        self._handler = RequestHandler(
+            model, self._readiness, answers, self._copies, self._work_within_request
+        )
+        self._healer = Healer(setup, router, self._readiness, load_again, triton_log())
+        self._handler.start()
+        self._healer.start()
         model.start(args["model_instance_name"], Metrics().series)
         self._own_request.start()
 
@@ -72,12 +74,7 @@ class TritonPythonModel:
         for request in requests:
             if self._own_request.take(request):
                 continue
-            arrival = Arrival(request, request.get_response_sender(), time.monotonic())
-            try:
-                self._pool.submit(arrival)
-            except OverloadedError as error:
-                self._handler.overloaded(request, arrival.at_s)
-                send(arrival.sender, error_response(error))
+            self._handler.submit(Arrival(request, request.get_response_sender(), time.monotonic()))
 
     def is_ready(self) -> bool:
         """Return whether a variant is loaded; Triton from 26.03 on asks this for the router's readiness."""
@@ -85,26 +82,20 @@ class TritonPythonModel:
 
     def finalize(self) -> None:
         """Finish what is in flight, then end the threads."""
+        self._healer.stop()
         self._own_request.stop()
         self._model.stop_watching()
-        self._pool.drain()
+        self._handler.stop()
         self._model.close()
 
-    def _answer(self, arrival: Arrival) -> None:
-        try:
-            response = self._handler.answer(arrival.request, arrival.at_s)
-        except DEFECTS as defect:  # a client waits for an answer
-            response = error_response(triton_log().defect(defect))
-        try:
-            if self._readiness.due():
-                self._look_within_request(arrival.request)
-            if self._copies.waiting:
-                self._own_request.send(arrival.request.inputs())
-        finally:
-            send(arrival.sender, response)
+    def _work_within_request(self, request: pb_utils.InferenceRequest) -> None:
+        """Call other models while a client's request is in flight, which is the only safe time."""
+        if self._readiness.due():
+            self._look_within_request(request)
+        if self._copies.waiting:
+            self._own_request.send(request.inputs())
 
     def _look_within_request(self, request: pb_utils.InferenceRequest) -> None:
-        """Call other models while a client's request is in flight, which is the only safe time."""
         self._own_request.client_arrived()
         self._look()
         if self._warmup.waiting:

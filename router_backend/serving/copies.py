@@ -8,13 +8,10 @@ from typing import NamedTuple
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.config.load import RouterSetup
 from router_backend.core.dispatch import Dispatch
 from router_backend.errors import DEFECTS, RouterError
-from router_backend.runtime.error_classifier import ErrorClassifier
-from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import ParameterValue
-from router_backend.serving.measuring import measure
+from router_backend.serving.measuring import Measuring
 from router_backend.serving.responses import triton_log
 
 
@@ -32,10 +29,8 @@ class Copies:
     Requests of a sequence are not copied, since a variant with a state would count them twice.
     """
 
-    def __init__(self, model: RouterSetup, readiness: Readiness, errors: ErrorClassifier) -> None:
-        self._output_names = [output.name for output in model.signature.outputs]
-        self._readiness = readiness
-        self._errors = errors
+    def __init__(self, measuring: Measuring) -> None:
+        self._measuring = measuring
         self._waiting: deque[Copy] = deque()
 
     @property
@@ -61,7 +56,7 @@ class Copies:
         while self._waiting:
             dispatch, inputs, parameters = self._waiting.popleft()
             try:
-                measure(dispatch, inputs, parameters, self._output_names, self._errors, self._readiness)
+                self._measuring.measure(dispatch, inputs, parameters)
             except RouterError:
                 continue
             except DEFECTS as defect:  # a policy that cannot score must not end this thread

@@ -16,7 +16,7 @@ class Forwarder:
     with the parameters that are not the router's.
     """
 
-    __slots__ = ("_output_names", "_request", "inputs", "parameters")
+    __slots__ = ("_request", "inputs", "output_names", "parameters")
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Forwarder:
     ) -> None:
         self._request = request
         self.inputs = inputs
-        self._output_names = output_names
+        self.output_names = output_names
         self.parameters = parameters
 
     def call(self, variant: str) -> pb_utils.InferenceResponse:
@@ -36,7 +36,7 @@ class Forwarder:
         return pb_utils.InferenceRequest(
             model_name=variant,
             inputs=self.inputs,
-            requested_output_names=self._output_names,
+            requested_output_names=self.output_names,
             request_id=request.request_id(),
             correlation_id=request.correlation_id(),
             flags=request.flags(),

@@ -1,66 +1,177 @@
-"""Answers requests: decide, forward, report, and try another variant after a failure."""
+"""Answers requests: decide, forward, report, and try another variant after a failure or a long wait."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
+import math
 import time
+from collections.abc import Callable
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.errors import InvalidRequestError, Problem, RouterError
+from router_backend.core.records.request import RoutingContext
+from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, Problem, RouterError
+from router_backend.runtime.call_slots import CallSlots
+from router_backend.runtime.overdue_watch import OverdueWatch
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import NO_OPTIONS, WHERE, RequestOptions, context_of, read_options
-from router_backend.runtime.routed_request import Reception, RoutedRequest
+from router_backend.runtime.routed_request import Reception
 from router_backend.runtime.router_model import RouterModel
+from router_backend.runtime.worker_pool import WorkerPool
+from router_backend.serving.answers import Answers
+from router_backend.serving.client_request import (
+    CANCELLATION_WORTH_ASKING_MS,
+    Arrival,
+    Call,
+    ClientRequest,
+    Overdue,
+)
 from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
 from router_backend.serving.responses import (
     canceled_response,
     error_response,
     explained_response,
-    failure_of,
+    send,
+    triton_log,
 )
 from router_backend.serving.tensors import check_can_be_explained, outputs_of_variant, size_of
 
-# Asking the server whether the client has canceled costs up to a tenth of a call, so the router asks only for
-# requests that were in its queue long enough to be canceled.
-CANCELLATION_WORTH_ASKING_MS = 10.0
-
 
 class RequestHandler:
-    """Answers the requests of one router model. Thread-safe."""
+    """Answers the requests of one router model. Thread-safe.
 
-    def __init__(self, model: RouterModel, readiness: Readiness, copies: Copies) -> None:
-        signature = model.setup.signature
+    Args:
+        model: the router model.
+        readiness: which of its variants are loaded.
+        answers: tells the answers of variants from their failures.
+        copies: sends copies of answered requests.
+        before_answer: does what can only be done during a request.
+
+    Attributes:
+        answers: the same.
+        copies: the same.
+        watch: watches what may become overdue.
+        batched: whether the model has a batch dimension.
+    """
+
+    def __init__(
+        self,
+        model: RouterModel,
+        readiness: Readiness,
+        answers: Answers,
+        copies: Copies,
+        before_answer: Callable[[pb_utils.InferenceRequest], None],
+    ) -> None:
+        signature, parameters = model.setup.signature, model.setup.parameters
         self._reception = Reception(model, readiness)
-        self._errors = model.errors
-        self._copies = copies
-        self._batched = signature.max_batch_size > 0
+        self.answers = answers
+        self.copies = copies
+        self.watch = OverdueWatch(triton_log().defect)
+        self._before_answer = before_answer
+        self._slots: CallSlots[Call] = CallSlots(self._reception.variants, parameters.worker_threads)
+        # One thread more, so that what needs no call never waits for calls.
+        self._pool: WorkerPool[Arrival | Call | Overdue] = WorkerPool(
+            self.work, self._slots.total + 1, parameters.max_in_flight
+        )
+        self.resume, self._done = self._pool.resume, self._pool.done
+        self.batched = signature.max_batch_size > 0
         self._output_names = [output.name for output in signature.outputs]
 
-    def answer(self, request: pb_utils.InferenceRequest, arrived_s: float) -> pb_utils.InferenceResponse:
-        """Return the answer to a request that arrived at `arrived_s` of the monotonic clock."""
-        try:
-            options = self._options(request)
-            if options.report:
-                return explained_response([], self._reception.report(), self._batched)
-            inputs = request.inputs()
-            unit = self._unit(request) if self._reception.unit_matters else ""
-            context = context_of(*size_of(inputs, self._batched), options, unit)
-            context.spent_ms = (time.monotonic() - arrived_s) * 1e3
-            routed = RoutedRequest(self._reception, context, options, arrived_s)
-            if options.dry_run:
-                return explained_response([], routed.dry_run(), self._batched)
-            if context.spent_ms > CANCELLATION_WORTH_ASKING_MS and request.is_cancelled():
-                return canceled_response()
-            output_names = outputs_of_variant(request, self._output_names)
-            return self._serve(request, routed, Forwarder(request, inputs, output_names, options.forwarded))
-        except RouterError as error:
-            return error_response(error)
+    def work(self, item: Arrival | Call | Overdue) -> None:
+        """Do what there is to do for a request, and make its calls, as long as there are slots for them."""
+        call = self._received(item) if isinstance(item, Arrival) else item.next_call()
+        while call is not None and (call.has_slot or self._slots.enter(call)):
+            call = self._made(call)
 
-    def overloaded(self, request: pb_utils.InferenceRequest, arrived_s: float) -> None:
-        """Count a request that arrived at `arrived_s` and found no thread."""
-        context = context_of(*size_of(request.inputs(), self._batched), NO_OPTIONS)
-        self._reception.overloaded(context, arrived_s)
+    def answer(self, arrival: Arrival, response: pb_utils.InferenceResponse) -> None:
+        """Answer a client, after what can only be done during a request."""
+        try:
+            self._before_answer(arrival.request)
+        finally:
+            self._done()
+            send(arrival.sender, response)
+
+    def waits(self, call: Call) -> bool:
+        """Return whether a call waits for a slot."""
+        return self._slots.waits(call)
+
+    def withdraw(self, call: Call) -> bool:
+        """Let a call no longer wait for a slot; return whether it did."""
+        return self._slots.withdraw(call)
+
+    def _received(self, arrival: Arrival) -> Call | None:
+        """Return the first call of a request, unless it is answered without one."""
+        try:
+            return self._begun(arrival)
+        except RouterError as error:
+            self.answer(arrival, error_response(error))
+        except DEFECTS as defect:  # a client waits for an answer
+            self.answer(arrival, error_response(triton_log().defect(defect)))
+        return None
+
+    def _begun(self, arrival: Arrival) -> Call | None:
+        """Return the first call of a request, unless it is answered without one.
+
+        Raises:
+            RouterError: the request is invalid.
+        """
+        request, arrived_s = arrival.request, arrival.at_s
+        options = self._options(request)
+        if options.report:
+            self.answer(arrival, explained_response([], self._reception.report(), self.batched))
+            return None
+        inputs = request.inputs()
+        unit = self._unit(request) if self._reception.unit_matters else ""
+        context = context_of(*size_of(inputs, self.batched), options, unit)
+        context.spent_ms = (time.monotonic() - arrived_s) * 1e3
+        if context.spent_ms > CANCELLATION_WORTH_ASKING_MS and request.is_cancelled():
+            self.answer(arrival, canceled_response())
+            return None
+        output_names = outputs_of_variant(request, self._output_names)
+        forwarder = Forwarder(request, inputs, output_names, options.forwarded)
+        client = ClientRequest(self, self._reception, context, options, arrival, forwarder)
+        if options.dry_run:
+            self.answer(arrival, explained_response([], client.dry_run(), self.batched))
+            return None
+        return client.first_call(self._bound_ms(context, request))
+
+    def _bound_ms(self, context: RoutingContext, request: pb_utils.InferenceRequest) -> float:
+        """Return after how long the client wants an error; infinite if never."""
+        bound_ms = self._reception.logical.bound_ms(context) or math.inf
+        timeout_us = request.timeout()
+        return min(bound_ms, timeout_us / 1e3) if timeout_us else bound_ms
+
+    def _made(self, call: Call) -> Call | None:
+        """Make a call that has a slot; return the next one of its request."""
+        over = call.has_waited and call.request.is_over(call)
+        response = None if over else call.make()
+        waiting = self._slots.leave(call.variant)
+        if waiting is not None:
+            waiting.has_slot = waiting.has_waited = True
+            self.resume(waiting)
+        try:
+            return None if response is None else call.request.ended(call, response)
+        except DEFECTS as defect:  # a client waits for an answer
+            call.request.defect(triton_log().defect(defect))
+            return None
+
+    def start(self) -> None:
+        """Start the thread of the watch."""
+        self.watch.start()
+
+    def stop(self) -> None:
+        """Finish what is in flight, then end the threads."""
+        self._pool.drain()
+        self.watch.stop()
+
+    def submit(self, arrival: Arrival) -> None:
+        """Hand a request to a thread, or refuse it if too many are in flight."""
+        try:
+            self._pool.submit(arrival)
+        except OverloadedError as error:
+            context = context_of(*size_of(arrival.request.inputs(), self.batched), NO_OPTIONS)
+            self._reception.overloaded(context, arrival.at_s)
+            send(arrival.sender, error_response(error))
 
     def _options(self, request: pb_utils.InferenceRequest) -> RequestOptions:
         """Return what the request asks of the router.
@@ -78,32 +189,6 @@ class RequestHandler:
 
     def _unit(self, request: pb_utils.InferenceRequest) -> str:
         return str(request.correlation_id() or "") or str(request.request_id())
-
-    def _serve(
-        self, request: pb_utils.InferenceRequest, routed: RoutedRequest, forwarder: Forwarder
-    ) -> pb_utils.InferenceResponse:
-        """Forward until a variant answers.
-
-        Raises:
-            RouterError: there is no further attempt.
-        """
-        while True:
-            attempt = routed.next_attempt()
-            sent_s = time.monotonic()
-            response = forwarder.call(attempt.variant)
-            latency_ms = (time.monotonic() - sent_s) * 1e3
-            failure = failure_of(response, attempt.variant, self._errors)
-            if failure is None:
-                routed.record_answer(attempt, latency_ms)
-                self._copies.offer(routed.dispatch, request, forwarder.inputs, forwarder.parameters)
-                if not routed.explains:
-                    return response
-                explanation = routed.explanation(attempt, latency_ms)
-                return explained_response(response.output_tensors(), explanation, self._batched)
-            routed.record_failure(attempt, failure)
-            if request.is_cancelled():
-                routed.record_cancellation()
-                return canceled_response()
 
 
 def parameters_of(request: pb_utils.InferenceRequest) -> str:

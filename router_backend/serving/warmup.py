@@ -8,10 +8,8 @@ import time
 from router_backend.config.load import RouterSetup
 from router_backend.core.router import ModelRouter
 from router_backend.errors import DEFECTS, RouterError
-from router_backend.runtime.error_classifier import ErrorClassifier
-from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.warmup_plan import WarmupPlan
-from router_backend.serving.measuring import measure
+from router_backend.serving.measuring import Measuring
 from router_backend.serving.responses import triton_log
 from router_backend.serving.tensors import synthetic_inputs
 
@@ -19,14 +17,10 @@ from router_backend.serving.tensors import synthetic_inputs
 class Warmup:
     """Carries out a `WarmupPlan`, one variant after the other."""
 
-    def __init__(
-        self, model: RouterSetup, router: ModelRouter, readiness: Readiness, errors: ErrorClassifier
-    ) -> None:
+    def __init__(self, model: RouterSetup, router: ModelRouter, measuring: Measuring) -> None:
         self._model = model
         self._router = router
-        self._output_names = [output.name for output in model.signature.outputs]
-        self._readiness = readiness
-        self._errors = errors
+        self._measuring = measuring
         self._plan = WarmupPlan(model, router)
         self._lock = threading.Lock()
 
@@ -64,7 +58,7 @@ class Warmup:
                 return
             inputs = synthetic_inputs(self._model.signature, context.batch_size)
             dispatch = self._router.dispatch(self._model.name, context)
-            measure(dispatch, inputs, {}, self._output_names, self._errors, self._readiness)
+            self._measuring.measure(dispatch, inputs, {})
 
     def _becomes_idle(self, variant: str) -> bool:
         """Wait for a moment without requests in flight at a variant; return whether there was one."""

@@ -9,16 +9,21 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from itertools import count, cycle
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from router_backend.config.load import RouterSetup
+from router_backend.config.repository import Signature, TensorSpec
+from router_backend.config.schema import RouterParameters, VariantEntry
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.experiments.experiment import Experiment
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from router_backend.core.router import ModelRouter
 from router_backend.core.settings import ModelSettings
+from router_backend.runtime.expected_answer import ExpectedAnswer
 
 SIZES = (1, 2, 4, 8, 16, 32)
 NEXT_SIZE = cycle(SIZES)
@@ -169,6 +174,19 @@ def test_record_execution(benchmark, variants, step_s):
     """Time of freeing the place and learning, from every answer or from one in ten."""
     router = warm_router(variants, clock=steps(step_s))
     measure_record(benchmark, router)
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_check_of_an_answer(benchmark, outputs):
+    """Time of comparing the outputs of an answer with those declared, without Triton's own calls."""
+    names = [f"output_{number}" for number in range(outputs)]
+    declared = tuple(TensorSpec(name, "TYPE_FP32", (4,)) for name in names)
+    parameters = RouterParameters(variants=(VariantEntry("a"),))
+    setup = RouterSetup("m", Path(), parameters, (), Signature((), declared, 8), None)
+    expected = ExpectedAnswer(setup)
+    answered = [(name, "FP32", [8, 4]) for name in names]
+    assert benchmark(expected.failure_of, answered, names, 8) is None
+    assert expected.failure_of(answered, names, 7) is not None
 
 
 def test_memory_per_variant(benchmark):

@@ -39,7 +39,8 @@ ROUTER_EXPRESSIONS = [
 ]
 # Values of the labels that expressions distinguish; every other label has one value.
 VALUES = {
-    "outcome": ("success", "failure", "refused"),
+    "outcome": ("success", "failure", "refused", "succeeded", "failed"),
+    "fault": ("error", "overdue"),
     "basis": ("measured", "prior", "guess"),
     "state": ("closed", "open", "half-open"),
     "le_seconds": ("0.01", "0.1", "+Inf"),

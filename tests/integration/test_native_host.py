@@ -10,7 +10,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton, RouterHost
-from tests.integration.client import Client, items, refusal_of, until
+from tests.integration.client import Client, Scrape, items, refusal_of, state_of, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -49,7 +49,12 @@ def server(
     repository.router("counted", "double", **only_clients)
     repository.variant("gather_few", "gathering", gather=4)
     repository.router("holds_three", "gather_few", max_in_flight=3, **only_clients)
-    return triton_server(repository.folder)
+    repository.router("half_hung", "double, hangs", metrics_interval_ms=100, **only_clients)
+    no_warmup = {"dims: 4": "dims: -1"}  # it would be answered
+    repository.variant("answers", "scaling", no_warmup, factor=2)
+    repository.variant("holds_a_copy", "gathering", no_warmup, gather=2)
+    repository.router("copying", "answers, holds_a_copy", policy="static:answers")
+    return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
 
 
 def answers(client: Client, model: str) -> bool:
@@ -58,6 +63,11 @@ def answers(client: Client, model: str) -> bool:
     except InferenceServerException:
         return False
     return True
+
+
+def recorded(server: EmbeddedTriton, variant: str, figure: str) -> float:
+    """Return a figure of a variant of the router `half_hung` by its metrics."""
+    return Scrape(server).total(f"model_router_{figure}", model="half_hung", variant=variant)
 
 
 @pytest.fixture
@@ -112,6 +122,20 @@ def test_a_call_is_canceled_whose_deadline_passes_before_it_is_sent(client: Clie
     np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
 
 
+def test_an_answer_is_recorded_while_another_request_hangs_and_none_arrives(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    only_hung = {"router_allowed_variants": "hangs"}
+    hung = client.submit("half_hung", items(1), parameters=only_hung)
+    until(lambda: recorded(server, "hangs", "in_flight_requests") == 1)
+    client.ask("half_hung", items(1), parameters={"router_allowed_variants": "double"})
+    until(lambda: recorded(server, "double", "requests_total") == 1)
+    assert not hung.answer.done()
+    for _ in range(3):  # with these, it answers all four
+        client.submit("hangs", items(1))
+    np.testing.assert_array_equal(hung.answer.result().as_numpy("OUTPUT"), items(1))
+
+
 @pytest.mark.parametrize("timeout_us", [19 * 10**15, 2**63 - 1])
 def test_a_timeout_of_centuries_passes_never(client: Client, timeout_us: int) -> None:
     np.testing.assert_array_equal(client.output("twofold", items(1), timeout=timeout_us), items(2))
@@ -130,6 +154,19 @@ def test_requests_that_a_hanging_variant_holds_count_as_in_flight_after_their_re
     assert client.refusal("holds_three", items(1)).message.startswith("3 requests are in flight")
     client.ask("gather_few", items(1))  # the variant answers all four
     until(lambda: answers(client, "holds_three"))
+
+
+def test_a_router_is_unloaded_while_a_variant_holds_a_request_of_its_own(client: Client) -> None:
+    def is_held() -> bool:
+        client.ask("copying", items(1))
+        return client.executions("holds_a_copy") >= 1
+
+    until(is_held)
+    client.grpc.unload_model("copying")
+    until(lambda: state_of(client, "copying") == "UNAVAILABLE")
+    client.ask("holds_a_copy", items(1))  # the variant answers both
+    client.grpc.load_model("copying")
+    np.testing.assert_array_equal(client.output("copying", items(1)), items(2))
 
 
 def test_numbers_with_a_fraction_stay_numbers(client: Client) -> None:

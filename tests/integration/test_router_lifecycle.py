@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton
-from tests.integration.client import Client, items, reasons_out, until
+from tests.integration.client import Client, items, reasons_out, state_of, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -29,7 +29,7 @@ def repository(host_folder: Path) -> ModelRepository:
     repository.router("unmeasured", "asked, copied", policy="static:asked")
     repository.router("either", "fast, slow")
     repository.router("patient", "late, slow")
-    repository.router("held", "gather")
+    repository.router("held", "gather", warmup_batch_sizes="none")  # its calls are counted
     repository.variant("taken_over", "scaling", factor=2)
     repository.router("reloaded", "fast, slow")
     return repository
@@ -38,11 +38,6 @@ def repository(host_folder: Path) -> ModelRepository:
 @pytest.fixture(scope="module")
 def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
     return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
-
-
-def state_of(client: Client, model: str) -> str:
-    index = client.grpc.get_model_repository_index()
-    return str(next(entry.state for entry in index.models if entry.name == model))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from router_tools.errors import INSTALL_COMMAND, ToolError, print_error
 _BASE_COMMANDS = {"check-config": "router_tools.check_config:check_config"}
 _SERVE_COMMANDS = {
     "analyze": "router_tools.analyze:analyze",
+    "chaos": "router_tools.run_chaos:chaos",
     "demo-repository": "router_tools.demo_repository:demo_repository",
     "demo": "router_tools.run_demo:demo",
     "emulate": "router_tools.emulate:emulate",

@@ -1,4 +1,4 @@
-"""`model-router demo`: serve the demo repository and compare the router with its variants."""
+"""`model-router demo`: serve the demo repository and compare the router, on each host, with its variants."""
 
 import json
 import random
@@ -15,12 +15,15 @@ from router_tools.demo.architecture import ARCHITECTURES
 from router_tools.demo.images import random_images
 from router_tools.demo.repository import variant_names
 from router_tools.demo_repository import make_repository, print_repository
-from router_tools.embedded_triton import EmbeddedTriton
+from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from router_tools.embedded_triton.repository import MODEL_REPOSITORY
 from router_tools.embedded_triton.wheel import find_wheel
 from router_tools.serve import models_table
 from router_tools.traffic.comparison import COMPARED_FROM, BatchFigures, Comparison
 from router_tools.traffic.model_client import ModelClient
+
+Figures = dict[str, dict[str, list[BatchFigures]]]
+"""By router and host."""
 
 
 def demo(
@@ -36,27 +39,29 @@ def demo(
     """Make the demo's models, serve them, and compare the router with its variants.
 
     Batches of 1, 2, 4 and 8 images are sent to the router in random order. From request 200 on, each batch is
-    also sent directly to every ready variant, so that all are measured under the same load of the machine.
+    also sent directly to every ready variant, so that all are measured under the same load of the machine. If
+    the native library is there, this is done on two servers: one runs the routers itself, the other one in a
+    process of Triton's Python backend.
     """
     console = Console(stderr=as_json)
     find_wheel()  # fail before the models are made if this machine cannot run the server
     print_repository(console, *make_repository(model_repository))
-    with EmbeddedTriton(model_repository) as triton:
-        console.print(models_table(triton.models()))
-        console.print("Variants without a device here are UNAVAILABLE; the routers do not use them.")
-        ready = {model.name for model in triton.models() if model.state == "READY"}
-        client = ModelClient(triton.grpc_url)
-        figures = {}
-        for architecture in ARCHITECTURES:
-            router = architecture.name
-            variants = [name for name in variant_names(router) if name in ready]
-            figures[router] = _compare(client, router, variants, requests, seed)
-            if not as_json:
-                console.print(_table(router, figures[router]))
+    figures: Figures = {architecture.name: {} for architecture in ARCHITECTURES}
+    for host in RouterHost.present():
+        with EmbeddedTriton(model_repository, router_host=host) as triton:
+            console.print(models_table(triton.models()), f"The {host.value} host runs the routers.")
+            console.print("Variants without a device here are UNAVAILABLE; the routers do not use them.")
+            ready = {model.name for model in triton.models() if model.state == "READY"}
+            client = ModelClient(triton.grpc_url)
+            for router, by_host in figures.items():
+                variants = [name for name in variant_names(router) if name in ready]
+                by_host[host.value] = _compare(client, router, variants, requests, seed)
                 console.print(f"What {router} would do with 8 images now (a dry run):")
                 console.print_json(data=client.explain(router, random_images(8, seed)))
+    for router, by_host in figures.items():
+        console.print(_table(router, by_host))
     if as_json:
-        typer.echo(json.dumps({router: [asdict(each) for each in rows] for router, rows in figures.items()}))
+        typer.echo(json.dumps(figures, default=asdict))
 
 
 def _compare(
@@ -68,13 +73,14 @@ def _compare(
     return comparison.figures()
 
 
-def _table(router: str, rows: list[BatchFigures]) -> Table:
-    variants = list(rows[0].variants_ms)
+def _table(router: str, by_host: dict[str, list[BatchFigures]]) -> Table:
+    (first, *_), *_ = by_host.values()
     table = Table(title=f"{router}: mean latency in ms from request {COMPARED_FROM} on")
-    for column in ("batch", "requests", "router", *variants, "router : best"):
+    variants = (name.removeprefix(f"{router}_") for name in first.variants_ms)
+    for column in ("batch", "host", "requests", "router", *variants, "router : best"):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        means = (row.router_ms, *row.variants_ms.values())
-        cells = (str(row.batch_size), str(row.requests), *(f"{mean:.1f}" for mean in means))
-        table.add_row(*cells, f"{row.router_to_best:.3f}")
+    for rows in zip(*by_host.values(), strict=True):
+        for host, row in zip(by_host, rows, strict=True):
+            means = (f"{mean:.1f}" for mean in (row.router_ms, *row.variants_ms.values()))
+            table.add_row(str(row.batch_size), host, str(row.requests), *means, f"{row.router_to_best:.3f}")
     return table

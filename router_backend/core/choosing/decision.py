@@ -62,6 +62,7 @@ class RoutingDecision:
         abandon: called with state and place if the decision is dropped unrecorded, from any thread.
 
     Attributes:
+        variant: the chosen variant's name.
         expected_latency_ms: predicted wait and service of the chosen variant.
         expected_service_ms: predicted service time of the chosen variant, without the wait.
         basis: what the prediction is based on.
@@ -91,6 +92,7 @@ class RoutingDecision:
         "scored",
         "size",
         "state",
+        "variant",
     )
 
     def __init__(
@@ -116,6 +118,7 @@ class RoutingDecision:
         self.now_s = now_s
         self.deadline_ms = deadline_ms
         self.state = state
+        self.variant = state.variant.name
         self.expected_service_ms = candidate.service_ms
         self.expected_latency_ms = candidate.wait_ms + candidate.service_ms
         self.in_flight = candidate.in_flight if place is None else candidate.in_flight - 1  # without its own
@@ -134,11 +137,6 @@ class RoutingDecision:
     def __del__(self) -> None:  # pragma: no mutate block
         if self._place is not None:
             self._abandon((self.state, self._place))
-
-    @property
-    def variant(self) -> str:
-        """The chosen variant's name."""
-        return self.state.variant.name
 
     @property
     def device(self) -> Device:

@@ -16,7 +16,16 @@ ReasonOut = Callable[[VariantState, Request], str | None]
 """Returns why a variant may not serve a request; `None` if it may."""
 
 BREAKER_OPEN = "breaker open after failures"
+BREAKER_OPEN_WRONG = "breaker open after wrong answers: Triton's log says what was wrong"
 BREAKER_OPEN_DEAD = "breaker open: its process has ended, load the model again"
+BREAKER_OPEN_OVERDUE = "breaker open: it has not answered in time"
+BREAKER_OPEN_AFTER = {
+    Fault.WRONG_ANSWER: BREAKER_OPEN_WRONG,
+    Fault.DEAD: BREAKER_OPEN_DEAD,
+    Fault.OVERDUE: BREAKER_OPEN_OVERDUE,
+}
+RESTING = (BREAKER_OPEN, BREAKER_OPEN_WRONG, BREAKER_OPEN_OVERDUE)
+"""Reasons of variants that are tried anyway if there is no other."""
 LATE = "would be late"
 
 
@@ -73,9 +82,9 @@ def unavailable(state: VariantState, request: Request) -> str | None:
     batch_size, breaker = request.context.batch_size, state.breaker
     if batch_size > state.max_batch_size:
         return f"batch {batch_size} is above its maximum {state.max_batch_size}"
-    if breaker.closed or breaker.allows(request.now_s):
+    if breaker.closed or breaker.allows(request.now_s, is_own=request.is_own):
         return None
-    return BREAKER_OPEN_DEAD if breaker.fault is Fault.DEAD else BREAKER_OPEN
+    return BREAKER_OPEN_AFTER.get(breaker.fault, BREAKER_OPEN)
 
 
 def too_much_memory(state: VariantState, request: Request) -> str | None:
@@ -165,11 +174,16 @@ def passing(
     return kept
 
 
-def take_back_resting(rejected: Rejected) -> list[VariantState]:
+def take_back_resting(rejected: Rejected, now_s: float) -> list[VariantState]:
     """Return the variants that only their open breaker keeps out, as a last resort if all were rejected.
 
-    A variant that failed a moment ago is better than no answer, unless its process is dead.
+    A variant that failed a moment ago is better than no answer. One whose process is dead is not, until it is
+    time for a probe: then a request of a client is the probe.
     """
-    resting = [state for state, reason in rejected if reason is BREAKER_OPEN]
+    resting = [
+        state
+        for state, reason in rejected
+        if reason in RESTING or (reason is BREAKER_OPEN_DEAD and state.breaker.probe_is_due(now_s))
+    ]
     rejected[:] = [entry for entry in rejected if entry[0] not in resting]
     return resting

@@ -98,4 +98,4 @@ def _score(lowest_cost: float, cost: float) -> float:
     """Return a cost as a score in [0, 1]."""
     if cost <= 0.0:
         return 1.0
-    return min(1.0, max(0.0, lowest_cost / cost))
+    return max(0.0, lowest_cost / cost)

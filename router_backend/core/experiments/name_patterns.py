@@ -61,7 +61,6 @@ def _parts(pattern: str) -> list[str]:
             # The bracket that closes a class follows at least one character.
             closing = pattern.find("]", start + (3 if pattern[start + 1 : start + 2] == "!" else 2))
             end = closing + 1 if closing > 0 else end
-        part = pattern[start:end]
-        parts.append("[[]" if part == "[" else part)
+        parts.append(pattern[start:end])
         start = end
     return parts

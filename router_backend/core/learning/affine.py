@@ -1,5 +1,9 @@
 """Service time as an affine function of the request's size: y = a + c·x."""
 
+from __future__ import annotations
+
+from router_backend.core.records.learned import LearnedLaw
+
 DECAY = 1.0 - 1.0 / 256.0
 PRIOR_WEIGHT = 0.5
 
@@ -74,6 +78,18 @@ class AffineLaw:
             a, c = r1 / m11, 0.0
         self.a = a
         self.c = c
+
+    @classmethod
+    def of(cls, learned: LearnedLaw) -> AffineLaw:
+        """Return a law that was learned before."""
+        law = cls()
+        for name in cls.__slots__:
+            setattr(law, name, getattr(learned, name))
+        return law
+
+    def learned(self) -> LearnedLaw:
+        """Return what was learned."""
+        return LearnedLaw(**{name: getattr(self, name) for name in self.__slots__})
 
     def predict(self, x: float) -> float:
         """Return a + c·x; 0 before the first observation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import frexp
 
 EMPTY_BUCKET = (0.0, 0.0)
@@ -48,6 +49,19 @@ class BucketResidual:
     def get(self, x: float) -> float:
         """Return the factor at size x; 1 if its bucket has no observations."""
         return self.factors.get(frexp(x)[1], 1.0)
+
+    @classmethod
+    def of(cls, sums: Mapping[int, tuple[float, float]]) -> BucketResidual:
+        """Return the factors that follow from sums of ratios and of weights by bucket."""
+        residual = cls()
+        for bucket, (total, weight) in sums.items():
+            residual._sums[bucket] = (total, weight)
+            residual.factors[bucket] = (total + PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT)
+        return residual
+
+    def learned(self) -> dict[int, tuple[float, float]]:
+        """Return the sum of ratios and the sum of weights of each bucket."""
+        return dict(self._sums)
 
     def copy(self) -> BucketResidual:
         """Return an independent copy."""

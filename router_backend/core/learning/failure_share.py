@@ -1,5 +1,7 @@
 """The share of its requests that a variant fails, as of late."""
 
+from __future__ import annotations
+
 DECAY = 1.0 - 1.0 / 64.0
 PRIOR_WEIGHT = 4.0
 """Weight of the prior, that it never fails, in requests."""
@@ -44,6 +46,18 @@ class FailureShare:
         self._unlikely = 1.0
         self.value = 0.0
         self.trial_share = TRIAL_SHARE
+
+    @classmethod
+    def of(cls, failures: float, requests: float) -> FailureShare:
+        """Return the share that follows from decayed numbers of failures and of requests."""
+        share = cls()
+        share._failures, share._requests = failures, requests
+        share.value = failures / (requests + PRIOR_WEIGHT)
+        return share
+
+    def learned(self) -> tuple[float, float]:
+        """Return the decayed numbers of failures and of requests."""
+        return self._failures, self._requests
 
     def update(self, *, failed: bool) -> None:
         """Learn how a request ended."""

@@ -18,6 +18,7 @@ from router_backend.core.learning.predictor import (
 )
 from router_backend.core.learning.rare_excess import RareExcess
 from router_backend.core.learning.regime import COLD_FROM, FirstAnswers, UsualRegime
+from router_backend.core.records.learned import LearnedVariant
 
 OUTLIER_RATIO = 100.0
 LOWEST_RATIO = 1.0 / OUTLIER_RATIO
@@ -28,6 +29,8 @@ WINSORIZE_FROM = 4.0
 MAX_RARE_SHARE = 0.125
 """Share of slow answers beyond which they are ordinary: the law becomes the mean, and learns from them."""
 REMAINING_AFTER_CHANGE = 0.02
+HALF_LIFE_S = 24.0 * 3600.0
+"""Time in which the weight of what was learned halves while the router does not run."""
 SLOWDOWN_RATIO = 2.0
 """Observed / predicted from which a change is a slowdown that may pass."""
 
@@ -57,6 +60,7 @@ class LatencyModel:
         usual: what the variant may be like again, after a slowdown or once cold calls are over; `None` if
             there is no doubt.
         rejected: the number of observations that were rejected.
+        restored: whether everything was learned before a restart: there was no answer since.
         updated_s: the time of the last observation, in seconds of the router's clock.
 
     Examples:
@@ -84,6 +88,7 @@ class LatencyModel:
         "law",
         "level",
         "rejected",
+        "restored",
         "updated_s",
         "usual",
     )
@@ -105,6 +110,39 @@ class LatencyModel:
         self._predicted_at: float | None = None
         self._predicted_ms = 0.0
         self.updated_s = 0.0
+        self.restored = False
+
+    def restore(self, learned: LearnedVariant, age_s: float, now_s: float) -> None:
+        """Start from what was learned before the router's start, `age_s` ago.
+
+        The law keeps its shape, but less weight the older it is, so that new answers soon count more. The
+        level is not what it was. The variant has probably been started again, too, so a first answer that
+        looks like a cold call is not learned.
+        """
+        aged = remaining_after(age_s)
+        self.law = AffineLaw.of(learned.law)
+        self.law.forget(max(aged, REMAINING_AFTER_CHANGE))
+        self.cliffs = BucketResidual.of(
+            {bucket: (total * aged, weight * aged) for bucket, (total, weight) in learned.cliffs.items()}
+        )
+        self.change.variance = learned.noise
+        if learned.excess is not None:
+            self.excess = RareExcess.of(*(number * aged for number in learned.excess))
+        self.known = self.restored = True
+        self._learned_variance = self._predicted_at = None
+        self.updated_s = now_s - age_s
+
+    def is_cold_call(self, x: float, service_ms: float, now_s: float) -> bool:
+        """Return whether the first answer after a restart looks like a cold call; later ones never do."""
+        self.restored = False
+        return service_ms > COLD_FROM * self.predict(x, now_s)
+
+    def learned(self) -> tuple[AffineLaw, BucketResidual, RareExcess | None]:
+        """Return the law, its cliffs and its excess: those from before a slowdown that may pass."""
+        usual = self.usual
+        if isinstance(usual, UsualRegime):
+            return usual.law, usual.cliffs, usual.excess
+        return self.law, self.cliffs, self.excess
 
     def update(self, x: float, service_ms: float, now_s: float) -> bool:
         """Learn that a request of size x took `service_ms` at `now_s`; return `False` if that is rejected."""
@@ -143,6 +181,13 @@ class LatencyModel:
         self.updated_s = now_s
         self.known = True
         return True
+
+    def hold_longer(self, x: float, at_least_ms: float, now_s: float) -> None:
+        """Hold that a request of size x takes at least so long: if this recurs, it counts in the mean."""
+        expected_ms = self.predict(x, now_s)
+        if self.known and at_least_ms > WINSORIZE_RATIO * expected_ms:
+            self.excess = self.excess or RareExcess(self.law.n)
+            self.excess.hold(at_least_ms / expected_ms - 1.0)
 
     def predict(self, x: float, now_s: float) -> float:
         """Return the predicted service time in ms of a request of size x; 0 while nothing is known."""
@@ -288,3 +333,8 @@ class LatencyModel:
     def believed_ms(self, x: float) -> float:
         """Return the service time at size x by the answers so far, however few; 0 if there is none."""
         return self.law.predict(x) if self.known else self.first.predict(x)
+
+
+def remaining_after(age_s: float) -> float:
+    """Return the share of its weight that what was learned has after a time without answers."""
+    return math.pow(0.5, age_s / HALF_LIFE_S)

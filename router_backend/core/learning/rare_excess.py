@@ -1,5 +1,7 @@
 """What rare, very slow answers add to the mean service time of a variant."""
 
+from __future__ import annotations
+
 DECAY = 1.0 - 1.0 / 32.0
 """Per slow answer."""
 PRIOR_WEIGHT = 32.0
@@ -92,13 +94,33 @@ class RareExcess:
             self._sum = self._sum * DECAY + min(excess, MAX_EXCESS)
         elif self._likelihood < UNLIKELY:
             self._slow = self._sum = 0.0
+        self._weigh()
+        if excess:
+            self._ordinary, self._likelihood = self._ordinary_share(), 1.0
+
+    @classmethod
+    def of(cls, answers: float, slow: float, total: float) -> RareExcess:
+        """Return the excess of decayed numbers of answers and of slow ones, and the sum of their excesses."""
+        excess = cls(answers)
+        excess._slow, excess._sum = slow, total
+        excess._weigh()
+        excess._ordinary = excess._ordinary_share()
+        return excess
+
+    def learned(self) -> tuple[float, float, float]:
+        """Return the decayed numbers of answers and of slow ones, and the sum of their excesses."""
+        return self._answers, self._slow, self._sum
+
+    def _ordinary_share(self) -> float:
+        """Return the probability of an ordinary answer, without the doubt about the last slow one."""
+        return 1.0 - self._slow / (self._answers + PRIOR_WEIGHT)
+
+    def _weigh(self) -> None:
         weight = self._answers + PRIOR_WEIGHT
         self.share = share = max(0.0, self._slow - 1.0) / weight
         mean = self._sum / self._slow if share else 0.0
         self.value = share * mean
         self.variance = share * mean * mean / weight
-        if excess:
-            self._ordinary, self._likelihood = 1.0 - self._slow / weight, 1.0
 
     def hold(self, excess: float) -> None:
         """Learn the excess of an answer that may be a wrong reading, once such answers recur."""

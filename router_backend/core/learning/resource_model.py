@@ -5,6 +5,7 @@ import math
 from router_backend.core.learning.affine import AffineLaw
 from router_backend.core.learning.change import ChangeDetector
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
+from router_backend.core.records.learned import LearnedLaw
 
 FAR = math.log(8.0)
 ALIKE = math.log(4.0)
@@ -81,6 +82,16 @@ class ResourceModel:
         self._law.update(x, value, value if value > BOUNDED_FROM * expected else expected)
         self._law.keep_slope()
         self.known = True
+
+    def restore(self, learned: LearnedLaw, remaining: float) -> None:
+        """Start from what was learned before, with this share of its weight."""
+        self._law = AffineLaw.of(learned)
+        self._law.forget(remaining)
+        self.known = True
+
+    def learned(self) -> LearnedLaw | None:
+        """Return what was learned; `None` if nothing was."""
+        return self._law.learned() if self.known else None
 
     def predict(self, x: float) -> float:
         """Return the expected use of a request of size x; 0 without prior and measurements."""

@@ -1,15 +1,18 @@
 """One logical model: its settings, state and metrics under the router's lock."""
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.choosing.hedging import HedgeBudget
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.model.environment import Environment
 from router_backend.core.model.pickers import Pickers
 from router_backend.core.model.recorder import Recorder
 from router_backend.core.model.selector import Selector
 from router_backend.core.policies.base import Policy
+from router_backend.core.records.learned import LearnedModel
 from router_backend.core.records.outcome import Fault, Refusal
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -17,13 +20,14 @@ from router_backend.core.settings import ModelSettings
 from router_backend.core.telemetry.snapshot import ModelMetrics, VariantMetrics
 from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.core.variants.load import Place
-from router_backend.core.variants.state import VariantState
+from router_backend.core.variants.state import MEASURED, VariantState
 from router_backend.errors import (
     ConfigurationError,
     DeadlineError,
     InvalidRequestError,
     NoVariantError,
     RouterError,
+    ShedError,
 )
 
 
@@ -34,6 +38,7 @@ class LogicalModel:
 
     Attributes:
         states: its variants by name.
+        device_limits: the limits of each device, for all models together.
 
     Raises:
         ConfigurationError: the policy is for a variant that the model lacks.
@@ -55,6 +60,7 @@ class LogicalModel:
         self._lock, self._clock = environment.lock, environment.clock
         self._copies = environment.copies
         self._experiments = experiments
+        self._hedges = HedgeBudget()
         self._abandoned: deque[tuple[VariantState, Place]] = deque()
         self._pickers = Pickers(name, self.states, policy, experiments, environment.rng)
         self._selector = Selector(
@@ -62,11 +68,6 @@ class LogicalModel:
         )
         self._recorder = Recorder(self.states.values(), environment.capacity, environment.on_defect)
         self._apply(settings)
-
-    @property
-    def device_limits(self) -> Mapping[Device, DeviceLimits]:
-        """The limits of each device, for all models together."""
-        return self._settings.device_limits
 
     def deadline_ms(self, context: RoutingContext) -> float | None:
         """Return a request's deadline from its arrival on; `None` if neither it nor the model has one."""
@@ -80,12 +81,32 @@ class LogicalModel:
             refuses_late = self._settings.refuse_late
         return self.deadline_ms(context) if refuses_late else None
 
+    def overdue_ms(self, decision: RoutingDecision) -> float:
+        """Return after how long an attempt is overdue; infinite if never.
+
+        That is a multiple of the upper end of its prediction interval, but not before `overdue_min_ms`, since
+        a call may be slow for once. A request that is refused when it is late goes to another variant while
+        there is time for it: when half of its deadline has passed.
+        """
+        settings = self._settings
+        if not settings.overdue_factor:
+            return math.inf
+        if decision.basis is not MEASURED:
+            return settings.overdue_unmeasured_ms
+        most_ms = settings.overdue_factor * decision.expected_latency_ms * math.exp(decision.half_width)
+        least_ms = settings.overdue_min_ms
+        if decision.deadline_ms is not None and self.bound_ms(decision.context) is not None:
+            least_ms = min(least_ms, 0.5 * decision.deadline_ms)
+        return max(most_ms, least_ms)
+
     def now_s(self) -> float:
         """Return the time of the router's clock in seconds."""
         return self._clock()
 
-    def route(self, context: RoutingContext) -> RoutingDecision:
+    def route(self, context: RoutingContext, *, waits: bool = False) -> RoutingDecision:
         """Choose a variant and reserve a place in flight there.
+
+        A refusal is not counted if the request `waits`, since an open attempt may answer it.
 
         Raises:
             InvalidRequestError: no variant can ever serve this request.
@@ -102,7 +123,7 @@ class LogicalModel:
             try:
                 return self._selector.select(context, now_s)
             except RouterError as error:
-                if not (context.warmup or context.dry_run):
+                if not (waits or context.warmup or context.dry_run):
                     counts.refusals[refusal_of(error)] += 1
                 raise
             finally:
@@ -135,9 +156,81 @@ class LogicalModel:
                 return None
             now_s = self._clock()
             if fault is None and latency_ms is not None:
+                if decision.deadline_ms is not None and latency_ms > decision.deadline_ms:
+                    self._selector.note_late_answer(decision, now_s)
                 return self._recorder.answered(decision, place, latency_ms, memory_mb, power_w, now_s)
             self._recorder.free(decision.state, place, now_s)
             return self._recorder.ended(decision, fault, now_s)
+
+    def plan_hedge(self, decision: RoutingDecision) -> float:
+        """Return how long after a decision a second copy may be sent; infinite if never.
+
+        That is the upper end of the prediction interval of the latency, or later if few copies may be sent.
+        """
+        settings, context = self._settings, decision.context
+        wanted = settings.hedge if context.hedge is None else context.hedge
+        if not wanted or context.warmup or context.dry_run or decision.basis is not MEASURED:
+            return math.inf
+        with self._lock:
+            self._hedges.earn(decision.expected_service_ms, settings.hedge_share)
+            patience = self._hedges.patience()
+        return decision.expected_latency_ms * math.exp(patience * decision.half_width)
+
+    def hedge(self, context: RoutingContext) -> RoutingDecision | None:
+        """Choose a variant for the second copy of a request; `None` if it should not be sent.
+
+        It is not sent to a variant where it would wait: then others would wait for it.
+        """
+        with self._lock:
+            if self._hedges.left_ms <= 0.0:
+                return None
+            now_s = self._clock()
+            try:
+                decision = self._selector.select(context, now_s)
+            except RouterError:
+                return None
+            if decision.expected_latency_ms > decision.expected_service_ms:
+                place = decision.take_place()
+                if place is not None:
+                    self._recorder.free(decision.state, place, now_s)
+                return None
+            self._hedges.spend(decision.expected_service_ms)
+            self._recorder.variant_counts[decision.state].hedges += 1
+            return decision
+
+    def hedge_won(
+        self, first: RoutingDecision, execution: Execution, after_ms: float, *, failed: bool
+    ) -> None:
+        """Count that the second copy was answered first.
+
+        Args:
+            first: the decision about the request.
+            execution: the answer.
+            after_ms: how long after that decision the copy was sent.
+            failed: whether the first variant has failed the request meanwhile.
+        """
+        with self._lock:
+            self._recorder.variant_counts[execution.decision.state].hedges_won += 1
+            if not failed:
+                self._recorder.answered_by_hedge(first, execution, after_ms)
+
+    def overdue(self, decision: RoutingDecision, waited_ms: float) -> None:
+        """Free the place of an attempt that is overdue, and count it as a failure of the variant."""
+        with self._lock:
+            place = decision.take_place()
+            if place is not None:
+                long = waited_ms >= self._settings.overdue_min_ms
+                self._recorder.overdue(decision, place, waited_ms, self._clock(), opens=long)
+
+    def answered_late(self, decision: RoutingDecision, latency_ms: float, *, serves: bool) -> Execution:
+        """Record that an overdue attempt was answered; it counts as an answer if it `serves` the client."""
+        with self._lock:
+            return self._recorder.answered_late(decision, latency_ms, self._clock(), serves=serves)
+
+    def failed_late(self, decision: RoutingDecision, fault: Fault) -> None:
+        """Record that an overdue attempt failed: this may say what ails the variant."""
+        with self._lock:
+            self._recorder.failed_late(decision, fault, self._clock())
 
     def release(self, decision: RoutingDecision) -> None:
         """Free the place of an attempt whose end cannot be judged yet; `conclude` follows."""
@@ -170,6 +263,13 @@ class LogicalModel:
             with self._lock:
                 self._recorder.variant_counts[decision.state].retries += 1
 
+    def count_reload(self, variant: str, *, succeeded: bool) -> None:
+        """Count that a variant was loaded again because its process had died, or could not be."""
+        with self._lock:
+            counts = self._recorder.variant_counts[self.state(variant)]
+            counts.reloads += succeeded
+            counts.failed_reloads += not succeeded
+
     def refused(self, refusal: Refusal) -> None:
         """Count a request that was refused before it was routed."""
         with self._lock:
@@ -184,8 +284,35 @@ class LogicalModel:
         """Set the reason why a variant cannot take requests; `None` if it can."""
         with self._lock:
             state = self.state(variant)
+            if state.not_ready_reason is not None and not_ready_reason is None:
+                self._recorder.loaded_again(state, self._clock())
             state.not_ready_reason = not_ready_reason
             self._recorder.settle(state)
+
+    def learned(self) -> LearnedModel:
+        """Return what was learned about its variants."""
+        with self._lock:
+            now_s = self._clock()
+            found = {name: state.learned(now_s) for name, state in self.states.items()}
+            variants = {name: learned for name, learned in found.items() if learned is not None}
+            return LearnedModel(self._selector.reference_elements, variants)
+
+    def restore(self, learned: LearnedModel, absent_s: float) -> None:
+        """Start from what was learned before; variants that it does not have are left out.
+
+        Call this before the first request.
+
+        Args:
+            learned: what `learned` returned.
+            absent_s: how long ago.
+        """
+        with self._lock:
+            now_s = self._clock()
+            self._selector.reference_elements = learned.reference_elements
+            for name in learned.variants.keys() & self.states.keys():
+                state = self.states[name]
+                state.restore(learned.variants[name], absent_s, now_s)
+                self._recorder.settle(state)
 
     def state(self, variant: str) -> VariantState:
         """Return the state of a variant, which must not be changed.
@@ -238,6 +365,7 @@ class LogicalModel:
 
     def _apply(self, settings: ModelSettings) -> None:
         self._settings = settings
+        self.device_limits: Mapping[Device, DeviceLimits] = settings.device_limits
         self._recorder.profiling = settings.profiling
         self._recorder.counts.configured_s = self._clock()
 
@@ -263,6 +391,8 @@ class LogicalModel:
 
 def refusal_of(error: RouterError) -> Refusal:
     """Return as what a request counts that was not routed because of an error."""
+    if isinstance(error, ShedError):
+        return Refusal.SHED
     if isinstance(error, DeadlineError):
         return Refusal.DEADLINE
     return Refusal.NO_VARIANT if isinstance(error, NoVariantError) else Refusal.INVALID_REQUEST

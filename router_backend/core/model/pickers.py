@@ -75,9 +75,8 @@ class Pickers:
                 policy = create_policy(name)
                 policy.check(self._variants)
             except ConfigurationError as error:
-                reason = str(error).removeprefix("policy: ")
                 raise InvalidRequestError(
-                    f"model '{self._model_name}', request parameter 'router_policy': {reason}"
+                    f"model '{self._model_name}', request parameter 'router_policy': {error}"
                 ) from None
             self._by_name[name] = Picker(policy)
         return self._by_name[name]

@@ -21,8 +21,8 @@ class Recorder:
     """Records how the attempts of one model ended. Not thread-safe: the model's lock guards it.
 
     Answers are learned from if `profiling` is set. `unsettled` are the variants that a copy of a request
-    might measure: they can take requests, and have few answers or are slower than usual. `on_defect` receives
-    what a policy raises while it learns.
+    might measure: they can take requests, and have few answers, are slower than usual or are kept out.
+    `on_defect` receives what a policy raises while it learns.
     """
 
     __slots__ = ("_capacity", "_on_defect", "counts", "profiling", "unsettled", "variant_counts")
@@ -95,11 +95,78 @@ class Recorder:
             decision.state.not_ready_reason = NOT_LOADED
             self.settle(decision.state)
         elif fault is not None and blamed:
-            outcome = Outcome.FAILURE
-            decision.state.failed(fault, now_s)
+            outcome = self._blame(decision, fault, now_s)
         execution = Execution(decision, outcome, now_s, fault=fault)
         self._observe(execution)
         return execution
+
+    def answered_by_hedge(self, first: RoutingDecision, execution: Execution, after_ms: float) -> None:
+        """Count the answer to a second copy for the experiment's arm that made the first choice."""
+        if first.arm is not None and execution.latency_ms is not None:
+            arm, latency_ms = first.arm, execution.latency_ms + after_ms
+            answered = Execution(first, SUCCESS, execution.finished_s, latency_ms)
+            self.counts.observe(answered)
+            arm.observe(answered)
+        first.arm = None  # the end of its own attempt is not counted once more
+
+    def overdue(
+        self, decision: RoutingDecision, place: Place, waited_ms: float, now_s: float, *, opens: bool
+    ) -> None:
+        """Free the place of an attempt without an answer after `waited_ms`, and count the failure.
+
+        It `opens` the breaker if the wait was long; a short one that recurs opens it, too.
+        """
+        state = decision.state
+        self.free(state, place, now_s)
+        if self.profiling:
+            state.learn_overdue(decision.size, waited_ms, now_s)
+        outcome = self._blame(decision, Fault.OVERDUE if opens else Fault.ERROR, now_s)
+        self._observe(Execution(decision, outcome, now_s, fault=Fault.OVERDUE))
+
+    def answered_late(
+        self, decision: RoutingDecision, latency_ms: float, now_s: float, *, serves: bool
+    ) -> Execution:
+        """Note the answer of an attempt whose failure was counted: the variant may be well again.
+
+        The law learns it from the router's own requests alone: those of clients may have been stuck together,
+        behind one call, and then say nothing about the next one.
+        """
+        state = decision.state
+        state.breaker.retry_now(now_s)
+        if decision.context.warmup and self.profiling:
+            state.profile.latency.update(decision.size, latency_ms, now_s)
+        plausible_ms = latency_ms if is_plausible_ms(latency_ms) else None
+        execution = Execution(decision, SUCCESS, now_s, plausible_ms)
+        if serves:
+            state.answers += 1
+            self._observe(execution)
+        return execution
+
+    def failed_late(self, decision: RoutingDecision, fault: Fault, now_s: float) -> None:
+        """Note what the error of an attempt says whose failure was counted: that the variant is not there."""
+        state = decision.state
+        if fault not in (Fault.DEAD, Fault.NOT_READY) or decision.now_s < state.loaded_s:
+            return
+        if fault is Fault.DEAD:
+            state.breaker.failed(fault, now_s)
+        else:
+            state.not_ready_reason = NOT_LOADED
+        self.settle(state)
+        self._observe(Execution(decision, Outcome.IGNORED, now_s, fault=fault))
+
+    def loaded_again(self, state: VariantState, now_s: float) -> None:
+        """Forget what was in flight at a variant before it was loaded again."""
+        for place in state.loaded_again(now_s):
+            self._capacity.free(place)
+
+    def _blame(self, decision: RoutingDecision, fault: Fault, now_s: float) -> Outcome:
+        """Note a failure by the variant's fault; of one that was loaded again since then, it says nothing."""
+        state = decision.state
+        if decision.now_s < state.loaded_s:
+            return Outcome.IGNORED
+        state.failed(fault, now_s)
+        self.settle(state)
+        return Outcome.FAILURE
 
     def free(self, state: VariantState, place: Place, now_s: float) -> None:
         """Free the place of an attempt that was not answered."""

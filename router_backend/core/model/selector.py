@@ -13,6 +13,7 @@ from router_backend.core.choosing.filters import (
     room_filter,
     take_back_resting,
 )
+from router_backend.core.choosing.wait_limits import WaitLimits
 from router_backend.core.model.environment import Environment
 from router_backend.core.model.pickers import Pickers
 from router_backend.core.records.request import Request, RoutingContext
@@ -20,13 +21,19 @@ from router_backend.core.settings import ModelSettings
 from router_backend.core.variants.candidate import Candidate
 from router_backend.core.variants.load import Place
 from router_backend.core.variants.state import VariantState
-from router_backend.errors import DeadlineError, InvalidRequestError, NoVariantError
+from router_backend.errors import DeadlineError, InvalidRequestError, NoVariantError, ShedError
 
 ANY_REQUEST = RoutingContext()
 
 
 class Selector:
-    """Makes the decisions of one model. Not thread-safe: the model's lock guards it."""
+    """Makes the decisions of one model. Not thread-safe: the model's lock guards it.
+
+    Attributes:
+        reference_elements: the elements of an item, to which sizes are relative; 0 before the first request
+            with elements.
+        doubted: variants that a copy of a request might measure.
+    """
 
     def __init__(
         self,
@@ -43,9 +50,10 @@ class Selector:
         self._filters, self._capacity, self._rng = environment.filters, environment.capacity, environment.rng
         self._abandon = abandon
         self._request = Request(ANY_REQUEST, None, 0.0)
-        self._reference_elements = 0.0
+        self.reference_elements = 0.0
         self.doubted: set[VariantState] = set()
         self._cold_start = ColdStart(tried_by_copies=environment.copies)
+        self._wait_limits = WaitLimits()
         self.configure(settings)
 
     def configure(self, settings: ModelSettings) -> None:
@@ -73,11 +81,14 @@ class Selector:
             deadline_ms -= context.spent_ms
         request = self._request
         request.context, request.deadline_ms, request.now_s = context, deadline_ms, now_s
+        request.is_own = context.warmup
         size = self._size(context)
         rejected: Rejected = []
         candidates = self._candidates(request, size, rejected)
         if deadline_ms is not None:
             candidates = self._in_time(candidates, request, deadline_ms, rejected)
+            if self._refuses_late(context):
+                candidates = self._within_wait_limit(candidates, request)
         picker, arm = self._pickers.of(context, now_s)
         choice = picker.pick(candidates, request, self._rng)
         state = self._states[choice[0].variant.name]
@@ -108,7 +119,7 @@ class Selector:
     def copy_of(self, context: RoutingContext, now_s: float) -> RoutingContext | None:
         """Return a copy of a request for an idle variant that should be measured, if there is one."""
         self.doubted.clear()
-        request = Request(context, None, now_s)
+        request = Request(context, None, now_s, is_own=True)
         available = passing(self._constrained_plan.before, self._states.values(), request, [])
         for state in available:
             if state.should_be_measured(now_s):
@@ -133,11 +144,11 @@ class Selector:
         """Return the request's size x: its elements relative to one item of the first request."""
         if not context.elements:
             return float(context.batch_size)
-        if self._reference_elements == 0.0:
+        if self.reference_elements == 0.0:
             if context.dry_run:
                 return float(context.batch_size)
-            self._reference_elements = context.elements / context.batch_size
-        return context.elements / self._reference_elements
+            self.reference_elements = context.elements / context.batch_size
+        return context.elements / self.reference_elements
 
     def _candidates(self, request: Request, size: float, rejected: Rejected) -> list[Candidate]:
         """Return the variants that may serve a request, with their predictions for it.
@@ -149,7 +160,9 @@ class Selector:
         if request.context.is_constrained():
             before, after = self._constrained_plan
             self._check_names(request.context.allowed_variants or ())
-        states = passing(before, self._states.values(), request, rejected) or take_back_resting(rejected)
+        states = passing(before, self._states.values(), request, rejected) or take_back_resting(
+            rejected, request.now_s
+        )
         candidates = []
         unknown = False
         for state in states:
@@ -178,8 +191,7 @@ class Selector:
         """
         timely = [each for each in candidates if each.wait_ms + each.service_ms <= deadline_ms]
         if not timely:
-            stated = request.context.refuse_late
-            if not (self._settings.refuse_late if stated is None else stated):
+            if not self._refuses_late(request.context):
                 return candidates
             timely = self._perhaps_in_time(candidates, request, deadline_ms)
         if len(timely) < len(candidates):
@@ -188,6 +200,49 @@ class Selector:
             if not request.context.dry_run:
                 self.doubted.update([state for state in late if state.late()])
         return timely
+
+    def _refuses_late(self, context: RoutingContext) -> bool:
+        stated = context.refuse_late
+        return self._settings.refuse_late if stated is None else stated
+
+    def _within_wait_limit(self, candidates: list[Candidate], request: Request) -> list[Candidate]:
+        """Return the candidates whose wait is short enough for others to be in time, too.
+
+        Raises:
+            ShedError: there are none.
+        """
+        limits, priority, now_s = self._wait_limits, request.context.priority_level, request.now_s
+        limit_ms = limits.limit_ms(priority, now_s)
+        within = [each for each in candidates if each.wait_ms <= limit_ms]
+        if request.context.dry_run:
+            return within or candidates
+        if within:
+            limits.met(priority, now_s)
+            return within
+        soonest = min(candidates, key=lambda each: each.wait_ms + each.service_ms)
+        if not limits.refuses(priority, soonest.service_ms):
+            return candidates
+        raise ShedError(
+            f"model '{self._model_name}': the request would wait {soonest.wait_ms:.4g} ms, and requests of "
+            f"priority {priority} may wait {limit_ms:.4g} ms now so that others are in time: "
+            f"come again in {soonest.wait_ms - limit_ms:.4g} ms, or raise its priority"
+        )
+
+    def note_late_answer(self, decision: RoutingDecision, now_s: float) -> None:
+        """Note that an answer came too late, if requests waited when it was sent."""
+        if decision.in_flight > decision.state.load.concurrency:
+            service_ms = decision.expected_service_ms
+            wait_ms = decision.expected_latency_ms - service_ms
+            self._wait_limits.missed(decision.context.priority_level, wait_ms, service_ms, now_s)
+
+    def _note_late(self, candidates: list[Candidate], request: Request, deadline_ms: float) -> None:
+        """Note a refusal that is due to requests that wait, not to what is in service or too slow."""
+        fast = [each for each in candidates if each.service_ms <= deadline_ms]
+        if fast:
+            soonest = min(fast, key=lambda each: each.wait_ms)
+            if soonest.in_flight > soonest.concurrency:
+                priority, service_ms = request.context.priority_level, min(each.service_ms for each in fast)
+                self._wait_limits.missed(priority, soonest.wait_ms, service_ms, request.now_s)
 
     def _perhaps_in_time(
         self, candidates: list[Candidate], request: Request, deadline_ms: float
@@ -205,11 +260,14 @@ class Selector:
         if not request.context.dry_run:
             for state in states:
                 state.refused_since_sent += 1
+            self._note_late(candidates, request, deadline_ms)
         spent_ms = request.context.spent_ms  # both times count from the request's arrival
         soonest_ms = spent_ms + min(candidate.latency_ms for candidate in candidates)
+        fits = any(candidate.service_ms <= deadline_ms for candidate in candidates)
+        later = f"come again in {soonest_ms - deadline_ms - spent_ms:.4g} ms, " if fits else ""
         raise DeadlineError(
             f"model '{self._model_name}': no variant can answer within {deadline_ms + spent_ms:.4g} ms, the "
-            f"soonest is expected in {soonest_ms:.4g} ms: allow more time, or send less"
+            f"soonest is expected in {soonest_ms:.4g} ms: {later}allow more time, or send less"
         )
 
     def _check_names(self, allowed: Collection[str]) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from router_backend.core.records.request import MAX_PRIORITY
 from router_backend.core.variants.candidate import Candidate
 
 UTILIZATION_LIMIT = 0.95
-MAX_PRIORITY = 10
 
 
 def priority_factor(priority: int) -> float:

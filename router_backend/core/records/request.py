@@ -7,6 +7,9 @@ from enum import Enum
 from router_backend.core.records.variant import Device, Variant
 from router_backend.errors import InvalidRequestError
 
+MAX_PRIORITY = 10
+"""Priorities above this, and below its negative, count as these."""
+
 
 class OptimizationGoal(str, Enum):
     """The objective to optimize for."""
@@ -40,6 +43,7 @@ class RoutingContext:
             for no limit.
         priority: how little it spares later requests: p halves p times, or doubles -p times, what its policy
             adds to costs for their sake; beyond -10 and 10 nothing changes.
+        hedge: whether another variant may get it as well if it is slow; `None` for the model's setting.
         unit: what experiments assign arms by, usually a user or a session; empty if there is none.
         warmup: whether the router sent it to learn; metrics and experiments do not count it.
         dry_run: whether only the decision is wanted; metrics and experiments do not count it either.
@@ -58,6 +62,7 @@ class RoutingContext:
     max_memory_mb: float | None = None
     max_power_w: float | None = None
     priority: int = 0
+    hedge: bool | None = None
     unit: str = ""
     warmup: bool = False
     dry_run: bool = False
@@ -71,6 +76,11 @@ class RoutingContext:
             or self.max_memory_mb is not None
             or self.max_power_w is not None
         )
+
+    @property
+    def priority_level(self) -> int:
+        """Its priority, within limits."""
+        return max(-MAX_PRIORITY, min(self.priority, MAX_PRIORITY))
 
     def allows(self, variant: Variant) -> bool:
         """Return whether the variant is among the allowed ones, and on an allowed device."""
@@ -108,11 +118,15 @@ class Request:
         context: what is known about the request.
         deadline_ms: what is left of its own or the model's deadline; `None` if it has none.
         now_s: the time, in seconds of the router's clock.
+        is_own: whether the router sends it to learn, as a probe where a breaker is half-open.
     """
 
-    __slots__ = ("context", "deadline_ms", "now_s")
+    __slots__ = ("context", "deadline_ms", "is_own", "now_s")
 
-    def __init__(self, context: RoutingContext, deadline_ms: float | None, now_s: float) -> None:
+    def __init__(
+        self, context: RoutingContext, deadline_ms: float | None, now_s: float, is_own: bool = False
+    ) -> None:
         self.context = context
         self.deadline_ms = deadline_ms
         self.now_s = now_s
+        self.is_own = is_own

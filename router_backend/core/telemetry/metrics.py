@@ -130,7 +130,8 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
     Metric(
         "model_router_faults_total",
         "Calls that the variant failed: error, rejected (it found the request invalid), unsupported (it does "
-        "not support the request), dead (its process has ended) or not_ready (it is not loaded).",
+        "not support the request), wrong_answer (outputs are missing, or have another type or batch), dead "
+        "(its process has ended), not_ready (it is not loaded) or overdue (it has not answered in time).",
         lambda variant: {(fault.value,): count for fault, count in variant.counts.faults.items()},
         ("fault",),
     ),
@@ -145,9 +146,28 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
         lambda variant: variant.drift_alarms,
     ),
     Metric(
+        "model_router_hedges_total",
+        "Requests that were sent to this variant as well, since another one took longer than usual.",
+        lambda variant: variant.counts.hedges,
+    ),
+    Metric(
+        "model_router_hedges_won_total",
+        "Those of them that this variant answered first.",
+        lambda variant: variant.counts.hedges_won,
+    ),
+    Metric(
         "model_router_retries_total",
         "Requests that were sent to another variant after this one had failed them.",
         lambda variant: variant.counts.retries,
+    ),
+    Metric(
+        "model_router_reloads_total",
+        "Times that the router loaded the variant again because its process had died: succeeded or failed.",
+        lambda variant: {
+            ("succeeded",): variant.counts.reloads,
+            ("failed",): variant.counts.failed_reloads,
+        },
+        ("outcome",),
     ),
     Metric(
         "model_router_in_flight_requests",
@@ -189,7 +209,7 @@ MODEL = ("model",)
 MODEL_METRICS: tuple[Metric[ModelMetrics], ...] = (
     Metric(
         "model_router_refusals_total",
-        "Requests without an answer, by reason: invalid_request, no_variant, deadline or overloaded.",
+        "Requests without an answer, by reason: invalid_request, no_variant, deadline, shed or overloaded.",
         lambda model: {(refusal.value,): count for refusal, count in model.counts.refusals.items()},
         ("reason",),
         source_labels=MODEL,

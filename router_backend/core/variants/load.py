@@ -16,15 +16,17 @@ class Place:
     Attributes:
         queued: whether the variant was busy when it was sent, so that it had to wait.
         started_s: when the variant began to serve it, as far as is known; `None` if it has not.
+        is_void: whether it no longer counts, because the variant was loaded again since.
     """
 
-    __slots__ = ("dispatched_s", "predicted_ms", "queued", "started_s")
+    __slots__ = ("dispatched_s", "is_void", "predicted_ms", "queued", "started_s")
 
     def __init__(self, predicted_ms: float, dispatched_s: float) -> None:
         self.predicted_ms = predicted_ms
         self.dispatched_s = dispatched_s
         self.queued = False
         self.started_s: float | None = None
+        self.is_void = False
 
 
 WINDOW_S = 2.0
@@ -142,6 +144,8 @@ class Load:
 
     def leave(self, place: Place, now_s: float, *, answered: bool) -> None:
         """Free a place, so that the first waiting request starts; `answered` if the variant finished."""
+        if place.is_void:
+            return
         self.in_flight -= 1
         if place.started_s is None:
             self.waiting.remove(place)
@@ -158,6 +162,17 @@ class Load:
             self.concurrency += 1
         while self.waiting and len(running) < self.concurrency:
             self._start_next(now_s)
+
+    def clear(self) -> list[Place]:
+        """Forget what is in flight, because the variant was loaded again, and return these places."""
+        places = [*self.running, *self.waiting]
+        for place in places:
+            place.is_void = True
+        self.running.clear()
+        self.waiting.clear()
+        self.in_flight = 0
+        self._waiting_ms = 0.0
+        return places
 
     def _judge_order(self, left: Place, youngest: Place, now_s: float) -> None:
         """Learn from which running request left first; assume fewer at once if others were not served."""

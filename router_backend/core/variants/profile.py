@@ -3,9 +3,10 @@
 import math
 
 from router_backend.core.learning.interval import ConformalInterval
-from router_backend.core.learning.latency_model import LatencyModel
+from router_backend.core.learning.latency_model import LatencyModel, remaining_after
 from router_backend.core.learning.pace import LearningPace
 from router_backend.core.learning.resource_model import ResourceModel
+from router_backend.core.records.learned import LearnedVariant
 from router_backend.core.records.variant import Variant
 
 
@@ -50,10 +51,21 @@ class ModelProfile:
         """
         if not self._pace.takes(now_s):
             return True
-        learned = self.latency.update(size, service_ms, now_s)
+        latency = self.latency
+        if latency.restored and latency.is_cold_call(size, service_ms, now_s):
+            return True
+        learned = latency.update(size, service_ms, now_s)
         if learned and expected_ms > 0.0:
             self.interval.update(math.log(latency_ms / expected_ms))
         return learned
+
+    def restore(self, learned: LearnedVariant, age_s: float, now_s: float) -> None:
+        """Start from what was learned before the router's start, `age_s` ago."""
+        self.latency.restore(learned, age_s, now_s)
+        self.interval.half_width = learned.half_width
+        for model, law in ((self.memory, learned.memory), (self.power, learned.power)):
+            if law is not None:
+                model.restore(law, remaining_after(age_s))
 
     def learn_resources(self, size: float, memory_mb: float | None, power_w: float | None) -> None:
         """Learn the memory and the share of power of a request of `size`; `None` if not measured."""

@@ -1,12 +1,15 @@
 """The state of one variant: what was learned, what is in flight, whether it is healthy."""
 
 import math
+from dataclasses import replace
 
 from router_backend.core.learning.failure_share import FailureShare
+from router_backend.core.learning.latency_model import remaining_after
 from router_backend.core.learning.predictor import MAX_PLAUSIBLE, MIN_PLAUSIBLE
 from router_backend.core.learning.regime import SETTLED_FROM
 from router_backend.core.learning.resource_model import ResourceModel
 from router_backend.core.records.basis import Basis
+from router_backend.core.records.learned import LearnedVariant
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import Request
 from router_backend.core.records.variant import Device, Variant
@@ -42,6 +45,7 @@ class VariantState:
         late_since_sent: requests that went to others because they would have been late here.
         answers: requests that it answered.
         failures: requests that it failed.
+        loaded_s: when it was loaded again, as far as is known; what was sent before says nothing about it.
     """
 
     MAX_DOUBT = 0.5
@@ -59,12 +63,14 @@ class VariantState:
         "_late_patience",
         "_limit_trial",
         "_next_copy_s",
+        "_restored",
         "answers",
         "breaker",
         "candidate",
         "failures",
         "late_since_sent",
         "load",
+        "loaded_s",
         "max_batch_size",
         "not_ready_reason",
         "profile",
@@ -79,7 +85,7 @@ class VariantState:
         self._copy_grace_s = self.COPY_GRACE_S if has_copies else 0.0
         self.profile = ModelProfile(variant, coverage)
         self.load = Load(variant.concurrency)
-        self.breaker = Breaker()
+        self.breaker = Breaker(is_probed=has_copies)
         self.candidate = Candidate(
             variant, concurrency=variant.concurrency, power=self.profile.power, memory=self.profile.memory
         )
@@ -89,12 +95,52 @@ class VariantState:
         self._limit_trial: LimitTrial | None = None
         self.answers = 0
         self.failures = 0
+        self.loaded_s = -math.inf
         self._failure_share = FailureShare()
         self._answers_when_rejected = 0
         self._next_copy_s = -math.inf
         self.late_since_sent = 0
         self._late_patience = self.REFUSALS_BEFORE_RETRIAL
         self._copy_pause_s = self.COPY_PAUSE_S
+        self._restored: tuple[LearnedVariant, float] | None = None
+
+    def restore(self, learned: LearnedVariant, absent_s: float, now_s: float) -> None:
+        """Start from what was learned before the router's start, which did not run for `absent_s`."""
+        age_s = learned.age_s + absent_s
+        self._restored = learned, now_s - age_s
+        self.profile.restore(learned, age_s, now_s)
+        self.learned_excess()
+        if learned.failures is not None:
+            aged = remaining_after(age_s)
+            self._failure_share = FailureShare.of(*(number * aged for number in learned.failures))
+            self.candidate.failure_share = self._failure_share.value
+            self.candidate.trial_share = self._failure_share.trial_share
+            self.failures = max(self.failures, 1)
+
+    def learned(self, now_s: float) -> LearnedVariant | None:
+        """Return what was learned; `None` if nothing was.
+
+        If nothing was since it was restored, that is returned with its age, so that restarts in a row do not
+        weaken it.
+        """
+        profile, answers = self.profile, self.answers
+        if self._restored is not None and not answers:
+            learned, learned_s = self._restored
+            return replace(learned, age_s=now_s - learned_s)
+        if not profile.latency.known:
+            return None
+        law, cliffs, excess = profile.latency.learned()
+        return LearnedVariant(
+            law=law.learned(),
+            cliffs=cliffs.learned(),
+            noise=profile.latency.change.variance,
+            half_width=profile.interval.half_width,
+            age_s=max(0.0, now_s - profile.latency.updated_s),
+            excess=None if excess is None else excess.learned(),
+            failures=self._failure_share.learned() if self.failures else None,
+            memory=profile.memory.learned(),
+            power=profile.power.learned(),
+        )
 
     def predict(self, size: float, request: Request) -> Candidate:
         """Return the candidate, updated for a request of `size` now."""
@@ -131,19 +177,28 @@ class VariantState:
 
     @property
     def may_be_measured(self) -> bool:
-        """Whether a copy might measure it, now or later: it has few answers, or is slower than usual."""
+        """Whether a copy might measure it, now or later: it is kept out, new, or slower than usual."""
         if self.not_ready_reason is not None or self.unsuitable_reason is not None:
             return False
-        return self.answers < SETTLED_FROM or self.profile.latency.usual is not None
+        if not self.breaker.closed:
+            return True
+        return self._has_few_answers or self.profile.latency.usual is not None
 
     def should_be_measured(self, now_s: float) -> bool:
-        """Return whether it should get a copy: it has few answers, or was slow or late and may be well."""
+        """Return whether it should get a copy: it is new, or was ill, slow or late and may be well."""
+        if not self.breaker.closed:
+            return self.breaker.probe_is_due(now_s)
         if self.load.in_flight or now_s < self._next_copy_s:
             return False
-        if self.answers < SETTLED_FROM or self.late_since_sent >= self._late_patience:
+        if self._has_few_answers or self.late_since_sent >= self._late_patience:
             return True
         usual = self.profile.latency.usual
         return usual is not None and now_s >= usual.retry_s
+
+    @property
+    def _has_few_answers(self) -> bool:
+        before = 0.0 if self._restored is None else self._restored[0].law.n
+        return self.answers + before < SETTLED_FROM
 
     def late(self) -> bool:
         """Note that a request went elsewhere since it would be late here; return whether to measure that."""
@@ -152,6 +207,9 @@ class VariantState:
 
     def copied(self, now_s: float) -> None:
         """Note that it is sent a copy of a request; the next one waits longer, in case it fails them."""
+        if not self.breaker.closed:
+            self.breaker.plan_probe(now_s)
+            return
         if self.late_since_sent >= self._late_patience:
             self.late_since_sent = 0
             self._late_patience *= 2
@@ -249,6 +307,22 @@ class VariantState:
             self._failure_share = FailureShare(self.answers)
         self.failures += 1
         self._learn_end(failed=True)
+
+    def learn_overdue(self, size: float, waited_ms: float, now_s: float) -> None:
+        """Learn that a request took at least this long.
+
+        Only the first of several that are stuck together counts: they have one cause.
+        """
+        if self.breaker.closed:
+            self.profile.latency.hold_longer(size, waited_ms, now_s)
+
+    def loaded_again(self, now_s: float) -> list[Place]:
+        """Forget what was in flight before it was loaded again, and return these places."""
+        places = self.load.clear()
+        self.loaded_s = now_s
+        self.candidate.in_flight = 0
+        self.breaker.retry_now(now_s)
+        return places
 
     def _learn_end(self, *, failed: bool) -> None:
         share, candidate = self._failure_share, self.candidate

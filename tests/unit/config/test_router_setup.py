@@ -104,6 +104,18 @@ class TestTwoVariants:
         with pytest.raises(ConfigurationError, match=r"policy: expected one of .* found ''"):
             read_router_setup(config, repository)
 
+    def test_an_optional_output_is_one_of_the_variants(self, repository):
+        config = config_of()
+        config["parameters"]["optional_outputs"] = {"string_value": "scores"}
+        assert read_router_setup(config, repository).parameters.optional_outputs == {"scores"}
+        config["parameters"]["optional_outputs"] = {"string_value": "scores, scoers"}
+        with pytest.raises(ConfigurationError) as error:
+            read_router_setup(config, repository)
+        assert str(error.value) == (
+            "model 'resnet50', config.pbtxt: optional_outputs: expected outputs of the variants, scores, "
+            "found 'scoers' (did you mean 'scores'?)"
+        )
+
     def test_no_parameters_at_all_ask_for_the_variants(self, repository):
         with pytest.raises(ConfigurationError, match="expected the key 'variants'"):
             read_router_setup({"name": "resnet50"}, repository)

@@ -38,6 +38,12 @@ class CSide:
         self.asked.put(model)
         return None if self.ready is None else model in self.ready
 
+    def load_model(self, model: str) -> None:
+        pass
+
+    def unload_model(self, model: str) -> None:
+        pass
+
     def metric_family(self, kind: int, name: str, help: str) -> int:  # noqa: A002 - Triton's word
         return 0
 
@@ -51,6 +57,12 @@ class CSide:
         pass
 
     def measure(
-        self, model: int, variant: str, listener: object, attempt: object, inputs: Sequence[SyntheticInput]
+        self,
+        model: int,
+        variant: str,
+        listener: object,
+        attempt: object,
+        overdue_ms: float,
+        inputs: Sequence[SyntheticInput],
     ) -> None:
         self.sent.put(Measured(variant, listener, attempt, inputs))

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,21 @@ from typing import Any
 import pytest
 
 from router_backend.core.policies.base import Policy
-from router_backend.core.records.outcome import Outcome, Refusal
+from router_backend.core.records.outcome import Fault, Outcome, Refusal
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 from router_backend.native import host
-from router_backend.native.host import COPY, EXPLAIN, EXPLAINS, FORWARD, KEEPS_INPUTS, RECORDS_FIRST, REFUSE
-from router_backend.native.own_requests import CODES
+from router_backend.native.host import (
+    COPY,
+    EXPLAIN,
+    EXPLAINS,
+    FORWARD,
+    KEEPS_INPUTS,
+    RECORDS_FIRST,
+    REFUSE,
+    WAIT,
+)
+from router_backend.native.own_requests import CANCEL, CODES
 from router_backend.runtime.router_model import Log, RouterModel
 from tests.unit.native.c_side import CSide
 from tests.unit.runtime.routers import router_model_of
@@ -167,7 +177,7 @@ def test_an_answered_request_measures_a_variant_as_a_copy_of_which_only_the_prof
 ) -> None:
     forward = front.arrives()
     assert forward[5] & KEEPS_INPUTS
-    kind, variant, measurement, attempt = front.answers(forward)
+    kind, variant, measurement, attempt, _ = front.answers(forward)
     state = front.model.router.model("m").state(variant)
     before = state.answers
     measurement.answered(attempt, 5.0)
@@ -175,14 +185,107 @@ def test_an_answered_request_measures_a_variant_as_a_copy_of_which_only_the_prof
     assert front.ends(Outcome.SUCCESS) == 1
 
 
-def test_nothing_of_a_sequence_is_sent_twice(front: Front) -> None:
+class TestHedging:
+    """A second copy of a request that is slow."""
+
+    @pytest.fixture
+    def hedging(self, tmp_path: Path) -> Iterator[Front]:
+        with front_of(tmp_path, hedge="true", hedge_share="1", warmup_batch_sizes="none") as front:
+            for _ in range(40):
+                time.sleep(0.0001)
+                front.answers(front.arrives(in_sequence=True))
+            yield front
+
+    def slow(self, front: Front) -> tuple[Any, Any]:
+        """Return the command for a request, and for its second copy."""
+        first = front.arrives()
+        assert first[5] & KEEPS_INPUTS
+        assert 4.0 < first[7] < 50.0
+        return first, first[2].slow()
+
+    def test_it_goes_to_the_other_variant_and_its_answer_counts(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert (second[0], {first[1], second[1]}) == (FORWARD, {"a", "b"})
+        assert second[2] is first[2]
+        assert hedging.in_flight() == 2
+        hedging.answers(second)
+        assert hedging.fails(first, "CANCELLED", "canceled") is None
+        assert (hedging.ends(Outcome.SUCCESS), hedging.ends(Outcome.IGNORED)) == (41, 1)
+        assert hedging.in_flight() == 0
+
+    def test_the_loser_may_be_canceled_before_the_winner_is_recorded(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert hedging.fails(first, "CANCELLED", "canceled") is None
+        hedging.answers(second)
+        assert (hedging.ends(Outcome.FAILURE), hedging.ends(Outcome.IGNORED)) == (0, 1)
+
+    def test_a_failure_of_one_is_left_to_the_other(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert hedging.fails(first) is None
+        hedging.answers(second)
+        assert hedging.ends(Outcome.FAILURE) == 1
+
+    def test_the_client_can_cancel_both(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert hedging.fails(first, "CANCELLED", "canceled", canceled=True) is None
+        assert refused(hedging.fails(second, "CANCELLED", "canceled", canceled=True)) == "CANCELLED"
+        assert hedging.in_flight() == 0
+
+    def test_it_waits_for_a_variant_that_is_idle(self, hedging: Front) -> None:
+        busy = [hedging.arrives(allowed_variants=name) for name in "ab"]
+        first = hedging.arrives()
+        assert first[2].slow() == (WAIT, 2.0 * first[7])
+        del busy
+
+    def test_nothing_of_a_sequence(self, hedging: Front) -> None:
+        assert hedging.arrives(in_sequence=True)[7] == 0.0
+
+    def test_none_unless_it_is_wanted(self, front: Front) -> None:
+        assert front.arrives()[7] == 0.0
+
+
+def test_nothing_of_a_sequence_is_copied(tmp_path: Path) -> None:
+    with front_of(tmp_path, overdue_factor="0") as front:
+        forward = front.arrives(in_sequence=True)
+        assert not forward[5] & KEEPS_INPUTS
+        assert front.answers(forward) is None
+
+
+def test_the_inputs_of_a_request_that_may_go_to_another_variant_meanwhile_are_kept(front: Front) -> None:
     forward = front.arrives(in_sequence=True)
-    assert not forward[5] & KEEPS_INPUTS
-    assert front.answers(forward) is None
+    assert forward[5] & KEEPS_INPUTS
+    assert forward[6] == 30_000.0
+
+
+def test_an_overdue_request_goes_to_another_variant_and_the_first_answer_counts(front: Front) -> None:
+    first = front.arrives(in_sequence=True)
+    second = first[2].overdue(first[3])
+    assert {first[1], second[1]} == {"a", "b"}
+    assert second[2].overdue(second[3]) is None
+    front.answers(first)
+    assert (front.ends(Outcome.SUCCESS), front.ends(Outcome.FAILURE), front.in_flight()) == (1, 2, 0)
+    assert front.fails(second) is None
+    assert front.refusals() == {}
+
+
+def test_an_overdue_request_that_another_variant_fails_ends_with_both_errors(front: Front) -> None:
+    first = front.arrives(in_sequence=True)
+    refusal = front.fails(first[2].overdue(first[3]))
+    assert refused(refusal) == "INTERNAL"
+    assert "no answer within 30000 ms" in refusal[2]
+    assert "out of memory" in refusal[2]
+
+
+def test_a_measurement_that_is_overdue_is_canceled(front: Front) -> None:
+    _, variant, measurement, attempt, bound_ms = front.answers(front.arrives())
+    assert bound_ms == 30_000.0
+    assert measurement.overdue(attempt) == (CANCEL,)
+    assert not measurement.open
+    assert not front.model.router.model("m").state(variant).breaker.closed
 
 
 def test_without_warm_up_there_are_no_copies(tmp_path: Path) -> None:
-    with front_of(tmp_path, warmup_batch_sizes="none") as front:
+    with front_of(tmp_path, warmup_batch_sizes="none", overdue_factor="0") as front:
         forward = front.arrives()
         assert not forward[5] & KEEPS_INPUTS
         assert front.answers(forward) is None
@@ -254,6 +357,16 @@ def test_a_request_that_all_variants_fail_has_their_code(front: Front, code: str
     assert refused(command) == expected
     assert command[2].count("out of memory") == 2
     assert front.in_flight() == 0
+
+
+def test_a_wrong_answer_is_a_fault_of_its_own_and_logged_once(front: Front) -> None:
+    for _ in range(2):
+        retry = front.fails(front.arrives(), "WRONG_ANSWER", "wrong answer: no outputs")
+        front.answers(retry)
+    variants = front.model.router.get_metrics().get_model_metrics("m").variants.values()
+    assert sum(each.counts.faults[Fault.WRONG_ANSWER] for each in variants) == 2
+    logged = [line for line in front.logged if "has failed a request by a wrong answer: no outputs" in line]
+    assert len(logged) == len({line.split(" has failed")[0] for line in logged})
 
 
 def test_variants_that_are_not_there_are_no_failures(front: Front) -> None:

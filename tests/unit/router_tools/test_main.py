@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("analyze", "demo", "demo-repository", "emulate", "replay", "serve", "simulate")
+COMMANDS = ("analyze", "chaos", "demo", "demo-repository", "emulate", "replay", "serve", "simulate")
 HIDE_ONNX = "import sys; sys.modules['onnx'] = None; from router_tools.__main__ import main; main()"
 
 

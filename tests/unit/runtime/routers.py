@@ -53,7 +53,7 @@ def router_model_of(repository: Path, logged: list[str], **parameters: str) -> I
 
 def _write_variants(repository: Path, text: str) -> None:
     for name in "ab":
-        (repository / name / "1").mkdir(parents=True)
+        (repository / name / "1").mkdir(parents=True, exist_ok=True)
         (repository / name / "config.pbtxt").write_text(text)
 
 

@@ -27,7 +27,7 @@ def test_a_variant_that_a_call_found_missing_is_looked_for_again(tmp_path: Path)
     for fault in (Fault.ERROR, Fault.NOT_READY):
         attempt = router.dispatch("m", RoutingContext(allowed_variants=frozenset({"a"}))).next_attempt()
         attempt.failed(fault)
-        readiness.failed(attempt)
+        readiness.failed("a", fault)
         assert readiness.due() == (fault is Fault.NOT_READY)
     assert readiness.look() == ["a"]
 

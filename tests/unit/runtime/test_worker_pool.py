@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -32,10 +32,21 @@ class Gate:
             self.finish.release()
 
 
+def pool_of(work: Callable[[int], object], threads: int, max_in_flight: int) -> WorkerPool[int]:
+    """Return a pool whose work on an item is all that there is to do for a request."""
+
+    def work_and_finish(item: int) -> None:
+        work(item)
+        pool.done()
+
+    pool = WorkerPool(work_and_finish, threads, max_in_flight)
+    return pool
+
+
 @contextmanager
 def gated_pool(threads: int, max_in_flight: int) -> Iterator[tuple[WorkerPool[int], Gate]]:
     gate = Gate()
-    pool = WorkerPool(gate, threads, max_in_flight)
+    pool = pool_of(gate, threads, max_in_flight)
     try:
         yield pool, gate
     finally:
@@ -45,7 +56,7 @@ def gated_pool(threads: int, max_in_flight: int) -> Iterator[tuple[WorkerPool[in
 
 def test_one_thread_works_in_the_order_of_arrival():
     done: list[int] = []
-    pool = WorkerPool(done.append, threads=1, max_in_flight=100)
+    pool = pool_of(done.append, threads=1, max_in_flight=100)
     for item in range(50):
         pool.submit(item)
     pool.drain()
@@ -89,7 +100,7 @@ def test_a_finished_item_makes_room_for_another():
 def test_drain_finishes_all_items_and_ends_the_threads():
     before = set(threading.enumerate())
     gate = Gate()
-    pool = WorkerPool(gate, threads=2, max_in_flight=10)
+    pool = pool_of(gate, threads=2, max_in_flight=10)
     for item in range(6):
         pool.submit(item)
     mine = set(threading.enumerate()) - before
@@ -107,7 +118,7 @@ def test_many_threads_may_submit_at_once_and_every_item_is_worked_on_once():
         with lock:
             seen.append(item)
 
-    pool = WorkerPool(work, threads=4, max_in_flight=100_000)
+    pool = pool_of(work, threads=4, max_in_flight=100_000)
     submitters = [
         threading.Thread(target=lambda start: [pool.submit(start + i) for i in range(500)], args=(500 * n,))
         for n in range(8)
@@ -127,7 +138,7 @@ def test_items_one_after_the_other_are_all_worked_on_by_the_same_thread():
     def work(item: int) -> None:
         workers.append(threading.current_thread().name)
 
-    pool = WorkerPool(work, threads=8, max_in_flight=10)
+    pool = pool_of(work, threads=8, max_in_flight=10)
     for item in range(50):
         pool.submit(item)
         while pool.in_flight:
@@ -137,9 +148,27 @@ def test_items_one_after_the_other_are_all_worked_on_by_the_same_thread():
     assert len(set(workers)) == 1
 
 
+def test_work_on_a_request_that_goes_on_needs_no_room():
+    with gated_pool(threads=2, max_in_flight=1) as (pool, gate):
+        pool.submit(0)
+        pool.resume(1)
+        gate.wait_for_starts(2)
+
+
+def test_threads_that_a_request_with_an_answer_has_left_stuck_do_not_keep_it_from_ending():
+    gate = Gate()
+    pool = WorkerPool(gate, threads=1, max_in_flight=1)
+    pool.submit(0)
+    gate.wait_for_starts(1)
+    pool.done()
+    pool.drain()
+    assert gate.done == []
+    gate.let_through(1)
+
+
 def test_every_item_is_worked_on_once_when_many_come_from_many_threads():
     done: list[int] = []
-    pool = WorkerPool(done.append, threads=5, max_in_flight=10_000)
+    pool = pool_of(done.append, threads=5, max_in_flight=10_000)
     feeders = [
         threading.Thread(target=lambda first=first: [pool.submit(item) for item in range(first, first + 500)])
         for first in range(0, 2000, 500)

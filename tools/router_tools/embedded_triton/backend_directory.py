@@ -21,9 +21,14 @@ class RouterHost(Enum):
     NATIVE = "native"
 
     @classmethod
+    def present(cls) -> list["RouterHost"]:
+        """Return those that can run here, the one that Triton chooses first."""
+        return [cls.NATIVE, cls.PYTHON] if LIBRARY.exists() else [cls.PYTHON]
+
+    @classmethod
     def best(cls) -> "RouterHost":
         """Return what Triton chooses: the native host if its library is there."""
-        return cls.NATIVE if LIBRARY.exists() else cls.PYTHON
+        return cls.present()[0]
 
 
 def assemble_backends(wheel: ServerWheel, folder: Path, host: RouterHost) -> None:

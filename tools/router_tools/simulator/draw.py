@@ -27,6 +27,7 @@ class Requests:
         luck: by variant that fails requests, a uniform number; a request fails if it is below the share.
         deadline_ms: recorded deadlines, NaN for none; `None` if the workload's rule sets them.
         goals: the objective that each request names; `None` if none names one.
+        priority: the priority of each request; `None` if all have 0.
     """
 
     arrival_s: Array
@@ -36,6 +37,7 @@ class Requests:
     luck: dict[str, Array] = field(default_factory=dict)
     deadline_ms: Array | None = None
     goals: Sequence[OptimizationGoal | None] | None = None
+    priority: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Draw:
 
 def draw(world: World, workload: Workload, seed: int) -> Draw:
     """Draw all random quantities of the run of a seed."""
-    requests = _with_content_and_luck(world, workload, _requests(world, workload, seed), seed)
+    requests = _with_particulars(world, workload, _requests(world, workload, seed), seed)
     length_s = float(requests.arrival_s[-1])
     return Draw(
         requests=requests,
@@ -84,7 +86,7 @@ def _requests(world: World, workload: Workload, seed: int) -> Requests:
     return _sized(world.variants, workload, arrival_s, seed, "requests")
 
 
-def _with_content_and_luck(world: World, workload: Workload, requests: Requests, seed: int) -> Requests:
+def _with_particulars(world: World, workload: Workload, requests: Requests, seed: int) -> Requests:
     count = len(requests.arrival_s)
     content = lognormal(workload.content_sigma, count, stream(seed, "content"))
     return replace(
@@ -94,7 +96,15 @@ def _with_content_and_luck(world: World, workload: Workload, requests: Requests,
             name: stream(seed, "luck", name).random(count)
             for name in sorted({failures.variant for failures in world.failures})
         },
+        priority=_priorities(workload, count, seed),
     )
+
+
+def _priorities(workload: Workload, count: int, seed: int) -> Array | None:
+    if set(workload.priorities) == {0}:
+        return None
+    priorities, weights = list(workload.priorities), list(workload.priorities.values())
+    return stream(seed, "priorities").choice(priorities, count, p=weights)
 
 
 def _repeat(world: World, recorded: Recorded, count: int, per_s: float, seed: int) -> Requests:
@@ -129,7 +139,10 @@ def noise(variant: WorldVariant, count: int, rng: np.random.Generator) -> Array:
     """Return random factors on a variant's service times: log-normal ones, or some of the measured ones."""
     if variant.measured_noise:
         return rng.choice(np.array(variant.measured_noise), count)
-    return lognormal(variant.noise_sigma, count, rng)
+    factors = lognormal(variant.noise_sigma, count, rng)
+    if variant.slow_share:
+        factors[rng.random(count) < variant.slow_share] *= variant.slow_factor
+    return factors
 
 
 def lognormal(sigma: float, count: int, rng: np.random.Generator) -> Array:

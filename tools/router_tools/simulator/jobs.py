@@ -33,13 +33,15 @@ def routed_jobs(
         deadline_ms,
         _told_ms(workload, requests, deadline_ms),
         requests.goals or repeat(None),
-        _sizes(requests),
-        zip(work_s(world.variants, requests), _luck(requests), strict=True),
-        strict=False,  # without goals, these have no end
+        repeat(0) if requests.priority is None else requests.priority.tolist(),
+        zip(_sizes(requests), work_s(world.variants, requests), _luck(requests), strict=True),
+        strict=False,  # without goals or priorities, these have no end
     )
     return [
-        RoutedJob(simulation, index, context(told_ms, goal, *size), late_after_ms, *size, work, luck)
-        for index, (late_after_ms, told_ms, goal, size, (work, luck)) in enumerate(rows)
+        RoutedJob(
+            simulation, index, context(told_ms, goal, priority, *size), late_after_ms, *size, work, luck
+        )
+        for index, (late_after_ms, told_ms, goal, priority, (size, work, luck)) in enumerate(rows)
     ]
 
 
@@ -97,7 +99,11 @@ def _deadline_ms(world: World, workload: Workload, batch_size: int, sequence_len
 
 
 def _context(
-    deadline_ms: float | None, goal: OptimizationGoal | None, batch_size: int, sequence_length: int
+    deadline_ms: float | None,
+    goal: OptimizationGoal | None,
+    priority: int,
+    batch_size: int,
+    sequence_length: int,
 ) -> RoutingContext:
     """Return the context of a request; cached, so equal requests share one object."""
     return RoutingContext(
@@ -105,6 +111,7 @@ def _context(
         elements=batch_size * sequence_length,
         max_latency_ms=deadline_ms,
         optimization_goal=goal,
+        priority=priority,
     )
 
 

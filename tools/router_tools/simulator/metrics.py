@@ -23,8 +23,11 @@ class RunMetrics:
         mean_ms: mean latency.
         p99_ms: 99th percentile of the latency.
         mean_ratio: mean latency relative to the oracle's.
+        p999_ms: 99.9th percentile of the latency.
+        extra_load: service time of second copies of slow requests, as a share of that of the requests.
         p99_ratio: 99th percentile relative to the oracle's.
         in_time: share of all requests answered within their deadline.
+        in_time_preferred: the same of the requests of the highest priority.
         goodput_per_s: requests answered within their deadline, per second.
         goodput_ratio: goodput relative to the oracle's.
         answered: share of all requests that were answered.
@@ -53,7 +56,10 @@ class RunMetrics:
     p99_ms: float
     mean_ratio: float
     p99_ratio: float
+    p999_ms: float
+    extra_load: float
     in_time: float
+    in_time_preferred: float
     goodput_per_s: float
     goodput_ratio: float
     answered: float
@@ -92,7 +98,10 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
         p99_ms=p99_ms,
         mean_ratio=mean_ratio,
         p99_ratio=p99_ms / oracle_p99_ms,
+        p999_ms=float(np.percentile(_answered_ms(run), 99.9)) if len(_answered_ms(run)) else float("nan"),
+        extra_load=run.extra_load,
         in_time=in_time,
+        in_time_preferred=_mean(run.latency_ms[run.preferred] <= run.deadline_ms[run.preferred]),
         goodput_per_s=in_time * len(run.latency_ms) / float(run.arrival_s[-1]),
         goodput_ratio=in_time / _in_time(oracle) if _in_time(oracle) else float("nan"),
         answered=len(_answered_ms(run)) / len(run.latency_ms),

@@ -42,7 +42,7 @@ def recorded_workload(name: str, requests: Sequence[TracedRequest]) -> Workload:
         sizes=recorded_sizes(arrivals),
         load=None,
         requests=len(requests),
-        refuse_late=any(request.refusal is Refusal.DEADLINE for request in requests),
+        refuse_late=any(request.refusal in (Refusal.DEADLINE, Refusal.SHED) for request in requests),
         max_in_flight=_max_in_flight(requests),
     )
 

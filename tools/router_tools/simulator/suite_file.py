@@ -15,7 +15,15 @@ from router_tools.simulator.suite import SuiteCase, Target
 from router_tools.simulator.workload_file import read_workload
 from router_tools.simulator.world_file import read_world
 
-_OF_THE_WORKLOAD = ("load", "requests", "told_deadline", "warm_up_batch_sizes", "copies")
+_OF_THE_WORKLOAD = (
+    "load",
+    "requests",
+    "told_deadline",
+    "warm_up_batch_sizes",
+    "copies",
+    "hedge_share",
+    "requests_before_restart",
+)
 
 
 def read_suite(path: Path) -> list[SuiteCase]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from router_backend.core.records.request import OptimizationGoal
@@ -73,6 +73,7 @@ class Workload:
         description: a description in one sentence.
         arrivals: the arrival process.
         sizes: the probability of each batch size and sequence length; the length is 1 for other inputs.
+        priorities: the probability of each priority.
         load: offered load as a fraction of the world's capacity; `None` for the recorded arrival rate.
         requests: the number of requests.
         deadline: the deadline of each request.
@@ -83,12 +84,16 @@ class Workload:
         copies: whether the router may send copies of requests, to measure variants.
         warm_up_batch_sizes: sizes of the batches sent to each variant before the run, with the most frequent
             sequence length.
+        hedge_share: what second copies of slow requests may add to the load, as a share; 0: none are sent.
+        requests_before_restart: the number of requests of an earlier run, with other arrivals and noise, from
+            whose profiles the router starts; 0 for none.
     """
 
     name: str
     description: str
     arrivals: Poisson | Bursty | Recorded
     sizes: Mapping[tuple[int, int], float]
+    priorities: Mapping[int, float] = field(default_factory=lambda: {0: 1.0})
     load: float | None = 0.5
     requests: int = 6000
     deadline: Deadline = Deadline()
@@ -98,6 +103,8 @@ class Workload:
     content_sigma: float = 0.0
     copies: bool = True
     warm_up_batch_sizes: tuple[int, ...] = (1, 1, 8, 8)
+    hedge_share: float = 0.0
+    requests_before_restart: int = 0
 
     def __post_init__(self) -> None:
         """Check the number of requests.

@@ -36,6 +36,8 @@ def read_workload(path: Path) -> Workload:
     said: dict[str, Any] = {name: value for name, value in given(file).items() if name in _AS_THEY_ARE}
     if file.deadline is not UNSET:
         said["deadline"] = Deadline(**given(file.deadline))
+    if file.priorities is not UNSET:
+        said["priorities"] = _by_number(file.priorities)
     arrivals = file.arrivals
     if arrivals.recorded is not UNSET:
         trace = read_trace(path.parent / arrivals.recorded.trace)

@@ -219,6 +219,13 @@ class TestPrior:
         assert guessed(new, old, size=16.0)[0] == (18.0, 0.0)
         assert new.candidate.basis is Basis.PRIOR
 
+    def test_one_that_says_ten_times_slower_is_believed_for_forty_requests(self):
+        cold_start, slow = ColdStart(), Suitability(fixed_ms=80.0, per_item_ms=0.0)
+        assumed_ms = [
+            guessed(unknown(suitability=slow), known(8.0), cold_start=cold_start)[0][0] for _ in range(41)
+        ]
+        assert assumed_ms == [80.0] * 40 + [UNTRIED_MS]
+
     def test_a_first_answer_that_is_faster_is_assumed_instead(self):
         new = unknown(suitability=Suitability(fixed_ms=50.0, per_item_ms=0.0), first_ms=20.0)
         assert guessed(new, known(8.0))[0] == (20.0, 0.0)

@@ -6,6 +6,7 @@ from router_backend.core.choosing import filters
 from router_backend.core.choosing.filters import (
     BREAKER_OPEN,
     BREAKER_OPEN_DEAD,
+    BREAKER_OPEN_WRONG,
     FILTERS,
     Filter,
     FilterPlan,
@@ -141,6 +142,10 @@ class TestUnavailable:
         state.dispatch(NOW_S + 1.0)
         assert filters.unavailable(state, request_of(NOW_S + 1.0)) == BREAKER_OPEN
 
+    def test_a_variant_that_answered_wrongly_is_rejected_with_where_to_look(self):
+        reason = filters.unavailable(failed_state(Fault.WRONG_ANSWER), request_of())
+        assert reason == BREAKER_OPEN_WRONG
+
     def test_a_dead_process_is_rejected_with_what_to_do(self):
         reason = filters.unavailable(failed_state(Fault.DEAD), request_of())
         assert reason == BREAKER_OPEN_DEAD == "breaker open: its process has ended, load the model again"
@@ -166,6 +171,28 @@ def test_a_variant_that_draws_more_power_than_the_request_allows_is_rejected(all
     assert filters.too_much_power(state_of(device=Device.NEURAL_ENGINE), request) is None, "8 W are assumed"
     refused = filters.too_much_power(state_of(device=Device.GPU), request)
     assert refused == reason, "70 W are assumed, unmeasured"
+
+
+LIMITS = [(filters.too_much_memory, "max_memory_mb"), (filters.too_much_power, "max_power_w")]
+
+
+@pytest.mark.parametrize(("reason_out", "limit"), LIMITS)
+def test_a_variant_whose_last_reading_is_within_the_limit_is_not_rejected(reason_out, limit):
+    state = state_of(memory_mb=100.0, power_w=100.0)
+    state.profile.learn_resources(1.0, 80.0, 80.0)
+    assert state.candidate.memory_mb > 90.0 < state.candidate.power_w
+    assert reason_out(state, request_of(**{limit: 79.9})) is not None
+    assert reason_out(state, request_of(**{limit: 80.0})) is None
+
+
+@pytest.mark.parametrize(("reason_out", "limit"), LIMITS)
+def test_a_few_rejected_requests_lead_to_a_trial_and_rejected_dry_runs_do_not(reason_out, limit):
+    state = state_of(memory_mb=100.0, power_w=100.0)
+    dry_run, request = (request_of(**{limit: 1.0, "dry_run": each}) for each in (True, False))
+    assert all(reason_out(state, dry_run) for _ in range(100))
+    rejected = [reason_out(state, request) is not None for _ in range(10)]
+    assert rejected[:3] == [True] * 3
+    assert rejected[5:] == [False] * 5
 
 
 class TestRoom:
@@ -254,14 +281,19 @@ def test_the_variants_that_pass_keep_their_order_and_the_others_are_added():
 
 class TestTakeBack:
     def test_those_that_only_their_breaker_keeps_out_are_taken_back(self):
-        resting, dead, absent = state_of("resting"), state_of("dead"), state_of("absent")
-        rejected: Rejected = [(resting, BREAKER_OPEN), (dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
-        assert take_back_resting(rejected) == [resting]
+        resting, wrong, dead, absent = map(state_of, ("resting", "wrong", "dead", "absent"))
+        rejected: Rejected = [
+            (resting, BREAKER_OPEN),
+            (wrong, BREAKER_OPEN_WRONG),
+            (dead, BREAKER_OPEN_DEAD),
+            (absent, "not ready"),
+        ]
+        assert take_back_resting(rejected, 0.0) == [resting, wrong]
         assert rejected == [(dead, BREAKER_OPEN_DEAD), (absent, "not ready")]
 
     def test_without_an_open_breaker_none_is_taken_back(self):
         rejected: Rejected = [(state_of(), BREAKER_OPEN_DEAD)]
-        assert take_back_resting(rejected) == []
+        assert take_back_resting(rejected, 0.0) == []
         assert len(rejected) == 1
 
 

@@ -51,6 +51,17 @@ def test_a_refusal_states_the_deadline_and_when_the_soonest_would_answer(spent_m
     )
 
 
+def test_a_refusal_because_of_the_wait_says_when_to_come_again():
+    taught = TaughtRouter({"only": 10.0}, settings=REFUSING)
+    held = taught.route()
+    with pytest.raises(
+        DeadlineError, match="expected in 23 ms: come again in 5 ms, allow more time"
+    ) as error:
+        taught.route(max_latency_ms=18.0, spent_ms=3.0)
+    assert "within 18 ms" in str(error.value)
+    assert held.variant == "only"
+
+
 class TestOptimism:
     """An idle variant that is predicted to be a little late is tried before a request is refused."""
 

@@ -68,6 +68,28 @@ class TestErrors:
         assert host.breaker("a") is state
 
 
+class TestWrongAnswers:
+    """A variant answers with other outputs than it declares."""
+
+    def test_two_in_a_row_open_the_breaker_once_another_variant_has_answered(self, host: Host):
+        for _ in range(2):
+            dispatch = host.dispatch()
+            dispatch.next_attempt().failed(Fault.WRONG_ANSWER, "no outputs")
+            assert host.breaker("a") is BreakerState.CLOSED
+            host.answer(dispatch.next_attempt(), 4.0)
+        assert host.ends == {"a": (0, 2, 0), "b": (2, 0, 0)}
+        assert host.counts("a").faults == {**dict.fromkeys(Fault, 0), Fault.WRONG_ANSWER: 2}
+        assert host.breaker("a") is BreakerState.OPEN
+
+    def test_of_all_variants_blame_none_as_the_request_may_be_the_cause(self, host: Host):
+        dispatch = host.dispatch()
+        for _ in range(3):
+            dispatch.next_attempt().failed(Fault.WRONG_ANSWER, "no outputs")
+        with pytest.raises(VariantsFailedError, match="a: no outputs; b: no outputs; c: no outputs"):
+            dispatch.next_attempt()
+        assert host.ends == dict.fromkeys("abc", (0, 0, 1))
+
+
 class TestUnsupported:
     """A variant answers that it does not support the request."""
 

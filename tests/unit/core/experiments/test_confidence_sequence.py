@@ -49,29 +49,52 @@ def test_a_rollout_while_everything_gets_slower_does_not_look_like_the_treatment
     assert low_ms < 0.0 < high_ms < 1.0
 
 
-@pytest.mark.parametrize("coverage", [0.9, 0.95])
-def test_mean_and_interval_are_those_of_the_formula(coverage):
-    difference, units, rng = DifferenceOfMeans(coverage), UnitSums(), random.Random(0)
+def by_formula(
+    answers: list[tuple[bool, float, float]], coverage: float, ratio: float = 1.0
+) -> tuple[float, float, list[float]]:
+    """Return mean, half width and estimates by the docstring, for answers (treated, value, fraction)."""
     values: list[float] = []
     estimates: list[float] = []
-    for number in range(400):
-        fraction = 0.2 if number < 200 else 0.6
-        treated, value = rng.random() < fraction, rng.lognormvariate(2.0, 0.8)
-        difference.update(treated, value, fraction, "")
-        distance = value - (statistics.fmean(values) if values else value)
-        estimates.append(distance / fraction if treated else -distance / (1.0 - fraction))
-        units.update(treated, estimates[-1], "", number)
+    for treated, value, fraction in answers:
+        before = statistics.fmean(values) if values else value
+        distance = value - before
+        estimate = distance / fraction if treated else -ratio * distance / (1.0 - fraction)
+        estimates.append(estimate + (1.0 - ratio) * before)
         values.append(value)
     alpha, t = 1.0 - coverage, len(values)
     rho2 = (-2.0 * math.log(alpha) + math.log(1.0 - 2.0 * math.log(alpha))) / 5000
-    width = statistics.pstdev(estimates) * math.sqrt(
+    deviations = math.sqrt(
         2.0 * (t * rho2 + 1.0) / (t**2 * rho2) * math.log(math.sqrt(t * rho2 + 1.0) / alpha)
     )
-    mean = statistics.fmean(estimates)
+    return statistics.fmean(estimates), statistics.pstdev(estimates) * deviations, estimates
+
+
+@pytest.mark.parametrize("coverage", [0.9, 0.95])
+@pytest.mark.parametrize("ratio", [1.0, 1.5])
+def test_mean_and_interval_are_those_of_the_formula(coverage, ratio):
+    difference, units, rng = DifferenceOfMeans(coverage, ratio), UnitSums(), random.Random(0)
+    answers = []
+    for number in range(400):
+        fraction = 0.2 if number < 200 else 0.6
+        answers.append((rng.random() < fraction, rng.lognormvariate(2.0, 0.8), fraction))
+        difference.update(*answers[-1], unit="")
+    mean, width, estimates = by_formula(answers, coverage, ratio)
+    for number, ((treated, *_), estimate) in enumerate(zip(answers, estimates, strict=True)):
+        units.update(treated, estimate, "", number)
     assert difference.get() == pytest.approx(mean)
-    low, high = units.interval((width / statistics.pstdev(estimates)) ** 2 * t)
+    low, high = units.interval((width / statistics.pstdev(estimates)) ** 2 * len(answers))
     assert difference.interval() == pytest.approx((min(low, mean - width), max(high, mean + width)))
     assert difference.interval() == pytest.approx((mean - width, mean + width), abs=0.5 * width)
+
+
+def test_units_that_are_more_alike_than_their_requests_make_no_interval_narrower():
+    """Each unit has one answer of 15 and one of 5, in turn."""
+    difference, answers = DifferenceOfMeans(coverage=0.95), []
+    for number in range(400):
+        answers.append((number // 2 % 2 == 0, 5.0 if number % 2 else 15.0, 0.5))
+        difference.update(*answers[-1], unit=f"user-{number // 2}")
+    mean, width, _ = by_formula(answers, 0.95)
+    assert difference.interval() == pytest.approx((mean - width, mean + width))
 
 
 @pytest.mark.statistics

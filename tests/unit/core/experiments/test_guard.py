@@ -95,6 +95,35 @@ def test_a_treatment_within_the_ratio_of_means_is_not_stopped(mean_ratio, fired)
     assert (guard.answered(False, 10.0, 0.5, "") is not None) is fired
 
 
+def mean_stop(fast_ms: float, slow_ms: float, units: int = 10**9) -> str | None:
+    """Return why a treatment of this mean latency is stopped after a thousand answers of some units."""
+    histogram = control((99, fast_ms))
+    guard = Guard(Guardrails(slow_ratio=None), histogram)
+    for number in range(2000):
+        if number % 2:
+            guard.answered(False, fast_ms, 0.5, f"control-{number}")
+        else:
+            guard.answered(True, slow_ms, 0.5, f"treated-{number % (2 * units)}")
+    add(histogram, 1, fast_ms)
+    return guard.answered(False, fast_ms, 0.5, "")
+
+
+@pytest.mark.parametrize("unit_ms", [1000.0, 1.0, 0.001])
+def test_the_reason_states_by_how_much_the_mean_is_too_high_at_least(unit_ms):
+    """It is 30 where at most 15 are allowed."""
+    reason = mean_stop(10.0 * unit_ms, 30.0 * unit_ms)
+    start, _, least = reason.removesuffix(" ms").rpartition(" ")
+    assert start == (
+        "too slow in the mean: the treatment's latency is above 1.5 times the control's, by at least"
+    )
+    assert 0.0 < float(least) < 15.0 * unit_ms
+
+
+@pytest.mark.parametrize(("units", "fired"), [(3, False), (500, True)])
+def test_a_mean_of_few_units_stops_no_treatment(units, fired):
+    assert (mean_stop(10.0, 30.0, units) is not None) is fired
+
+
 @pytest.mark.parametrize("false_stop_rate", [0.01, 0.0001])
 def test_each_of_the_three_tests_has_a_third_of_the_rate_of_false_stops(false_stop_rate):
     guard = Guard(Guardrails(false_stop_rate=false_stop_rate), LatencyHistogram())

@@ -17,7 +17,7 @@ def test_each_step_applies_from_its_time_on(elapsed_s, fraction):
 
 @pytest.mark.parametrize("after_s", [0.0, -1.0, math.nan, math.inf])
 def test_a_step_without_a_time_is_refused(after_s):
-    with pytest.raises(ConfigurationError, match="after_s: expected a number above 0, found"):
+    with pytest.raises(ConfigurationError, match=f"after_s: expected a number above 0, found {after_s}$"):
         RolloutStep(after_s, 0.5)
 
 

@@ -83,6 +83,7 @@ def test_the_report_states_the_results(router):
     found = report.models["resnet50"]
     assert (report.experiment.treatment, found.fraction, found.stopped_reason) == ("static:gpu", 0.25, None)
     assert found.control.answers + found.treatment.answers == 1000
+    assert (found.control.cold_answers, found.treatment.cold_answers) == (8, 8)
     assert (found.control.variant_shares, found.treatment.variant_shares) == ({"cpu": 1.0}, {"gpu": 1.0})
     assert (found.control.mean_latency_ms, found.control.error_rate) == (10.0, 0.0)
     assert found.control.p99_latency_ms == pytest.approx(10.0, rel=0.02)
@@ -95,6 +96,15 @@ def test_all_reports_are_returned_at_once(router):
     assert router.experiments.reports() == {}
     router.enable_ab_testing(*V2, 0.25)
     assert router.experiments.reports() == {"v2": router.experiments.report("v2")}
+
+
+def test_a_router_tells_whether_an_experiment_runs(router):
+    assert not router.experiments
+    router.enable_ab_testing(*V2, 0.25)
+    assert router.experiments
+    assert router.experiments.stops("resnet50") == {}, "it runs"
+    router.experiments.stop("v2")
+    assert not router.experiments
 
 
 def test_before_any_request_the_report_has_no_figures(router):
@@ -149,6 +159,7 @@ def test_a_treatment_that_fails_is_stopped_and_the_control_continues():
             router.record_execution(decision, latency_ms=10.0)
     found = router.experiments.report("v2").models["resnet50"]
     assert found.stopped_reason.startswith("too many failures: ")
+    assert router.experiments.stops("resnet50") == {"v2": found.stopped_reason}
     assert found.fraction == 0.0
     assert router.get_metrics().get_model_metrics("resnet50").treatment_fractions == {"v2": 0.0}
     assert found.treatment.failures < 40
@@ -323,10 +334,14 @@ def test_when_it_ends_the_models_own_policy_decides_again(router):
     assert (decision.policy, decision.arm, list(router.experiments)) == ("latency", None, [])
 
 
-def test_an_unknown_experiment_is_refused_with_those_that_run(router):
-    router.enable_ab_testing(*V2, 0.5)
+@pytest.mark.parametrize(("running", "found"), [((), "none"), (("v2",), "v2"), (("v2", "v3"), "v2, v3")])
+def test_an_unknown_experiment_is_refused_with_those_that_run(router, running, found):
+    halves = ((0.0, 0.5), (0.5, 1.0))
+    router.experiments.set(
+        [Experiment(name, *V2[1:], 0.5, unit_range=half) for name, half in zip(running, halves, strict=False)]
+    )
     for call in (router.experiments.stop, router.experiments.report):
-        with pytest.raises(InvalidRequestError, match=r"^experiment 'v1' does not run: found v2$"):
+        with pytest.raises(InvalidRequestError, match=f"^experiment 'v1' does not run: found {found}$"):
             call("v1")
 
 

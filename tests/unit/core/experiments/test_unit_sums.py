@@ -44,10 +44,29 @@ def test_there_are_no_finite_bounds_for_as_few_units_as_squared_deviations():
     assert sums.interval(15.0) is None
 
 
-@pytest.mark.parametrize(("units", "shown"), [(8, False), (14, True)])
+def equal(units: int) -> UnitSums:
+    """Return sums of one estimate of each unit."""
+    sums = UnitSums()
+    for number in range(units):
+        sums.update(number % 2 == 0, float(number), f"user-{number}", number)
+    return sums
+
+
+def test_equal_units_have_finite_bounds_if_they_are_more_than_the_squared_deviations():
+    assert equal(14).interval(13.99) is not None
+    assert equal(14).interval(14.0) is None
+
+
+@pytest.mark.parametrize(("units", "shown"), [(8, False), (9, False), (10, True), (14, True)])
 def test_each_arm_needs_five_units(units, shown):
-    sums, _ = filled(units)
-    assert (sums.interval(1.0) is not None) is shown
+    assert (equal(units).interval(1.0) is not None) is shown
+
+
+def test_an_arm_without_estimates_has_too_few_units():
+    sums = UnitSums()
+    for number in range(100):
+        sums.update(True, float(number), "", number)
+    assert sums.interval(1.0) is None
 
 
 def test_one_unit_that_sends_most_requests_is_not_made_up_for_by_small_ones():

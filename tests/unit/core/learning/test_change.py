@@ -62,6 +62,12 @@ def test_an_alarm_is_raised_once_and_resets_the_sums():
     assert detector.alarms == 1
 
 
+@pytest.mark.parametrize("surprise", [5.0, -5.0])
+def test_an_alarm_takes_three_observations_however_far_they_are_off(surprise):
+    detector = ChangeDetector()
+    assert [detector.update(surprise) for _ in range(3)] == [False, False, True]
+
+
 def test_every_alarm_is_counted():
     detector, rng = settled(0.05)
     for count in (1, 2, 3):

@@ -12,7 +12,7 @@ from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
 from tests.unit.core.conftest import NOW_S
-from tests.unit.core.model.requests import only, route
+from tests.unit.core.model.requests import fail, only, route
 
 
 def bases(decision: RoutingDecision) -> dict[str, Basis | None]:
@@ -217,10 +217,24 @@ class TestCopies:
         route(model)
         assert model.copy_of(RoutingContext(allowed_variants=only("known"))) is None
 
+    def test_a_variant_gets_none_while_its_breaker_is_open(self, make_model):
+        model = make_model("known", "new", learned_ms={"known": 10.0}, copies=True)
+        fail(model, "new", Fault.ERROR, times=2)
+        assert model.at(NOW_S + 0.1).copy_of(RoutingContext()) is None
+        assert model.at(NOW_S + 1.0).copy_of(RoutingContext()).allowed_variants == only("new")
+
     def test_known_variants_need_none(self, make_model):
         model = make_model("a", "b", learned_ms={"a": 10.0, "b": 12.0}, copies=True)
         route(model)
         assert model.copy_of(RoutingContext()) is None
+
+    def test_they_are_wanted_until_each_variant_has_eight_answers(self, make_model):
+        model, wanted = make_model("a", copies=True), []
+        for number in range(10):
+            wanted.append(model.wants_copy)
+            decision = route(model, NOW_S + number)
+            model.at(NOW_S + number + 0.01).record(decision, latency_ms=10.0)
+        assert wanted == [True] * 8 + [False] * 2
 
     def test_a_variant_that_may_be_well_again_gets_one(self, make_model):
         model, usual = TestSlowVariants().slowed(make_model, copies=True)

@@ -4,7 +4,8 @@ import pytest
 
 from router_backend.core.policies.adaptive import AdaptiveRoutingPolicy
 from router_backend.core.policies.registry import create_policy
-from router_backend.core.records.characteristics import ModelCharacteristics
+from router_backend.core.records.characteristics import ModelCharacteristics, Quantization
+from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.suitability import Suitability
 from router_backend.core.records.variant import Device
 from router_backend.core.variants.candidate import Candidate
@@ -42,6 +43,87 @@ def test_each_weight_decides_by_its_own_term() -> None:
     }
     for both in ([a, b], [b, a]):
         assert {name: pick(weights(**{name: "1"}), both) for name in expected} == expected
+
+
+OPEN = ModelCharacteristics("m", dynamic_dimensions=("x[2]",))
+FIXED = ModelCharacteristics("m")
+REDUCED = ModelCharacteristics("m", quantization=frozenset({Quantization.INT8_WEIGHTS}))
+
+
+class TestPenalties:
+    """Without a weight on an amount, the cost is the penalty."""
+
+    def test_a_model_that_is_not_known_to_be_quantized_costs_twice_as_much(self) -> None:
+        models = (REDUCED, FIXED, None)
+        candidates = [candidate("v", Device.GPU, 4.0, characteristics=model) for model in models]
+        assert [score(weights(quantization_weight="1"), each) for each in candidates] == [[1.0], [2.0], [2.0]]
+
+    def test_open_shapes_cost_twice_as_much_where_shapes_are_compiled(self) -> None:
+        def cost(device: Device, model: ModelCharacteristics | None) -> float:
+            each = candidate("v", device, 4.0, characteristics=model)
+            return score(weights(dynamic_shape_weight="1"), each)[0]
+
+        assert cost(Device.NEURAL_ENGINE, OPEN) == 2.0
+        assert cost(Device.NEURAL_ENGINE, FIXED) == cost(Device.NEURAL_ENGINE, None) == 1.0
+        assert cost(Device.GPU, OPEN) == cost(Device.CPU, OPEN) == 1.0
+
+    def test_failures_and_doubt_cost_their_share(self) -> None:
+        def cost(failure_share: float, relative_sd: float) -> float:
+            each = candidate("v", Device.GPU, 4.0, relative_sd=relative_sd)
+            each.failure_share = failure_share
+            return score(weights(history_weight="1"), each)[0]
+
+        found = [cost(0.0, 0.0), cost(0.1, 0.0), cost(0.0, 0.5), cost(0.1, 0.5)]
+        assert found == pytest.approx([1.0, 1.1, 1.5, 1.6])
+
+    def test_they_are_multiplied_each_to_the_power_of_its_weight(self) -> None:
+        worst = candidate("v", Device.NEURAL_ENGINE, 4.0, characteristics=OPEN, relative_sd=0.5)
+        third = dict.fromkeys(["quantization_weight", "dynamic_shape_weight", "history_weight"], "1")
+        assert score(weights(**third), worst) == pytest.approx([(2.0 * 2.0 * 1.5) ** (1 / 3)])
+
+
+class TestMeans:
+    """An amount counts relative to its mean; each request changes a mean by a hundredth."""
+
+    @staticmethod
+    def request(service_ms: float, power_w: float, prior_ms: float) -> Candidate:
+        stated = Suitability(fixed_ms=prior_ms, per_item_ms=0.0)
+        return candidate("v", Device.GPU, service_ms, power_w=power_w, suitability=stated)
+
+    def costs_after_one(self, second: Candidate, *, dry_run: bool = False, **named: str) -> list[float]:
+        """Return the cost of a request after one of 10 ms, 200 mJ and a prior of 5 ms."""
+        policy = weights(**named)
+        score(policy, self.request(10.0, 20.0, 5.0), context=RoutingContext(dry_run=dry_run))
+        return score(policy, second)
+
+    def test_of_latency_and_energy(self) -> None:
+        """The second one takes 20 ms and 100 mJ, so that the means are 10.1 ms and 199 mJ."""
+        second = self.request(20.0, 5.0, 5.0)
+        both = {"latency_weight": "1", "resource_weight": "1"}
+        assert self.costs_after_one(second, **both) == pytest.approx([20.0 + 100.0 * 10.1 / 199.0])
+        alone = [20.0 + 100.0 * 20.0 / 100.0]
+        assert self.costs_after_one(second, dry_run=True, **both) == pytest.approx(alone)
+
+    def test_of_work(self) -> None:
+        """The means are 10.1 ms and a prior of 5.05 ms."""
+        second = self.request(20.0, 5.0, 10.0)
+        assert self.costs_after_one(second, complexity_weight="1") == pytest.approx([10.0 * 10.1 / 5.05])
+        alone = [10.0 * 20.0 / 10.0]
+        assert self.costs_after_one(second, dry_run=True, complexity_weight="1") == pytest.approx(alone)
+
+
+def test_only_the_relation_of_the_weights_counts() -> None:
+    def costs(factor: float) -> list[float]:
+        default = AdaptiveRoutingPolicy.DEFAULT_WEIGHTS
+        scaled = {name: str(factor * weight) for name, weight in default.items()}
+        prior = Suitability(fixed_ms=2.0, per_item_ms=0.0)
+        return score(
+            create_policy("adaptive", scaled),
+            candidate("quick", Device.GPU, 4.0, power_w=70.0, suitability=prior, relative_sd=0.5),
+            candidate("thrifty", Device.NEURAL_ENGINE, 8.0, power_w=8.0, suitability=prior),
+        )
+
+    assert costs(10.0) == pytest.approx(costs(1.0))
 
 
 def test_work_costs_the_soonest_latency_times_the_prior_relative_to_its_own() -> None:

@@ -3,6 +3,7 @@ import random
 import pytest
 
 from router_backend.core.choosing.decision import Choice
+from router_backend.core.policies.congestion_price import CongestionPrice
 from router_backend.core.policies.latency import LatencyOptimizedPolicy
 from router_backend.core.policies.picker import Picker
 from router_backend.core.records.request import RoutingContext
@@ -57,6 +58,21 @@ def test_the_price_stops_at_a_utilization_of_nineteen_twentieths(utilization):
     assert overloaded.cost == pytest.approx(priced(0.95, 0.95, wait_ms=4.0, mean_ms=6.0))
 
 
+def test_the_price_has_the_stated_factors_unless_others_are_given():
+    def cost(price: CongestionPrice) -> float:
+        busy = candidate_of("busy", 9.0, wait_ms=4.0, utilization=0.5)
+        busy.mean_service_ms = 6.0
+        price.set_costs([busy], priority=0)
+        return busy.cost
+
+    assert cost(CongestionPrice()) == pytest.approx(priced(0.5, 0.5, wait_ms=4.0, mean_ms=6.0))
+    assert cost(CongestionPrice(idle=3.0, shared=0.0, own=0.0)) == pytest.approx(13.0 + 9.0 * 3.0)
+    assert cost(CongestionPrice(idle=0.0, shared=3.0, own=0.0)) == pytest.approx(13.0 + 9.0 * 3.0 * 4 / 16)
+    assert cost(CongestionPrice(idle=0.0, shared=0.0, own=3.0)) == pytest.approx(
+        13.0 + 9.0 * 3.0 * 0.5 * 8.5 / 6
+    )
+
+
 def test_an_unused_variant_counts_this_request_as_its_mean():
     new = candidate_of("new", 9.0, wait_ms=4.0, utilization=0.5)
     choose(new)
@@ -106,6 +122,13 @@ def test_an_uncertain_prediction_costs_half_its_variance_more():
     assert choose(unsure, sure)[0] is sure
     assert unsure.cost == pytest.approx(9.8 * 1.045)
     assert sure.cost == pytest.approx(10.0)
+
+
+def test_rare_slow_answers_cost_their_share_of_the_service_more():
+    erratic = candidate_of("erratic", 8.0, wait_ms=4.0)
+    erratic.excess = 0.5
+    choose(erratic)
+    assert erratic.cost == pytest.approx(4.0 + 8.0 * 1.5)
 
 
 class TestExploration:

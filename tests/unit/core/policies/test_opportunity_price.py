@@ -8,7 +8,7 @@ def test_the_time_of_a_variant_that_served_nothing_is_free():
     assert OpportunityPrice().mj_per_ms(candidate_of("a", 10.0, utilization=1.0)) == 0.0
 
 
-@pytest.mark.parametrize(("utilization", "expected"), [(0.0, 0.0), (0.5, 1.25), (1.0, 5.0), (3.0, 5.0)])
+@pytest.mark.parametrize(("utilization", "expected"), [(0.0, 0.0), (0.5, 1.25), (1.0, 5.0), (1.5, 5.0)])
 def test_time_is_worth_what_it_saved_by_the_square_of_how_busy_the_variant_is(utilization, expected):
     price = OpportunityPrice()
     price.served(candidate_of("a", 10.0), 50.0)

@@ -68,12 +68,12 @@ def test_a_weight_divides_a_cost_and_multiplies_a_negative_one():
         name = "as_given"
 
         def score(self, candidates: Sequence[Candidate], request: Request) -> None:
-            for candidate, cost in zip(candidates, (6.0, -6.0, 0.0), strict=True):
+            for candidate, cost in zip(candidates, (6.0, -6.0, 0.0, 0.5), strict=True):
                 candidate.cost = cost
 
-    candidates = [candidate_of(name, 1.0, weight=2.0) for name in "abc"]
+    candidates = [candidate_of(name, 1.0, weight=2.0) for name in "abcd"]
     assert pick(AsGiven(), *candidates)[0] is candidates[1]
-    assert [candidate.cost for candidate in candidates] == [3.0, -12.0, 0.0]
+    assert [candidate.cost for candidate in candidates] == [3.0, -12.0, 0.0, 0.25]
 
 
 def test_a_weight_multiplies_a_probability():
@@ -252,6 +252,10 @@ class TestExplore:
     def test_an_excess_of_more_than_three_standard_deviations_is_not_doubted(self, excess_ms, rivals):
         best, other = costing((10.0, 0.0), (10.0 + excess_ms, 1.0 / (10.0 + excess_ms)))
         assert len(rivals_of([best, other], best, 10.0)) == rivals
+
+    def test_one_that_is_certainly_worse_hides_none_after_it(self):
+        best, worse, doubted = costing((10.0, 0.0), (1000.0, 0.0), (10.5, 0.3))
+        assert [candidate for candidate, _ in rivals_of([best, worse, doubted], best, 10.0)] == [doubted]
 
     def test_a_chance_below_one_in_a_million_is_none(self):
         candidates = costing((10.0, 0.0), (1e6, 0.3))

@@ -18,6 +18,23 @@ def test_the_lowest_energy_is_chosen_among_variants_that_are_fast_enough() -> No
     assert thrifty.cost > quick.cost, "what is late ranks behind"
 
 
+@pytest.mark.parametrize(("deadline_ms", "picked"), [(20.9, "thrifty"), (21.0, "quick")])
+def test_a_request_is_in_time_if_a_twentieth_of_its_latency_is_left(deadline_ms: float, picked: str) -> None:
+    """21 ms are enough for the 20 ms of the quick one; with less, both count, as if both were late."""
+    thrifty = candidate("thrifty", Device.NEURAL_ENGINE, 30.0, power_w=8.0)
+    quick = candidate("quick", Device.GPU, 20.0, power_w=70.0)
+    assert (
+        pick(PowerEfficientPolicy(), [quick, thrifty], RoutingContext(max_latency_ms=deadline_ms)) == picked
+    )
+
+
+def test_rare_slow_answers_take_energy_too() -> None:
+    steady = candidate("steady", Device.GPU, 4.0, power_w=10.0)
+    erratic = candidate("erratic", Device.GPU, 4.0, power_w=10.0)
+    erratic.excess = 0.5
+    assert score(PowerEfficientPolicy(), steady, erratic) == pytest.approx([4.0, 6.0])
+
+
 def test_without_a_deadline_the_wait_for_the_most_efficient_is_bounded() -> None:
     crowded = candidate("crowded", Device.NEURAL_ENGINE, 5.0, wait_ms=100.0, power_w=8.0)
     assert pick(PowerEfficientPolicy(), [crowded, candidate("free", Device.GPU, 5.0, power_w=70.0)]) == "free"
@@ -104,3 +121,11 @@ def test_power_costs_the_soonest_latency_times_the_energy_relative_to_the_lowest
     engine = candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
     gpu = candidate("gpu", Device.GPU, 4.0, power_w=32.0)
     assert score(PowerEfficientPolicy(), engine, gpu) == pytest.approx([4.0, 4.0 * 128.0 / 64.0])
+
+
+def test_power_costs_the_soonest_latency_where_the_energy_by_weight_is_lowest() -> None:
+    engine = candidate("engine", Device.NEURAL_ENGINE, 8.0, power_w=8.0)
+    gpu = candidate("gpu", Device.GPU, 4.0, power_w=32.0, weight=4.0)
+    costs = score(PowerEfficientPolicy(), engine, gpu)
+    assert [engine.cost / engine.weight, gpu.cost / gpu.weight] == pytest.approx([8.0, 4.0])
+    assert costs == pytest.approx([8.0, 16.0])

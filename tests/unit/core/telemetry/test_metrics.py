@@ -100,3 +100,11 @@ def test_the_text_is_valid_openmetrics_with_the_same_values(router: ModelRouter)
     }
     assert shown == own
     assert len(own) > 50
+
+
+def test_the_text_states_the_unit_of_each_metric_that_has_one(router: ModelRouter) -> None:
+    families = text_string_to_metric_families(router.export_prometheus_metrics())
+    shown = {family.name: family.unit for family in families}
+    own = {metric.name.removesuffix("_total"): metric.unit for metric in METRICS}
+    assert shown == {name: own[name] for name in shown}
+    assert "seconds" in shown.values()

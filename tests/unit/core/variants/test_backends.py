@@ -20,6 +20,7 @@ def make_router(*variants: Variant, limits: DeviceLimits = LIMITS) -> ModelRoute
 def test_only_devices_with_variants_are_listed():
     backends = make_router(Variant("g", Device.GPU), Variant("c", Device.CPU)).backends()
     assert list(backends) == [Device.CPU, Device.GPU]
+    assert [each.device for each in backends.values()] == [Device.CPU, Device.GPU]
     assert backends[Device.GPU].variants == ("g",)
     assert backends[Device.GPU].limits == LIMITS
     assert backends[Device.CPU].limits == DeviceLimits()
@@ -41,6 +42,14 @@ def test_a_device_is_not_available_if_the_only_variant_of_two_models_is_out():
         router.model(name).set_ready("g", "not ready: gone")
     assert router.backends()[Device.GPU].variants == ("g",)
     assert not router.backends()[Device.GPU].available
+
+
+def test_the_variants_of_every_model_that_are_out_are_listed_with_their_reasons():
+    router = make_router(Variant("g", Device.GPU))
+    router.register_model("n", variants=[Variant("h", Device.GPU)])
+    router.model("m").set_ready("g", "not ready: gone")
+    router.model("n").set_ready("h", "not ready: loading")
+    assert router.backends()[Device.GPU].unavailable == {"g": "not ready: gone", "h": "not ready: loading"}
 
 
 def test_a_variant_that_its_device_cannot_run_is_not_available():
@@ -82,6 +91,15 @@ def test_utilization_is_that_of_all_places_of_the_device():
     alone = router.model("m").state("busy").load.utilization(0.0)
     assert alone > 0.0
     assert router.backends()[Device.GPU].utilization == pytest.approx(alone / 2)
+
+
+def test_in_the_utilization_of_a_device_a_variant_counts_by_its_concurrency():
+    router = make_router(Variant("busy", Device.GPU, concurrency=3), Variant("idle", Device.GPU))
+    busy = RoutingContext(allowed_variants=frozenset({"busy"}))
+    router.record_execution(router.route_request("m", busy), latency_ms=100.0)
+    alone = router.model("m").state("busy").load.utilization(0.0)
+    assert alone > 0.0
+    assert router.backends()[Device.GPU].utilization == pytest.approx(alone * 3 / 4)
 
 
 def test_a_variant_that_can_take_no_requests_adds_no_concurrency():

@@ -6,7 +6,7 @@ from router_backend.core.variants.health import Breaker, BreakerState, Fault
 def opened(fault: Fault = Fault.ERROR, now_s: float = 100.0) -> Breaker:
     """A breaker that has just opened for the first time."""
     breaker = Breaker()
-    for _ in range(2 if fault is Fault.ERROR else 1):
+    for _ in range(2 if fault in (Fault.ERROR, Fault.WRONG_ANSWER) else 1):
         breaker.dispatched()
         breaker.failed(fault, now_s)
     return breaker
@@ -37,6 +37,18 @@ class TestClosed:
         assert breaker.state is BreakerState.OPEN
         assert not breaker.allows(100.0)
         assert not breaker.allows(100.249)
+        assert breaker.allows(100.25)
+
+    def test_one_wrong_answer_is_not_enough_and_an_error_and_a_wrong_answer_are(self):
+        breaker = Breaker()
+        breaker.failed(Fault.WRONG_ANSWER, 100.0)
+        assert breaker.state is BreakerState.CLOSED
+        breaker.failed(Fault.ERROR, 100.0)
+        assert breaker.state is BreakerState.OPEN
+
+    def test_wrong_answers_of_requests_sent_before_it_opened_keep_it_open_no_longer(self):
+        breaker = opened(Fault.WRONG_ANSWER, now_s=100.0)
+        breaker.failed(Fault.WRONG_ANSWER, 100.2)
         assert breaker.allows(100.25)
 
     def test_a_success_between_two_failures_keeps_it_closed(self):

@@ -117,6 +117,14 @@ def test_content_makes_a_request_longer_on_every_variant_alike() -> None:
     np.testing.assert_array_equal(content.arrival_s, plain.arrival_s)
 
 
+def test_priorities_have_the_probabilities_of_the_workload() -> None:
+    drawn = draw(three_devices(), workload(requests=20_000, priorities={-1: 0.75, 2: 0.25}), 0).requests
+    assert drawn.priority is not None
+    assert set(drawn.priority.tolist()) == {-1, 2}
+    assert float((drawn.priority == 2).mean()) == pytest.approx(0.25, abs=0.01)
+    assert draw(three_devices(), workload(), 0).requests.priority is None
+
+
 def test_luck_is_drawn_for_the_variants_that_fail_requests() -> None:
     world = replace(
         three_devices(), failures=(Failures("gpu", 0.0, 0.5, 0.2), Failures("gpu", 0.5, 1.0, 0.1))

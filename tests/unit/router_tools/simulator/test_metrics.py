@@ -18,6 +18,7 @@ def record(
     half_width: float = 0.5,
     best: list[int] | None = None,
     calm_s: float = 0.0,
+    preferred: list[bool] | None = None,
 ) -> RunRecord:
     """Return a record with an arrival each second, each answered when the next arrives; NaN if refused."""
     count = len(latency_ms)
@@ -36,10 +37,12 @@ def record(
         deadline_ms=np.full(count, deadline_ms),
         latency_ms=np.array(latency_ms),
         refused=np.isnan(latency_ms),
+        preferred=np.array(preferred or [True] * count),
         best=np.array(best or [0] * count),
         calm_s=calm_s,
         power_w=(2.0, 10.0),
         executions=executions,
+        extra_load=0.0,
         decisions_per_s=1e5,
     )
 
@@ -59,6 +62,12 @@ def test_goodput_counts_answers_in_time() -> None:
     assert metrics.goodput_per_s == 0.5, "two in four seconds"
     assert metrics.goodput_ratio == pytest.approx(2 / 3)
     assert metrics.mean_ms == 10.0, "over what was answered"
+
+
+def test_requests_of_the_highest_priority_are_also_counted_alone() -> None:
+    preferred = [True, False, True, True]
+    found = record([5.0, 15.0, float("nan"), 10.0], preferred=preferred)
+    assert measure(found, record([5.0] * 4)).in_time_preferred == pytest.approx(2 / 3)
 
 
 def test_regret_is_the_excess_latency_of_the_first_requests_relative_to_the_oracles_mean() -> None:

@@ -236,8 +236,6 @@ def test_the_oracle_that_refuses_answers_in_time_or_not_at_all() -> None:
     answered = ~record.refused
     assert 100 < record.refused.sum() < 400
     assert np.all(record.latency_ms[answered] <= record.deadline_ms[answered] + 1e-6)
-    policy = run(three_devices(), workload(load=2.0, **OVERLOAD), "latency", 0)
-    assert (record.latency_ms <= record.deadline_ms).sum() >= (policy.latency_ms <= policy.deadline_ms).sum()
 
 
 def test_a_request_is_charged_and_the_router_learns_the_share_of_one_instance(

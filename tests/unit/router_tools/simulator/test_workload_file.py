@@ -64,6 +64,7 @@ def test_everything_that_is_said_is_read(tmp_path: Path) -> None:
         told_deadline=True,
         refuse_late=True,
         content_sigma=0.6,
+        priorities={"-1": 3, "2": 1},
         warm_up_batch_sizes=[2],
     )
     workload = read_workload(path)
@@ -72,6 +73,7 @@ def test_everything_that_is_said_is_read(tmp_path: Path) -> None:
     assert workload.sizes == {(4, 1): 1.0}
     assert (workload.load, workload.requests, workload.deadline.fixed_ms) == (0.8, 10, 40)
     assert (workload.told_deadline, workload.refuse_late) == (True, True)
+    assert workload.priorities == {-1: 0.75, 2: 0.25}
     assert workload.warm_up_batch_sizes == (2,)
 
 

@@ -44,6 +44,7 @@ COLUMNS = (
     Column("mean ×", "mean_ratio", ratio, "mean latency relative to the oracle's with the same seed"),
     Column("p99 ×", "p99_ratio", ratio, "99th percentile relative to the oracle's"),
     Column("in time", "in_time", percent, "share of all requests answered within their deadline"),
+    Column("first in time", "in_time_preferred", percent, "the same of requests of the highest priority"),
     Column("goodput ×", "goodput_ratio", ratio, "the share answered in time, relative to the oracle's"),
     Column("refused", "refused", percent, "share of requests refused on arrival"),
     Column("answered", "answered", percent, "share of requests that were answered"),

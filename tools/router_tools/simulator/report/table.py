@@ -40,6 +40,7 @@ def columns_of(comparison: Comparison) -> list[Column]:
     hidden = {
         "best_after_100": refusing,
         "best_after_events": refusing or comparison.case.world.calm_from == 0.0,
+        "in_time_preferred": len(comparison.case.workload.priorities) == 1,
         "goodput_ratio": not refusing,
         "refused": not refusing,
         "answered": not unanswered,

@@ -32,6 +32,16 @@ MsByBatch = Annotated[Mapping[Number, Milliseconds], Meta(min_length=1)]
 Weights = Annotated[Mapping[Number, Annotated[float, Meta(gt=0, le=1e9)]], Meta(min_length=1)]
 
 
+Priority = Annotated[
+    str,
+    Meta(
+        pattern="^(0|-?[1-9]|-?10)$",
+        extra={"expected": "a whole number from -10 to 10, as a name"},
+    ),
+]
+PriorityWeights = Annotated[Mapping[Priority, Annotated[float, Meta(gt=0, le=1e9)]], Meta(min_length=1)]
+
+
 class OneOf(Section, frozen=True, kw_only=True):
     """An object with exactly one of its fields.
 

@@ -15,7 +15,11 @@ Figure = Literal[
     "p99_ms",
     "mean_ratio",
     "p99_ratio",
+    "p999_ms",
+    "extra_load",
     "in_time",
+    "in_time_preferred",
+    "goodput_per_s",
     "goodput_ratio",
     "regret_50",
     "regret_200",
@@ -74,6 +78,8 @@ class CaseFile(Section, frozen=True, kw_only=True):
         told_deadline: replaces the workload's.
         warm_up_batch_sizes: replaces the workload's.
         copies: replaces the workload's.
+        hedge_share: what second copies of slow requests may add to the load, as a share; none if left out.
+        requests_before_restart: requests of an earlier run, whose profiles the router starts with.
         coverage: the share of latencies that the router's intervals should contain.
         targets: bounds that the results must meet.
     """
@@ -88,6 +94,8 @@ class CaseFile(Section, frozen=True, kw_only=True):
     told_deadline: bool | UnsetType = UNSET
     warm_up_batch_sizes: tuple[Count, ...] | UnsetType = UNSET
     copies: bool | UnsetType = UNSET
+    hedge_share: Annotated[float, Meta(gt=0, le=1)] | UnsetType = UNSET
+    requests_before_restart: Count | UnsetType = UNSET
     coverage: Annotated[float, Meta(gt=0, lt=1)] = 0.9
     targets: tuple[TargetFile, ...] = ()
 

@@ -14,6 +14,7 @@ from router_tools.simulator.schema.common import (
     Load,
     OneOf,
     Positive,
+    PriorityWeights,
     Requests,
     Sigma,
     Weights,
@@ -99,6 +100,7 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
         sequence_lengths: the relative frequency of each length.
         content_sigma: standard deviation of ln(work / its mean) among requests of one size: what is in a
             request makes it longer on every variant, and the router cannot see it.
+        priorities: the relative frequency of each priority; 0 each if left out.
         load: offered load as a share of the world's capacity; 0.5, or the recorded load, if left out.
         requests: number of requests; 6000, or the recorded number, if left out.
         deadline: when an answer is late; after 3 times the best variant's service time if left out.
@@ -117,6 +119,7 @@ class WorkloadFile(Section, frozen=True, kw_only=True):
     batch_sizes: BatchSizesFile | UnsetType = UNSET
     sequence_lengths: Weights | UnsetType = UNSET
     content_sigma: Sigma | UnsetType = UNSET
+    priorities: PriorityWeights | UnsetType = UNSET
     load: Load | UnsetType = UNSET
     requests: Requests | UnsetType = UNSET
     deadline: DeadlineFile | UnsetType = UNSET

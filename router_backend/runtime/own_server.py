@@ -1,0 +1,80 @@
+"""The Triton server that runs this process, and how to have it load a model again from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from router_backend.errors import RouterError
+from router_backend.reload import CANNOT_ASK, LOAD_WITHIN_S
+from router_backend.runtime.healer import CannotReloadError
+
+EVERY_INTERFACE = ("0.0.0.0", "::", "")
+GRPC_PORT = "8001"
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+
+class ReloadFailedError(RouterError):
+    """A model could not be loaded again, for the reason that is the text."""
+
+
+def server_arguments() -> list[str]:
+    """Return the command line of the parent process, which is the server; empty if it cannot be read."""
+    try:
+        content = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return [os.fsdecode(each) for each in content.split(b"\0")]
+
+
+def grpc_address(arguments: Sequence[str]) -> str:
+    """Return the address of a server's gRPC endpoint, from its command line.
+
+    Raises:
+        CannotReloadError: it has none, or takes no requests to load models.
+    """
+    options = _options(arguments)
+    if options.get("model-control-mode") != "explicit":
+        raise CannotReloadError("start the server with --model-control-mode=explicit")
+    if options.get("allow-grpc", "true").lower() in ("false", "0"):
+        raise CannotReloadError("the server has no gRPC endpoint, by which the Python host asks for this")
+    host = options.get("grpc-address", "")
+    host = "localhost" if host in EVERY_INTERFACE else host
+    return f"{host}:{options.get('grpc-port', GRPC_PORT)}"
+
+
+def load_again(model: str, arguments: Sequence[str] | None = None) -> None:
+    """Unload and load a model of this process's server, by another process, and wait until it is loaded.
+
+    Raises:
+        CannotReloadError: the server cannot be asked for this.
+        ReloadFailedError: the model does not load.
+    """
+    address = grpc_address(server_arguments() if arguments is None else arguments)
+    done = subprocess.run(
+        [sys.executable or "python3", "-m", "router_backend.reload", address, model],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE_PARENT), *filter(None, sys.path)])},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=2.0 * LOAD_WITHIN_S + 60.0,
+        check=False,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise (CannotReloadError if done.returncode == CANNOT_ASK else ReloadFailedError)(reason)
+
+
+def _options(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the options of a command line, given as `--name=value` or as `--name value`."""
+    options = {}
+    for argument, after in zip(arguments, [*arguments[1:], ""], strict=False):
+        name, is_given, value = argument.removeprefix("--").partition("=")
+        if argument.startswith("--"):
+            options[name] = value if is_given else after
+    return options

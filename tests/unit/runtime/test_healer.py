@@ -1,0 +1,169 @@
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from router_backend.core.records.outcome import Fault
+from router_backend.core.records.request import RoutingContext
+from router_backend.runtime.healer import CannotReloadError, Healer
+from router_backend.runtime.readiness import Readiness
+from router_backend.runtime.reload_lock import ReloadLock
+from router_backend.runtime.router_model import Log
+from tests.unit.runtime.routers import router_of
+
+PATIENCE_S = 30.0
+
+
+class Server:
+    """Loads models as the test says."""
+
+    def __init__(self) -> None:
+        self.reloads: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.errors: list[Exception] = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def reload(self, variant: str) -> None:
+        self.reloads.put(variant)
+        assert self.go_on.wait(PATIENCE_S)
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def wait_for_reload(self) -> str:
+        return self.reloads.get(timeout=PATIENCE_S)
+
+
+class Heals:
+    """A healer of the router `m` with the variants `a` and `b`."""
+
+    def __init__(self, folder: Path, **parameters: str) -> None:
+        self.server = Server()
+        setup, self.router = router_of(folder, **parameters)
+        self.logged: list[str] = []
+        log = Log(self.logged.append, self.logged.append, self.logged.append)
+        self.readiness = Readiness(setup, self.router, lambda _: True)
+        self.readiness.look()
+        self.healer = Healer(setup, self.router, self.readiness, self.server.reload, log)
+        self.healer.start()
+
+    def dies(self, variant: str) -> None:
+        context = RoutingContext(allowed_variants=frozenset({variant}), warmup=True)
+        self.router.dispatch("m", context).next_attempt().failed(Fault.DEAD)
+        self.readiness.failed(variant, Fault.DEAD)
+
+    def counted(self, variant: str) -> tuple[int, int]:
+        counts = self.router.get_metrics().get_model_metrics("m").variants[variant].counts
+        return counts.reloads, counts.failed_reloads
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ended = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        ended.wait(0.01)
+    raise AssertionError("it has not happened in time")
+
+
+@contextmanager
+def healing(folder: Path, **parameters: str) -> Iterator[Heals]:
+    heals = Heals(folder, **parameters)
+    try:
+        yield heals
+    finally:
+        heals.server.go_on.set()
+        heals.healer.stop()
+
+
+@pytest.fixture
+def heals(tmp_path: Path) -> Iterator[Heals]:
+    with healing(tmp_path) as made:
+        yield made
+
+
+def test_a_dead_variant_is_loaded_again_and_gets_no_requests_meanwhile(heals: Heals):
+    heals.server.go_on.clear()
+    heals.dies("a")
+    assert heals.server.wait_for_reload() == "a"
+    state = heals.router.model("m").state("a")
+    assert state.not_ready_reason == "not ready: its process has ended, and it is loaded again"
+    assert heals.readiness.look() == []
+    assert state.not_ready_reason is not None
+    heals.server.go_on.set()
+    until(lambda: state.not_ready_reason is None)
+    assert state.breaker.probe_is_due(0.0) or state.breaker.allows(heals.router.model("m").now_s())
+    until(lambda: heals.counted("a") == (1, 0))
+    assert heals.counted("b") == (0, 0)
+    until(lambda: any("'a' was loaded again" in line for line in heals.logged))
+
+
+def test_other_failures_are_none_of_its_business(heals: Heals):
+    for fault in (Fault.OVERDUE, Fault.NOT_READY, Fault.ERROR):
+        heals.readiness.failed("a", fault)
+    heals.dies("b")
+    assert heals.server.wait_for_reload() == "b"
+    assert heals.server.reloads.empty()
+
+
+def test_a_variant_that_does_not_load_is_tried_again_after_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(ReloadLock, "AGAIN_AFTER_S", 0.0)
+    with healing(tmp_path) as heals:
+        heals.server.errors = [RuntimeError("no memory"), RuntimeError("no memory")]
+        heals.dies("a")
+        for _ in range(3):
+            assert heals.server.wait_for_reload() == "a"
+        until(lambda: heals.counted("a") == (1, 2))
+        assert sum("could not be loaded again: no memory" in line for line in heals.logged) == 2
+
+
+def test_a_variant_that_dies_again_waits_longer(heals: Heals):
+    now_s = heals.router.model("m").now_s()
+    heals.dies("a")
+    assert heals.server.wait_for_reload() == "a"
+    until(lambda: "a" not in heals.healer._due_s)
+    heals.dies("a")
+    assert heals.healer._due_s["a"] >= now_s + Healer.FIRST_PAUSE_S
+
+
+def test_a_server_that_does_not_allow_it_is_asked_once(heals: Heals):
+    heals.server.errors = [CannotReloadError("not allowed")]
+    heals.dies("a")
+    heals.server.wait_for_reload()
+    until(lambda: any("is not loaded again: not allowed" in line for line in heals.logged))
+    heals.dies("b")
+    assert heals.counted("a") == (0, 0)
+    assert heals.router.model("m").state("a").not_ready_reason is None
+    assert heals.server.reloads.empty()
+
+
+def test_a_setting_turns_it_off(tmp_path: Path):
+    with healing(tmp_path, load_dead_variants="false") as heals:
+        heals.dies("a")
+        assert heals.server.reloads.empty()
+        assert not any(thread.name == "router-healer" for thread in threading.enumerate())
+
+
+class TestReloadLock:
+    def test_one_router_at_a_time_loads_a_variant_and_others_not_right_after_it(self, tmp_path: Path):
+        ours, others = (ReloadLock(tmp_path, tmp_path) for _ in range(2))
+        with ours.hold("a") as mine, others.hold("a") as theirs, others.hold("b") as another:
+            assert (mine, theirs, another) == (True, False, True)
+        with others.hold("a") as theirs:
+            assert not theirs
+
+    def test_a_load_some_time_ago_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(ReloadLock, "AGAIN_AFTER_S", 0.0)
+        lock = ReloadLock(tmp_path, tmp_path)
+        for _ in range(2):
+            with lock.hold("a") as mine:
+                assert mine
+
+    def test_without_a_folder_a_router_decides_alone(self, tmp_path: Path):
+        with ReloadLock(tmp_path, tmp_path / "missing").hold("a") as mine:
+            assert mine
