@@ -1,11 +1,12 @@
 """Overhead of the router on a real server, on both hosts, compared with its variant and pass-throughs.
 
-    python -m tests.benchmarks.serving_overhead [--analyzer PATH_TO_perf_analyzer] [--elements N] [--json]
+    python -m tests.benchmarks.serving_overhead [--analyzer PATH_TO_perf_analyzer] [--json]
 
 Five paths lead to the same variant: `echo`, the variant itself; `sync`, BLS as documented; `bare`, with
 response sender, threads and exec; `python` and `native`, this router on its two hosts, with three slower
 candidates, so that it scores four variants for each request. They are measured alternately and compared by
-the median of the ratios within a round. The tensors have 16 elements, which takes next to no time to copy.
+the median of the ratios within a round. The tensors have 16 elements, which takes next to no time to copy;
+for one client, they are also measured with as many as an image has.
 """
 
 import shutil
@@ -23,6 +24,8 @@ from tests.benchmarks.rounds import measure_rounds, median, ratio
 
 MODELS = Path(__file__).parent / "models"
 PATHS = ("echo", "sync", "bare", "python", "native")
+SMALL, LARGE = 16, 150_000
+"""Elements of the tensors, of 4 bytes each."""
 VARIANT = """backend: "python"
 max_batch_size: 8
 input { name: "input" data_type: TYPE_FP32 dims: [ELEMENTS] }
@@ -65,23 +68,25 @@ def run(
     servers: Annotated[int, typer.Option(help="Number of servers, started one after the other.")] = 3,
     rounds: Annotated[int, typer.Option(help="Measurements of each path per server.")] = 3,
     seconds: Annotated[float, typer.Option(help="Length of a measurement.")] = 2.0,
-    elements: Annotated[int, typer.Option(help="Elements of the tensors, of 4 bytes each.")] = 16,
-    concurrency: Annotated[list[int], typer.Option(help="Concurrent requests.")] = [1, 9],  # noqa: B006
+    concurrency: Annotated[list[int], typer.Option(help="Concurrent requests.")] = [1, 9, 17, 33],  # noqa: B006
     analyzer: Annotated[str | None, typer.Option(help="Command of perf_analyzer; else tritonclient.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure the paths and print their ratios to the variant itself."""
-    console = Console()
-    with tempfile.TemporaryDirectory() as folder:
-        make_repository(Path(folder), elements)
-        results = measure_rounds(
-            Path(folder), PATHS, concurrency, servers, rounds, seconds, analyzer, elements
-        )
+    results = {}
+    for elements, concurrencies in ((SMALL, concurrency), (LARGE, [1])):
+        with tempfile.TemporaryDirectory() as folder:
+            make_repository(Path(folder), elements)
+            by_concurrency = measure_rounds(
+                Path(folder), PATHS, concurrencies, servers, rounds, seconds, analyzer, elements
+            )
+        for number, loads in by_concurrency.items():
+            results[f"{number} clients, {4 * elements:,} bytes"] = _figures(loads)
     if as_json:
-        typer.echo(dumps({str(number): _figures(loads) for number, loads in results.items()}, indent=2))
+        typer.echo(dumps(results, indent=2))
         return
-    for concurrency, loads in results.items():
-        console.print(_table(concurrency, loads))
+    for title, figures in results.items():
+        Console().print(_table(title, figures))
 
 
 def _figures(loads: dict[str, list[Load]]) -> dict[str, dict[str, float]]:
@@ -103,9 +108,8 @@ def _figures(loads: dict[str, list[Load]]) -> dict[str, dict[str, float]]:
     }
 
 
-def _table(concurrency: int, loads: dict[str, list[Load]]) -> Table:
-    table = Table(title=f"{concurrency} concurrent requests (medians)")
-    figures = _figures(loads)
+def _table(title: str, figures: dict[str, dict[str, float]]) -> Table:
+    table = Table(title=f"{title} (medians)")
     for column in ("path", *figures["echo"]):
         table.add_column(column, justify="right")
     for path, values in figures.items():

@@ -29,7 +29,7 @@ def repository(host_folder: Path) -> ModelRepository:
     repository.router("unmeasured", "asked, copied", policy="static:asked")
     repository.router("either", "fast, slow")
     repository.router("patient", "late, slow")
-    repository.router("held", "gather")
+    repository.router("held", "gather", warmup_batch_sizes="none")  # its calls are counted
     repository.variant("taken_over", "scaling", factor=2)
     repository.router("reloaded", "fast, slow")
     return repository

@@ -21,19 +21,27 @@ def test_an_unknown_policy_is_refused_with_the_known_ones():
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, -0.1, 1.5, math.nan, math.inf])
 def test_a_coverage_outside_of_0_to_1_is_refused(coverage):
-    with pytest.raises(ConfigurationError, match="coverage: expected a number between 0 and 1, found"):
+    with pytest.raises(
+        ConfigurationError, match=f"^coverage: expected a number between 0 and 1, found {coverage}$"
+    ):
         ModelSettings(coverage=coverage)
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, math.nan, math.inf])
 def test_a_weight_that_is_not_above_zero_is_refused(weight):
-    with pytest.raises(ConfigurationError, match=r"device_weights\.gpu: expected a number above 0, found"):
+    with pytest.raises(ConfigurationError) as error:
         ModelSettings(device_weights={Device.GPU: weight})
+    assert str(error.value) == (
+        f"device_weights.gpu: expected a number above 0, found {weight}; "
+        "1 is neutral, 2 prefers the device twice as much"
+    )
 
 
 @pytest.mark.parametrize("deadline_ms", [0.0, -1.0, math.nan, math.inf])
 def test_a_deadline_that_is_not_above_zero_is_refused(deadline_ms):
-    with pytest.raises(ConfigurationError, match="max_latency_ms: expected a number above 0, found"):
+    with pytest.raises(
+        ConfigurationError, match=f"^max_latency_ms: expected a number above 0, found {deadline_ms}$"
+    ):
         ModelSettings(max_latency_ms=deadline_ms)
 
 

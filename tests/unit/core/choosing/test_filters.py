@@ -173,6 +173,28 @@ def test_a_variant_that_draws_more_power_than_the_request_allows_is_rejected(all
     assert refused == reason, "70 W are assumed, unmeasured"
 
 
+LIMITS = [(filters.too_much_memory, "max_memory_mb"), (filters.too_much_power, "max_power_w")]
+
+
+@pytest.mark.parametrize(("reason_out", "limit"), LIMITS)
+def test_a_variant_whose_last_reading_is_within_the_limit_is_not_rejected(reason_out, limit):
+    state = state_of(memory_mb=100.0, power_w=100.0)
+    state.profile.learn_resources(1.0, 80.0, 80.0)
+    assert state.candidate.memory_mb > 90.0 < state.candidate.power_w
+    assert reason_out(state, request_of(**{limit: 79.9})) is not None
+    assert reason_out(state, request_of(**{limit: 80.0})) is None
+
+
+@pytest.mark.parametrize(("reason_out", "limit"), LIMITS)
+def test_a_few_rejected_requests_lead_to_a_trial_and_rejected_dry_runs_do_not(reason_out, limit):
+    state = state_of(memory_mb=100.0, power_w=100.0)
+    dry_run, request = (request_of(**{limit: 1.0, "dry_run": each}) for each in (True, False))
+    assert all(reason_out(state, dry_run) for _ in range(100))
+    rejected = [reason_out(state, request) is not None for _ in range(10)]
+    assert rejected[:3] == [True] * 3
+    assert rejected[5:] == [False] * 5
+
+
 class TestRoom:
     @staticmethod
     def reason(limits: DeviceLimits, in_flight_mb: float, device: Device = Device.GPU) -> str | None:

@@ -98,6 +98,17 @@ def test_the_use_of_sizes_that_never_repeat_is_learned():
     assert model.predict(256.0) == pytest.approx(law_mb(256.0), rel=0.1)
 
 
+def test_two_far_readings_of_different_sizes_are_alike_if_both_grow_like_their_size():
+    model = ResourceModel()
+    for _ in range(51):
+        model.update(1.0, 60.0)
+    model.update(33.0, 33.0 * 60.0)
+    assert (model.predict(33.0), model.rejected) == (pytest.approx(60.0), 1)
+    model.update(512.0, 512.0 * 60.0)
+    assert model.predict(512.0) > 200.0 * 60.0
+    assert model.rejected == 1
+
+
 def test_a_wrong_reading_is_held_counted_and_not_learned():
     model = ResourceModel()
     for _ in range(51):
@@ -162,7 +173,7 @@ def test_readings_that_alternate_between_two_levels_raise_no_alarm():
     model = ResourceModel()
     for number in range(400):
         model.update(1.0, (30.0, 60.0)[number % 2])
-    assert 30.0 < model.predict(1.0) < 60.0
+    assert model.predict(1.0) == pytest.approx(45.0, rel=0.01), "both count the same"
     assert model.rejected == 0
 
 

@@ -1,6 +1,7 @@
 """What a model does with the end of a request."""
 
 import gc
+import itertools
 import math
 
 import pytest
@@ -73,6 +74,24 @@ class TestRecording:
         # All variants are known after half a second.
         assert state.profile.latency.predict(1.0, now_s) == pytest.approx(0.2, rel=0.01)
 
+    def test_policies_see_what_rare_slow_answers_add_until_they_are_forgotten(self, make_model):
+        model = make_model("a", learned_ms={"a": 10.0}, observations=100)
+        state, seconds = model.state("a"), itertools.count(NOW_S)
+
+        def serve(latency_ms: float) -> float:
+            now_s = next(seconds)
+            decision = route(model, now_s)
+            model.at(now_s + latency_ms / 1e3).record(decision, latency_ms=latency_ms)
+            return state.candidate.excess
+
+        seen = [serve(300.0 if number % 20 == 0 else 10.0) for number in range(100)]
+        assert seen[0] == 0.0 < seen[-1] == state.profile.latency.excess.value
+        assert state.candidate.excess_variance == state.profile.latency.excess.variance > 0.0
+        for _ in range(1500):
+            serve(10.0)
+        assert state.profile.latency.excess is None
+        assert (state.candidate.excess, state.candidate.excess_variance) == (0.0, 0.0)
+
     @pytest.mark.parametrize(
         ("end", "outcome"),
         [
@@ -90,6 +109,14 @@ class TestRecording:
         recorded = model.at(NOW_S + 1).record(decision, **end)
         assert model.policy.observed == [recorded]
         assert recorded[1:] == (outcome, NOW_S + 1, None, None, end.get("fault"))
+
+    def test_an_attempt_that_is_released_lets_the_next_one_start(self, make_model):
+        model = make_model("a")
+        failed, waiting = route(model), route(model)
+        model.at(NOW_S + 0.5).release(failed)
+        (place,) = model.state("a").load.running
+        assert (place, place.started_s) == (waiting.take_place(), NOW_S + 0.5)
+        assert model.conclude(failed, Fault.ERROR, blamed=True).finished_s == NOW_S + 0.5
 
     def test_recording_twice_is_observed_once(self, make_model):
         model = make_model("a")

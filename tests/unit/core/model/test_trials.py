@@ -228,6 +228,14 @@ class TestCopies:
         route(model)
         assert model.copy_of(RoutingContext()) is None
 
+    def test_they_are_wanted_until_each_variant_has_eight_answers(self, make_model):
+        model, wanted = make_model("a", copies=True), []
+        for number in range(10):
+            wanted.append(model.wants_copy)
+            decision = route(model, NOW_S + number)
+            model.at(NOW_S + number + 0.01).record(decision, latency_ms=10.0)
+        assert wanted == [True] * 8 + [False] * 2
+
     def test_a_variant_that_may_be_well_again_gets_one(self, make_model):
         model, usual = TestSlowVariants().slowed(make_model, copies=True)
         model.record(route(model, usual.retry_s - 0.001))

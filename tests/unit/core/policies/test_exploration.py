@@ -127,6 +127,13 @@ class TestTrials:
     def test_one_that_would_be_best_without_its_failures_is_tried(self, cost, failures, expected):
         assert chance(candidate(cost, failures=failures), candidate(10.0), 10.0) == expected
 
+    @pytest.mark.parametrize(("cost", "expected"), [(14.0, 0.1), (19.9, 0.1), (20.1, 0.0)])
+    def test_so_is_one_that_would_be_best_without_its_rare_slow_answers(self, cost, expected):
+        """These add 2.5 times the 4 ms of its service."""
+        slow = candidate(cost, service_ms=4.0)
+        slow.excess, slow.excess_trial_share = 2.5, 0.1
+        assert chance(slow, candidate(10.0), 10.0) == expected
+
     def test_its_doubt_can_ask_for_more(self):
         doubted = chance(candidate(10.5, 0.2, failures=0.2), candidate(10.0), 10.0)
         assert doubted == chance_of(10.5, 0.2) > 0.1

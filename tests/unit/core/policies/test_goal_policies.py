@@ -52,10 +52,15 @@ def test_power_does_not_explore_where_the_request_would_be_late() -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("adaptive", {"latncy_weight": "1"}, "found 'latncy_weight' (did you mean 'latency_weight'?)"),
+        (
+            "adaptive",
+            {"latency_weight": "1", "latncy_weight": "1"},
+            f"parameters: expected only {', '.join(AdaptiveRoutingPolicy.DEFAULT_WEIGHTS)}, "
+            "found 'latncy_weight' (did you mean 'latency_weight'?)",
+        ),
         ("adaptive:x", {}, "expected 'adaptive' alone, found 'adaptive:x'"),
-        ("power", {"patience": "1"}, "parameters: expected none, found 'patience'"),
-        ("throughput", {"latency_weight": "1"}, "parameters: expected none, found 'latency_weight'"),
+        ("power", {"patience": "1"}, "parameters: expected none, found 'patience'; remove them"),
+        ("throughput", {"a": "1", "b": "2"}, "parameters: expected none, found 'a', 'b'; remove them"),
     ],
 )
 def test_an_unknown_argument_of_a_policy_is_refused(
@@ -63,7 +68,7 @@ def test_an_unknown_argument_of_a_policy_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError) as error:
         create_policy(name, parameters)
-    assert message in str(error.value)
+    assert str(error.value) == f"policy '{name.partition(':')[0]}': {message}"
 
 
 def taught_power() -> Policy:

@@ -124,6 +124,13 @@ def test_an_uncertain_prediction_costs_half_its_variance_more():
     assert sure.cost == pytest.approx(10.0)
 
 
+def test_rare_slow_answers_cost_their_share_of_the_service_more():
+    erratic = candidate_of("erratic", 8.0, wait_ms=4.0)
+    erratic.excess = 0.5
+    choose(erratic)
+    assert erratic.cost == pytest.approx(4.0 + 8.0 * 1.5)
+
+
 class TestExploration:
     def test_an_uncertain_candidate_is_sometimes_tried_and_marked_as_a_probe(self):
         picker, rng = Picker(LatencyOptimizedPolicy()), random.Random(0)

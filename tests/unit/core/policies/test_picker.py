@@ -253,6 +253,10 @@ class TestExplore:
         best, other = costing((10.0, 0.0), (10.0 + excess_ms, 1.0 / (10.0 + excess_ms)))
         assert len(rivals_of([best, other], best, 10.0)) == rivals
 
+    def test_one_that_is_certainly_worse_hides_none_after_it(self):
+        best, worse, doubted = costing((10.0, 0.0), (1000.0, 0.0), (10.5, 0.3))
+        assert [candidate for candidate, _ in rivals_of([best, worse, doubted], best, 10.0)] == [doubted]
+
     def test_a_chance_below_one_in_a_million_is_none(self):
         candidates = costing((10.0, 0.0), (1e6, 0.3))
         assert 0.0 < chance(candidates[1], candidates[0], 10.0) < 1e-6

@@ -76,25 +76,43 @@ def test_every_refusal_is_counted_by_its_reason(router: ModelRouter) -> None:
         router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=50.0)
     with pytest.raises(DeadlineError):
         router.route_request("m", RoutingContext(allowed_variants=frozenset({"m_gpu"}), max_latency_ms=1.0))
-    with pytest.raises(NoVariantError):
-        router.route_request("m", RoutingContext(excluded_variants=frozenset({"m_gpu", "m_cpu"})))
+    for _ in range(3):
+        with pytest.raises(NoVariantError):
+            router.route_request("m", RoutingContext(excluded_variants=frozenset({"m_gpu", "m_cpu"})))
     with pytest.raises(InvalidRequestError):
         router.route_request("m", RoutingContext(policy="nobodys"))
     for reason in (Refusal.SHED, Refusal.OVERLOADED, Refusal.OVERLOADED):
         router.model("m").refused(reason)
     metrics = router.get_metrics().get_model_metrics("m")
-    assert metrics.counts.refusals == dict.fromkeys(Refusal, 1) | {Refusal.OVERLOADED: 2}
-    assert metrics.counts.decisions == 5
+    assert metrics.counts.refusals == dict.fromkeys(Refusal, 1) | {
+        Refusal.NO_VARIANT: 3,
+        Refusal.OVERLOADED: 2,
+    }
+    assert metrics.counts.decisions == 7
 
 
 def test_retries_count_at_the_variant_that_failed(router: ModelRouter) -> None:
-    dispatch = router.dispatch("m", RoutingContext())
-    failed = dispatch.next_attempt()
-    failed.failed(Fault.DEAD)
-    other = dispatch.next_attempt()
+    for _ in range(2):
+        dispatch = router.dispatch("m", RoutingContext())
+        router.model("m").set_ready("m_cpu", "not ready: loading")
+        dispatch.next_attempt().failed(Fault.ERROR)
+        router.model("m").set_ready("m_cpu", None)
+        assert dispatch.next_attempt().variant == "m_cpu"
     variants = router.get_metrics().get_model_metrics("m").variants
-    assert (variants[failed.variant].counts.retries, variants[other.variant].counts.retries) == (1, 0)
+    assert {name: each.counts.retries for name, each in variants.items()} == {"m_gpu": 2, "m_cpu": 0}
+
+
+def test_a_dead_process_is_counted_by_its_fault(router: ModelRouter) -> None:
+    failed = router.dispatch("m", RoutingContext()).next_attempt()
+    failed.failed(Fault.DEAD)
+    variants = router.get_metrics().get_model_metrics("m").variants
     assert variants[failed.variant].counts.faults == {**dict.fromkeys(Fault, 0), Fault.DEAD: 1}
+
+
+def test_a_variant_is_ready_until_it_is_reported_not_to_be(router: ModelRouter) -> None:
+    router.model("m").set_ready("m_cpu", "not ready: loading")
+    variants = router.get_metrics().get_model_metrics("m").variants
+    assert {name: each.ready for name, each in variants.items()} == {"m_gpu": True, "m_cpu": False}
 
 
 @pytest.mark.parametrize("answered", [True, False])
@@ -128,8 +146,11 @@ def test_a_snapshot_does_not_change_afterwards(router: ModelRouter) -> None:
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones(router: ModelRouter) -> None:
-    with pytest.raises(InvalidRequestError, match="model 'n' is not registered: found m"):
-        router.get_metrics().get_model_metrics("n")
+    router.register_model("o", variants=[Variant("m_gpu", Device.GPU)])
+    for metrics, known in ((router.get_metrics(), "m, o"), (ModelRouter().get_metrics(), "none yet")):
+        with pytest.raises(InvalidRequestError) as error:
+            metrics.get_model_metrics("n")
+        assert str(error.value) == f"model 'n' is not registered: found {known}"
 
 
 def test_before_any_request_no_ratio_divides_by_zero(router: ModelRouter) -> None:

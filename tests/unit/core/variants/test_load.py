@@ -302,6 +302,8 @@ class TestUnknownConcurrency:
         load = Load(concurrency=1)
         load.enter(10.0, now_s=0.0)
         assert load.mean_service_ms == 10.0
+        load.enter(20.0, now_s=0.0)
+        assert load.mean_service_ms == pytest.approx(0.97 * 10.0 + 0.03 * 20.0)
         for _ in range(300):
             load.enter(20.0, now_s=0.0)
         assert load.mean_service_ms == pytest.approx(20.0, rel=1e-3)

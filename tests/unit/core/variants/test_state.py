@@ -233,6 +233,43 @@ class TestShouldBeMeasured:
         assert not state.should_be_measured(1e6)
 
 
+class TestLatencyWithTheBenefitOfTheDoubt:
+    @staticmethod
+    def optimistic_ms(state: VariantState, now_s: float = 0.0, variance: float = 0.04) -> float:
+        """Return it for a variant of 10 ms, whose prediction has this relative variance."""
+        state.predict(1.0, request_of(now_s=now_s)).variance = variance
+        return state.optimistic_latency_ms(now_s)
+
+    @pytest.mark.parametrize(("variance", "expected_ms"), [(0.0, 10.0), (0.04, 8.0), (0.25, 5.0), (1.0, 5.0)])
+    def test_is_a_standard_deviation_less_at_most_half(self, variance, expected_ms):
+        assert self.optimistic_ms(known(), variance=variance) == pytest.approx(expected_ms)
+
+    def test_is_the_prediction_if_the_variant_is_busy(self):
+        state = known()
+        send(state, 0.0)
+        assert self.optimistic_ms(state) == pytest.approx(10.0 + 10.0)
+
+    def test_is_none_if_it_was_never_measured(self):
+        assert self.optimistic_ms(state_of()) == 0.0
+
+    def test_is_none_after_a_hundred_refused_requests_until_one_is_sent(self):
+        state = known()
+        state.refused_since_sent = 99
+        assert self.optimistic_ms(state) > 0.0
+        state.refused_since_sent = 100
+        assert self.optimistic_ms(state) == 0.0
+        state.released(send(state, 0.0), 0.0)
+        assert self.optimistic_ms(state) > 0.0
+
+    def test_is_none_if_requests_were_refused_and_none_answered_for_five_minutes(self):
+        state = known()
+        updated_s = state.profile.latency.updated_s
+        assert self.optimistic_ms(state, updated_s + 1e6) > 0.0
+        state.refused_since_sent = 1
+        assert self.optimistic_ms(state, updated_s + 299.9) > 0.0
+        assert self.optimistic_ms(state, updated_s + 300.0) == 0.0
+
+
 class TestWaitOfNoisyVariants:
     @pytest.mark.parametrize(("sigma", "share"), [(0.0, 0.1), (0.4, 0.4), (2.0, 1.0)])
     def test_what_remains_of_an_overdue_request_grows_with_the_noise(self, sigma, share):
