@@ -96,6 +96,8 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         preferred_devices: variants on other devices are chosen only where these cost twice as much.
         max_latency_ms: the deadline of requests without one, from their arrival.
         refuse_late: reject a request at once if no variant can answer it by its deadline.
+        hedge: send a request to another variant as well if it takes longer than usual.
+        hedge_share: what such second copies may add to the load, as a share.
         overdue_factor: after this multiple of the upper end of its prediction interval, a call is overdue
             and its request goes to another variant; `0`: never.
         overdue_min_ms: no call is overdue before, except at half of a deadline with `refuse_late`.
@@ -108,6 +110,8 @@ class SharedSettings(Section, frozen=True, kw_only=True):
     preferred_devices: Devices | UnsetType = field(name="preferred_backends", default=UNSET)
     max_latency_ms: Milliseconds | UnsetType = UNSET
     refuse_late: bool | UnsetType = UNSET
+    hedge: bool | UnsetType = UNSET
+    hedge_share: Share | UnsetType = UNSET
     overdue_factor: Factor | UnsetType = UNSET
     overdue_min_ms: OverdueMs | UnsetType = UNSET
     overdue_unmeasured_ms: OverdueMs | UnsetType = UNSET

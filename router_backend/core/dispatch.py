@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
 from router_backend.core.model.logical_model import LogicalModel
@@ -18,6 +19,20 @@ from router_backend.errors import (
 )
 
 INTERNAL = "INTERNAL"
+
+
+class Hedge(NamedTuple):
+    """A request that went to a second variant while the first worked on it.
+
+    Args:
+        first: the decision about the request.
+        second: the decision about the copy.
+        after_ms: how long after the first it was made.
+    """
+
+    first: RoutingDecision
+    second: RoutingDecision
+    after_ms: float
 
 
 class Dispatch:
@@ -39,6 +54,9 @@ class Dispatch:
     - A request that a variant rejects as invalid ends with the variant's message, and counts for no variant.
       But a variant may be wrong: it is only believed if it has answered a request since the last one that it
       rejected, or if a second variant rejects the request, too. Otherwise a rejection is an error.
+    - A request that is slow may be hedged: another variant gets it as well, while the first works on it. The
+      first answer counts. What happens to the other attempt then says nothing about its variant: it may have
+      been canceled.
     - A variant that is not ready gets no more requests until it is reported ready. This is not a failure.
     - An attempt that is overdue counts as a failure at once, and frees its place. It may still end: an answer
       serves the client if it is the first. While there is no other variant to try and none has failed, the
@@ -71,6 +89,7 @@ class Dispatch:
         "_answered",
         "_context",
         "_ended",
+        "_is_hedged",
         "_is_invalid",
         "_model",
         "_undecided",
@@ -83,6 +102,7 @@ class Dispatch:
         self._ended = False
         self._answered = False
         self._is_invalid = False
+        self._is_hedged = False
         self._undecided: list[Attempt] = []
         self.attempts: list[Attempt] = []
 
@@ -105,6 +125,15 @@ class Dispatch:
     def wants_attempt(self) -> bool:
         """Whether it has not ended, and no open attempt is on time."""
         return not self._ended and not any(attempt.is_on_time for attempt in self.attempts)
+
+    @property
+    def hedge(self) -> Hedge | None:
+        """The second copy that was sent; `None` if there was none."""
+        if not self._is_hedged:
+            return None
+        first, second = self.attempts[:2]
+        after_ms = (second.decision.now_s - first.decision.now_s) * 1e3
+        return Hedge(first.decision, second.decision, after_ms)
 
     @property
     def failures(self) -> list[Attempt]:
@@ -135,7 +164,29 @@ class Dispatch:
         if attempts and attempts[-1].fault is not None:
             self._model.retried(attempts[-1].decision)
         attempt = Attempt(self, decision)
+        if not attempts:
+            attempt.hedge_ms = self._model.plan_hedge(decision)
         attempts.append(attempt)
+        return attempt
+
+    def send_hedge(self) -> Attempt | None:
+        """Return an attempt at another variant, as the first has not answered within its `hedge_ms`.
+
+        `None` if it has ended meanwhile, if such copies have used up their share of the load, or if no other
+        variant can take it now; then `hedge_ms` says when to ask again. A request is hedged at most once.
+        """
+        first = self.attempts[0]
+        if self._ended or len(self.attempts) > 1 or not first.is_on_time:
+            first.hedge_ms = math.inf
+            return None
+        decision = self._model.hedge(self._remaining_context())
+        if decision is None:
+            first.hedge_ms *= 2.0
+            return None
+        first.hedge_ms = math.inf
+        self._is_hedged = True
+        attempt = Attempt(self, decision)
+        self.attempts.append(attempt)
         return attempt
 
     def bound_ms(self, decision: RoutingDecision) -> float:
@@ -174,8 +225,14 @@ class Dispatch:
     def _succeeded(
         self, attempt: Attempt, latency_ms: float, memory_mb: float | None, power_w: float | None
     ) -> Execution | None:
+        if self._lost(attempt):
+            return None
         self._ended = self._answered = True
         execution = self._model.record(attempt.decision, latency_ms, memory_mb, power_w)
+        hedge = self.hedge
+        if hedge is not None and hedge.second is attempt.decision and execution is not None:
+            failed = self.attempts[0].fault is not None
+            self._model.hedge_won(hedge.first, execution, hedge.after_ms, failed=failed)
         if self._undecided:
             self._conclude(answered=True)
         return execution
@@ -183,6 +240,8 @@ class Dispatch:
     def _failed(self, attempt: Attempt, fault: Fault) -> None:
         if fault in (Fault.DEAD, Fault.NOT_READY):
             self._model.record(attempt.decision, fault=fault)
+        elif self._lost(attempt):
+            return
         elif self._answered:
             self._model.record(attempt.decision, fault=_disproved(fault))
         elif self._ended:
@@ -192,6 +251,13 @@ class Dispatch:
             self._undecided.append(attempt)
             if fault is Fault.REJECTED:
                 self._rejected()
+
+    def _lost(self, attempt: Attempt) -> bool:
+        """Return whether a hedged request had its answer before this attempt ended, which then is ignored."""
+        lost = self._answered and self._is_hedged
+        if lost:
+            self._model.record(attempt.decision)
+        return lost
 
     def _rejected(self) -> None:
         """Decide whether the request is invalid, now that a variant rejected it."""
@@ -280,17 +346,20 @@ class Attempt:
 
     Attributes:
         decision: the same.
+        hedge_ms: how long after the decision to ask for a second copy (`Dispatch.send_hedge`) if there is no
+            answer; infinite if never.
         fault: how the variant failed; `None` if it has not.
         message: the variant's error; empty if it did not fail.
         status: the gRPC status of that error.
     """
 
-    __slots__ = ("_dispatch", "decision", "fault", "message", "status")
+    __slots__ = ("_dispatch", "decision", "fault", "hedge_ms", "message", "status")
 
     def __init__(self, dispatch: Dispatch, decision: RoutingDecision) -> None:
         # `None` once its end is reported, so that no request leaves a cycle to the garbage collector.
         self._dispatch: Dispatch | None = dispatch
         self.decision = decision
+        self.hedge_ms = math.inf
         self.fault: Fault | None = None
         self.message = ""
         self.status = INTERNAL
@@ -372,7 +441,7 @@ class Attempt:
             dispatch._failed(self, fault)
 
     def withdrawn(self) -> None:
-        """Report that it was not sent, and that the request goes on: this says nothing about the variant."""
+        """Report that it was not sent or was canceled while the request goes on: this says nothing."""
         dispatch = self.close()
         if dispatch is not None and self.fault is None:
             dispatch._withdrawn(self)

@@ -28,6 +28,8 @@ class ModelSettings:
         coverage: the share of latencies that a prediction interval is to hold.
         refuse_late: whether a request that no variant can answer within its deadline is refused at once;
             else it is served as soon as can be.
+        hedge: whether a request that is slow at its variant is sent to another one as well.
+        hedge_share: what such copies may add to the load, as a share.
         profiling: whether answers are learned from; else what is predicted stays as it is.
         overdue_factor: a call is overdue, and its request goes to another variant, after this multiple of
             the upper end of its prediction interval; 0: never.
@@ -45,6 +47,8 @@ class ModelSettings:
     coverage: float = 0.9
     refuse_late: bool = False
     profiling: bool = True
+    hedge: bool = False
+    hedge_share: float = 0.05
     overdue_factor: float = 10.0
     overdue_min_ms: float = 1000.0
     overdue_unmeasured_ms: float = 30_000.0
@@ -68,6 +72,7 @@ class ModelSettings:
         valid = deadline_ms is None or 0.0 < deadline_ms < math.inf
         require(valid, "max_latency_ms", "a number above 0", deadline_ms)
         require(0.0 < self.coverage < 1.0, "coverage", "a number between 0 and 1", self.coverage)
+        require(0.0 <= self.hedge_share <= 1.0, "hedge_share", "a number from 0 to 1", self.hedge_share)
         factor = self.overdue_factor
         require(0.0 <= factor < math.inf, "overdue_factor", "a number of at least 0", factor)
         for name in ("overdue_min_ms", "overdue_unmeasured_ms"):

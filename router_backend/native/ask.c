@@ -36,6 +36,8 @@ Command command_of(PyObject* result) {
     if (command.kind == REFUSE) {
       command.code = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 1));
       command.text = text_of(PyTuple_GetItem(result, 2));
+    } else if (command.kind == WAIT) {
+      command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 1));
     } else if (command.kind != CANCEL) {
       command.text = text_of(PyTuple_GetItem(result, 1));
     }
@@ -47,6 +49,7 @@ Command command_of(PyObject* result) {
     if (command.kind == FORWARD) {
       command.bound_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 4));
       command.flags = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 5));
+      command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 7));
     }
   }
   Py_DecRef(result);
@@ -172,6 +175,10 @@ Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool r
   Py_DecRef(latency), Py_DecRef(number), Py_DecRef(text), Py_DecRef(was_reached), Py_DecRef(by_client);
   let_go(attempt);
   return command;
+}
+
+Command ask_slow(Exchange* exchange) {
+  return command_of(PyObject_CallMethodObjArgs(exchange->hedge, names.slow, NULL));
 }
 
 Command ask_answered(Attempt* attempt) {

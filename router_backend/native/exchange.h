@@ -20,22 +20,26 @@ struct Exchange {
   uint64_t batch_size, arrived_ns, sent_ns, ended_ns;
   Timer timer;
   PyObject* bound; /* what the timer asks; NULL if it is not set */
+  Timer hedge_timer;
+  PyObject* hedge; /* what that timer asks about a second copy; NULL if it is not set */
+  atomic_bool hedged; /* a second copy was sent: who loses is canceled */
   pthread_mutex_t mutex;
   Attempt* open;
-  atomic_bool stopped;        /* canceled by the client, or refused at its bound: nothing more is sent */
+  atomic_bool stopped;        /* canceled by the client, refused at its bound, or won by a copy: nothing more is sent */
   Exchange *older, *newer;    /* in the list of the sweep */
 };
 
-typedef enum { NOTHING = -1, FORWARD, EXPLAIN, REFUSE, COPY, CANCEL } Kind;
+typedef enum { NOTHING = -1, FORWARD, EXPLAIN, REFUSE, COPY, CANCEL, WAIT } Kind;
 enum { EXPLAINS = 1, KEEPS_INPUTS = 2, RECORDS_FIRST = 4 };
 
-/* What Python wants: (FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms), (EXPLAIN, text),
- * (REFUSE, code, message), (COPY, variant, listener, attempt, overdue_ms), (CANCEL,) or None. */
+/* What Python wants: (FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms, hedge_ms),
+ * (EXPLAIN, text), (REFUSE, code, message), (COPY, variant, listener, attempt, overdue_ms), (CANCEL,),
+ * (WAIT, hedge_ms) or None. */
 typedef struct {
   Kind kind;
   char* text;
   PyObject *listener, *attempt;
-  double overdue_ms, bound_ms;
+  double overdue_ms, bound_ms, hedge_ms;
   long code, flags;
 } Command;
 
@@ -59,6 +63,7 @@ PyObject* owned(PyObject* object);
 Command command_of(PyObject* result); /* consumes the result */
 Command ask_arrived(Exchange* exchange);
 Command ask_answered(Attempt* attempt);
+Command ask_slow(Exchange* exchange);
 Command ask_failed(Attempt* attempt, ErrorCode code, const char* message, bool reached);
 Command ask_overdue(Attempt* attempt);
 char* ask_explanation(Attempt* attempt); /* to be freed */

@@ -38,7 +38,7 @@ typedef struct Inputs Inputs;
 
 /* Names that both languages use, read from host.py. */
 typedef struct {
-  PyObject *arrived, *answered, *explain, *failed, *overdue, *bound_passed; /* methods */
+  PyObject *arrived, *answered, *explain, *failed, *overdue, *bound_passed, *slow; /* methods */
   const char *decision_output, *parameter_prefix;
 } Names;
 extern Names names;

@@ -3,14 +3,16 @@
 The C side calls `start` once, `load` for each router model, `arrived` for each request, and methods of the
 objects that it got in commands. A command is a tuple:
 
-- `(FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms)`: forward the request, and report to
-  `listener` how `attempt` ended. Call `listener.overdue` if it has not ended `overdue_ms` later, and
-  `listener.bound_passed` if there is no answer `bound_ms` after the request's arrival (0: never).
+- `(FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms, hedge_ms)`: forward the request, and
+  report to `listener` how `attempt` ended. Call `listener.overdue` if it has not ended `overdue_ms` later. If
+  there is no answer, call `listener.slow` `hedge_ms` after the request's arrival, and `listener.bound_passed`
+  `bound_ms` after it (0: never).
 - `(EXPLAIN, text)`: answer with a decision, and nothing else.
 - `(REFUSE, code, message)`: answer with an error.
 - `(COPY, variant, listener, attempt, overdue_ms)`: send a copy of the answered request, and report how it
   ended or that it is overdue.
 - `(CANCEL,)`: cancel the call that is overdue. A request that is forwarded then cancels it, too.
+- `(WAIT, hedge_ms)`: call `listener.slow` again if there is no answer `hedge_ms` after the arrival.
 - `None`: nothing.
 """
 
@@ -29,7 +31,7 @@ from router_backend.config.completion import complete
 from router_backend.config.load import DECISION_OUTPUT, read_router_setup
 from router_backend.core.dispatch import Attempt, Dispatch
 from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, RouterError, utf8_text
-from router_backend.native.own_requests import CODES, Measurement, OwnRequests
+from router_backend.native.own_requests import CANCELED, CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.expected_answer import ExpectedOutput
@@ -49,7 +51,7 @@ from router_backend.runtime.stuck_calls import StuckCalls
 
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
-FORWARD, EXPLAIN, REFUSE, COPY, _CANCEL = range(5)
+FORWARD, EXPLAIN, REFUSE, COPY, _CANCEL, WAIT = range(6)
 NOT_ALLOWED = "not allowed"
 """Part of Triton's error where models cannot be loaded by request."""
 EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
@@ -245,9 +247,10 @@ class ClientRequest(RoutedRequest):
         attempt = self.next_attempt()
         self._may_be_copied = self._reception.logical.wants_copy and not in_sequence
         flags = self._flags()
-        if bound_ms or self._may_be_copied or self._may_go_elsewhere(attempt):
+        hedge_ms = 0.0 if in_sequence or attempt.hedge_ms == math.inf else attempt.hedge_ms
+        if bound_ms or hedge_ms or self._may_be_copied or self._may_go_elsewhere(attempt):
             flags |= KEEPS_INPUTS  # a variant may read the inputs after the client's answer
-        return FORWARD, attempt.variant, self, attempt, bound_ms, flags, attempt.bound_ms
+        return FORWARD, attempt.variant, self, attempt, bound_ms, flags, attempt.bound_ms, hedge_ms
 
     def explain(self, attempt: Attempt, latency_ms: float) -> str:
         """Return the decision of an attempt that was answered."""
@@ -273,7 +276,10 @@ class ClientRequest(RoutedRequest):
             canceled: whether the client has canceled the request.
         """
         try:
-            self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
+            if code == CANCELED and not canceled and self.dispatch.hedge is not None:
+                attempt.withdrawn()  # by the C side, perhaps before the winner is recorded
+            else:
+                self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
             if canceled and self.dispatch.wants_attempt:
                 self.record_cancellation()
                 return REFUSE, CODE_NUMBERS["CANCELLED"], CANCELED_BY_CLIENT
@@ -288,6 +294,18 @@ class ClientRequest(RoutedRequest):
             return self._next()
         except DEFECTS as error:
             return self._router.refuse(error)
+
+    def slow(self) -> Command:
+        """Return the command to send a second copy, as there is no answer yet, or to ask again later."""
+        try:
+            attempt = self.dispatch.send_hedge()
+        except DEFECTS as error:  # the first variant may still answer
+            defect(error)
+            return None
+        if attempt is not None:
+            return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), attempt.bound_ms, 0.0
+        hedge_ms = self.dispatch.attempts[0].hedge_ms
+        return None if hedge_ms == math.inf else (WAIT, hedge_ms)
 
     def bound_passed(self) -> Command:
         """Return the refusal of a request whose time is up."""
@@ -309,7 +327,7 @@ class ClientRequest(RoutedRequest):
             if self.dispatch.has_ended:
                 raise
             return None
-        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), attempt.bound_ms
+        return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), attempt.bound_ms, 0.0
 
     def _may_go_elsewhere(self, attempt: Attempt) -> bool:
         """Return whether another variant may get it while this one works on it."""

@@ -168,6 +168,7 @@ static bool read_names(void) {
   names.failed = PyUnicode_InternFromString("failed");
   names.overdue = PyUnicode_InternFromString("overdue");
   names.bound_passed = PyUnicode_InternFromString("bound_passed");
+  names.slow = PyUnicode_InternFromString("slow");
   names.decision_output = constant("DECISION_OUTPUT_NAME");
   names.parameter_prefix = constant("PREFIX");
   return names.decision_output != NULL && names.parameter_prefix != NULL;

@@ -25,12 +25,17 @@ static void end_turn(void) {
   pthread_mutex_unlock(&turn);
 }
 
-/* The request has its answer, so no bound applies to it any more. */
-static void stop_timer(Exchange* exchange) {
-  if (exchange->bound == NULL || !timer_stop(&exchange->timer)) return;
-  Py_DecRef(exchange->bound);
-  exchange->bound = NULL;
+static void stop_timer(Exchange* exchange, Timer* timer, PyObject** asked) {
+  if (*asked == NULL || !timer_stop(timer)) return;
+  Py_DecRef(*asked);
+  *asked = NULL;
   atomic_fetch_sub(&exchange->references, 1); /* never the last one: the caller has one, too */
+}
+
+/* The request has its answer, so no bound applies to it any more, and no second copy is sent. */
+static void stop_timers(Exchange* exchange) {
+  stop_timer(exchange, &exchange->timer, &exchange->bound);
+  stop_timer(exchange, &exchange->hedge_timer, &exchange->hedge);
 }
 
 /* ---- The end of an exchange ---- */
@@ -127,7 +132,7 @@ static void on_release(ServerRequest* request, uint32_t flags, void* user) {
 
 /* Expects Python's lock. */
 static Command record(Attempt* attempt) {
-  stop_timer(attempt->exchange);
+  stop_timers(attempt->exchange);
   return ask_answered(attempt);
 }
 
@@ -179,7 +184,7 @@ static void on_overdue(Timer* timer) {
   Exchange* exchange = attempt->exchange;
   take_turn();
   Command command = ask_overdue(attempt);
-  if (command.kind == REFUSE) stop_timer(exchange);
+  if (command.kind == REFUSE) stop_timers(exchange);
   end_turn();
   if (command.kind == FORWARD || command.kind == CANCEL) cancel_overdue(attempt);
   carry_out(exchange, command, exchange->request);
@@ -199,6 +204,7 @@ static void on_success(Attempt* attempt, ServerResponse* response) {
     end_turn();
   }
   answer(exchange, response, decision);
+  if (atomic_load(&exchange->hedged)) cancel_open(exchange);
   free(decision);
   failed(TRITONSERVER_InferenceResponseDelete(response));
   if (!is_recorded) record_later(attempt); /* the client need not wait for it */
@@ -209,7 +215,7 @@ static void on_failure(Attempt* attempt, ErrorCode code, const char* message) {
   Exchange* exchange = attempt->exchange;
   take_turn();
   Command command = ask_failed(attempt, code, message, true);
-  if (command.kind == REFUSE) stop_timer(exchange);
+  if (command.kind == REFUSE) stop_timers(exchange);
   end_turn();
   carry_out(exchange, command, exchange->request);
 }
@@ -304,13 +310,21 @@ static Command forward(Exchange* exchange, const Command* command, Request* like
 }
 
 static void on_bound(Timer* timer);
+static void on_hedge(Timer* timer);
 
 /* Expects Python's lock. */
-static void set_bound(Exchange* exchange, const Command* command) {
-  if (command->kind != FORWARD || command->bound_ms <= 0 || command->bound_ms > YEAR_MS) return;
-  exchange->bound = owned(command->listener);
-  exchange->timer.due_ns = exchange->arrived_ns + (uint64_t)(command->bound_ms * 1e6);
+static void set_timer(Exchange* exchange, const Command* command, double after_ms, Timer* timer, PyObject** asked) {
+  if (command->kind != FORWARD || after_ms <= 0 || after_ms > YEAR_MS) return;
+  *asked = owned(command->listener);
+  timer->due_ns = exchange->arrived_ns + (uint64_t)(after_ms * 1e6);
+}
+
+/* Expects Python's lock. */
+static void set_timers(Exchange* exchange, const Command* command) {
   exchange->timer.fire = on_bound;
+  exchange->hedge_timer.fire = on_hedge;
+  set_timer(exchange, command, command->bound_ms, &exchange->timer, &exchange->bound);
+  set_timer(exchange, command, command->hedge_ms, &exchange->hedge_timer, &exchange->hedge);
 }
 
 /* Do what Python wants, until there is nothing more to do now. Consumes the command. */
@@ -347,23 +361,49 @@ static void on_bound(Timer* timer) {
   record_answered();
 }
 
-/* The bound of a request that cannot be copied is dropped: its variant may read it until it ends. */
-static void start_bound(Exchange* exchange, const Command* command) {
+/* Send a second copy of a request that is slow, or ask again later. */
+static void on_hedge(Timer* timer) {
+  Exchange* exchange = (Exchange*)((char*)timer - offsetof(Exchange, hedge_timer));
+  Command command = {.kind = NOTHING};
+  take_turn();
+  if (!atomic_load(&exchange->answered) && !atomic_load(&exchange->stopped)) command = ask_slow(exchange);
+  if (command.kind == WAIT) {
+    timer->due_ns = exchange->arrived_ns + (uint64_t)(command.hedge_ms * 1e6);
+    timer_start(timer);
+    end_turn();
+    return;
+  }
+  Py_DecRef(exchange->hedge);
+  exchange->hedge = NULL;
+  end_turn();
+  if (command.kind == FORWARD) atomic_store(&exchange->hedged, true);
+  carry_out(exchange, command, exchange->request);
+  leave(exchange);
+  record_answered();
+}
+
+static void start_timer(Exchange* exchange, Timer* timer, PyObject** asked) {
+  if (*asked == NULL) return;
+  if (exchange->inputs != NULL) {
+    atomic_fetch_add(&exchange->references, 1);
+    timer_start(timer);
+    return;
+  }
+  take_turn();
+  Py_DecRef(*asked);
+  *asked = NULL;
+  end_turn();
+}
+
+/* A request that cannot be copied has no bound and no second copy: its variant may read it until it ends. */
+static void start_timers(Exchange* exchange, const Command* command) {
   if (command->kind != FORWARD) return;
   if (command->flags & KEEPS_INPUTS) {
     exchange->inputs = inputs_copied(exchange->request);
     exchange->lent = exchange->inputs == NULL;
   }
-  if (exchange->bound == NULL) return;
-  if (exchange->inputs != NULL) {
-    atomic_fetch_add(&exchange->references, 1);
-    timer_start(&exchange->timer);
-    return;
-  }
-  take_turn();
-  Py_DecRef(exchange->bound);
-  exchange->bound = NULL;
-  end_turn();
+  start_timer(exchange, &exchange->timer, &exchange->bound);
+  start_timer(exchange, &exchange->hedge_timer, &exchange->hedge);
 }
 
 /* Decide about all requests of a batch before any of them is sent, since Python's lock is taken once then. */
@@ -376,11 +416,11 @@ void requests_arrived(Model* model, Instance* instance, Request** requests, uint
   take_turn();
   for (uint32_t index = 0; index < count; index++) {
     commands[index] = ask_arrived(exchanges[index]);
-    set_bound(exchanges[index], &commands[index]);
+    set_timers(exchanges[index], &commands[index]);
   }
   end_turn();
   for (uint32_t index = 0; index < count; index++) {
-    start_bound(exchanges[index], &commands[index]);
+    start_timers(exchanges[index], &commands[index]);
     carry_out(exchanges[index], commands[index], requests[index]);
     leave(exchanges[index]);
   }

@@ -6,15 +6,18 @@ from typing import Any
 
 from router_backend.core.choosing.decision import RoutingDecision
 from router_backend.core.choosing.ranking import CandidateReport
-from router_backend.core.dispatch import Attempt
+from router_backend.core.dispatch import Attempt, Hedge
 from router_backend.core.records.basis import Basis
 from router_backend.core.router import ModelRouter
 
 
 def explain(
-    decision: RoutingDecision, observed_ms: float | None, failures: Sequence[Attempt]
+    decision: RoutingDecision,
+    observed_ms: float | None,
+    failures: Sequence[Attempt],
+    hedge: Hedge | None = None,
 ) -> dict[str, Any]:
-    """Return the decision that served a request, the latency observed, and the failed attempts before it.
+    """Return the decision that served a request, the latency observed, and other attempts at it.
 
     There is no latency in a dry run.
     """
@@ -38,7 +41,16 @@ def explain(
         "expected_memory_mb": _rounded(decision.expected_memory_mb),
         "expected_power_w": _rounded(decision.expected_power_w),
         "failed": [{"variant": attempt.variant, "error": attempt.message} for attempt in failures],
+        "hedged": None if hedge is None else _hedged(hedge),
         "candidates": [_candidate(candidate) for candidate in decision.candidates],
+    }
+
+
+def _hedged(hedge: Hedge) -> dict[str, Any]:
+    return {
+        "first": hedge.first.variant,
+        "second": hedge.second.variant,
+        "after_ms": _rounded(hedge.after_ms),
     }
 
 

@@ -38,6 +38,7 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
         max_power_w: variants where its share of the power is expected to be higher may not serve it.
         priority: each step above 0 halves how much it spares later requests, each below 0 doubles it, from
             -10 to 10.
+        hedge: another variant may get it as well if it takes longer than usual; the first answer counts.
         sticky_key: what experiments assign an arm by; else the correlation id, else the request id.
         explain: the output `routing_decision` holds the decision.
         dry_run: report the decision without running the model; there are no other outputs.
@@ -53,6 +54,7 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
     max_memory_mb: Megabytes | UnsetType = UNSET
     max_power_w: Watts | UnsetType = UNSET
     priority: int | UnsetType = UNSET
+    hedge: bool | UnsetType = UNSET
     sticky_key: Text | UnsetType = UNSET
     explain: bool | UnsetType = UNSET
     dry_run: bool | UnsetType = UNSET

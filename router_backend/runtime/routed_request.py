@@ -106,7 +106,8 @@ class RoutedRequest:
         is_late = self.dispatch.has_ended
         execution = attempt.succeeded(latency_ms)
         if execution is not None and not is_late:
-            trace.observe(Traced(execution.context, self._arrived_s, execution, self.dispatch.failures))
+            failures, hedge = self.dispatch.failures, self.dispatch.hedge
+            trace.observe(Traced(execution.context, self._arrived_s, execution, failures, hedge=hedge))
 
     def record_failure(self, attempt: Attempt, failure: Failure) -> None:
         """Record that a variant failed."""
@@ -137,7 +138,7 @@ class RoutedRequest:
 
     def explanation(self, attempt: Attempt, latency_ms: float | None) -> dict[str, Any]:
         """Return the decision of an attempt, with how long it took, as JSON types."""
-        return explain(attempt.decision, latency_ms, self.dispatch.failures)
+        return explain(attempt.decision, latency_ms, self.dispatch.failures, self.dispatch.hedge)
 
     def dry_run(self) -> dict[str, Any]:
         """Return the decision about the request, which is not forwarded."""

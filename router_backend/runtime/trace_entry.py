@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
-from router_backend.core.dispatch import Attempt
+from router_backend.core.dispatch import Attempt, Hedge
 from router_backend.core.records.outcome import Refusal
 from router_backend.core.records.request import RoutingContext
 
@@ -21,6 +21,7 @@ class Traced(NamedTuple):
         failures: the attempts that failed.
         refusal: why it got no answer; `None` if it did, or if variants failed it.
         deadline_ms: its deadline if it was not routed; `None` if it has none.
+        hedge: its second copy; `None` if there was none.
     """
 
     context: RoutingContext
@@ -29,6 +30,7 @@ class Traced(NamedTuple):
     failures: Sequence[Attempt] = ()
     refusal: Refusal | None = None
     deadline_ms: float | None = None
+    hedge: Hedge | None = None
 
 
 def entry_of(traced: Traced, epoch_s: float = 0.0) -> dict[str, Any]:
@@ -47,13 +49,19 @@ def entry_of(traced: Traced, epoch_s: float = 0.0) -> dict[str, Any]:
         "elements": context.elements or None,  # the batch size says enough
         "goal": context.optimization_goal and context.optimization_goal.value,
         "deadline_ms": _deadline_ms(traced),
-        **({} if execution is None else _answered(execution, traced.arrived_s)),
+        **({} if execution is None else _answered(_chosen(traced, execution), traced.arrived_s)),
+        "hedge": traced.hedge and _hedge(traced.hedge, execution),
         "failures": [
             {"variant": each.variant, "fault": each.fault.value} for each in traced.failures if each.fault
         ],
         "refusal": traced.refusal and traced.refusal.value,
     }
     return {key: value for key, value in entry.items() if value not in (None, [])}
+
+
+def _hedge(hedge: Hedge, execution: Execution | None) -> dict[str, Any]:
+    won = execution is not None and execution.decision is hedge.second
+    return {"variant": hedge.second.variant, "after_ms": round(hedge.after_ms, 3), "won": won}
 
 
 def _deadline_ms(traced: Traced) -> float | None:
@@ -65,6 +73,19 @@ def _deadline_ms(traced: Traced) -> float | None:
     if decision.deadline_ms is None:
         return None
     return round(decision.deadline_ms + decision.context.spent_ms, 3)
+
+
+def _chosen(traced: Traced, execution: Execution) -> Execution:
+    """Return the answer as that of the variant that was chosen for the request, though a copy was faster.
+
+    Its propensity is that of a choice about every such request. A copy is only sent of requests that are
+    slow, so it has none.
+    """
+    hedge = traced.hedge
+    if hedge is None or execution.decision is not hedge.second or traced.failures:
+        return execution
+    latency_ms = None if execution.latency_ms is None else execution.latency_ms + hedge.after_ms
+    return execution._replace(decision=hedge.first, latency_ms=latency_ms, service_ms=None)
 
 
 def _answered(execution: Execution, arrived_s: float) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class ClientRequest(RoutedRequest):
     and the first answer is the client's.
     """
 
-    __slots__ = ("_answered", "_limit", "_lock", "_service", "arrival", "forwarder")
+    __slots__ = ("_answered", "_limit", "_lock", "_service", "_slowness", "arrival", "forwarder")
 
     def __init__(
         self,
@@ -93,6 +93,7 @@ class ClientRequest(RoutedRequest):
         self._lock = threading.Lock()
         self._answered = False
         self._limit: TimeLimit | None = None
+        self._slowness: Slowness | None = None
 
     def first_call(self, bound_ms: float) -> Call | None:
         """Return its first call; `None` if the client has got the reason why there is none.
@@ -103,7 +104,20 @@ class ClientRequest(RoutedRequest):
         if call is not None and bound_ms < inf:
             self._limit = TimeLimit(self, bound_ms)
             self._service.watch.add(self._limit)
+        if call is not None and call.attempt.hedge_ms < inf and not self.arrival.request.correlation_id():
+            self._slowness = Slowness(call)
+            self._service.watch.add(self._slowness)
         return call
+
+    def slow(self) -> Call | None:
+        """Return a second call, as the first has not been answered yet; `None` if none is to be made now."""
+        with self._lock:
+            attempt = self.dispatch.send_hedge()
+            if attempt is not None:
+                return self._watched(Call(self, attempt))
+            if self._slowness is not None and self._slowness.is_later():
+                self._service.watch.add(self._slowness)
+            return None
 
     def ended(self, call: Call, response: pb_utils.InferenceResponse) -> Call | None:
         """Record how a call ended, and answer the client if it has no answer yet; return the next call."""
@@ -217,8 +231,9 @@ class ClientRequest(RoutedRequest):
             self._send(error_response(error))
 
     def _send(self, response: pb_utils.InferenceResponse) -> None:
-        if self._limit is not None:
-            self._service.watch.remove(self._limit)
+        for due in (self._limit, self._slowness):
+            if due is not None:
+                self._service.watch.remove(due)
         self._service.answer(self.arrival, response)
 
 
@@ -264,6 +279,32 @@ class Call:
     def passed(self) -> None:
         """Let another thread make the next call, since this one is overdue."""
         self.request.later(Overdue(partial(self.request.overdue, self)))
+
+
+class Slowness:
+    """When a request counts as slow, so that another variant may get it as well.
+
+    Args:
+        call: its first call.
+
+    Attributes:
+        due_s: that time, by the monotonic clock.
+    """
+
+    __slots__ = ("_call", "due_s")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.due_s = call.from_s + call.attempt.hedge_ms / 1e3
+
+    def is_later(self) -> bool:
+        """Take the time from the attempt again; return whether there is one."""
+        self.due_s = self._call.from_s + self._call.attempt.hedge_ms / 1e3
+        return self.due_s < inf
+
+    def passed(self) -> None:
+        """Let another thread send the second copy."""
+        self._call.request.later(Overdue(self._call.request.slow))
 
 
 class TimeLimit:

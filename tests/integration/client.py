@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import tritonclient.grpc as triton_grpc
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from router_tools.embedded_triton import EmbeddedTriton
@@ -29,6 +31,22 @@ class Call(NamedTuple):
 
     answer: Future[triton_grpc.InferResult]
     cancel: Callable[[], None]
+
+
+class Scrape:
+    """The metrics of the endpoint."""
+
+    def __init__(self, server: EmbeddedTriton) -> None:
+        self.text = urllib3.request("GET", server.metrics_url).data.decode()
+
+    def total(self, name: str, **labels: str) -> float:
+        """Return the sum of the series of a metric that have these labels."""
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self.text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
 
 
 def items(value: float, batch_size: int = 1) -> Values:

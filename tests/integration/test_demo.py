@@ -15,7 +15,7 @@ from router_tools.demo import repository
 from router_tools.demo.architecture import SQUEEZENET
 from router_tools.traffic.comparison import BATCH_SIZES
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # each test runs two servers
 
 READY = {"squeezenet_cpu", "squeezenet_cpu_int8"}
 

@@ -5,13 +5,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-import urllib3
-from prometheus_client.parser import text_string_to_metric_families
 
 from router_backend.core.telemetry.metrics import METRICS
 from router_tools.embedded_triton import EmbeddedTriton
 from router_tools.prometheus import obtain_prometheus
-from tests.integration.client import Client, items, until
+from tests.integration.client import Client, Scrape, items, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -44,22 +42,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
 @pytest.fixture(scope="module")
 def server(triton_server: Callable[..., EmbeddedTriton], repository: ModelRepository) -> EmbeddedTriton:
     return triton_server(repository.folder, model_control_mode="explicit", extra_arguments=["--load-model=*"])
-
-
-class Scrape:
-    """The metrics of the endpoint."""
-
-    def __init__(self, server: EmbeddedTriton) -> None:
-        self.text = urllib3.request("GET", server.metrics_url).data.decode()
-
-    def total(self, name: str, **labels: str) -> float:
-        """Return the sum of the series of a metric that have these labels."""
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(self.text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
 
 
 def expect(server: EmbeddedTriton, value: float, name: str, **labels: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from router_tools.embedded_triton import EmbeddedTriton, RouterHost
-from tests.integration.client import Client, items, refusal_of, state_of, until
+from tests.integration.client import Client, Scrape, items, refusal_of, state_of, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -49,6 +49,7 @@ def server(
     repository.router("counted", "double", **only_clients)
     repository.variant("gather_few", "gathering", gather=4)
     repository.router("holds_three", "gather_few", max_in_flight=3, **only_clients)
+    repository.router("half_hung", "double, hangs", metrics_interval_ms=100, **only_clients)
     no_warmup = {"dims: 4": "dims: -1"}  # it would be answered
     repository.variant("answers", "scaling", no_warmup, factor=2)
     repository.variant("holds_a_copy", "gathering", no_warmup, gather=2)
@@ -62,6 +63,11 @@ def answers(client: Client, model: str) -> bool:
     except InferenceServerException:
         return False
     return True
+
+
+def recorded(server: EmbeddedTriton, variant: str, figure: str) -> float:
+    """Return a figure of a variant of the router `half_hung` by its metrics."""
+    return Scrape(server).total(f"model_router_{figure}", model="half_hung", variant=variant)
 
 
 @pytest.fixture
@@ -114,6 +120,20 @@ def test_a_call_is_canceled_whose_deadline_passes_before_it_is_sent(client: Clie
     for call in calls:
         assert refusal_of(call.answer.exception()).status == "UNAVAILABLE"
     np.testing.assert_array_equal(client.output("canceled", items(-1)), items(-1))
+
+
+def test_an_answer_is_recorded_while_another_request_hangs_and_none_arrives(
+    server: EmbeddedTriton, client: Client
+) -> None:
+    only_hung = {"router_allowed_variants": "hangs"}
+    hung = client.submit("half_hung", items(1), parameters=only_hung)
+    until(lambda: recorded(server, "hangs", "in_flight_requests") == 1)
+    client.ask("half_hung", items(1), parameters={"router_allowed_variants": "double"})
+    until(lambda: recorded(server, "double", "requests_total") == 1)
+    assert not hung.answer.done()
+    for _ in range(3):  # with these, it answers all four
+        client.submit("hangs", items(1))
+    np.testing.assert_array_equal(hung.answer.result().as_numpy("OUTPUT"), items(1))
 
 
 @pytest.mark.parametrize("timeout_us", [19 * 10**15, 2**63 - 1])

@@ -76,7 +76,8 @@ def _compare(
 def _table(router: str, by_host: dict[str, list[BatchFigures]]) -> Table:
     (first, *_), *_ = by_host.values()
     table = Table(title=f"{router}: mean latency in ms from request {COMPARED_FROM} on")
-    for column in ("batch", "host", "requests", "router", *first.variants_ms, "router : best"):
+    variants = (name.removeprefix(f"{router}_") for name in first.variants_ms)
+    for column in ("batch", "host", "requests", "router", *variants, "router : best"):
         table.add_column(column, justify="right", no_wrap=True)
     for rows in zip(*by_host.values(), strict=True):
         for host, row in zip(by_host, rows, strict=True):

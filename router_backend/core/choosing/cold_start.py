@@ -24,6 +24,11 @@ class ColdStart:
     whose few answers are slower than usual for its kind of device (`FirstAnswers`), by requests without a
     deadline.
 
+    One at a time, except while there is no answer at all: the first calls that run may be cold, and may take
+    long. The more requests wait for one of these, the less a request that would wait, too, has to lose by
+    the first call of another variant, which somebody must make. Each request before it is assumed to take as
+    long as the running one has taken so far.
+
     A prior is believed until there were four times as many requests as it is slower than the best: trying the
     variant then costs a quarter of a request more, and measures it.
 
@@ -56,8 +61,9 @@ class ColdStart:
         if not request.context.dry_run:
             self._count(math.log2(size))
         seen = [(state.variant.device, ms) for state in states if (ms := _seen_ms(state, size))]
-        best_ms = min((ms for _, ms in seen), default=self.UNKNOWN_SERVICE_MS)
-        usual_ms = min((ms / USUAL_SLOWNESS[device] for device, ms in seen), default=self.UNKNOWN_SERVICE_MS)
+        least_ms = self.UNKNOWN_SERVICE_MS if seen else self._least_ms(states, request.now_s)
+        best_ms = min((ms for _, ms in seen), default=least_ms)
+        usual_ms = min((ms / USUAL_SLOWNESS[device] for device, ms in seen), default=least_ms)
         doubtful = []
         for state in states:
             if state.candidate.service_ms:
@@ -70,8 +76,10 @@ class ColdStart:
                 _assume(state, first_ms, first_ms, state.basis)
             else:
                 doubtful.append((state, first_ms))
-        share = self._share(size, any(state.load.in_flight for state, _ in doubtful))
+        one_is_tried = any(state.load.in_flight for state, _ in doubtful)
         for state, first_ms in doubtful:
+            may_try = not one_is_tried or not (seen or state.load.in_flight)
+            share = self._share(size, may_try=may_try)
             guess_ms = prior_ms = state.candidate.prior_ms
             if not prior_ms or self._is_tried(share, prior_ms / best_ms):
                 guess_ms = share * usual_ms * USUAL_SLOWNESS[state.variant.device]
@@ -81,15 +89,19 @@ class ColdStart:
                     guess_ms = max(guess_ms, share * best_ms)
             guess_ms = min(guess_ms, first_ms) if first_ms else guess_ms
             basis = Basis.PRIOR if prior_ms else Basis.GUESS
-            _assume(state, guess_ms, max(guess_ms, best_ms), basis)
+            _assume(state, guess_ms, max(guess_ms, best_ms, state.load.longest_ms(request.now_s)), basis)
+
+    def _least_ms(self, states: list[VariantState], now_s: float) -> float:
+        """Return what a request takes on a GPU at least, if those that are served have had no answer yet."""
+        running = [state.load.longest_ms(now_s) / USUAL_SLOWNESS[state.variant.device] for state in states]
+        return max(self.UNKNOWN_SERVICE_MS, *running)
 
     def _is_tried(self, share: float, slower: float) -> bool:
         """Return whether a request tries a variant whose prior says that it is so much slower."""
         return share == self.UNTRIED_SHARE and self._requests > self.PATIENCE * slower
 
-    def _share(self, size: float, one_is_tried: bool) -> float:
-        small = self._is_small(size)
-        tried_by_it = small and not one_is_tried and not self._by_copies
+    def _share(self, size: float, *, may_try: bool) -> float:
+        tried_by_it = may_try and self._is_small(size) and not self._by_copies
         return self.UNTRIED_SHARE if tried_by_it else self.DEFERRED_SHARE
 
     def _count(self, log_size: float) -> None:

@@ -60,6 +60,10 @@ class Ranking:
         Δ is the lead in cost, v the variance of the predicted service time; of their logarithms if one of the
         two was not measured, since it may be wrong by a factor. Below 0.5 for a probe; 0 if the chosen one
         was only guessed. If there is no other candidate, 1 if this one was measured, else 0.
+
+        It says how sure the choice is, not how exact the predicted latency: two variants that are alike have
+        0.5, however well they are known, and one that is far better has 1, however noisy it is. How exact the
+        latency is, the prediction interval says. About as many choices are right as it says, or more.
         """
         if self._chosen[-1] is Basis.GUESS:
             return 0.0

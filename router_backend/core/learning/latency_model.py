@@ -160,6 +160,7 @@ class LatencyModel:
                 self._outliers_in_a_row = 0  # the usual case
                 if self.excess is not None:
                     self._learn_excess(0.0)
+                    self.level.settle()
             else:
                 learned = self._learn_outlier(x, service_ms, usual_ms, now_s)
                 if learned is not None:
@@ -251,7 +252,7 @@ class LatencyModel:
             bounded = WINSORIZE_RATIO * level.value
             if not self._is_change(x, service_ms, bounded, now_s):
                 self._learn_excess(ratio - 1.0)
-                level.update(bounded, now_s, self.change.variance)
+                level.doubt(bounded, now_s, self.change.variance)
                 self.updated_s = now_s
         return True
 

@@ -34,11 +34,13 @@ class LevelFilter:
         (2.3, 1.0)
     """
 
-    __slots__ = ("_prior", "_ratios", "_weights", "updated_s", "value")
+    __slots__ = ("_prior", "_ratios", "_steady", "_weights", "updated_s", "value")
 
     def __init__(self) -> None:
         self._ratios = self._weights = 0.0
         self._prior = 1.0
+        # The sums as of before the outliers that may have been accidents.
+        self._steady: tuple[float, float] | None = None
         self.updated_s = 0.0
         self.value = 1.0
 
@@ -59,6 +61,19 @@ class LevelFilter:
         self._prior = prior = prior if prior > 1.0 else 1.0
         self.value = (self._ratios + prior) / (self._weights + prior)
 
+    def doubt(self, ratio: float, now_s: float, variance: float) -> None:
+        """Learn an outlier for the time being: it may be the first of many, or an accident."""
+        steady = self._steady or (self._ratios, self._weights)
+        self.update(ratio, now_s, variance)
+        self._steady = steady
+
+    def settle(self) -> None:
+        """Forget outliers that were accidents, as an ordinary observation shows."""
+        if self._steady is not None:
+            self._ratios, self._weights = self._steady
+            self._steady = None
+            self.value = (self._ratios + self._prior) / (self._weights + self._prior)
+
     def get(self, now_s: float) -> float:
         """Return the factor at a time after the last observation."""
         unseen_s = now_s - self.updated_s
@@ -70,4 +85,5 @@ class LevelFilter:
     def reset(self) -> None:
         """Set the factor back to 1."""
         self._ratios = self._weights = 0.0
+        self._steady = None
         self.value = 1.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-DECAY = 1.0 - 1.0 / 256.0
+DECAY = 1.0 - 1.0 / 32.0
+"""Per slow answer."""
 PRIOR_WEIGHT = 32.0
 """Weight of the prior, that no answer is very slow, in answers."""
 MAX_EXCESS = 100.0
-UNLIKELY = 0.01
+UNLIKELY = 0.001
 NEGLIGIBLE = 0.1
 """Decayed number of slow answers below which they are forgotten."""
 HELD_TO_BELIEVE = 3
@@ -23,11 +24,14 @@ class RareExcess:
     recur, they would be missing in the mean, by which variants are chosen: with 5 % of answers 100 times
     slower, the mean is six times the ordinary answer.
 
-    The share is (F - 1) / (N + 32), where F and N are the decayed numbers of slow and of all answers, by
-    1/256 per answer. One is subtracted, so a single spike costs nothing; it takes a second to recur. An
-    excess counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add. If
-    so many ordinary answers follow the last slow one that this would have a probability below 1 % under the
-    share then, all is forgotten.
+    The share is (F - 1) / (N + 32), where F and N are the numbers of slow and of all answers, both decayed by
+    1/32 per slow answer. So it rests on the last 32 slow ones, however rare they are, and its relative
+    standard deviation tends to 1/8; the last 256 answers of a variant with one in a hundred have two or
+    three, or none. One is subtracted, so a single spike costs nothing; it takes a second to recur.
+
+    An excess counts as at most 100 times the prediction, which bounds what a reading in a wrong unit can add.
+    If so many ordinary answers follow the last slow one that this would have a probability below 0.1 % under
+    F / (N + 32) then, all is forgotten.
 
     A held reading, far enough from the prediction to be in a wrong unit, costs nothing until the third of
     them, each at most 32 answers after the one before; then all of them count.
@@ -82,18 +86,17 @@ class RareExcess:
     def update(self, excess: float) -> None:
         """Learn by how much an answer exceeded its prediction, relative to it; 0 for an ordinary answer."""
         self._since_held += 1
-        self._answers = self._answers * DECAY + 1.0
-        self._slow *= DECAY
-        self._sum *= DECAY
+        self._answers += 1.0
         self._likelihood *= self._ordinary
         if excess:
-            self._slow += 1.0
-            self._sum += min(excess, MAX_EXCESS)
+            self._answers *= DECAY
+            self._slow = self._slow * DECAY + 1.0
+            self._sum = self._sum * DECAY + min(excess, MAX_EXCESS)
         elif self._likelihood < UNLIKELY:
             self._slow = self._sum = 0.0
         self._weigh()
         if excess:
-            self._ordinary, self._likelihood = 1.0 - self.share, 1.0
+            self._ordinary, self._likelihood = self._ordinary_share(), 1.0
 
     @classmethod
     def of(cls, answers: float, slow: float, total: float) -> RareExcess:
@@ -101,12 +104,16 @@ class RareExcess:
         excess = cls(answers)
         excess._slow, excess._sum = slow, total
         excess._weigh()
-        excess._ordinary = 1.0 - excess.share
+        excess._ordinary = excess._ordinary_share()
         return excess
 
     def learned(self) -> tuple[float, float, float]:
         """Return the decayed numbers of answers and of slow ones, and the sum of their excesses."""
         return self._answers, self._slow, self._sum
+
+    def _ordinary_share(self) -> float:
+        """Return the probability of an ordinary answer, without the doubt about the last slow one."""
+        return 1.0 - self._slow / (self._answers + PRIOR_WEIGHT)
 
     def _weigh(self) -> None:
         weight = self._answers + PRIOR_WEIGHT

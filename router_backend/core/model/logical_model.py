@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.choosing.hedging import HedgeBudget
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.model.environment import Environment
 from router_backend.core.model.pickers import Pickers
@@ -59,6 +60,7 @@ class LogicalModel:
         self._lock, self._clock = environment.lock, environment.clock
         self._copies = environment.copies
         self._experiments = experiments
+        self._hedges = HedgeBudget()
         self._abandoned: deque[tuple[VariantState, Place]] = deque()
         self._pickers = Pickers(name, self.states, policy, experiments, environment.rng)
         self._selector = Selector(
@@ -159,6 +161,58 @@ class LogicalModel:
                 return self._recorder.answered(decision, place, latency_ms, memory_mb, power_w, now_s)
             self._recorder.free(decision.state, place, now_s)
             return self._recorder.ended(decision, fault, now_s)
+
+    def plan_hedge(self, decision: RoutingDecision) -> float:
+        """Return how long after a decision a second copy may be sent; infinite if never.
+
+        That is the upper end of the prediction interval of the latency, or later if few copies may be sent.
+        """
+        settings, context = self._settings, decision.context
+        wanted = settings.hedge if context.hedge is None else context.hedge
+        if not wanted or context.warmup or context.dry_run or decision.basis is not MEASURED:
+            return math.inf
+        with self._lock:
+            self._hedges.earn(decision.expected_service_ms, settings.hedge_share)
+            patience = self._hedges.patience()
+        return decision.expected_latency_ms * math.exp(patience * decision.half_width)
+
+    def hedge(self, context: RoutingContext) -> RoutingDecision | None:
+        """Choose a variant for the second copy of a request; `None` if it should not be sent.
+
+        It is not sent to a variant where it would wait: then others would wait for it.
+        """
+        with self._lock:
+            if self._hedges.left_ms <= 0.0:
+                return None
+            now_s = self._clock()
+            try:
+                decision = self._selector.select(context, now_s)
+            except RouterError:
+                return None
+            if decision.expected_latency_ms > decision.expected_service_ms:
+                place = decision.take_place()
+                if place is not None:
+                    self._recorder.free(decision.state, place, now_s)
+                return None
+            self._hedges.spend(decision.expected_service_ms)
+            self._recorder.variant_counts[decision.state].hedges += 1
+            return decision
+
+    def hedge_won(
+        self, first: RoutingDecision, execution: Execution, after_ms: float, *, failed: bool
+    ) -> None:
+        """Count that the second copy was answered first.
+
+        Args:
+            first: the decision about the request.
+            execution: the answer.
+            after_ms: how long after that decision the copy was sent.
+            failed: whether the first variant has failed the request meanwhile.
+        """
+        with self._lock:
+            self._recorder.variant_counts[execution.decision.state].hedges_won += 1
+            if not failed:
+                self._recorder.answered_by_hedge(first, execution, after_ms)
 
     def overdue(self, decision: RoutingDecision, waited_ms: float) -> None:
         """Free the place of an attempt that is overdue, and count it as a failure of the variant."""

@@ -100,6 +100,15 @@ class Recorder:
         self._observe(execution)
         return execution
 
+    def answered_by_hedge(self, first: RoutingDecision, execution: Execution, after_ms: float) -> None:
+        """Count the answer to a second copy for the experiment's arm that made the first choice."""
+        if first.arm is not None and execution.latency_ms is not None:
+            arm, latency_ms = first.arm, execution.latency_ms + after_ms
+            answered = Execution(first, SUCCESS, execution.finished_s, latency_ms)
+            self.counts.observe(answered)
+            arm.observe(answered)
+        first.arm = None  # the end of its own attempt is not counted once more
+
     def overdue(
         self, decision: RoutingDecision, place: Place, waited_ms: float, now_s: float, *, opens: bool
     ) -> None:

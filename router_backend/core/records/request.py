@@ -43,6 +43,7 @@ class RoutingContext:
             for no limit.
         priority: how little it spares later requests: p halves p times, or doubles -p times, what its policy
             adds to costs for their sake; beyond -10 and 10 nothing changes.
+        hedge: whether another variant may get it as well if it is slow; `None` for the model's setting.
         unit: what experiments assign arms by, usually a user or a session; empty if there is none.
         warmup: whether the router sent it to learn; metrics and experiments do not count it.
         dry_run: whether only the decision is wanted; metrics and experiments do not count it either.
@@ -61,6 +62,7 @@ class RoutingContext:
     max_memory_mb: float | None = None
     max_power_w: float | None = None
     priority: int = 0
+    hedge: bool | None = None
     unit: str = ""
     warmup: bool = False
     dry_run: bool = False

@@ -30,6 +30,8 @@ class VariantCounts:
         prediction_error_ms: sum of the absolute errors of their predicted latency.
         deadline_misses: answers after their deadline.
         faults: failed calls by kind.
+        hedges: second copies that were sent here, since another variant was slow.
+        hedges_won: those that were answered first.
         retries: requests that were sent to another variant after this one failed.
         reloads: times that it was loaded again because its process had died.
         failed_reloads: times that this failed.
@@ -41,6 +43,8 @@ class VariantCounts:
     prediction_error_ms: float = 0.0
     deadline_misses: int = 0
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))
+    hedges: int = 0
+    hedges_won: int = 0
     retries: int = 0
     reloads: int = 0
     failed_reloads: int = 0

@@ -146,6 +146,16 @@ VARIANT_METRICS: tuple[Metric[VariantMetrics], ...] = (
         lambda variant: variant.drift_alarms,
     ),
     Metric(
+        "model_router_hedges_total",
+        "Requests that were sent to this variant as well, since another one took longer than usual.",
+        lambda variant: variant.counts.hedges,
+    ),
+    Metric(
+        "model_router_hedges_won_total",
+        "Those of them that this variant answered first.",
+        lambda variant: variant.counts.hedges_won,
+    ),
+    Metric(
         "model_router_retries_total",
         "Requests that were sent to another variant after this one had failed them.",
         lambda variant: variant.counts.retries,

@@ -113,6 +113,10 @@ class Load:
         others_busy_ms = 0.5 * (self.concurrency - 1) * self._waiting_ms / len(self.waiting)
         return max(soonest_ms, (total_ms - others_busy_ms) / self.concurrency)
 
+    def longest_ms(self, now_s: float) -> float:
+        """Return for how long the oldest running request has been served; 0 if none is."""
+        return _ran_s(self.running[0], now_s) * 1e3 if self.running else 0.0
+
     def utilization(self, now_s: float) -> float:
         """Return the service time dispatched in the last seconds per instance; above 1 in overload."""
         elapsed_s = now_s - self._updated_s

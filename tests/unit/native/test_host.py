@@ -16,7 +16,16 @@ from router_backend.core.records.outcome import Fault, Outcome, Refusal
 from router_backend.core.records.request import Request
 from router_backend.core.variants.candidate import Candidate
 from router_backend.native import host
-from router_backend.native.host import COPY, EXPLAIN, EXPLAINS, FORWARD, KEEPS_INPUTS, RECORDS_FIRST, REFUSE
+from router_backend.native.host import (
+    COPY,
+    EXPLAIN,
+    EXPLAINS,
+    FORWARD,
+    KEEPS_INPUTS,
+    RECORDS_FIRST,
+    REFUSE,
+    WAIT,
+)
 from router_backend.native.own_requests import CANCEL, CODES
 from router_backend.runtime.router_model import Log, RouterModel
 from tests.unit.native.c_side import CSide
@@ -174,6 +183,65 @@ def test_an_answered_request_measures_a_variant_as_a_copy_of_which_only_the_prof
     measurement.answered(attempt, 5.0)
     assert (kind, state.answers - before) == (COPY, 1)
     assert front.ends(Outcome.SUCCESS) == 1
+
+
+class TestHedging:
+    """A second copy of a request that is slow."""
+
+    @pytest.fixture
+    def hedging(self, tmp_path: Path) -> Iterator[Front]:
+        with front_of(tmp_path, hedge="true", hedge_share="1", warmup_batch_sizes="none") as front:
+            for _ in range(40):
+                time.sleep(0.0001)
+                front.answers(front.arrives(in_sequence=True))
+            yield front
+
+    def slow(self, front: Front) -> tuple[Any, Any]:
+        """Return the command for a request, and for its second copy."""
+        first = front.arrives()
+        assert first[5] & KEEPS_INPUTS
+        assert 4.0 < first[7] < 50.0
+        return first, first[2].slow()
+
+    def test_it_goes_to_the_other_variant_and_its_answer_counts(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert (second[0], {first[1], second[1]}) == (FORWARD, {"a", "b"})
+        assert second[2] is first[2]
+        assert hedging.in_flight() == 2
+        hedging.answers(second)
+        assert hedging.fails(first, "CANCELLED", "canceled") is None
+        assert (hedging.ends(Outcome.SUCCESS), hedging.ends(Outcome.IGNORED)) == (41, 1)
+        assert hedging.in_flight() == 0
+
+    def test_the_loser_may_be_canceled_before_the_winner_is_recorded(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert hedging.fails(first, "CANCELLED", "canceled") is None
+        hedging.answers(second)
+        assert (hedging.ends(Outcome.FAILURE), hedging.ends(Outcome.IGNORED)) == (0, 1)
+
+    def test_a_failure_of_one_is_left_to_the_other(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert hedging.fails(first) is None
+        hedging.answers(second)
+        assert hedging.ends(Outcome.FAILURE) == 1
+
+    def test_the_client_can_cancel_both(self, hedging: Front) -> None:
+        first, second = self.slow(hedging)
+        assert hedging.fails(first, "CANCELLED", "canceled", canceled=True) is None
+        assert refused(hedging.fails(second, "CANCELLED", "canceled", canceled=True)) == "CANCELLED"
+        assert hedging.in_flight() == 0
+
+    def test_it_waits_for_a_variant_that_is_idle(self, hedging: Front) -> None:
+        busy = [hedging.arrives(allowed_variants=name) for name in "ab"]
+        first = hedging.arrives()
+        assert first[2].slow() == (WAIT, 2.0 * first[7])
+        del busy
+
+    def test_nothing_of_a_sequence(self, hedging: Front) -> None:
+        assert hedging.arrives(in_sequence=True)[7] == 0.0
+
+    def test_none_unless_it_is_wanted(self, front: Front) -> None:
+        assert front.arrives()[7] == 0.0
 
 
 def test_nothing_of_a_sequence_is_copied(tmp_path: Path) -> None:

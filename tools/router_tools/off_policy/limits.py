@@ -87,6 +87,12 @@ def _of_requests(recording: Recording) -> Iterator[str]:
             f"{pauses.number} times nothing was sent for more than a minute, {pauses.total_s:,.0f} s longer "
             "together, which the estimates leave out: if nobody paused, a clock jumped"
         )
+    hedged = sum(request.hedge is not None and request.hedge.won for request in recording.requests)
+    if hedged:
+        yield (
+            f"{hedged:,} requests were answered by a second copy (`hedge`) before the chosen variant; how "
+            "long that one takes for them is not known, so its slowest answers are missing in the estimates"
+        )
     faults = [failure.fault for request in recording.requests for failure in request.failures]
     not_ready = faults.count(Fault.NOT_READY)
     if not_ready > NOTABLE_SHARE * len(recording.requests):

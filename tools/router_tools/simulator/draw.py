@@ -139,7 +139,10 @@ def noise(variant: WorldVariant, count: int, rng: np.random.Generator) -> Array:
     """Return random factors on a variant's service times: log-normal ones, or some of the measured ones."""
     if variant.measured_noise:
         return rng.choice(np.array(variant.measured_noise), count)
-    return lognormal(variant.noise_sigma, count, rng)
+    factors = lognormal(variant.noise_sigma, count, rng)
+    if variant.slow_share:
+        factors[rng.random(count) < variant.slow_share] *= variant.slow_factor
+    return factors
 
 
 def lognormal(sigma: float, count: int, rng: np.random.Generator) -> Array:

@@ -82,7 +82,7 @@ def executions(name: str, requests: Sequence[TracedRequest]) -> Found:
     """
     answered: dict[str, list[int]] = defaultdict(list)
     for index, request in enumerate(requests):
-        if request.variant is not None and request.latency_ms is not None:
+        if request.variant is not None and request.has_own_latency:
             answered[request.variant].append(index)
     enough = {variant: each for variant, each in answered.items() if len(each) >= MIN_EXECUTIONS}
     if not enough:

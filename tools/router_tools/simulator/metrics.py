@@ -23,6 +23,8 @@ class RunMetrics:
         mean_ms: mean latency.
         p99_ms: 99th percentile of the latency.
         mean_ratio: mean latency relative to the oracle's.
+        p999_ms: 99.9th percentile of the latency.
+        extra_load: service time of second copies of slow requests, as a share of that of the requests.
         p99_ratio: 99th percentile relative to the oracle's.
         in_time: share of all requests answered within their deadline.
         in_time_preferred: the same of the requests of the highest priority.
@@ -54,6 +56,8 @@ class RunMetrics:
     p99_ms: float
     mean_ratio: float
     p99_ratio: float
+    p999_ms: float
+    extra_load: float
     in_time: float
     in_time_preferred: float
     goodput_per_s: float
@@ -94,6 +98,8 @@ def measure(run: RunRecord, oracle: RunRecord) -> RunMetrics:
         p99_ms=p99_ms,
         mean_ratio=mean_ratio,
         p99_ratio=p99_ms / oracle_p99_ms,
+        p999_ms=float(np.percentile(_answered_ms(run), 99.9)) if len(_answered_ms(run)) else float("nan"),
+        extra_load=run.extra_load,
         in_time=in_time,
         in_time_preferred=_mean(run.latency_ms[run.preferred] <= run.deadline_ms[run.preferred]),
         goodput_per_s=in_time * len(run.latency_ms) / float(run.arrival_s[-1]),

@@ -35,6 +35,7 @@ class RunRecord:
         calm_s: when the last drift, outage or failure ended; 0 if there was none.
         power_w: by variant, a request's share of the power that its device draws; NaN if unknown.
         executions: one row of EXECUTION per answered execution, in the order of the answers.
+        extra_load: the service time of second copies of slow requests, as a share of that of the requests.
         decisions_per_s: decisions per second of real time spent deciding.
     """
 
@@ -48,6 +49,7 @@ class RunRecord:
     calm_s: float
     power_w: tuple[float, ...]
     executions: Array
+    extra_load: float
     decisions_per_s: float
 
 
@@ -61,15 +63,26 @@ class Recorder:
         latency_ms: by request; NaN if it was not answered.
         refused: by request, whether it was refused.
         executions: rows of EXECUTION, with times of the simulated clock.
+        first_s: the service time of requests where they were sent first, when served alone and undisturbed.
+        hedge_s: that of second copies.
         router_s: real time spent in the router's decisions.
         decisions: number of decisions.
     """
 
-    __slots__ = ("decisions", "executions", "latency_ms", "refused", "router_s")
+    __slots__ = (
+        "decisions",
+        "executions",
+        "first_s",
+        "hedge_s",
+        "latency_ms",
+        "refused",
+        "router_s",
+    )
 
     def __init__(self, requests: int) -> None:
         self.latency_ms = [float("nan")] * requests
         self.refused = [False] * requests
         self.executions: list[tuple[float, ...]] = []
+        self.first_s = self.hedge_s = 0.0
         self.router_s = 0.0
         self.decisions = 0

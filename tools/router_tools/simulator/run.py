@@ -93,7 +93,10 @@ def _learned_before(
 def _router(
     world: World, workload: Workload, agenda: Agenda, seed: int, coverage: float, policy: Policy
 ) -> ModelRouter:
-    config = ModelSettings(coverage=coverage, refuse_late=workload.refuse_late)
+    share = workload.hedge_share
+    config = ModelSettings(
+        coverage=coverage, refuse_late=workload.refuse_late, hedge=share > 0.0, hedge_share=share
+    )
     router = ModelRouter(config, clock=agenda.clock, rng=router_rng(seed), copies=workload.copies)
     variants = [
         Variant(variant.name, variant.device, variant.told_concurrency, variant.max_batch_size)
@@ -128,5 +131,6 @@ def _record(world: World, workload: Workload, drawn: Draw, recorder: Recorder, b
             for variant in world.variants
         ),
         executions=executions,
+        extra_load=recorder.hedge_s / recorder.first_s if recorder.first_s else 0.0,
         decisions_per_s=recorder.decisions / recorder.router_s,
     )

@@ -68,6 +68,19 @@ class RoutedJob(Job):
         self.dispatch: Dispatch | None = None
         self.attempt: Attempt | None = None
 
+    def twin(self, index: int) -> "RoutedJob":
+        """Return a copy of the request, which is not sent yet."""
+        return RoutedJob(
+            self.simulation,
+            index,
+            self.context,
+            self.deadline_ms,
+            self.batch_size,
+            self.sequence_length,
+            self.work_s,
+            self.luck,
+        )
+
     def answered(self) -> None:
         """Report the answer."""
         self.simulation.answered(self)
@@ -126,14 +139,20 @@ class Simulation:
 
     def answered(self, job: RoutedJob) -> None:
         """Report a variant's answer to the router, and record it."""
-        attempt = job.attempt
+        attempt, dispatch = job.attempt, job.dispatch
         assert attempt is not None
+        assert dispatch is not None
+        if dispatch.has_ended:  # the other copy of a hedged request was faster
+            attempt.succeeded((self._agenda.now_s - job.sent_s) * 1e3)
+            job.dispatch = job.attempt = None
+            return
         now_s = self._agenda.now_s
         latency_ms = (now_s - job.sent_s) * 1e3
         execution = attempt.succeeded(latency_ms, power_w=self._stations[attempt.variant].drawn_w())
         if job.index != job.WARM_UP:
-            if self._observe is not None and job.dispatch is not None:
-                self._observe(Traced(job.context, job.arrived_s, execution, job.dispatch.failures))
+            if self._observe is not None:
+                failures, hedge = dispatch.failures, dispatch.hedge
+                self._observe(Traced(job.context, job.arrived_s, execution, failures, hedge=hedge))
             self._send_copy(job)
         job.dispatch = job.attempt = None  # free their memory, since jobs are kept
         if job.index != job.WARM_UP:
@@ -155,26 +174,33 @@ class Simulation:
     def failed(self, job: RoutedJob, fault: Fault) -> None:
         """Report a variant's failure to the router, and try another variant."""
         assert job.attempt is not None
+        assert job.dispatch is not None
         job.attempt.failed(fault)
-        self._send(job)
+        if job.dispatch.wants_attempt:
+            self._send(job)
 
     def _send_copy(self, job: RoutedJob) -> None:
         """Send a copy of an answered request, if the router wants to measure a variant."""
         assert job.dispatch is not None
         dispatch = job.dispatch.copy()
         if dispatch is not None:
-            copy = RoutedJob(
-                self,
-                job.WARM_UP,
-                job.context,
-                job.deadline_ms,
-                job.batch_size,
-                job.sequence_length,
-                job.work_s,
-                job.luck,
-            )
+            copy = job.twin(job.WARM_UP)
             copy.arrived_s, copy.dispatch = self._agenda.now_s, dispatch
             self._send(copy)
+
+    def _hedge(self, job: RoutedJob) -> None:
+        """Send a second copy of a request that has no answer yet."""
+        first = job.attempt
+        if job.dispatch is None or first is None:
+            return
+        attempt = job.dispatch.send_hedge()
+        if attempt is None:
+            self._plan_hedge(job, first)
+            return
+        copy = job.twin(job.index)
+        copy.arrived_s, copy.dispatch = job.arrived_s, job.dispatch
+        self._recorder.hedge_s += copy.work_s[attempt.variant]
+        self._submit(copy, attempt)
 
     def _send(self, job: RoutedJob) -> None:
         assert job.dispatch is not None
@@ -182,7 +208,7 @@ class Simulation:
             self._announce(job)
         began_s = time.perf_counter()
         try:
-            job.attempt = attempt = job.dispatch.next_attempt()
+            attempt = job.dispatch.next_attempt()
         except (NoVariantError, VariantsFailedError):
             if job.index != job.WARM_UP:
                 self._in_flight -= 1
@@ -191,6 +217,17 @@ class Simulation:
         finally:
             self._recorder.router_s += time.perf_counter() - began_s
             self._recorder.decisions += 1
+        if job.index != job.WARM_UP and len(job.dispatch.attempts) == 1:
+            self._recorder.first_s += job.work_s[attempt.variant]
+        self._submit(job, attempt)
+        self._plan_hedge(job, attempt)
+
+    def _plan_hedge(self, job: RoutedJob, attempt: Attempt) -> None:
+        if attempt.hedge_ms < math.inf:
+            self._agenda.plan(job.sent_s + attempt.hedge_ms / 1e3, self._hedge, job)
+
+    def _submit(self, job: RoutedJob, attempt: Attempt) -> None:
+        job.attempt = attempt
         job.half_width = attempt.decision.half_width
         job.sent_s = self._agenda.now_s
         self._stations[attempt.variant].submit(job)

@@ -21,6 +21,7 @@ _OF_THE_WORKLOAD = (
     "told_deadline",
     "warm_up_batch_sizes",
     "copies",
+    "hedge_share",
     "requests_before_restart",
 )
 

@@ -14,7 +14,7 @@ from router_backend.errors import ConfigurationError
 from router_backend.typed_load import decode_json, given, load
 from router_tools.errors import ToolError, warn
 from router_tools.simulator.document import read_text
-from router_tools.simulator.schema.trace import CandidateLine, FailureLine, TraceLine
+from router_tools.simulator.schema.trace import CandidateLine, FailureLine, HedgeLine, TraceLine
 
 _TEXTS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TIMES = ("queued_ms", "latency_ms", "service_ms")
@@ -42,6 +42,7 @@ class TracedRequest:
         latency_ms: from sending it to the answer; `None` if there was no answer.
         service_ms: the part of that in which it was served; `None` if unknown.
         candidates: the variants that could have been chosen; empty if unknown.
+        hedge: its second copy; `None` if there was none.
         failures: the attempts that failed.
         refusal: why it was not answered; `None` if it was, or if variants failed it.
     """
@@ -61,8 +62,14 @@ class TracedRequest:
     latency_ms: float | None = None
     service_ms: float | None = None
     candidates: Sequence[CandidateLine] = ()
+    hedge: HedgeLine | None = None
     failures: Sequence[FailureLine] = ()
     refusal: Refusal | None = None
+
+    @property
+    def has_own_latency(self) -> bool:
+        """Whether its latency is that of its variant, and not of a second copy that was faster."""
+        return self.latency_ms is not None and not (self.hedge is not None and self.hedge.won)
 
     @property
     def elements_per_item(self) -> int:

@@ -84,6 +84,7 @@ class Workload:
         copies: whether the router may send copies of requests, to measure variants.
         warm_up_batch_sizes: sizes of the batches sent to each variant before the run, with the most frequent
             sequence length.
+        hedge_share: what second copies of slow requests may add to the load, as a share; 0: none are sent.
         requests_before_restart: the number of requests of an earlier run, with other arrivals and noise, from
             whose profiles the router starts; 0 for none.
     """
@@ -102,6 +103,7 @@ class Workload:
     content_sigma: float = 0.0
     copies: bool = True
     warm_up_batch_sizes: tuple[int, ...] = (1, 1, 8, 8)
+    hedge_share: float = 0.0
     requests_before_restart: int = 0
 
     def __post_init__(self) -> None:

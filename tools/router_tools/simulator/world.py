@@ -38,6 +38,8 @@ class WorldVariant:
         processor: the shared processor that it runs on; `None` if it does not share one.
         hidden_load: load from requests that bypass the router, as a fraction of its capacity.
         power_w: power that its device draws while all of its instances serve; `None` if unknown.
+        slow_share: share of calls that take `slow_factor` times as long.
+        slow_factor: see there.
         measured_noise: measured values of service time / mean to draw from; empty for log-normal noise.
     """
 
@@ -53,6 +55,8 @@ class WorldVariant:
     hidden_load: float
     power_w: float | None = None
     cold_factor: float = 1.0
+    slow_share: float = 0.0
+    slow_factor: float = 1.0
     measured_noise: tuple[float, ...] = ()
 
 

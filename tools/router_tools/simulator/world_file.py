@@ -50,6 +50,8 @@ def _variant(file: VariantFile) -> WorldVariant:
         hidden_load=file.hidden_load or 0.0,
         power_w=file.power_w or None,
         cold_factor=file.cold_factor,
+        slow_share=file.slow_share,
+        slow_factor=file.slow_factor,
     )
 
 

@@ -91,6 +91,43 @@ class TestOneWithoutAnAnswer:
         assert (new.candidate.basis, old.candidate.basis) == (Basis.GUESS, Basis.MEASURED)
 
 
+class TestNothingAnsweredYet:
+    """The first call of a GPU has been running for 100 ms: it may be cold."""
+
+    @staticmethod
+    def after_100_ms(*states: VariantState, tried_by_copies: bool = False) -> list[float]:
+        """Return the assumed latency at each variant."""
+        cold_start = ColdStart(tried_by_copies=tried_by_copies)
+        cold_start.guess(list(states), 1.0, request_of(now_s=NOW_S + 0.1))
+        return [state.candidate.latency_ms for state in states]
+
+    def test_every_request_takes_half_as_long_again_as_the_running_one_has_so_far(self):
+        one, three = self.after_100_ms(unknown(in_flight=1), unknown(in_flight=3))
+        assert (one, three) == (pytest.approx(300.0), pytest.approx(600.0))
+
+    def test_beside_a_known_variant_each_one_before_takes_as_long_as_the_running_one_has_so_far(self):
+        tried, _ = self.after_100_ms(unknown(in_flight=2), known(8.0))
+        assert tried == pytest.approx(2 * 100.0 + DEFERRED_MS)
+
+    def test_an_idle_variant_is_tried_rather_than_waiting_for_another_first_call(self):
+        running, idle = self.after_100_ms(unknown(in_flight=1), unknown())
+        assert idle == pytest.approx(50.0)
+        assert idle < running
+
+    @pytest.mark.parametrize(("in_flight", "is_tried"), [(1, False), (4, False), (5, True)])
+    def test_if_copies_try_them_a_cpu_is_tried_once_several_requests_wait(self, in_flight, is_tried):
+        """750 ms if the CPU is as much slower as usual."""
+        running, idle = self.after_100_ms(
+            unknown(in_flight=in_flight), unknown(Device.CPU), tried_by_copies=True
+        )
+        assert idle == pytest.approx(750.0)
+        assert (idle < running) == is_tried
+
+    def test_once_there_is_an_answer_one_is_tried_at_a_time(self):
+        _, idle, _ = self.after_100_ms(unknown(in_flight=1), unknown(), known(8.0))
+        assert idle == pytest.approx(DEFERRED_MS)
+
+
 class TestSmallRequests:
     """The smallest tenth of the requests, or about as large ones, try the unknown variants; others do not."""
 

@@ -121,3 +121,33 @@ def test_reset_sets_the_level_back_to_one():
     assert level.value == level.get(1.0) == level.get(2.0) == 1.0
     level.update(3.0, now_s=2.0)
     assert level.value == pytest.approx(2.0)
+
+
+class TestOutliersThatMayBeAccidents:
+    """They raise the level until an ordinary observation follows, and are gone from then on."""
+
+    STEADY = ((1.0, 5.0, 0.0), (1.1, 5.0, 0.0))
+
+    def test_they_count_for_the_time_being(self):
+        doubting, sure = taught(list(self.STEADY)), taught([*self.STEADY, (6.0, 5.0, 0.0)])
+        doubting.doubt(6.0, 5.0, 0.0)
+        assert doubting.value == sure.value
+        assert doubting.get(8.0) == sure.get(8.0)
+
+    @pytest.mark.parametrize("outliers", [1, 2, 5])
+    def test_an_ordinary_observation_forgets_all_of_them(self, outliers):
+        level = taught(list(self.STEADY))
+        before = level.value
+        for _ in range(outliers):
+            level.doubt(6.0, 5.0, 0.0)
+        assert level.value > 1.5
+        level.settle()
+        assert level.value == before
+        level.update(1.0, 5.0)
+        assert level.value == taught([*self.STEADY, (1.0, 5.0, 0.0)]).value
+
+    def test_without_one_nothing_is_forgotten(self):
+        level = taught(list(self.STEADY))
+        before = level.value
+        level.settle()
+        assert level.value == before

@@ -18,6 +18,14 @@ def test_an_idle_variant_means_no_wait():
     assert load.utilization(0.0) == 0.0
 
 
+def test_how_long_the_oldest_request_has_been_served():
+    load = Load(concurrency=2)
+    assert load.longest_ms(1.0) == 0.0
+    load.enter(10.0, now_s=1.0)
+    load.enter(10.0, now_s=1.002)
+    assert load.longest_ms(1.005) == pytest.approx(5.0)
+
+
 class TestOneInstance:
     def test_the_wait_is_the_rest_of_the_running_request(self):
         load = Load(concurrency=1)

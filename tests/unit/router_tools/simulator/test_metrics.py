@@ -42,6 +42,7 @@ def record(
         calm_s=calm_s,
         power_w=(2.0, 10.0),
         executions=executions,
+        extra_load=0.0,
         decisions_per_s=1e5,
     )
 

@@ -85,3 +85,32 @@ def test_a_variant_that_no_longer_fails_is_found_again() -> None:
 def test_little_is_lost_while_nothing_is_known() -> None:
     _, figures = compared("resnet50", "poisson", 400, calm=True, load=0.45, warm_up_batch_sizes=())
     assert all(each.regret_200 < 0.15 for each in figures)
+
+
+@pytest.mark.parametrize(("world", "workload", "load"), [("bert", "text", 0.35), ("cluster", "text", 0.3)])
+def test_a_router_that_starts_with_profiles_loses_next_to_nothing(
+    world: str, workload: str, load: float
+) -> None:
+    _, figures = compared(
+        world,
+        workload,
+        200,
+        calm=True,
+        load=load,
+        warm_up_batch_sizes=(),
+        copies=False,
+        requests_before_restart=3000,
+    )
+    assert fmean(each.regret_50 for each in figures) <= 0.01
+
+
+def test_second_copies_of_slow_requests_cut_rare_stalls_for_a_twentieth_of_the_load() -> None:
+    """1 % of the calls take 50 times as long."""
+    slowest_ms, extra = [], []
+    for share in (0.0, 0.05):
+        _, figures = compared("rare_stalls", requests=4000, load=0.2, hedge_share=share)
+        slowest_ms.append(fmean(each.p999_ms for each in figures))
+        extra.append(fmean(each.extra_load for each in figures))
+    assert slowest_ms[1] <= 0.3 * slowest_ms[0]
+    assert extra[0] == 0.0
+    assert 0.0 < extra[1] <= 0.05

@@ -104,8 +104,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
         {"variants": [GPU | {"noise": 0.1}]},
         "line 4: variants[0]: expected a known key, found 'noise' (did you mean "
         "'noise_sigma'?); use one of name, device, service, source, concurrency, "
-        "told_concurrency, max_batch_size, noise_sigma, cold_factor, dynamic_batching, "
-        "processor, hidden_load, power_w",
+        "told_concurrency, max_batch_size, noise_sigma, cold_factor, slow_share, slow_factor, "
+        "dynamic_batching, processor, hidden_load, power_w",
     ),
     (
         {"variants": [GPU | {"service": {"table": {"rows": [{"ms_by_batch": {"one": 3}}]}}}]},
@@ -120,7 +120,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
         {"variants": []},
         "line 3: variants: expected a list of one or more items, each an object with name, "
         "device, service, source, concurrency, told_concurrency, max_batch_size, noise_sigma,"
-        " cold_factor, dynamic_batching, processor, hidden_load, power_w, found an empty list",
+        " cold_factor, slow_share, slow_factor, dynamic_batching, processor, hidden_load, power_w, "
+        "found an empty list",
     ),
     ({"variants": [GPU, GPU]}, "line 15: variants[1].name: expected a unique name, found 'gpu' again"),
     (

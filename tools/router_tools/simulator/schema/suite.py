@@ -15,6 +15,8 @@ Figure = Literal[
     "p99_ms",
     "mean_ratio",
     "p99_ratio",
+    "p999_ms",
+    "extra_load",
     "in_time",
     "in_time_preferred",
     "goodput_per_s",
@@ -76,6 +78,7 @@ class CaseFile(Section, frozen=True, kw_only=True):
         told_deadline: replaces the workload's.
         warm_up_batch_sizes: replaces the workload's.
         copies: replaces the workload's.
+        hedge_share: what second copies of slow requests may add to the load, as a share; none if left out.
         requests_before_restart: requests of an earlier run, whose profiles the router starts with.
         coverage: the share of latencies that the router's intervals should contain.
         targets: bounds that the results must meet.
@@ -91,6 +94,7 @@ class CaseFile(Section, frozen=True, kw_only=True):
     told_deadline: bool | UnsetType = UNSET
     warm_up_batch_sizes: tuple[Count, ...] | UnsetType = UNSET
     copies: bool | UnsetType = UNSET
+    hedge_share: Annotated[float, Meta(gt=0, le=1)] | UnsetType = UNSET
     requests_before_restart: Count | UnsetType = UNSET
     coverage: Annotated[float, Meta(gt=0, lt=1)] = 0.9
     targets: tuple[TargetFile, ...] = ()

@@ -44,6 +44,20 @@ class FailureLine(Section, frozen=True, kw_only=True):
     fault: Fault
 
 
+class HedgeLine(Section, frozen=True, kw_only=True):
+    """A second copy of a slow request.
+
+    Args:
+        variant: the variant that got it.
+        after_ms: how long after the decision about the request it was sent.
+        won: whether it was answered first.
+    """
+
+    variant: Name
+    after_ms: NonNegative
+    won: bool
+
+
 class TraceLine(Section, frozen=True, kw_only=True):
     """One line of a trace: a request that a router received.
 
@@ -58,13 +72,15 @@ class TraceLine(Section, frozen=True, kw_only=True):
         policy: the policy that chose.
         experiment: the experiment that the request counts for.
         arm: its side of the experiment.
-        variant: the variant that served it; the last one if several were tried.
+        variant: the variant that served it; the last one if several were tried; the one that was chosen if a
+            second copy was answered before.
         device: the hardware that the variant runs on.
         propensity: the probability with which the variant was chosen; in an experiment, over both arms.
         queued_ms: from its arrival to the decision: in the router's own queue, and in failed attempts.
         latency_ms: from sending it to the variant to the answer; left out if there was none.
         service_ms: the part of that in which it was served, as the router computes it.
         candidates: the variants that could have been chosen, with their predictions.
+        hedge: its second copy.
         failures: the attempts that failed, in order.
         refusal: why it was not answered, unless variants failed it.
     """
@@ -84,5 +100,6 @@ class TraceLine(Section, frozen=True, kw_only=True):
     latency_ms: Positive | UnsetType = UNSET
     service_ms: Positive | UnsetType = UNSET
     candidates: tuple[CandidateLine, ...] = ()
+    hedge: HedgeLine | UnsetType = UNSET
     failures: tuple[FailureLine, ...] = ()
     refusal: Refusal | UnsetType = UNSET

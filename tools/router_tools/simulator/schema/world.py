@@ -50,6 +50,8 @@ class VariantFile(Section, frozen=True, kw_only=True):
         max_batch_size: the largest batch it takes; any if left out.
         noise_sigma: standard deviation of ln(service time / its mean): log-normal noise.
         cold_factor: the factor by which its first call takes longer.
+        slow_share: the share of calls that take `slow_factor` times as long, at random.
+        slow_factor: see there.
         dynamic_batching: its batcher.
         processor: the shared processor that it runs on; one of its own if left out.
         hidden_load: load that bypasses the router, as a share of its capacity.
@@ -69,6 +71,8 @@ class VariantFile(Section, frozen=True, kw_only=True):
     max_batch_size: BatchSize | UnsetType = UNSET
     noise_sigma: Sigma = 0.0
     cold_factor: Annotated[float, Meta(ge=1, le=1_000_000)] = 1.0
+    slow_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    slow_factor: Annotated[float, Meta(ge=1, le=1_000_000)] = 1.0
     dynamic_batching: BatchingFile | UnsetType = UNSET
     processor: str | UnsetType = UNSET
     hidden_load: Annotated[float, Meta(gt=0, lt=1)] | UnsetType = UNSET
