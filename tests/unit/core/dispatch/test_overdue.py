@@ -205,6 +205,18 @@ class TestLateEnd:
             attempt.succeeded(3000.0)
         assert latency.predict(1.0, host.clock.now_s) == pytest.approx(3000.0, rel=0.01)
 
+    def test_of_several_that_were_stuck_together_it_learns_one(self, host: Host):
+        measured(host)
+        latency = host.router.model("m").state("a").profile.latency
+        stuck = []
+        for _ in range(5):
+            host.clock.now_s += 0.5
+            stuck.append(host.attempt("a", warmup=True))
+            stuck[-1].overdue(LONG_MS)
+        for attempt in stuck:
+            attempt.succeeded(3000.0)
+        assert latency.predict(1.0, host.clock.now_s) == pytest.approx(4.0, rel=0.01)
+
 
 class TestWithdrawn:
     def test_it_says_nothing_about_the_variant_and_the_request_goes_on(self, host: Host):
