@@ -64,11 +64,6 @@ class TestBound:
     def test_a_factor_of_0_means_never(self):
         assert Host(ModelSettings(overdue_factor=0.0)).dispatch().next_attempt().bound_ms == math.inf
 
-    def test_an_attempt_that_has_ended_has_none(self, host: Host):
-        attempt = host.attempt("a")
-        attempt.succeeded(4.0)
-        assert attempt.bound_ms == math.inf
-
     @pytest.mark.parametrize(
         "wrong",
         [{name: value} for name, value in WRONG],
