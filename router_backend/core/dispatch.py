@@ -163,7 +163,7 @@ class Dispatch:
             raise self._as_final(error) from None
         if attempts and attempts[-1].fault is not None:
             self._model.retried(attempts[-1].decision)
-        attempt = Attempt(self, decision)
+        attempt = Attempt(self, decision, self._model.overdue_ms(decision))
         if not attempts:
             attempt.hedge_ms = self._model.plan_hedge(decision)
         attempts.append(attempt)
@@ -185,13 +185,9 @@ class Dispatch:
             return None
         first.hedge_ms = math.inf
         self._is_hedged = True
-        attempt = Attempt(self, decision)
+        attempt = Attempt(self, decision, self._model.overdue_ms(decision))
         self.attempts.append(attempt)
         return attempt
-
-    def bound_ms(self, decision: RoutingDecision) -> float:
-        """Return how long after a decision its attempt is overdue; infinite if never."""
-        return self._model.overdue_ms(decision)
 
     @property
     def wants_copy(self) -> bool:
@@ -343,9 +339,11 @@ class Attempt:
     Args:
         dispatch: the request.
         decision: its decision.
+        bound_ms: how long after the decision it is overdue; infinite if never.
 
     Attributes:
         decision: the same.
+        bound_ms: the same.
         hedge_ms: how long after the decision to ask for a second copy (`Dispatch.send_hedge`) if there is no
             answer; infinite if never.
         fault: how the variant failed; `None` if it has not.
@@ -353,12 +351,13 @@ class Attempt:
         status: the gRPC status of that error.
     """
 
-    __slots__ = ("_dispatch", "decision", "fault", "hedge_ms", "message", "status")
+    __slots__ = ("_dispatch", "bound_ms", "decision", "fault", "hedge_ms", "message", "status")
 
-    def __init__(self, dispatch: Dispatch, decision: RoutingDecision) -> None:
+    def __init__(self, dispatch: Dispatch, decision: RoutingDecision, bound_ms: float) -> None:
         # `None` once its end is reported, so that no request leaves a cycle to the garbage collector.
         self._dispatch: Dispatch | None = dispatch
         self.decision = decision
+        self.bound_ms = bound_ms
         self.hedge_ms = math.inf
         self.fault: Fault | None = None
         self.message = ""
@@ -378,12 +377,6 @@ class Attempt:
     def is_on_time(self) -> bool:
         """Whether it is open and not overdue."""
         return self._dispatch is not None and self.fault is None
-
-    @property
-    def bound_ms(self) -> float:
-        """How long after its decision it is overdue; infinite if never."""
-        dispatch = self._dispatch
-        return math.inf if dispatch is None else dispatch.bound_ms(self.decision)
 
     def close(self) -> Dispatch | None:
         """Take no more reports; return the request that the first one is for, `None` if there was one."""

@@ -47,6 +47,7 @@ from router_backend.runtime.request_options import (
 )
 from router_backend.runtime.routed_request import CANCELED_BY_CLIENT, Reception, RoutedRequest
 from router_backend.runtime.router_model import Log, RouterModel
+from router_backend.runtime.stuck_calls import StuckCalls
 
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
@@ -118,7 +119,8 @@ class NativeRouter:
         readiness = Readiness(model.setup, model.router, lambda variant: bool(_server.is_ready(variant)))
         self._reception = Reception(model, readiness)
         self._healer = Healer(model.setup, model.router, readiness, self._load_again, log)
-        self._own_requests = OwnRequests(pointer, model, readiness, _server, log)
+        self._stuck = StuckCalls()
+        self._own_requests = OwnRequests(pointer, model, readiness, self._stuck, _server, log)
 
     def start(self, instance_name: str) -> None:
         """Start the threads."""
@@ -187,7 +189,10 @@ class NativeRouter:
             attempt = copy.next_attempt()
         except RouterError:
             return None
-        measurement = Measurement(copy, self._model.errors, self._reception.readiness)
+        if not self._stuck.allows(attempt.variant):
+            attempt.ignored()
+            return None
+        measurement = Measurement(copy, self._model.errors, self._reception.readiness, self._stuck)
         return COPY, attempt.variant, measurement, attempt, attempt.bound_ms
 
     def failure(self, variant: str, code: int, message: str, reached: bool) -> Failure:

@@ -17,6 +17,7 @@ from router_backend.native.server import Server, SyntheticInput
 from router_backend.runtime.error_classifier import WRONG_ANSWER, ErrorClassifier
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import Log, RouterModel
+from router_backend.runtime.stuck_calls import StuckCalls
 from router_backend.runtime.warmup_plan import WarmupPlan, synthetic_shape
 
 CODES = (
@@ -41,10 +42,13 @@ BYTES_OF |= {"FP32": 4, "INT64": 8, "UINT64": 8, "FP64": 8}
 class Measurement:
     """A request of the router's own, of which only the variant's profile learns."""
 
-    __slots__ = ("_dispatch", "_errors", "_readiness", "error", "open")
+    __slots__ = ("_dispatch", "_errors", "_readiness", "_stuck", "error", "open")
 
-    def __init__(self, dispatch: Dispatch, errors: ErrorClassifier, readiness: Readiness) -> None:
+    def __init__(
+        self, dispatch: Dispatch, errors: ErrorClassifier, readiness: Readiness, stuck: StuckCalls
+    ) -> None:
         self._dispatch = dispatch
+        self._stuck = stuck
         self._errors = errors
         self._readiness = readiness
         self.open = True
@@ -53,7 +57,7 @@ class Measurement:
     def answered(self, attempt: Attempt, latency_ms: float) -> None:
         """Record that the variant answered."""
         attempt.succeeded(latency_ms)
-        self.open = False
+        self._ended(attempt)
 
     def failed(
         self, attempt: Attempt, _latency_ms: float, code: int, message: str, reached: bool, _canceled: bool
@@ -69,12 +73,17 @@ class Measurement:
                 self._dispatch.next_attempt().ignored()
             except RouterError as error:  # it may go to one variant only
                 self.error = error
+        self._ended(attempt)
+
+    def _ended(self, attempt: Attempt) -> None:
         self.open = False
+        self._stuck.ended(attempt.variant, attempt)
 
     def overdue(self, attempt: Attempt) -> tuple[int]:
         """Record that the variant has not answered in time, and return the command to cancel the call."""
         attempt.overdue(attempt.bound_ms)
         self._readiness.failed(attempt.variant, Fault.OVERDUE)
+        self._stuck.add(attempt.variant, attempt)
         self.error = NoVariantError(f"'{attempt.variant}': {attempt.message}")
         self.open = False
         return (CANCEL,)
@@ -87,12 +96,19 @@ class OwnRequests:
         pointer: the model on the C side.
         model: the router model.
         readiness: which of its variants are loaded.
+        stuck: the requests of the router's own that have not ended in time.
         server: the C side.
         log: Triton's log.
     """
 
     def __init__(
-        self, pointer: int, model: RouterModel, readiness: Readiness, server: Server, log: Log
+        self,
+        pointer: int,
+        model: RouterModel,
+        readiness: Readiness,
+        stuck: StuckCalls,
+        server: Server,
+        log: Log,
     ) -> None:
         self._pointer = pointer
         self._name = model.setup.name
@@ -101,6 +117,7 @@ class OwnRequests:
         self._router: ModelRouter = model.router
         self._errors = model.errors
         self._readiness = readiness
+        self._stuck = stuck
         self._server = server
         self._log = log
         self._plan = WarmupPlan(model.setup, model.router)
@@ -164,7 +181,7 @@ class OwnRequests:
         except RouterError as error:
             self._warn(error)
             return
-        self._measurement = Measurement(dispatch, self._errors, self._readiness)
+        self._measurement = Measurement(dispatch, self._errors, self._readiness, self._stuck)
         self._busy_until_s = time.monotonic() + WarmupPlan.IDLE_WITHIN_S
         inputs = synthetic_inputs(self._signature, context.batch_size)
         bound_ms = attempt.bound_ms

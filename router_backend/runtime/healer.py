@@ -107,7 +107,12 @@ class Healer:
         """Load a variant again, unless another router has just done so; return `False` to try it again."""
         try:
             with self._lock.hold(variant) as is_mine:
-                return self._load(variant) if is_mine else True
+                if not is_mine:
+                    return True
+                is_loaded = self._load(variant)
+                if is_loaded:
+                    self._lock.loaded(variant)
+                return is_loaded
         except CannotReloadError as error:
             self._enabled = False
             self._log.warn(f"router '{self._name}': '{variant}' has died, and is not loaded again: {error}")
@@ -116,15 +121,15 @@ class Healer:
     def _load(self, variant: str) -> bool:
         self._log.warn(f"router '{self._name}': the process of '{variant}' has died; it is loaded again")
         started_s = self._last_s[variant] = time.monotonic()
-        with self._readiness.reloading(variant):
-            try:
+        try:
+            with self._readiness.reloading(variant):
                 self._reload(variant)
-            except CannotReloadError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the router serves on
-                self._model.count_reload(variant, succeeded=False)
-                self._log.error(f"router '{self._name}': '{variant}' could not be loaded again: {error}")
-                return False
+        except CannotReloadError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the router serves on
+            self._model.count_reload(variant, succeeded=False)
+            self._log.error(f"router '{self._name}': '{variant}' could not be loaded again: {error}")
+            return False
         self._model.count_reload(variant, succeeded=True)
         took_s = time.monotonic() - started_s
         self._log.inform(f"router '{self._name}': '{variant}' was loaded again in {took_s:.1f} s")

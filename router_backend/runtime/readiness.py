@@ -57,14 +57,19 @@ class Readiness:
 
     @contextmanager
     def reloading(self, variant: str) -> Iterator[None]:
-        """Keep requests from a variant while it is loaded again, and look for it at once after that."""
-        self._router.model(self._name).set_ready(variant, RELOADING)
+        """Keep requests from a variant while it is loaded again; after an error, it is as it was."""
+        model = self._router.model(self._name)
+        model.set_ready(variant, RELOADING)
         self._reloading.add(variant)
         try:
             yield
+        except BaseException:
+            model.take_back(variant)
+            raise
+        else:
+            model.set_ready(variant, None)
         finally:
             self._reloading.discard(variant)
-            self._router.model(self._name).set_ready(variant, None)
             self._missing.add(variant)
 
     def due(self) -> bool:

@@ -48,11 +48,15 @@ class ReloadLock:
                     yield False
                     return
                 yield True
-                os.write(file, b".")
                 return
             yield False
         finally:
             os.close(file)
+
+    def loaded(self, variant: str) -> None:
+        """Note that a variant was loaded again."""
+        with suppress(OSError):
+            self._path(variant).write_bytes(b".")
 
     def _path(self, variant: str) -> Path:
         key = hashlib.sha256(f"{self._repository}\0{variant}".encode()).hexdigest()[:16]

@@ -13,14 +13,19 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.core.dispatch import Attempt
 from router_backend.core.records.request import RoutingContext
-from router_backend.errors import RouterError
+from router_backend.errors import DEFECTS, RouterError
 from router_backend.runtime.overdue_watch import OverdueWatch
 from router_backend.runtime.request_options import RequestOptions
 from router_backend.runtime.routed_request import Reception, RoutedRequest
 from router_backend.serving.answers import Answers
 from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
-from router_backend.serving.responses import canceled_response, error_response, explained_response
+from router_backend.serving.responses import (
+    canceled_response,
+    error_response,
+    explained_response,
+    triton_log,
+)
 
 # Asking the server whether the client has canceled costs up to a tenth of a call, so the router asks only for
 # requests that have waited long enough to be canceled.
@@ -150,10 +155,12 @@ class ClientRequest(RoutedRequest):
     def overdue(self, call: Call) -> Call | None:
         """Note that a call is overdue, and return the one to make instead, if there is one."""
         with self._lock:
-            if self._service.waits(call):
-                return self._instead_of_waiting(call)
-            self.record_overdue(call.attempt, call.bound_ms)
-            return self._next_call() if self.dispatch.wants_attempt else None
+            try:
+                return self._instead_of(call)
+            except DEFECTS as defect:  # of a policy
+                self.dispatch.cancel()
+                self._refuse(triton_log().defect(defect))
+                return None
 
     def defect(self, error: RouterError) -> None:
         """Answer that there is a defect, unless the client has an answer."""
@@ -170,6 +177,12 @@ class ClientRequest(RoutedRequest):
     def later(self, overdue: Overdue) -> None:
         """Let another thread than that of the watch do what is overdue."""
         self._service.resume(overdue)
+
+    def _instead_of(self, call: Call) -> Call | None:
+        if self._service.waits(call):
+            return self._instead_of_waiting(call)
+        self.record_overdue(call.attempt, call.bound_ms)
+        return self._next_call() if self.dispatch.wants_attempt else None
 
     def _after_failure(self) -> Call | None:
         if not self.dispatch.wants_attempt:

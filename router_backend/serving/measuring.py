@@ -16,14 +16,12 @@ from router_backend.errors import NoVariantError
 from router_backend.runtime.error_classifier import Failure
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import ParameterValue
+from router_backend.runtime.stuck_calls import StuckCalls
 from router_backend.serving.answers import Answers
 
 
 class Measuring:
     """Makes calls of the router's own, each in a thread of its own, since a variant may never answer.
-
-    A call that never ends keeps its thread, and one of the server's few threads for such calls. So a variant
-    that has two of them gets the next one only after 30 s, and each further one after twice the time.
 
     Args:
         output_names: what is requested of variants.
@@ -31,14 +29,11 @@ class Measuring:
         readiness: which of them are loaded.
     """
 
-    MOST_STUCK = 2
-    STUCK_PAUSE_S = 30.0
-
     def __init__(self, output_names: Sequence[str], answers: Answers, readiness: Readiness) -> None:
         self._output_names = output_names
         self._answers = answers
         self._readiness = readiness
-        self._stuck: dict[str, list[_OwnCall]] = {}
+        self._stuck = StuckCalls()
 
     def measure(
         self,
@@ -54,7 +49,7 @@ class Measuring:
             VariantsFailedError: the variant failed.
         """
         for attempt in dispatch:
-            if self._has_stuck(attempt.variant):
+            if not self._stuck.allows(attempt.variant):
                 attempt.ignored()
                 raise NoVariantError(f"'{attempt.variant}' has not answered the router's last requests yet")
             request = pb_utils.InferenceRequest(
@@ -70,21 +65,17 @@ class Measuring:
         call.start()
         if call.is_overdue_after(bound_ms):
             variant = call.attempt.variant
-            self._stuck.setdefault(variant, []).append(call)
+            self._stuck.add(variant, call.attempt)
             self._readiness.failed(variant, Fault.OVERDUE)
             raise NoVariantError(f"'{variant}': {call.attempt.message}")
 
     def _failure_of(self, attempt: Attempt, response: pb_utils.InferenceResponse) -> Failure | None:
-        """Return how a variant failed; then it is also looked for, if it is not loaded."""
+        """Return how a call that has ended failed; its variant is then looked for, if not loaded."""
+        self._stuck.ended(attempt.variant, attempt)
         failure = self._answers.failure_of(response, attempt, self._output_names)
         if failure is not None:
             self._readiness.failed(attempt.variant, failure.fault)
         return failure
-
-    def _has_stuck(self, variant: str) -> bool:
-        stuck = self._stuck[variant] = [call for call in self._stuck.get(variant, ()) if call.is_alive()]
-        over = len(stuck) - self.MOST_STUCK
-        return over >= 0 and time.monotonic() < stuck[-1].sent_s + self.STUCK_PAUSE_S * 2**over
 
 
 class _OwnCall(threading.Thread):

@@ -143,17 +143,22 @@ class RequestHandler:
 
     def _made(self, call: Call) -> Call | None:
         """Make a call that has a slot; return the next one of its request."""
-        over = call.has_waited and call.request.is_over(call)
-        response = None if over else call.make()
-        waiting = self._slots.leave(call.variant)
-        if waiting is not None:
-            waiting.has_slot = waiting.has_waited = True
-            self.resume(waiting)
         try:
+            response = self._answered_by(call)
             return None if response is None else call.request.ended(call, response)
         except DEFECTS as defect:  # a client waits for an answer
             call.request.defect(triton_log().defect(defect))
             return None
+
+    def _answered_by(self, call: Call) -> pb_utils.InferenceResponse | None:
+        """Make a call, unless it is not needed any more, and give its slot to one that waits."""
+        try:
+            return None if call.has_waited and call.request.is_over(call) else call.make()
+        finally:
+            waiting = self._slots.leave(call.variant)
+            if waiting is not None:
+                waiting.has_slot = waiting.has_waited = True
+                self.resume(waiting)
 
     def start(self) -> None:
         """Start the thread of the watch."""

@@ -78,12 +78,12 @@ def run(
 
 def _print(trials: Sequence[Trial]) -> None:
     console = Console(highlight=False)
-    table = Table(caption="before / during / after the fault; times in ms")
+    table = Table(caption="before / during / after the fault; times in ms", padding=(0, 0, 0, 1))
     for column in ("host", "fault"):
         table.add_column(column, no_wrap=True)
     for column in ("requests", "failed", "p99", "worst"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("kept")
+    table.add_column("kept", no_wrap=True)
     for trial in trials:
         phases = (trial.before, trial.during, trial.after)
         kept = "[red]no[/red]" if trial.broken else "[green]yes[/green]"
@@ -102,6 +102,6 @@ def _row(phases: Sequence[Figures]) -> list[str]:
     return [
         str(sum(phase.requests for phase in phases)),
         str(sum(phase.failed for phase in phases)),
-        " / ".join(f"{phase.p99_ms:.0f}" for phase in phases),
-        " / ".join(f"{phase.worst_ms:.0f}" for phase in phases),
+        "/".join(f"{phase.p99_ms:.0f}" for phase in phases),
+        "/".join(f"{phase.worst_ms:.0f}" for phase in phases),
     ]

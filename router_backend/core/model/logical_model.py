@@ -314,6 +314,13 @@ class LogicalModel:
                 state.restore(learned.variants[name], absent_s, now_s)
                 self._recorder.settle(state)
 
+    def take_back(self, variant: str) -> None:
+        """Let a variant take requests again that was kept from them for a while, and was not loaded again."""
+        with self._lock:
+            state = self.state(variant)
+            state.not_ready_reason = None
+            self._recorder.settle(state)
+
     def state(self, variant: str) -> VariantState:
         """Return the state of a variant, which must not be changed.
 

@@ -128,13 +128,14 @@ class Recorder:
     ) -> Execution:
         """Note the answer of an attempt whose failure was counted: the variant may be well again.
 
-        The law learns it from the router's own requests alone: those of clients may have been stuck together,
-        behind one call, and then say nothing about the next one.
+        The law learns it from the router's own requests alone, and only from one that was sent after the last
+        late answer: those that were stuck together, behind one call, say nothing about the next one.
         """
         state = decision.state
         state.breaker.retry_now(now_s)
-        if decision.context.warmup and self.profiling:
+        if decision.context.warmup and self.profiling and decision.now_s >= state.late_s:
             state.profile.latency.update(decision.size, latency_ms, now_s)
+        state.late_s = now_s
         plausible_ms = latency_ms if is_plausible_ms(latency_ms) else None
         execution = Execution(decision, SUCCESS, now_s, plausible_ms)
         if serves:

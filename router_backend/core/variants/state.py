@@ -45,6 +45,7 @@ class VariantState:
         late_since_sent: requests that went to others because they would have been late here.
         answers: requests that it answered.
         failures: requests that it failed.
+        late_s: when it last answered an overdue request.
         loaded_s: when it was loaded again, as far as is known; what was sent before says nothing about it.
     """
 
@@ -68,6 +69,7 @@ class VariantState:
         "breaker",
         "candidate",
         "failures",
+        "late_s",
         "late_since_sent",
         "load",
         "loaded_s",
@@ -95,7 +97,7 @@ class VariantState:
         self._limit_trial: LimitTrial | None = None
         self.answers = 0
         self.failures = 0
-        self.loaded_s = -math.inf
+        self.loaded_s = self.late_s = -math.inf
         self._failure_share = FailureShare()
         self._answers_when_rejected = 0
         self._next_copy_s = -math.inf

@@ -284,6 +284,25 @@ def test_a_measurement_that_is_overdue_is_canceled(front: Front) -> None:
     assert not front.model.router.model("m").state(variant).breaker.closed
 
 
+def test_a_variant_with_two_measurements_that_hang_gets_no_third(tmp_path: Path) -> None:
+    with front_of(tmp_path, load_dead_variants="false") as front:
+        hung = []
+        for name in ("a", "b", "a", "b", "a", "b"):
+            state = front.model.router.model("m").state(name)
+            state.breaker.retry_now(time.monotonic())
+            state._next_copy_s = 0.0
+            command = front.answers(front.arrives(allowed_variants=name))
+            if command is not None:
+                hung.append((command[1], command[2], command[3]))
+                command[2].overdue(command[3])
+        variants = [variant for variant, _, _ in hung]
+        assert max(map(variants.count, "ab")) <= 2
+        variant, measurement, attempt = hung[0]
+        assert not front.router._stuck.allows(variant) or variants.count(variant) < 2
+        measurement.answered(attempt, 5.0)
+        assert front.router._stuck.allows(variant)
+
+
 def test_without_warm_up_there_are_no_copies(tmp_path: Path) -> None:
     with front_of(tmp_path, warmup_batch_sizes="none", overdue_factor="0") as front:
         forward = front.arrives()

@@ -12,6 +12,7 @@ from router_backend.native.own_requests import CODES, Measurement, OwnRequests
 from router_backend.native.server import log_of
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.router_model import RouterModel
+from router_backend.runtime.stuck_calls import StuckCalls
 from router_backend.runtime.warmup_plan import WarmupPlan
 from tests.unit.native.c_side import CSide, Measured
 from tests.unit.runtime.routers import router_model_of
@@ -30,7 +31,7 @@ def model(tmp_path: Path) -> Iterator[RouterModel]:
 def measuring(model: RouterModel, c_side: CSide) -> Iterator[Readiness]:
     """Run the thread, and yield which variants it has found."""
     readiness = Readiness(model.setup, model.router, lambda variant: bool(c_side.is_ready(variant)))
-    own_requests = OwnRequests(0, model, readiness, c_side, log_of(c_side))
+    own_requests = OwnRequests(0, model, readiness, StuckCalls(), c_side, log_of(c_side))
     own_requests.start()
     try:
         yield readiness
@@ -61,7 +62,7 @@ def measurement(model: RouterModel, variant: str, readiness: Readiness) -> tuple
     """Return a measurement of a variant, and its request."""
     context = RoutingContext(allowed_variants=frozenset({variant}), refuse_late=False, warmup=True)
     dispatch = model.router.dispatch("m", context)
-    made = Measurement(dispatch, model.errors, readiness)
+    made = Measurement(dispatch, model.errors, readiness, StuckCalls())
     return made, Measured(variant, made, dispatch.next_attempt(), [])
 
 

@@ -138,7 +138,9 @@ def test_a_server_that_does_not_allow_it_is_asked_once(heals: Heals):
     until(lambda: any("is not loaded again: not allowed" in line for line in heals.logged))
     heals.dies("b")
     assert heals.counted("a") == (0, 0)
-    assert heals.router.model("m").state("a").not_ready_reason is None
+    state = heals.router.model("m").state("a")
+    assert state.not_ready_reason is None
+    assert not state.breaker.probe_is_due(heals.router.model("m").now_s())
     assert heals.server.reloads.empty()
 
 
@@ -154,6 +156,7 @@ class TestReloadLock:
         ours, others = (ReloadLock(tmp_path, tmp_path) for _ in range(2))
         with ours.hold("a") as mine, others.hold("a") as theirs, others.hold("b") as another:
             assert (mine, theirs, another) == (True, False, True)
+            ours.loaded("a")
         with others.hold("a") as theirs:
             assert not theirs
 
@@ -163,7 +166,17 @@ class TestReloadLock:
         for _ in range(2):
             with lock.hold("a") as mine:
                 assert mine
+                lock.loaded("a")
+
+    def test_one_that_failed_is_none(self, tmp_path: Path):
+        lock = ReloadLock(tmp_path, tmp_path)
+        for _ in range(2):
+            with lock.hold("a") as mine:
+                assert mine
 
     def test_without_a_folder_a_router_decides_alone(self, tmp_path: Path):
-        with ReloadLock(tmp_path, tmp_path / "missing").hold("a") as mine:
-            assert mine
+        lock = ReloadLock(tmp_path, tmp_path / "missing")
+        for _ in range(2):
+            with lock.hold("a") as mine:
+                assert mine
+            lock.loaded("a")

@@ -48,6 +48,7 @@ class Load:
         self._interval_s = interval_s
         self._ended = threading.Event()
         self.seen: list[Seen] = []
+        self._sent_s: dict[int, float] = {}
         self._threads = [
             threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(clients)
         ]
@@ -65,16 +66,22 @@ class Load:
                 thread.join()
 
     def between(self, start_s: float, end_s: float) -> list[Seen]:
-        """Return what was seen of the requests that were sent in this time."""
-        return [each for each in list(self.seen) if start_s <= each.sent_s < end_s]
+        """Return what was seen of the requests that ended in this time."""
+        return [each for each in list(self.seen) if start_s <= each.sent_s + each.latency_ms / 1e3 < end_s]
+
+    def unanswered(self, within_s: float) -> int:
+        """Return how many requests have waited for longer than this."""
+        before_s = time.monotonic() - within_s
+        return sum(sent_s < before_s for sent_s in list(self._sent_s.values()))
 
     def _run(self, number: int) -> None:
         rng = random.Random(number)
         client = grpcclient.InferenceServerClient(self._url)
         next_s = time.monotonic() + self._interval_s * rng.random()
         while not self._ended.wait(max(0.0, next_s - time.monotonic())):
-            sent_s = time.monotonic()
+            sent_s = self._sent_s[number] = time.monotonic()
             error = self._ask(client, rng)
+            del self._sent_s[number]
             self.seen.append(Seen(sent_s, (time.monotonic() - sent_s) * 1e3, error))
             next_s = max(next_s + self._interval_s, time.monotonic())
         client.close()

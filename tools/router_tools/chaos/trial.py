@@ -53,7 +53,7 @@ class Trial:
         host: what ran the router.
         fault: its name.
         before: what clients saw in a quiet time.
-        during: what they saw of requests that were sent while the fault lasted.
+        during: what they saw of requests that ended while the fault lasted.
         after: what they saw in the ten seconds after it.
         share_before: the share of the requests that the variant had that is made ill.
         share_after: its share at the end of these ten seconds.
@@ -96,13 +96,15 @@ def try_fault(stage: Stage, load: Load, host: str, name: str, seconds: float, to
     time.sleep(BACK_WITHIN_S - SHARE_S)
     share_after = _share(stage, load, SHARE_S)
     end_s = time.monotonic()
-    time.sleep(BOUND_MS / 1e3)  # so that what was sent last has its answer, too
     before, during, after = (
         Figures.of(load.between(*span)) for span in ((quiet_s, fault_s), (fault_s, well_s), (well_s, end_s))
     )
     errors = tuple(dict.fromkeys(each.error for each in load.between(quiet_s, end_s) if each.error))[:3]
     limit_ms = BOUND_MS + 3.0 * before.p99_ms + tolerance_ms
     broken = _broken(during, after, share_before, share_after, limit_ms)
+    unanswered = load.unanswered(limit_ms / 1e3)
+    if unanswered:
+        broken = (*broken, f"{unanswered} requests have no answer yet")
     return Trial(host, name, before, during, after, share_before, share_after, errors, broken)
 
 

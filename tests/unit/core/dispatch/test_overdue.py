@@ -64,11 +64,6 @@ class TestBound:
     def test_a_factor_of_0_means_never(self):
         assert Host(ModelSettings(overdue_factor=0.0)).dispatch().next_attempt().bound_ms == math.inf
 
-    def test_an_attempt_that_has_ended_has_none(self, host: Host):
-        attempt = host.attempt("a")
-        attempt.succeeded(4.0)
-        assert attempt.bound_ms == math.inf
-
     @pytest.mark.parametrize(
         "wrong",
         [{name: value} for name, value in WRONG],
@@ -204,6 +199,18 @@ class TestLateEnd:
             attempt.overdue(LONG_MS)
             attempt.succeeded(3000.0)
         assert latency.predict(1.0, host.clock.now_s) == pytest.approx(3000.0, rel=0.01)
+
+    def test_of_several_that_were_stuck_together_it_learns_one(self, host: Host):
+        measured(host)
+        latency = host.router.model("m").state("a").profile.latency
+        stuck = []
+        for _ in range(5):
+            host.clock.now_s += 0.5
+            stuck.append(host.attempt("a", warmup=True))
+            stuck[-1].overdue(LONG_MS)
+        for attempt in stuck:
+            attempt.succeeded(3000.0)
+        assert latency.predict(1.0, host.clock.now_s) == pytest.approx(4.0, rel=0.01)
 
 
 class TestWithdrawn:
