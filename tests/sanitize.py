@@ -28,6 +28,8 @@ TESTS = [
         "router_failures",
         "router_lifecycle",
         "router_requests",
+        "router_hedging",
+        "wrong_answers",
         "fuzzed_requests",
         "triton_queues",
     )

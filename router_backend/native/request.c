@@ -213,6 +213,7 @@ static void on_success(Attempt* attempt, ServerResponse* response) {
 
 static void on_failure(Attempt* attempt, ErrorCode code, const char* message) {
   Exchange* exchange = attempt->exchange;
+  record_before();
   take_turn();
   Command command = ask_failed(attempt, code, message, true);
   if (command.kind == REFUSE) stop_timers(exchange);
@@ -384,7 +385,7 @@ static void on_hedge(Timer* timer) {
 
 static void start_timer(Exchange* exchange, Timer* timer, PyObject** asked) {
   if (*asked == NULL) return;
-  if (exchange->inputs != NULL) {
+  if (exchange->inputs != NULL && !atomic_load(&exchange->answered)) {
     atomic_fetch_add(&exchange->references, 1);
     timer_start(timer);
     return;
@@ -395,15 +396,14 @@ static void start_timer(Exchange* exchange, Timer* timer, PyObject** asked) {
   end_turn();
 }
 
-/* A request that cannot be copied has no bound and no second copy: its variant may read it until it ends. */
-static void start_timers(Exchange* exchange, const Command* command) {
+/* A request that cannot be copied has no bound: its variant may read it until it ends. */
+static void start_bound(Exchange* exchange, const Command* command) {
   if (command->kind != FORWARD) return;
   if (command->flags & KEEPS_INPUTS) {
     exchange->inputs = inputs_copied(exchange->request);
     exchange->lent = exchange->inputs == NULL;
   }
   start_timer(exchange, &exchange->timer, &exchange->bound);
-  start_timer(exchange, &exchange->hedge_timer, &exchange->hedge);
 }
 
 /* Decide about all requests of a batch before any of them is sent, since Python's lock is taken once then. */
@@ -420,8 +420,9 @@ void requests_arrived(Model* model, Instance* instance, Request** requests, uint
   }
   end_turn();
   for (uint32_t index = 0; index < count; index++) {
-    start_timers(exchanges[index], &commands[index]);
+    start_bound(exchanges[index], &commands[index]);
     carry_out(exchanges[index], commands[index], requests[index]);
+    start_timer(exchanges[index], &exchanges[index]->hedge_timer, &exchanges[index]->hedge); /* once the first is sent */
     leave(exchanges[index]);
   }
   record_answered();

@@ -66,8 +66,9 @@ def test_the_client_gets_the_second_variants_answer_and_the_first_call_is_cancel
         assert time.monotonic() - began_s < 30.0, "the first variant would never answer"
         np.testing.assert_array_equal(answer.as_numpy("OUTPUT"), items(2))
         decision = decision_of(answer)
-        assert (decision["variant"], decision["failed"]) == ("double", [])
-        assert (decision["hedged"]["first"], decision["hedged"]["second"]) == ("works", "double")
+        hedged, failed = decision["hedged"], decision["failed"]
+        assert (decision["variant"], hedged, failed) == ("double", hedged, []), decision
+        assert (hedged["first"], hedged["second"]) == ("works", "double")
     until(lambda: counted(server, "model_router_hedges_won_total") == 3)
     # It was canceled, so it is free, and says nothing of its variant.
     until(lambda: client.output("hedged", items(-1))[0, 0] == -1)

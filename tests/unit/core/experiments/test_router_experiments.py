@@ -235,7 +235,9 @@ def test_a_rollout_that_is_changed_counts_from_the_change(router):
     router.register_model("resnet50", variants=VARIANTS)
 
     def fraction() -> float:
-        return router.experiments.report("v2").models["resnet50"].fraction
+        counted = router.get_metrics().get_model_metrics("resnet50").treatment_fractions["v2"]
+        assert router.experiments.report("v2").models["resnet50"].fraction == counted
+        return counted
 
     router.experiments.set([Experiment(*V2, 0.1, rollout=(RolloutStep(60.0, 0.2),))])
     assert fraction() == 0.1

@@ -240,6 +240,14 @@ def test_one_unit_that_sends_most_of_the_requests_is_no_reason_to_stop():
     assert each.stopped_reason is None
 
 
+@pytest.mark.parametrize(("unit", "stopped"), [("eager", False), ("", True)])
+def test_one_unit_that_fails_often_is_no_reason_to_stop(unit, stopped):
+    each = running(fraction=0.1)
+    for _ in range(100):
+        failed(each.treatment, unit)
+    assert (each.stopped_reason is not None) is stopped
+
+
 def test_a_change_keeps_what_was_counted_and_the_start_of_an_unchanged_rollout():
     each = running(fraction=0.1, rollout=(RolloutStep(60.0, 0.2),))
     answered(each.treatment, 1.0)

@@ -1,6 +1,7 @@
 """How the latency model treats readings that are wrong, rare or very slow."""
 
 import math
+import random
 
 import pytest
 
@@ -142,6 +143,19 @@ class TestExcess:
                 model.update(8, law_ms(8), now_s=30.0)
         assert model.excess is not None
         assert model.excess.value == pytest.approx(learned.value, rel=1e-3)
+
+    def test_one_in_a_hundred_leaves_the_prediction_and_the_alarm_as_they_are(self):
+        """A level that stayed raised would pull the cliffs below 1, and ordinary answers raise the alarm."""
+        model, rng = trained(count=100), random.Random(0)
+        alarms = model.change.alarms
+        for number in range(1, 2001):
+            slower = 50.0 if number % 100 == 0 else 1.0
+            model.update(8, slower * law_ms(8) * rng.lognormvariate(0.0, 0.05), now_s=30.0 + 0.02 * number)
+            if number > 500 and 2 < number % 100 < 100:
+                assert predicted(model, 8) == pytest.approx(law_ms(8), rel=0.12)
+        assert model.change.alarms == alarms
+        assert model.excess is not None
+        assert model.excess.value == pytest.approx(0.49, rel=0.15)
 
     @pytest.mark.parametrize("factor", [110.0, 1000.0, 1e6])
     def test_two_readings_in_a_wrong_unit_are_none(self, factor):

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from router_backend.core.records.basis import Basis
 from router_backend.core.records.outcome import Fault, Outcome, Refusal
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -39,6 +40,14 @@ def test_predictions_are_compared_with_observations(router: ModelRouter) -> None
     variant = router.get_metrics().get_model_metrics("m").variants["m_gpu"]
     assert variant.counts.prediction_error_ms >= abs(6.0 - expected_ms)
     assert 0.0 < variant.confidence < 1.0
+
+
+def test_a_prediction_is_a_guess_until_the_second_answer(router: ModelRouter) -> None:
+    bases = []
+    for _ in range(3):
+        bases.append(router.get_metrics().get_model_metrics("m").variants["m_gpu"].basis)
+        router.record_execution(router.route_request("m", GPU_ONLY), latency_ms=4.0)
+    assert bases == [Basis.GUESS, Basis.GUESS, Basis.MEASURED]
 
 
 def test_an_implausible_latency_is_an_answer_without_a_time(router: ModelRouter) -> None:
