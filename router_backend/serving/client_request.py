@@ -245,21 +245,22 @@ class Call:
         attempt: the attempt that it makes.
 
     Attributes:
-        sent_s: when it was sent, or else decided, by the monotonic clock.
+        from_s: when that was decided, by the monotonic clock.
+        sent_s: when it was sent; the same unless it waited for a slot.
         bound_ms: how long after its decision it is overdue; infinite if never.
         due_s: when that is, by the monotonic clock.
         has_slot: whether it may be made now.
         has_waited: whether it had to wait for its slot.
     """
 
-    __slots__ = ("attempt", "bound_ms", "due_s", "has_slot", "has_waited", "request", "sent_s")
+    __slots__ = ("attempt", "bound_ms", "due_s", "from_s", "has_slot", "has_waited", "request", "sent_s")
 
     def __init__(self, request: ClientRequest, attempt: Attempt) -> None:
         self.request = request
         self.attempt = attempt
         self.bound_ms = attempt.bound_ms
-        self.sent_s = time.monotonic()
-        self.due_s = self.sent_s + self.bound_ms / 1e3
+        self.from_s = self.sent_s = time.monotonic()
+        self.due_s = self.from_s + self.bound_ms / 1e3
         self.has_slot = False
         self.has_waited = False
 
