@@ -57,7 +57,7 @@ class Crowd:
         with self._lock:
             self._waiting += 1
 
-    def ended(self, _result: object, error: InferenceServerException | None) -> None:
+    def ended(self, result: object, error: InferenceServerException | None) -> None:  # noqa: ARG002
         """Count its end, from a thread of the client's."""
         with self._lock:
             self._waiting -= 1

@@ -116,8 +116,8 @@ def test_what_never_ends_is_counted_and_so_is_what_becomes_of_a_crowd(
     def fault(stage: Any, _seconds: float) -> None:
         for _ in range(3):
             stage.crowd.sent()
-        stage.crowd.ended("an answer", None)
-        stage.crowd.ended(None, InferenceServerException("it failed"))
+        stage.crowd.ended(result="an answer", error=None)
+        stage.crowd.ended(result=None, error=InferenceServerException("it failed"))
 
     scene = Scene(monkeypatch, {})
     scene.left = 2
