@@ -101,6 +101,7 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         overdue_factor: after this multiple of the upper end of its prediction interval, a call is overdue
             and its request goes to another variant; `0`: never.
         overdue_min_ms: no call is overdue before, except at half of a deadline with `refuse_late`.
+        overdue_max_ms: a call to a measured variant is overdue after this, whatever is predicted.
         overdue_unmeasured_ms: when a call to a variant that was never measured is overdue.
     """
 
@@ -114,6 +115,7 @@ class SharedSettings(Section, frozen=True, kw_only=True):
     hedge_share: Share | UnsetType = UNSET
     overdue_factor: Factor | UnsetType = UNSET
     overdue_min_ms: OverdueMs | UnsetType = UNSET
+    overdue_max_ms: OverdueMs | UnsetType = UNSET
     overdue_unmeasured_ms: OverdueMs | UnsetType = UNSET
 
     def __post_init__(self) -> None:

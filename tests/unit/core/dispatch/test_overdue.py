@@ -17,6 +17,7 @@ WRONG = [
     ("overdue_factor", -1.0),
     ("overdue_factor", math.nan),
     ("overdue_min_ms", 0.0),
+    ("overdue_max_ms", 0.0),
     ("overdue_unmeasured_ms", math.inf),
 ]
 LONG_MS, SHORT_MS = 1000.0, 100.0
@@ -48,10 +49,36 @@ class TestBound:
         assert host.dispatch(max_latency_ms=400.0, refuse_late=True).next_attempt().bound_ms == 200.0
         assert host.dispatch(max_latency_ms=400.0).next_attempt().bound_ms == 1000.0
 
-    def test_but_not_before_the_multiple(self, host: Host):
+    def test_even_where_the_multiple_would_leave_no_time_for_another_variant(self, host: Host):
         measured(host, 30.0)
+        assert host.dispatch(max_latency_ms=400.0, refuse_late=True).next_attempt().bound_ms == 200.0
+
+    def test_but_not_while_it_is_still_expected(self, host: Host):
+        measured(host, 150.0)
         attempt = host.dispatch(max_latency_ms=400.0, refuse_late=True).next_attempt()
+        assert attempt.bound_ms == pytest.approx(2.0 * attempt.decision.expected_interval_ms[1])
         assert attempt.bound_ms > 300.0
+
+    def test_it_does_not_grow_with_the_age_of_calls_that_were_lost(self, host: Host):
+        measured(host)
+        lost = [host.attempt("a") for _ in range(4)]
+        bounds = []
+        for _ in range(3):
+            host.clock.now_s += 5.0
+            lost.append(host.attempt("a"))
+            bounds.append(lost[-1].bound_ms)
+        assert lost[-1].decision.expected_latency_ms > 10_000.0
+        assert bounds == [1000.0] * 3
+
+    def test_a_queue_that_is_served_counts(self, host: Host):
+        measured(host, 100.0)
+        waiting = [host.attempt("a") for _ in range(10)]
+        assert waiting[-1].bound_ms > 10.0 * 10 * 100.0
+
+    def test_it_has_an_upper_limit(self):
+        host = Host(ModelSettings(overdue_max_ms=7000.0))
+        measured(host, 1000.0)
+        assert host.dispatch().next_attempt().bound_ms == 7000.0
 
     def test_all_of_it_can_be_set(self):
         settings = ModelSettings(overdue_factor=2.0, overdue_min_ms=1.0, overdue_unmeasured_ms=77.0)
