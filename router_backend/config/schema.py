@@ -101,7 +101,7 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         overdue_factor: after this multiple of the upper end of its prediction interval, a call is overdue
             and its request goes to another variant; `0`: never.
         overdue_min_ms: no call is overdue before, except at half of a deadline with `refuse_late`.
-        overdue_max_ms: a call to a measured variant is overdue after this, whatever is predicted.
+        overdue_max_ms: a call to a measured variant is overdue after this, even if it should take longer.
         overdue_unmeasured_ms: when a call to a variant that was never measured is overdue.
     """
 

@@ -35,7 +35,7 @@ class ModelSettings:
             the upper end of its prediction interval; 0: never.
         overdue_min_ms: but no call is overdue before, unless half of its request's deadline has passed and
             late requests are refused.
-        overdue_max_ms: a call to a measured variant is overdue after this, whatever is predicted.
+        overdue_max_ms: a call to a measured variant is overdue after this, even if it should take longer.
         overdue_unmeasured_ms: when a call to a variant that was never measured is overdue.
     """
 

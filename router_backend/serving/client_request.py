@@ -16,7 +16,7 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.errors import DEFECTS, RouterError
 from router_backend.runtime.overdue_watch import OverdueWatch
 from router_backend.runtime.request_options import RequestOptions
-from router_backend.runtime.routed_request import Reception, RoutedRequest
+from router_backend.runtime.routed_request import ASK_AGAIN_MS, Reception, RoutedRequest
 from router_backend.serving.answers import Answers
 from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
@@ -182,7 +182,22 @@ class ClientRequest(RoutedRequest):
         if self._service.waits(call):
             return self._instead_of_waiting(call)
         self.record_overdue(call.attempt, call.bound_ms)
-        return self._next_call() if self.dispatch.wants_attempt else None
+        if not self.dispatch.wants_attempt:
+            return None
+        request = self.arrival.request
+        if request.is_cancelled():
+            self._cancel()
+            return None
+        self.dispatch.repeats = not request.correlation_id()
+        following = self._next_call()
+        if following is None and self.dispatch.wants_attempt:
+            self._ask_again(call)
+        return following
+
+    def _ask_again(self, call: Call) -> None:
+        """Ask for the next call again later: a variant may be well again."""
+        call.due_s = time.monotonic() + ASK_AGAIN_MS / 1e3
+        self._service.watch.add(call)
 
     def _after_failure(self) -> Call | None:
         if not self.dispatch.wants_attempt:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton
-from tests.integration.client import Client, decision_of, items, reasons_out, until
+from tests.integration.client import Client, Scrape, decision_of, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -35,6 +35,9 @@ def server(
         repository.router(
             router, variants, overdue_min_ms=BOUND_MS, trace_file=str(gates / f"{router}.jsonl")
         )
+    for name in ("lost_first", "lost_second"):
+        repository.variant(name, "hanging", gate=str(gates / name))
+    repository.router("lost", "lost_first, lost_second", overdue_min_ms=BOUND_MS)
     return triton_server(repository.folder)
 
 
@@ -76,6 +79,27 @@ def test_a_request_whose_variant_does_not_answer_goes_to_another_one(
     (gates / router).unlink()
     until(lambda: client.decision(router, items(1))["variant"] == f"{router}_fast")
     until(lambda: '"overdue"' in (gates / f"{router}.jsonl").read_text())
+
+
+def test_requests_that_every_variant_has_lost_are_sent_again_once_one_answers(
+    server: EmbeddedTriton, client: Client, close: Callable[[str, str], None], gates: Path
+) -> None:
+    variants = ("lost_first", "lost_second")
+    until(lambda: all(client.knows("lost", variant) for variant in variants))
+    for variant in variants:
+        close(variant, SILENT)
+    calls = [client.submit("lost", items(value)) for value in range(4)]
+    until(
+        lambda: all(
+            Scrape(server).total("model_router_faults_total", variant=variant, fault="overdue") >= len(calls)
+            for variant in variants
+        )
+    )
+    assert not any(call.answer.done() for call in calls)
+    (gates / "lost_second").unlink()
+    client.output("lost", items(1), parameters={"router_allowed_variants": "lost_second"})
+    for value, call in enumerate(calls):
+        assert call.answer.result().as_numpy("OUTPUT")[0, 0] == value
 
 
 def test_the_decision_says_which_variant_has_not_answered(

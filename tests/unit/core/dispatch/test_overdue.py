@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from router_backend.core.dispatch import Dispatch
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -166,6 +167,87 @@ class TestOverdue:
         assert latency.predict(1.0, host.clock.now_s) == pytest.approx(4.0, rel=0.01)
         assert latency.excess is not None
         assert latency.excess.value == 0.0
+
+
+def overdue_everywhere(host: Host, names: str = "abc") -> Dispatch:
+    """Return a request that none of these variants has answered in time."""
+    dispatch = host.dispatch(allowed_variants=frozenset(names))
+    for _ in names:
+        dispatch.next_attempt().overdue(LONG_MS)
+    return dispatch
+
+
+class TestSecondTime:
+    """A request that is overdue everywhere may have been lost: it goes again to a variant that is well."""
+
+    def test_to_a_variant_that_has_answered_another_request_since(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        host.answer(host.attempt("b"), 4.0)
+        attempt = dispatch.next_attempt()
+        assert attempt.variant == "b"
+        host.answer(attempt, 4.0)
+        assert dispatch.has_ended
+        assert host.refusals == {}
+        assert host.counts("c").retries == 1
+
+    def test_to_one_that_answered_another_request_late(self, host: Host):
+        stuck = host.attempt("b")
+        stuck.overdue(LONG_MS)
+        dispatch = overdue_everywhere(host)
+        host.answer(stuck, 4.0)
+        assert dispatch.next_attempt().variant == "b"
+
+    def test_to_one_that_was_loaded_again(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        host.clock.now_s += 1.0
+        model = host.router.model("m")
+        model.set_ready("c", "not ready")
+        model.set_ready("c", None)
+        assert dispatch.next_attempt().variant == "c"
+
+    def test_not_because_of_an_answer_from_before(self, host: Host):
+        measured(host)
+        with pytest.raises(NoVariantError):
+            overdue_everywhere(host).next_attempt()
+
+    def test_not_while_there_is_one_that_was_not_tried(self, host: Host):
+        dispatch = host.dispatch()
+        dispatch.next_attempt().overdue(LONG_MS)
+        host.answer(host.attempt("a"), 4.0)
+        assert dispatch.next_attempt().variant == "b"
+
+    def test_not_a_third_time(self, host: Host):
+        dispatch = overdue_everywhere(host, "a")
+        host.answer(host.attempt("a"), 4.0)
+        dispatch.next_attempt().overdue(LONG_MS)
+        host.answer(host.attempt("a"), 4.0)
+        with pytest.raises(NoVariantError):
+            dispatch.next_attempt()
+        assert not dispatch.has_ended
+
+    def test_not_to_one_that_has_failed_it(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        dispatch.attempts[0].failed(Fault.ERROR, "out of memory")
+        host.answer(host.attempt("a"), 4.0)
+        with pytest.raises(VariantsFailedError):
+            dispatch.next_attempt()
+
+    def test_not_if_a_variant_would_count_it_twice(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        dispatch.repeats = False
+        host.answer(host.attempt("a"), 4.0)
+        with pytest.raises(NoVariantError):
+            dispatch.next_attempt()
+        assert not dispatch.has_ended
+
+    def test_a_call_that_was_canceled_in_a_queue_does_not_end_the_request(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        dispatch.attempts[0].withdrawn()
+        with pytest.raises(NoVariantError):
+            dispatch.next_attempt()
+        assert not dispatch.has_ended
+        host.answer(host.attempt("a"), 4.0)
+        assert dispatch.next_attempt().variant == "a"
 
 
 class TestLateEnd:
