@@ -323,9 +323,7 @@ class Dispatch:
             return set()
         times = Counter(attempt.variant for attempt in self.attempts)
         return {
-            attempt.variant
-            for attempt in self.attempts
-            if times[attempt.variant] == 1 and attempt.decision.state.well_s > attempt.overdue_s
+            attempt.variant for attempt in self.attempts if times[attempt.variant] == 1 and attempt.is_lost
         }
 
     def _remaining_context(self, excluded: set[str]) -> RoutingContext:
@@ -405,6 +403,11 @@ class Attempt:
     def is_on_time(self) -> bool:
         """Whether it is open and not overdue."""
         return self._dispatch is not None and self.fault is None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is overdue, and its variant has answered another request since, or was loaded again."""
+        return self.decision.state.well_s > self.overdue_s
 
     @property
     def has_failed(self) -> bool:

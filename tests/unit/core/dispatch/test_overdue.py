@@ -84,7 +84,9 @@ class TestBound:
     def test_all_of_it_can_be_set(self):
         settings = ModelSettings(overdue_factor=2.0, overdue_min_ms=1.0, overdue_unmeasured_ms=77.0)
         host = Host(settings)
-        assert host.dispatch().next_attempt().bound_ms == 77.0
+        unmeasured = host.dispatch().next_attempt()
+        assert unmeasured.bound_ms == 77.0
+        unmeasured.ignored()
         measured(host, 50.0)
         attempt = host.dispatch().next_attempt()
         assert attempt.bound_ms == pytest.approx(2.0 * attempt.decision.expected_interval_ms[1])
