@@ -1,7 +1,7 @@
 """Load a router's configuration: `routing.json`, and all that a router model's config.pbtxt refers to."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import msgspec
 from router_backend.config.repository import (
     CONFIG_FILE,
     DECISION_NAME,
+    RepositoryVariant,
     Signature,
     TensorSpec,
     check_agreement,
@@ -116,6 +117,7 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
     with problems.collect(f"model '{name}', {CONFIG_FILE}"):
         _check_not_cached(config)
         _check_not_warmed_up(config)
+        _check_not_decoupled(config)
     with problems.collect():
         path = parameters.routing_config
         file = None if path is None else read_routing_file(routing_path(repository / name, path))
@@ -124,7 +126,7 @@ def read_router_setup(config: Mapping[str, Any], repository: Path) -> RouterSetu
         with problems.collect():
             check_variants(name, [each.variant for each in found])
         usable = [each for each in found if each.left_out is None]
-        signature = common_signature({each.variant.name: each.signature for each in usable})
+        signature = _common_signature(name, usable)
         _check_own(name, config, usable[0].variant, signature)
         _check_outputs(name, parameters.optional_outputs, signature)
     problems.raise_if_any()
@@ -235,6 +237,12 @@ def _check_not_warmed_up(config: Mapping[str, Any]) -> None:
     require(not found, "model_warmup", expected, found, fix="declare it in the variants instead")
 
 
+def _check_not_decoupled(config: Mapping[str, Any]) -> None:
+    decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled"))
+    path, expected = "model_transaction_policy.decoupled", "false, since a router answers each request once"
+    require(not decoupled, path, expected, "true", fix="remove it")
+
+
 def _check_outputs(name: str, optional: Collection[str], signature: Signature) -> None:
     """Check that the outputs that may be missing are outputs of the variants."""
     known = [output.name for output in signature.outputs]
@@ -249,11 +257,19 @@ def _check_outputs(name: str, optional: Collection[str], signature: Signature) -
             )
 
 
+def _common_signature(name: str, variants: Sequence[RepositoryVariant]) -> Signature:
+    try:
+        return common_signature({each.variant.name: each.signature for each in variants})
+    except ConfigurationError as error:
+        raise error.at(f"model '{name}', {CONFIG_FILE}") from None
+
+
 def _check_own(name: str, config: Mapping[str, Any], variant: Variant, signature: Signature) -> None:
     """Check the tensors that the router's config.pbtxt declares against those of the variants."""
     where = f"model '{name}', {CONFIG_FILE}"
     completed = Signature.of(config, where).completed_by(signature)
-    check_agreement(name, completed, variant.name, signature)
+    fix = f"correct it in '{name}', or leave out its inputs and outputs"
+    check_agreement(name, completed, variant.name, signature, fix)
     found, largest = completed.max_batch_size, signature.max_batch_size
     expected = f"at most {largest}, the largest of its variants"
     fix = "lower it, or leave it out"

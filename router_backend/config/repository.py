@@ -202,8 +202,21 @@ def common_signature(signatures: Mapping[str, Signature]) -> Signature:
     return replace(common, max_batch_size=max(each.max_batch_size for each in signatures.values()))
 
 
-def check_agreement(first: str, one: Signature, second: str, other: Signature) -> None:
+def check_agreement(
+    first: str,
+    one: Signature,
+    second: str,
+    other: Signature,
+    fix: str = "give the variants of one model the same names, types and dims",
+) -> None:
     """Reject two models whose tensors differ.
+
+    Args:
+        first: the name of the one.
+        one: its tensors.
+        second: the name of the other.
+        other: its tensors.
+        fix: what to do then.
 
     Raises:
         ConfigurationError: every input and output on which they disagree, and whether there is a batch.
@@ -214,11 +227,10 @@ def check_agreement(first: str, one: Signature, second: str, other: Signature) -
         for name in (name for name in {**tensors, **twins} if tensors.get(name) != twins.get(name)):
             expected = f"{tensors.get(name, 'none')} as in '{first}'"
             found = f"{twins.get(name, 'none')} in '{second}'"
-            fix = "give the variants of one model the same names, types and dims"
             problems.append(Problem(path=f"{kind} '{name}'", expected=expected, found=found, fix=fix))
     if (one.max_batch_size == 0) != (other.max_batch_size == 0):
         found = f"{one.max_batch_size} and {other.max_batch_size}"
-        problems.append(Problem(path="max_batch_size", expected="both 0 or neither", found=found))
+        problems.append(Problem(path="max_batch_size", expected="both 0 or neither", found=found, fix=fix))
     if problems:
         raise ConfigurationError(*problems).at(f"models '{first}' and '{second}'")
 
@@ -276,7 +288,9 @@ def _check_entry(model_name: str, entry: VariantEntry, repository: Path) -> None
     if path_kind(folder) != FOLDER or path_kind(folder / CONFIG_FILE) == NO_SUCH_FILE:
         expected = f"a model with a {CONFIG_FILE} in the repository {repository}"
         known = sorted(path.parent.name for path in repository.glob(f"*/{CONFIG_FILE}"))
-        raise ConfigurationError(expected=expected, found=found, hint=nearest(entry.name, known))
+        apart = next((sign for sign in ";|" if sign in entry.name), "")
+        hint = f"write commas between models instead of '{apart}'" if apart else nearest(entry.name, known)
+        raise ConfigurationError(expected=expected, found=found, hint=hint)
 
 
 def _read_variant(model_name: str, entry: VariantEntry, repository: Path) -> RepositoryVariant:

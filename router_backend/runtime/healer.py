@@ -104,11 +104,12 @@ class Healer:
                 self._woken.wait(None if due_s == inf else due_s - now_s)
 
     def _heal(self, variant: str) -> bool:
-        """Load a variant again, unless another router has just done so; return `False` to try it again."""
+        """Load a variant again, unless another router does so or just has; return `False` to look again."""
         try:
             with self._lock.hold(variant) as is_mine:
                 if not is_mine:
-                    return True
+                    self._last_s[variant] = time.monotonic()
+                    return False
                 is_loaded = self._load(variant)
                 if is_loaded:
                     self._lock.loaded(variant)

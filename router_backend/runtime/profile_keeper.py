@@ -11,6 +11,7 @@ from pathlib import Path
 from router_backend.config.load import RouterSetup
 from router_backend.core.model.logical_model import LogicalModel
 from router_backend.core.records.learned import LearnedModel
+from router_backend.path_kind import path_kind
 from router_backend.runtime.hardware import describe_hardware
 from router_backend.runtime.model_files import fingerprint
 from router_backend.runtime.profile_file import (
@@ -71,6 +72,13 @@ class ProfileKeeper:
 
     def restore(self) -> None:
         """Start the router from what was saved, if there is something for its variants and this machine."""
+        if not self._folder.is_dir():
+            self._warn(
+                f"router '{self._router}': parameter 'profile_folder': expected a folder, found "
+                f"{path_kind(self._folder)} at '{self._folder}'; create it: until then, it keeps nothing"
+            )
+            self._fails = True
+            return
         for path in self._saved_files():
             try:
                 saved = read_profiles(path)

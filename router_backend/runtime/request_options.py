@@ -34,7 +34,7 @@ class RequestParameters(Section, frozen=True, kw_only=True, rename=lambda name: 
         policy: the policy that chooses, before any goal.
         allowed_variants: only these may serve it, with commas between.
         allowed_devices: only variants on these devices may serve it, with commas between.
-        max_memory_mb: variants that are expected to take more memory may not serve it.
+        max_memory_mb: variants that are expected to take more memory may not serve it; unknown ones may.
         max_power_w: variants where its share of the power is expected to be higher may not serve it.
         priority: each step above 0 halves how much it spares later requests, each below 0 doubles it, from
             -10 to 10.

@@ -127,7 +127,7 @@ class ClientRequest(RoutedRequest):
 
     def ended(self, call: Call, response: pb_utils.InferenceResponse) -> Call | None:
         """Record how a call ended, and answer the client if it has no answer yet; return the next call."""
-        attempt, latency_ms = call.attempt, (time.monotonic() - call.from_s) * 1e3
+        attempt, latency_ms = call.attempt, (time.monotonic() - call.sent_s) * 1e3
         failure = self._service.answers.failure_of(response, attempt, self.forwarder.output_names)
         self._service.watch.remove(call)
         with self._lock:
@@ -281,19 +281,20 @@ class Call:
 
     Attributes:
         from_s: when that was decided, by the monotonic clock.
-        bound_ms: how long after that it is overdue; infinite if never.
+        sent_s: when it was sent; the same unless it waited for a slot.
+        bound_ms: how long after its decision it is overdue; infinite if never.
         due_s: when that is, by the monotonic clock.
         has_slot: whether it may be made now.
         has_waited: whether it had to wait for its slot.
     """
 
-    __slots__ = ("attempt", "bound_ms", "due_s", "from_s", "has_slot", "has_waited", "request")
+    __slots__ = ("attempt", "bound_ms", "due_s", "from_s", "has_slot", "has_waited", "request", "sent_s")
 
     def __init__(self, request: ClientRequest, attempt: Attempt) -> None:
         self.request = request
         self.attempt = attempt
         self.bound_ms = attempt.bound_ms
-        self.from_s = time.monotonic()
+        self.from_s = self.sent_s = time.monotonic()
         self.due_s = self.from_s + self.bound_ms / 1e3
         self.has_slot = False
         self.has_waited = False
@@ -310,6 +311,8 @@ class Call:
 
     def make(self) -> pb_utils.InferenceResponse:
         """Call the variant and return its answer, which may be an error."""
+        if self.has_waited:
+            self.sent_s = time.monotonic()  # its wait for a slot says nothing about the variant
         return self.request.forwarder.call(self.variant)
 
     def next_call(self) -> Call:

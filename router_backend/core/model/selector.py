@@ -301,6 +301,9 @@ class Selector:
                 f"model '{self._model_name}': a batch of {context.batch_size} is above the largest "
                 f"that a variant takes, {largest}: send smaller batches"
             )
+        is_limited = context.max_memory_mb is not None or context.max_power_w is not None
+        fix = "raise its limits" if is_limited else "load a variant"
         return NoVariantError(
-            f"model '{self._model_name}': no variant can serve this request now ({reasons})"
+            f"model '{self._model_name}': no variant can serve this request now ({reasons}): {fix}, "
+            "or try again later"
         )

@@ -78,6 +78,16 @@ class TestTwoVariants:
         )
         read_router_setup(config_of(model_warmup=[]), repository)
 
+    def test_a_router_that_answers_several_times_is_refused(self, repository):
+        policy = {"decoupled": True}
+        with pytest.raises(ConfigurationError, match="expected false, since a router answers each"):
+            read_router_setup(config_of(model_transaction_policy=policy), repository)
+        read_router_setup(config_of(model_transaction_policy={}), repository)
+
+    def test_variants_without_commas_between_are_told_apart(self, repository):
+        with pytest.raises(ConfigurationError, match="write commas between models instead of ';'"):
+            read_router_setup(config_of("resnet50_gpu; resnet50_cpu"), repository)
+
     @pytest.mark.parametrize("missing", ["name", "data_type"])
     def test_a_tensor_of_the_router_without_a_name_or_type_is_refused(self, repository, missing: str):
         tensor = {key: value for key, value in IMAGE.items() if key != missing}
@@ -145,7 +155,8 @@ class TestTwoVariants:
             "output [{ name: 'scores' data_type: TYPE_FP32 dims: [1000] }]",
         )
         with pytest.raises(
-            ConfigurationError, match="models 'resnet50_gpu' and 'resnet50_int8': input 'image'"
+            ConfigurationError,
+            match=r"'resnet50', config\.pbtxt, models '\w+_gpu' and '\w+_int8': input 'image'",
         ):
             read_router_setup(config_of("resnet50_gpu,resnet50_int8"), repository)
 

@@ -122,6 +122,18 @@ def test_a_variant_that_does_not_load_is_tried_again_after_a_pause(
         assert sum("could not be loaded again: no memory" in line for line in heals.logged) == 2
 
 
+def test_while_another_router_loads_a_variant_it_is_left_to_that_one_and_looked_at_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.02)
+    with healing(tmp_path) as heals:
+        with ReloadLock(tmp_path).hold("a"):
+            heals.dies("a")
+            until(lambda: "a" in heals.healer._last_s)
+            assert heals.server.reloads.empty()
+        assert heals.server.wait_for_reload() == "a"
+
+
 def test_a_variant_that_dies_again_waits_longer(heals: Heals):
     now_s = heals.router.model("m").now_s()
     heals.dies("a")

@@ -232,8 +232,8 @@ def test_a_folder_that_does_not_exist_is_reported_once_and_costs_nothing(
     for _ in range(3):
         run.keeper._save()
     (line,) = run.warned
-    assert line.startswith("router 'm': parameter 'profile_folder': expected a folder in which ")
-    assert line.endswith("found No such file or directory; it learns again after a restart")
+    assert line.startswith("router 'm': parameter 'profile_folder': expected a folder, found no such ")
+    assert line.endswith("create it: until then, it keeps nothing")
     folder.mkdir()
     run.end()
     assert start().predicted() == {"a": 3.0, "b": 40.0}

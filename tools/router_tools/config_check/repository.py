@@ -128,6 +128,7 @@ def _warnings(models: _Models, routers: Sequence[RouterSetup]) -> Iterator[str]:
     yield from _two_hosts(models)
     yield from _left_out(models, routers)
     yield from _trace_files(routers)
+    yield from _profile_folders(routers)
     yield from _unused_patterns(models)
     files = [router.routing_file for router in routers if router.routing_file is not None]
     for path, config in {file.path: file.config for file in files}.items():
@@ -190,6 +191,18 @@ def _trace_files(routers: Iterable[RouterSetup]) -> Iterator[str]:
             )
 
 
+def _profile_folders(routers: Iterable[RouterSetup]) -> Iterator[str]:
+    """Yield folders for profiles that are not there; relative paths are known to the server alone."""
+    for router in routers:
+        path = router.parameters.profile_folder
+        if path is not None and path.is_absolute() and path_kind(path) != FOLDER:
+            yield (
+                f"model '{router.name}', {CONFIG_FILE}: profile_folder: expected a folder, found "
+                f"{path_kind(path)} at '{path}'; create it, unless the server runs on another machine: the "
+                "router would keep nothing of what it learns"
+            )
+
+
 def _unwritable(path: Path) -> str | None:
     """Return why a file cannot be written; `None` if it can."""
     kind, folder = path_kind(path), path_kind(path.parent)
@@ -217,7 +230,9 @@ def _hints(models: _Models, routers: Iterable[RouterSetup]) -> Iterator[str]:
         cold = [
             variant.name
             for variant in router.usable
-            if variant.device is not Device.CPU and not models.configs[variant.name].model_warmup
+            if variant.device is not Device.CPU
+            and variant.name not in models.routers
+            and not models.configs[variant.name].model_warmup
         ]
         if cold:
             yield (

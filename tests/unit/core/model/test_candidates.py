@@ -67,8 +67,14 @@ class TestNobody:
         assert str(error.value) == (
             "model 'resnet50': no variant can serve this request now (dead: breaker open: its process has "
             "ended, load the model again; "
-            "excluded: excluded from this request; not_ready: its provider is missing)"
+            "excluded: excluded from this request; not_ready: its provider is missing): "
+            "load a variant, or try again later"
         )
+
+    def test_a_request_that_its_limits_keep_from_every_variant_is_told_so(self, make_model):
+        model = make_model("a")
+        with pytest.raises(NoVariantError, match="raise its limits, or try again later"):
+            route(model, max_power_w=1.0)
 
     @pytest.mark.parametrize(
         "allowed",

@@ -121,6 +121,19 @@ class TestRepository:
         assert hint.startswith("model 'mixed': the first request may be slow at a_gpu, a_mps; a model_warmup")
         assert f"hint: {hint}" in run(str(repository))
 
+    def test_whose_router_is_a_variant_is_not_told_to_warm_it_up(self, repository):
+        add_model(repository, "a_gpu", TENSORS + parameter("device", "gpu"))
+        add_model(repository, "behind", 'backend: "router_backend"\n' + parameter("variants", "a_gpu"))
+        add_model(repository, "front", 'backend: "router_backend"\n' + parameter("variants", "behind"))
+        hints = json.loads(run(str(repository), "--json"))["hints"]
+        assert [hint for hint in hints if hint.startswith("model 'front'")] == []
+
+    def test_whose_folder_for_profiles_is_not_there_is_valid_with_a_warning(self, repository):
+        more = parameter("variants", "a_cpu") + parameter("profile_folder", "/nonexistent/profiles")
+        add_model(repository, "keeper", 'backend: "router_backend"\n' + more)
+        warnings = json.loads(run(str(repository), "--json"))["warnings"]
+        assert any("profile_folder: expected a folder, found no such file" in each for each in warnings)
+
     def test_whose_router_is_wrong_is_refused_with_its_name(self, repository):
         add_model(repository, "bad", 'backend: "router_backend"\n' + parameter("variants", "nobody"))
         assert "model 'bad', config.pbtxt: variants[0]" in refusal(str(repository))

@@ -167,8 +167,7 @@ def test_requests_are_refused_while_the_only_process_is_dead_and_few_are_sent_to
     unanswered = np.isnan(record.latency_ms)
     sent_s = record.arrival_s[unanswered & ~record.refused]
     assert record.refused.sum() > 100
-    assert len(sent_s) == 2
-    assert sent_s[1] - sent_s[0] >= 5.0
+    np.testing.assert_allclose(np.diff(sent_s), [1.0, 2.0, 4.0], atol=0.1)
     assert not unanswered[-1], "the breaker closes again"
 
 

@@ -129,7 +129,7 @@ def test_lines_may_stand_in_the_order_of_the_answers(tmp_path: Path) -> None:
             "[1]",
             "line 2: expected an object with arrival_s, batch_size, elements, goal, deadline_ms, policy, "
             "experiment, arm, variant, device, propensity, queued_ms, latency_ms, service_ms, candidates, "
-            "failures, refusal, found a list",
+            "hedge, failures, refusal, found a list",
         ),
         ({"batch_size": 1}, "line 2: expected the key 'arrival_s' (a number), found only batch_size; add it"),
         (REQUEST | {"batch_size": 0}, "line 2: batch_size: expected a whole number of at least 1, found 0"),

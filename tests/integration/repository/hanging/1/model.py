@@ -4,6 +4,7 @@ from __future__ import annotations  # while Triton completes a configuration, it
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import triton_python_backend_utils as pb_utils
@@ -30,8 +31,8 @@ class TritonPythonModel:
             )
 
     def _is_silent(self) -> bool:
-        while self._gate.exists():
-            if "silent" in self._gate.read_text():
-                return True
-            time.sleep(0.01)
+        with suppress(FileNotFoundError):
+            while "silent" not in self._gate.read_text():
+                time.sleep(0.01)
+            return True
         return False
