@@ -101,6 +101,7 @@ class SharedSettings(Section, frozen=True, kw_only=True):
         overdue_factor: after this multiple of the upper end of its prediction interval, a call is overdue
             and its request goes to another variant; `0`: never.
         overdue_min_ms: no call is overdue before, except at half of a deadline with `refuse_late`.
+        overdue_max_ms: a call to a measured variant is overdue after this, even if it should take longer.
         overdue_unmeasured_ms: when a call to a variant that was never measured is overdue.
     """
 
@@ -114,6 +115,7 @@ class SharedSettings(Section, frozen=True, kw_only=True):
     hedge_share: Share | UnsetType = UNSET
     overdue_factor: Factor | UnsetType = UNSET
     overdue_min_ms: OverdueMs | UnsetType = UNSET
+    overdue_max_ms: OverdueMs | UnsetType = UNSET
     overdue_unmeasured_ms: OverdueMs | UnsetType = UNSET
 
     def __post_init__(self) -> None:
@@ -298,7 +300,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
         routing_config: a file with rules for many models, reloaded when it changes; its path
             from the model's folder.
         coverage: the share of latencies that a prediction interval should contain.
-        worker_threads: requests forwarded at a time; a flag of the server limits it, too.
+        worker_threads: requests forwarded at a time, 12 fewer than the server's `thread-pool-size` at most.
         max_in_flight: requests inside the router, waiting ones included; more are rejected with UNAVAILABLE.
         load_dead_variants: load a variant again whose process died, if models may be loaded by request.
         readiness_interval_ms: how often a variant that is not loaded is looked for again.
@@ -320,7 +322,7 @@ class RouterParameters(SharedSettings, frozen=True, kw_only=True):
     device_weights: Weights = field(name="backend_weights", default_factory=dict)
     routing_config: FilePath = None
     coverage: Probability = ModelSettings().coverage
-    worker_threads: Annotated[int, Meta(ge=1, le=10_000)] = 32
+    worker_threads: Annotated[int, Meta(ge=1, le=10_000)] = 20
     max_in_flight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1024
     load_dead_variants: bool = True
     readiness_interval_ms: IntervalMs = 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -44,7 +45,8 @@ class Dispatch:
 
     The rules, for all callers:
 
-    - A variant is tried at most once per request.
+    - A variant is tried at most once per request. But a request that is overdue everywhere may go once more
+      to a variant that has answered another one since, or was loaded again: this one may have been lost.
     - The deadline is that of the whole request: each attempt gets what is left of it.
     - A dead process counts as the variant's failure at once, since it is not the request's fault.
     - An error may be the request's own fault. It counts as the variant's failure only if another variant
@@ -60,7 +62,7 @@ class Dispatch:
     - A variant that is not ready gets no more requests until it is reported ready. This is not a failure.
     - An attempt that is overdue counts as a failure at once, and frees its place. It may still end: an answer
       serves the client if it is the first. While there is no other variant to try and none has failed, the
-      request waits for it.
+      request waits for it; then ask for an attempt again from time to time.
 
     Not thread-safe: one thread at a time may drive a request.
 
@@ -70,6 +72,7 @@ class Dispatch:
 
     Attributes:
         attempts: all attempts so far.
+        repeats: whether it may go to a variant twice; not if the variant keeps a state, as for a sequence.
 
     Examples:
         >>> from router_backend import Device, ModelRouter, Variant
@@ -94,6 +97,7 @@ class Dispatch:
         "_model",
         "_undecided",
         "attempts",
+        "repeats",
     )
 
     def __init__(self, model: LogicalModel, context: RoutingContext) -> None:
@@ -105,6 +109,7 @@ class Dispatch:
         self._is_hedged = False
         self._undecided: list[Attempt] = []
         self.attempts: list[Attempt] = []
+        self.repeats = True
 
     def __iter__(self) -> Dispatch:
         """Iterate over attempts until one succeeds."""
@@ -179,7 +184,7 @@ class Dispatch:
         if self._ended or len(self.attempts) > 1 or not first.is_on_time:
             first.hedge_ms = math.inf
             return None
-        decision = self._model.hedge(self._remaining_context())
+        decision = self._model.hedge(self._remaining_context(self._tried()))
         if decision is None:
             first.hedge_ms *= 2.0
             return None
@@ -261,6 +266,7 @@ class Dispatch:
         self._is_invalid = self._model.believes(rejections)
 
     def _overdue(self, attempt: Attempt, waited_ms: float) -> None:
+        attempt.overdue_s = self._model.now_s()
         self._model.overdue(attempt.decision, waited_ms)
 
     def _withdrawn(self, attempt: Attempt) -> None:
@@ -281,7 +287,7 @@ class Dispatch:
     def _may_be_answered(self) -> bool:
         """Return whether an open attempt may answer: one on time, or an overdue one if no variant failed."""
         open_attempts = [attempt for attempt in self.attempts if attempt.is_open]
-        failed = any(attempt.fault is not None for attempt in self.attempts if not attempt.is_open)
+        failed = any(attempt.has_failed for attempt in self.attempts)
         return any(attempt.is_on_time for attempt in open_attempts) or bool(open_attempts and not failed)
 
     def _ignored(self, attempt: Attempt) -> None:
@@ -298,16 +304,35 @@ class Dispatch:
                 self._model.conclude(attempt.decision, fault, blamed=answered)
 
     def _route_again(self) -> RoutingDecision:
-        return self._model.route(self._remaining_context(), waits=self._may_be_answered())
+        """Route to a variant that was not tried, else to one that may answer a second time."""
+        tried, well = self._tried(), self._well_again()
+        waits = self._may_be_answered()
+        try:
+            return self._model.route(self._remaining_context(tried), waits=waits or bool(well))
+        except NoVariantError:
+            if not well:
+                raise
+        return self._model.route(self._remaining_context(tried - well), waits=waits)
 
-    def _remaining_context(self) -> RoutingContext:
-        """Return the request for its next attempt: tried variants excluded, elapsed time added."""
+    def _tried(self) -> set[str]:
+        return {attempt.variant for attempt in self.attempts}
+
+    def _well_again(self) -> set[str]:
+        """Return the variants whose only attempt is overdue, and that have answered another request since."""
+        if not self.repeats:
+            return set()
+        times = Counter(attempt.variant for attempt in self.attempts)
+        return {
+            attempt.variant for attempt in self.attempts if times[attempt.variant] == 1 and attempt.is_lost
+        }
+
+    def _remaining_context(self, excluded: set[str]) -> RoutingContext:
+        """Return the request for its next attempt: without some variants, elapsed time added."""
         context = self._context
-        tried = {attempt.decision.variant for attempt in self.attempts}
         passed_ms = max(0.0, self._model.now_s() - self.attempts[0].decision.now_s) * 1e3
         return replace(
             context,
-            excluded_variants=context.excluded_variants | tried,
+            excluded_variants=context.excluded_variants | excluded,
             spent_ms=context.spent_ms + passed_ms,
         )
 
@@ -346,19 +371,20 @@ class Attempt:
         bound_ms: the same.
         hedge_ms: how long after the decision to ask for a second copy (`Dispatch.send_hedge`) if there is no
             answer; infinite if never.
+        overdue_s: since when it is overdue; infinite if it is not, or has failed since.
         fault: how the variant failed; `None` if it has not.
         message: the variant's error; empty if it did not fail.
         status: the gRPC status of that error.
     """
 
-    __slots__ = ("_dispatch", "bound_ms", "decision", "fault", "hedge_ms", "message", "status")
+    __slots__ = ("_dispatch", "bound_ms", "decision", "fault", "hedge_ms", "message", "overdue_s", "status")
 
     def __init__(self, dispatch: Dispatch, decision: RoutingDecision, bound_ms: float) -> None:
         # `None` once its end is reported, so that no request leaves a cycle to the garbage collector.
         self._dispatch: Dispatch | None = dispatch
         self.decision = decision
         self.bound_ms = bound_ms
-        self.hedge_ms = math.inf
+        self.hedge_ms = self.overdue_s = math.inf
         self.fault: Fault | None = None
         self.message = ""
         self.status = INTERNAL
@@ -377,6 +403,16 @@ class Attempt:
     def is_on_time(self) -> bool:
         """Whether it is open and not overdue."""
         return self._dispatch is not None and self.fault is None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is overdue, and its variant has answered another request since, or was loaded again."""
+        return self.decision.state.well_s > self.overdue_s
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the variant has failed it, rather than being late with it."""
+        return self._dispatch is None and self.fault is not None and self.overdue_s == math.inf
 
     def close(self) -> Dispatch | None:
         """Take no more reports; return the request that the first one is for, `None` if there was one."""
@@ -426,6 +462,7 @@ class Attempt:
         dispatch = self.close()
         if dispatch is not None and self.fault is not None:
             self.message, self.status = message, status  # this says more than that it was overdue
+            self.overdue_s = math.inf
             dispatch._failed_late(self, fault)
         elif dispatch is not None:
             self.fault = fault
@@ -434,7 +471,7 @@ class Attempt:
             dispatch._failed(self, fault)
 
     def withdrawn(self) -> None:
-        """Report that it was not sent or was canceled while the request goes on: this says nothing."""
+        """Report that it was not sent or was canceled while the request continues: this says nothing."""
         dispatch = self.close()
         if dispatch is not None and self.fault is None:
             dispatch._withdrawn(self)

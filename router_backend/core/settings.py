@@ -35,6 +35,7 @@ class ModelSettings:
             the upper end of its prediction interval; 0: never.
         overdue_min_ms: but no call is overdue before, unless half of its request's deadline has passed and
             late requests are refused.
+        overdue_max_ms: a call to a measured variant is overdue after this, even if it should take longer.
         overdue_unmeasured_ms: when a call to a variant that was never measured is overdue.
     """
 
@@ -51,6 +52,7 @@ class ModelSettings:
     hedge_share: float = 0.05
     overdue_factor: float = 10.0
     overdue_min_ms: float = 1000.0
+    overdue_max_ms: float = 60_000.0
     overdue_unmeasured_ms: float = 30_000.0
 
     NOT_PREFERRED_FACTOR: ClassVar[float] = 0.5
@@ -75,7 +77,7 @@ class ModelSettings:
         require(0.0 <= self.hedge_share <= 1.0, "hedge_share", "a number from 0 to 1", self.hedge_share)
         factor = self.overdue_factor
         require(0.0 <= factor < math.inf, "overdue_factor", "a number of at least 0", factor)
-        for name in ("overdue_min_ms", "overdue_unmeasured_ms"):
+        for name in ("overdue_min_ms", "overdue_max_ms", "overdue_unmeasured_ms"):
             value = getattr(self, name)
             require(0.0 < value < math.inf, name, "a number above 0", value)
 

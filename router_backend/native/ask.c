@@ -37,7 +37,7 @@ Command command_of(PyObject* result) {
       command.code = (long)PyLong_AsLongLong(PyTuple_GetItem(result, 1));
       command.text = text_of(PyTuple_GetItem(result, 2));
     } else if (command.kind == WAIT) {
-      command.hedge_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 1));
+      command.wait_ms = PyFloat_AsDouble(PyTuple_GetItem(result, 1));
     } else if (command.kind != CANCEL) {
       command.text = text_of(PyTuple_GetItem(result, 1));
     }

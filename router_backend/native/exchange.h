@@ -34,12 +34,12 @@ enum { EXPLAINS = 1, KEEPS_INPUTS = 2, RECORDS_FIRST = 4 };
 
 /* What Python wants: (FORWARD, variant, listener, attempt, bound_ms, flags, overdue_ms, hedge_ms),
  * (EXPLAIN, text), (REFUSE, code, message), (COPY, variant, listener, attempt, overdue_ms), (CANCEL,),
- * (WAIT, hedge_ms) or None. */
+ * (WAIT, wait_ms) or None. */
 typedef struct {
   Kind kind;
   char* text;
   PyObject *listener, *attempt;
-  double overdue_ms, bound_ms, hedge_ms;
+  double overdue_ms, bound_ms, hedge_ms, wait_ms;
   long code, flags;
 } Command;
 

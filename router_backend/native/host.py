@@ -12,7 +12,8 @@ objects that it got in commands. A command is a tuple:
 - `(COPY, variant, listener, attempt, overdue_ms)`: send a copy of the answered request, and report how it
   ended or that it is overdue.
 - `(CANCEL,)`: cancel the call that is overdue. A request that is forwarded then cancels it, too.
-- `(WAIT, hedge_ms)`: call `listener.slow` again if there is no answer `hedge_ms` after the arrival.
+- `(WAIT, ms)`: from `listener.slow`, call it again if there is no answer `ms` after the arrival; from
+  `listener.overdue`, call that again if the call has not ended `ms` later.
 - `None`: nothing.
 """
 
@@ -30,6 +31,7 @@ from typing import Any, TypeAlias
 from router_backend.config.completion import complete
 from router_backend.config.load import DECISION_OUTPUT, read_router_setup
 from router_backend.core.dispatch import Attempt, Dispatch
+from router_backend.core.records.outcome import Fault
 from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, RouterError, utf8_text
 from router_backend.native.own_requests import CANCELED, CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
@@ -45,7 +47,12 @@ from router_backend.runtime.request_options import (
     context_of,
     split_parameters,
 )
-from router_backend.runtime.routed_request import CANCELED_BY_CLIENT, Reception, RoutedRequest
+from router_backend.runtime.routed_request import (
+    ASK_AGAIN_MS,
+    CANCELED_BY_CLIENT,
+    Reception,
+    RoutedRequest,
+)
 from router_backend.runtime.router_model import Log, RouterModel
 from router_backend.runtime.stuck_calls import StuckCalls
 
@@ -249,6 +256,7 @@ class ClientRequest(RoutedRequest):
         """
         self._router = router
         self._bound_ms = bound_ms
+        self.dispatch.repeats = not in_sequence
         attempt = self.next_attempt()
         self._may_be_copied = self._reception.logical.wants_copy and not in_sequence
         flags = self._flags()
@@ -281,8 +289,8 @@ class ClientRequest(RoutedRequest):
             canceled: whether the client has canceled the request.
         """
         try:
-            if code == CANCELED and not canceled and self.dispatch.hedge is not None:
-                attempt.withdrawn()  # by the C side, perhaps before the winner is recorded
+            if code == CANCELED and not canceled and self._is_canceled_here(attempt):
+                attempt.withdrawn()
             else:
                 self.record_failure(attempt, self._router.failure(attempt.variant, code, message, reached))
             if canceled and self.dispatch.wants_attempt:
@@ -293,10 +301,16 @@ class ClientRequest(RoutedRequest):
             return self._router.refuse(error)
 
     def overdue(self, attempt: Attempt) -> Command:
-        """Record that a variant has not answered in time, and return what to do instead."""
+        """Record that a variant has not answered in time, and return what to do instead.
+
+        While there is no other variant, this is asked again from time to time: one may be well again.
+        """
         try:
             self.record_overdue(attempt, attempt.bound_ms)
-            return self._next()
+            command = self._next()
+            if command is None and self.dispatch.wants_attempt:
+                return WAIT, ASK_AGAIN_MS
+            return command
         except DEFECTS as error:
             return self._router.refuse(error)
 
@@ -333,6 +347,10 @@ class ClientRequest(RoutedRequest):
                 raise
             return None
         return FORWARD, attempt.variant, self, attempt, 0.0, self._flags(), attempt.bound_ms, 0.0
+
+    def _is_canceled_here(self, attempt: Attempt) -> bool:
+        """Return whether the C side may have canceled a call: of a hedge, or one that is overdue."""
+        return self.dispatch.hedge is not None or attempt.fault is Fault.OVERDUE
 
     def _may_go_elsewhere(self, attempt: Attempt) -> bool:
         """Return whether another variant may get it while this one works on it."""

@@ -185,7 +185,13 @@ static void on_overdue(Timer* timer) {
   take_turn();
   Command command = ask_overdue(attempt);
   if (command.kind == REFUSE) stop_timers(exchange);
+  bool asks_again = command.kind == WAIT && !atomic_load(&exchange->stopped);
+  if (asks_again) {
+    timer->due_ns = now_ns() + (uint64_t)(command.wait_ms * 1e6);
+    timer_start(timer); /* keeps its reference */
+  }
   end_turn();
+  if (asks_again) return;
   if (command.kind == FORWARD || command.kind == CANCEL) cancel_overdue(attempt);
   carry_out(exchange, command, exchange->request);
   leave_attempt(attempt);
@@ -369,7 +375,7 @@ static void on_hedge(Timer* timer) {
   take_turn();
   if (!atomic_load(&exchange->answered) && !atomic_load(&exchange->stopped)) command = ask_slow(exchange);
   if (command.kind == WAIT) {
-    timer->due_ns = exchange->arrived_ns + (uint64_t)(command.hedge_ms * 1e6);
+    timer->due_ns = exchange->arrived_ns + (uint64_t)(command.wait_ms * 1e6);
     timer_start(timer);
     end_turn();
     return;

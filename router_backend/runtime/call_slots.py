@@ -7,6 +7,9 @@ from collections import deque
 from collections.abc import Collection
 from typing import Generic, Protocol, TypeVar
 
+REPLACED = 6
+"""The highest number of slots that replace those of lost calls, which keep their threads."""
+
 
 class ToVariant(Protocol):
     """A call to a variant."""
@@ -14,6 +17,10 @@ class ToVariant(Protocol):
     @property
     def variant(self) -> str:
         """The variant's name."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is overdue and its variant serves others, so that it may never end."""
 
 
 Call = TypeVar("Call", bound=ToVariant)
@@ -25,23 +32,26 @@ class CallSlots(Generic[Call]):
     Half of the slots is reserved, in equal parts, at least one for each variant; the other half is for any
     of them. So a variant that never answers cannot take all, and a lone variant may use all.
 
+    The slots of `REPLACED` lost calls, in equal parts for each variant, are void: other calls get them.
+
     Args:
         variants: their names, at least one.
         slots: how many there are; one for each variant if this is more.
 
     Attributes:
-        total: how many calls may be made at a time.
+        total: how many calls may be made at a time, without those that are lost.
 
     Examples:
         >>> from collections import namedtuple
-        >>> To = namedtuple("To", "variant")
-        >>> slots = CallSlots(["a", "b"], 8)
-        >>> [slots.enter(To("a")) for _ in range(7)]
+        >>> To = namedtuple("To", "variant is_lost", defaults=(False,))
+        >>> slots, calls = CallSlots(["a", "b"], 8), [To("a") for _ in range(7)]
+        >>> [slots.enter(call) for call in calls]
         [True, True, True, True, True, True, False]
-        >>> slots.enter(To("b"))
+        >>> to_b = To("b")
+        >>> slots.enter(to_b)
         True
-        >>> slots.leave("b") is None, slots.leave("a")
-        (True, To(variant='a'))
+        >>> slots.leave(to_b) is None, slots.leave(calls[0]) is calls[6]
+        (True, True)
     """
 
     def __init__(self, variants: Collection[str], slots: int) -> None:
@@ -49,26 +59,56 @@ class CallSlots(Generic[Call]):
         self._shared = max(0, slots - self._reserved * len(variants))
         self.total = self._reserved * len(variants) + self._shared
         self._taken = dict.fromkeys(variants, 0)
+        self._replaceable = dict.fromkeys(variants, max(1, REPLACED // len(variants)))
+        self._left = REPLACED
+        self._made: set[int] = set()
+        self._late: dict[int, Call] = {}
+        self._void: dict[int, Call] = {}
         self._waiting: deque[Call] = deque()
         self._lock = threading.Lock()
 
     def enter(self, call: Call) -> bool:
         """Take a slot and return `True`, or let the call wait for one."""
         with self._lock:
-            if self._take(call.variant):
+            if self._take(call) or (self._replace_lost() and self._take(call)):
                 return True
             self._waiting.append(call)
             return False
 
-    def leave(self, variant: str) -> Call | None:
-        """Give a slot back; return a call that waited and has a slot now, if there is one."""
+    def leave(self, call: Call) -> Call | None:
+        """Give the slot of a call back; return a call that waited and has a slot now, if there is one."""
         with self._lock:
-            self._give_back(variant)
-            for call in self._waiting:
-                if self._take(call.variant):
-                    self._waiting.remove(call)
-                    return call
+            if self._void.pop(id(call), None) is not None:
+                self._replaceable[call.variant] += 1
+                self._left += 1
+                return None
+            self._late.pop(id(call), None)
+            self._give_back(call)
+            for waiting in self._waiting:
+                if self._take(waiting):
+                    self._waiting.remove(waiting)
+                    return waiting
             return None
+
+    def enter_at_last(self, call: Call) -> bool:
+        """Let a call that waits take the slot of a lost call; return whether there was one."""
+        with self._lock:
+            if call not in self._waiting or not (self._replace_lost() and self._take(call)):
+                return False
+            self._waiting.remove(call)
+            return True
+
+    def late(self, call: Call) -> None:
+        """Note that a call is overdue, unless it has just ended."""
+        with self._lock:
+            if id(call) in self._made:
+                self._late[id(call)] = call
+
+    def are_stuck(self, variant: str) -> bool:
+        """Return whether all calls to a variant that have slots are overdue, so waiting is pointless."""
+        with self._lock:
+            late = sum(call.variant == variant for call in self._late.values())
+            return late >= self._taken[variant]
 
     def waits(self, call: Call) -> bool:
         """Return whether a call waits."""
@@ -83,17 +123,30 @@ class CallSlots(Generic[Call]):
                 self._waiting.remove(call)
             return waits
 
-    def _take(self, variant: str) -> bool:
-        taken = self._taken[variant]
+    def _replace_lost(self) -> bool:
+        """Make the slots of lost calls void, up to the limits; return whether there was one."""
+        lost = [call for call in self._late.values() if call.is_lost]
+        for call in lost:
+            if self._left and self._replaceable[call.variant]:
+                self._left -= 1
+                self._replaceable[call.variant] -= 1
+                self._void[id(call)] = self._late.pop(id(call))
+                self._give_back(call)
+        return bool(lost)
+
+    def _take(self, call: Call) -> bool:
+        taken = self._taken[call.variant]
         if taken >= self._reserved:
             if not self._shared:
                 return False
             self._shared -= 1
-        self._taken[variant] = taken + 1
+        self._taken[call.variant] = taken + 1
+        self._made.add(id(call))
         return True
 
-    def _give_back(self, variant: str) -> None:
-        taken = self._taken[variant] - 1
-        self._taken[variant] = taken
+    def _give_back(self, call: Call) -> None:
+        self._made.remove(id(call))
+        taken = self._taken[call.variant] - 1
+        self._taken[call.variant] = taken
         if taken >= self._reserved:
             self._shared += 1

@@ -17,6 +17,8 @@ from router_backend.runtime.router_model import RouterModel
 from router_backend.runtime.trace_entry import Traced
 
 CANCELED_BY_CLIENT = "the client canceled the request"
+ASK_AGAIN_MS = 250.0
+"""How often a request that is overdue everywhere asks whether a variant is well again."""
 
 
 class Reception:
@@ -116,9 +118,10 @@ class RoutedRequest:
         self._reception.model.failed(attempt)
 
     def record_overdue(self, attempt: Attempt, waited_ms: float) -> None:
-        """Record that a variant has not answered in time."""
-        attempt.overdue(waited_ms)
-        self._reception.readiness.failed(attempt.variant, Fault.OVERDUE)
+        """Record that a variant has not answered in time, unless this is known."""
+        if attempt.is_on_time:
+            attempt.overdue(waited_ms)
+            self._reception.readiness.failed(attempt.variant, Fault.OVERDUE)
 
     def record_cancellation(self) -> None:
         """Record that the client has canceled the request."""

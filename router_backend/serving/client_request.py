@@ -16,7 +16,7 @@ from router_backend.core.records.request import RoutingContext
 from router_backend.errors import DEFECTS, RouterError
 from router_backend.runtime.overdue_watch import OverdueWatch
 from router_backend.runtime.request_options import RequestOptions
-from router_backend.runtime.routed_request import Reception, RoutedRequest
+from router_backend.runtime.routed_request import ASK_AGAIN_MS, Reception, RoutedRequest
 from router_backend.serving.answers import Answers
 from router_backend.serving.copies import Copies
 from router_backend.serving.forwarding import Forwarder
@@ -63,6 +63,12 @@ class Service(Protocol):
 
     def waits(self, call: Call) -> bool:
         """Return whether a call waits for a slot."""
+
+    def late(self, call: Call) -> None:
+        """Note that a call that has a slot is overdue."""
+
+    def enter_at_last(self, call: Call) -> bool:
+        """Let a call that waits take the slot of a lost call; return whether there was one."""
 
     def withdraw(self, call: Call) -> bool:
         """Let a call no longer wait for a slot; return whether it did."""
@@ -162,6 +168,16 @@ class ClientRequest(RoutedRequest):
                 self._refuse(triton_log().defect(defect))
                 return None
 
+    def instead_of_stuck(self, call: Call) -> Call | None:
+        """Return the call to make instead of one that waits for calls that may never end, if there is one."""
+        with self._lock:
+            try:
+                return self._instead_of_waiting(call) if self._service.waits(call) else None
+            except DEFECTS as defect:  # of a policy
+                self.dispatch.cancel()
+                self._refuse(triton_log().defect(defect))
+                return None
+
     def defect(self, error: RouterError) -> None:
         """Answer that there is a defect, unless the client has an answer."""
         with self._lock:
@@ -181,8 +197,25 @@ class ClientRequest(RoutedRequest):
     def _instead_of(self, call: Call) -> Call | None:
         if self._service.waits(call):
             return self._instead_of_waiting(call)
+        if call.attempt.is_on_time:
+            self._service.late(call)
         self.record_overdue(call.attempt, call.bound_ms)
-        return self._next_call() if self.dispatch.wants_attempt else None
+        if not self.dispatch.wants_attempt:
+            return None
+        request = self.arrival.request
+        if request.is_cancelled():
+            self._cancel()
+            return None
+        self.dispatch.repeats = not request.correlation_id()
+        following = self._next_call()
+        if following is None and self.dispatch.wants_attempt:
+            self._ask_again(call)
+        return following
+
+    def _ask_again(self, call: Call) -> None:
+        """Ask for the next call again later: a variant may be well again."""
+        call.due_s = time.monotonic() + ASK_AGAIN_MS / 1e3
+        self._service.watch.add(call)
 
     def _after_failure(self) -> Call | None:
         if not self.dispatch.wants_attempt:
@@ -199,8 +232,10 @@ class ClientRequest(RoutedRequest):
         try:
             attempt = self.next_attempt()
         except RouterError:
-            call.due_s += call.bound_ms / 1e3
-            self._service.watch.add(call)
+            if self._service.enter_at_last(call):
+                call.has_slot = call.has_waited = True
+                return call
+            self._ask_again(call)
             return None
         if self._service.withdraw(call):
             call.attempt.withdrawn()
@@ -268,6 +303,11 @@ class Call:
     def variant(self) -> str:
         """The variant's name."""
         return self.attempt.variant
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is overdue and its variant serves others, so that it may never end."""
+        return self.attempt.is_lost
 
     def make(self) -> pb_utils.InferenceResponse:
         """Call the variant and return its answer, which may be an error."""

@@ -33,7 +33,7 @@ class Measuring:
         self._output_names = output_names
         self._answers = answers
         self._readiness = readiness
-        self._stuck = StuckCalls()
+        self._stuck = StuckCalls(StuckCalls.TOTAL_WITH_THREADS)
 
     def measure(
         self,

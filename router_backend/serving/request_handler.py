@@ -10,7 +10,7 @@ import triton_python_backend_utils as pb_utils
 
 from router_backend.core.records.request import RoutingContext
 from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, Problem, RouterError
-from router_backend.runtime.call_slots import CallSlots
+from router_backend.runtime.call_slots import REPLACED, CallSlots
 from router_backend.runtime.overdue_watch import OverdueWatch
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import NO_OPTIONS, WHERE, RequestOptions, context_of, read_options
@@ -69,9 +69,9 @@ class RequestHandler:
         self.watch = OverdueWatch(triton_log().defect)
         self._before_answer = before_answer
         self._slots: CallSlots[Call] = CallSlots(self._reception.variants, parameters.worker_threads)
-        # One thread more, so that what needs no call never waits for calls.
+        # One thread more, so that what needs no call never waits for calls; lost calls keep theirs.
         self._pool: WorkerPool[Arrival | Call | Overdue] = WorkerPool(
-            self.work, self._slots.total + 1, parameters.max_in_flight
+            self.work, self._slots.total + REPLACED + 1, parameters.max_in_flight
         )
         self.resume, self._done = self._pool.resume, self._pool.done
         self.batched = signature.max_batch_size > 0
@@ -80,8 +80,13 @@ class RequestHandler:
     def work(self, item: Arrival | Call | Overdue) -> None:
         """Do what there is to do for a request, and make its calls, as long as there are slots for them."""
         call = self._received(item) if isinstance(item, Arrival) else item.next_call()
-        while call is not None and (call.has_slot or self._slots.enter(call)):
-            call = self._made(call)
+        while call is not None:
+            if call.has_slot or self._slots.enter(call):
+                call = self._made(call)
+            elif self._slots.are_stuck(call.variant):
+                call = call.request.instead_of_stuck(call)
+            else:
+                return
 
     def answer(self, arrival: Arrival, response: pb_utils.InferenceResponse) -> None:
         """Answer a client, after what can only be done during a request."""
@@ -94,6 +99,14 @@ class RequestHandler:
     def waits(self, call: Call) -> bool:
         """Return whether a call waits for a slot."""
         return self._slots.waits(call)
+
+    def late(self, call: Call) -> None:
+        """Note that a call that has a slot is overdue."""
+        self._slots.late(call)
+
+    def enter_at_last(self, call: Call) -> bool:
+        """Let a call that waits take the slot of a lost call; return whether there was one."""
+        return self._slots.enter_at_last(call)
 
     def withdraw(self, call: Call) -> bool:
         """Let a call no longer wait for a slot; return whether it did."""
@@ -155,7 +168,7 @@ class RequestHandler:
         try:
             return None if call.has_waited and call.request.is_over(call) else call.make()
         finally:
-            waiting = self._slots.leave(call.variant)
+            waiting = self._slots.leave(call)
             if waiting is not None:
                 waiting.has_slot = waiting.has_waited = True
                 self.resume(waiting)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton
-from tests.integration.client import Client, decision_of, items, reasons_out, until
+from tests.integration.client import Client, Scrape, decision_of, items, reasons_out, until
 from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
@@ -28,13 +28,16 @@ def server(
     triton_server: Callable[..., EmbeddedTriton], tmp_path_factory: pytest.TempPathFactory, gates: Path
 ) -> EmbeddedTriton:
     repository = ModelRepository(tmp_path_factory.mktemp("hangs"))
-    for router in ("hung", "silent", "crowded", "late"):
+    for router in ("hung", "silent", "crowded", "late", "leaky"):
         repository.variant(f"{router}_fast", "hanging", gate=str(gates / router))
         repository.variant(f"{router}_steady", "scaling", delay_ms=20)
         variants = f"{router}_fast, {router}_steady"
         repository.router(
             router, variants, overdue_min_ms=BOUND_MS, trace_file=str(gates / f"{router}.jsonl")
         )
+    for name in ("lost_first", "lost_second"):
+        repository.variant(name, "hanging", gate=str(gates / name))
+    repository.router("lost", "lost_first, lost_second", overdue_min_ms=BOUND_MS)
     return triton_server(repository.folder)
 
 
@@ -57,6 +60,22 @@ def expect_fast_to_serve(client: Client, router: str) -> None:
     until(lambda: all(client.decision(router, items(1))["variant"] == fast for _ in range(10)))
 
 
+def expect_measured(client: Client, router: str, *variants: str) -> None:
+    """Send requests to each variant until its latency is known."""
+
+    def is_known(variant: str) -> bool:
+        client.output(router, items(1), parameters={"router_allowed_variants": variant})
+        return client.knows(router, variant)
+
+    for variant in variants:
+        until(lambda variant=variant: is_known(variant))
+
+
+def overdue(server: EmbeddedTriton, variant: str) -> float:
+    """Return how many calls to a variant were overdue."""
+    return Scrape(server).total("model_router_faults_total", variant=variant, fault="overdue")
+
+
 @pytest.mark.parametrize(("router", "how"), [("hung", HANG), ("silent", SILENT)])
 def test_a_request_whose_variant_does_not_answer_goes_to_another_one(
     client: Client, close: Callable[[str, str], None], gates: Path, router: str, how: str
@@ -76,6 +95,61 @@ def test_a_request_whose_variant_does_not_answer_goes_to_another_one(
     (gates / router).unlink()
     until(lambda: client.decision(router, items(1))["variant"] == f"{router}_fast")
     until(lambda: '"overdue"' in (gates / f"{router}.jsonl").read_text())
+
+
+def test_requests_that_every_variant_has_lost_are_sent_again_once_one_answers(
+    server: EmbeddedTriton, client: Client, close: Callable[[str, str], None], gates: Path
+) -> None:
+    variants = ("lost_first", "lost_second")
+    expect_measured(client, "lost", *variants)
+    before = [overdue(server, variant) for variant in variants]
+    for variant in variants:
+        close(variant, SILENT)
+    calls = [client.submit("lost", items(value)) for value in range(4)]
+    first, second = (count + len(calls) for count in before)
+    until(lambda: overdue(server, variants[0]) >= first and overdue(server, variants[1]) >= second)
+    assert not any(call.answer.done() for call in calls)
+    (gates / "lost_second").unlink()
+    client.output("lost", items(1), parameters={"router_allowed_variants": "lost_second"})
+    for value, call in enumerate(calls):
+        assert call.answer.result().as_numpy("OUTPUT")[0, 0] == value
+
+
+def test_what_needs_no_call_is_answered_while_all_variants_hang(
+    server: EmbeddedTriton, client: Client, close: Callable[[str, str], None], gates: Path
+) -> None:
+    variants = ("lost_first", "lost_second")
+    expect_measured(client, "lost", *variants)
+    before = sum(overdue(server, variant) for variant in variants)
+    for variant in variants:
+        close(variant, HANG)
+    calls = [client.submit("lost", items(value)) for value in range(CROWD)]
+    until(lambda: sum(overdue(server, variant) for variant in variants) >= before + 16)
+    for _ in range(3):
+        client.ask("lost", items(1), parameters={"router_dry_run": True})
+        assert client.ask("lost", items(1), parameters={"router_report": True})
+        hurried = {"router_refuse_late": True, "router_max_latency_ms": 100}
+        assert client.refusal("lost", items(1), parameters=hurried).status == "UNAVAILABLE"
+    for variant in variants:
+        (gates / variant).unlink()
+    for value, call in enumerate(calls):
+        assert call.answer.result().as_numpy("OUTPUT")[0, 0] == value
+
+
+def test_a_variant_serves_again_after_it_has_lost_more_calls_than_it_may_have(
+    client: Client, close: Callable[[str, str], None], gates: Path
+) -> None:
+    expect_fast_to_serve(client, "leaky")
+    close("leaky", SILENT)
+    pinned = {"router_allowed_variants": "leaky_fast"}
+    lost = [client.submit("leaky", items(1), parameters=pinned) for _ in range(CROWD)]
+    until(lambda: bool(reasons_out(client.decision("leaky", items(1)))))
+    for call in lost:
+        call.cancel()
+    (gates / "leaky").unlink()
+    until(lambda: client.decision("leaky", items(1))["variant"] == "leaky_fast")
+    for value in range(5):
+        assert client.output("leaky", items(value), parameters=pinned)[0, 0] == value
 
 
 def test_the_decision_says_which_variant_has_not_answered(

@@ -30,6 +30,9 @@ from router_backend.errors import (
     ShedError,
 )
 
+HURRIED_FACTOR = 2.0
+"""A request with little time goes to another variant after this multiple of the upper end."""
+
 
 class LogicalModel:
     """Selects variants and records executions. Thread-safe, except for methods that expect the lock.
@@ -85,19 +88,25 @@ class LogicalModel:
         """Return after how long an attempt is overdue; infinite if never.
 
         That is a multiple of the upper end of its prediction interval, but not before `overdue_min_ms`, since
-        a call may be slow for once. A request that is refused when it is late goes to another variant while
-        there is time for it: when half of its deadline has passed.
+        a call may be slow for once. What is ahead of it counts as predicted, however long it has been there:
+        a call that was lost makes nobody wait longer. A request that is refused when it is late goes to
+        another variant while there is time for it: when half of its deadline has passed, unless the variant
+        may well need longer. Nothing exceeds `overdue_max_ms`.
         """
         settings = self._settings
         if not settings.overdue_factor:
             return math.inf
         if decision.basis is not MEASURED:
             return settings.overdue_unmeasured_ms
-        most_ms = settings.overdue_factor * decision.expected_latency_ms * math.exp(decision.half_width)
-        least_ms = settings.overdue_min_ms
+        expected_ms = decision.expected_latency_ms
+        service_ms = decision.expected_service_ms
+        if expected_ms > service_ms:
+            expected_ms = min(expected_ms, service_ms + decision.state.load.work_ms())
+        upper_ms = expected_ms * math.exp(decision.half_width)
+        bound_ms = max(settings.overdue_factor * upper_ms, settings.overdue_min_ms)
         if decision.deadline_ms is not None and self.bound_ms(decision.context) is not None:
-            least_ms = min(least_ms, 0.5 * decision.deadline_ms)
-        return max(most_ms, least_ms)
+            bound_ms = min(bound_ms, max(0.5 * decision.deadline_ms, HURRIED_FACTOR * upper_ms))
+        return min(bound_ms, settings.overdue_max_ms)
 
     def now_s(self) -> float:
         """Return the time of the router's clock in seconds."""

@@ -135,7 +135,7 @@ class Recorder:
         state.breaker.retry_now(now_s)
         if decision.context.warmup and self.profiling and decision.now_s >= state.late_s:
             state.profile.latency.update(decision.size, latency_ms, now_s)
-        state.late_s = now_s
+        state.late_s = state.well_s = now_s
         plausible_ms = latency_ms if is_plausible_ms(latency_ms) else None
         execution = Execution(decision, SUCCESS, now_s, plausible_ms)
         if serves:

@@ -113,6 +113,13 @@ class Load:
         others_busy_ms = 0.5 * (self.concurrency - 1) * self._waiting_ms / len(self.waiting)
         return max(soonest_ms, (total_ms - others_busy_ms) / self.concurrency)
 
+    def work_ms(self) -> float:
+        """Return the predicted service time of all that is in flight, for each instance.
+
+        Unlike `wait_ms`, it does not grow with the age of a call that is never answered.
+        """
+        return (self._waiting_ms + sum(place.predicted_ms for place in self.running)) / self.concurrency
+
     def longest_ms(self, now_s: float) -> float:
         """Return for how long the oldest running request has been served; 0 if none is."""
         return _ran_s(self.running[0], now_s) * 1e3 if self.running else 0.0

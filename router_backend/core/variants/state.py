@@ -46,6 +46,7 @@ class VariantState:
         answers: requests that it answered.
         failures: requests that it failed.
         late_s: when it last answered an overdue request.
+        well_s: when it last answered any request, or was loaded again.
         loaded_s: when it was loaded again, as far as is known; what was sent before says nothing about it.
     """
 
@@ -79,6 +80,7 @@ class VariantState:
         "refused_since_sent",
         "unsuitable_reason",
         "variant",
+        "well_s",
     )
 
     def __init__(self, variant: Variant, coverage: float, has_copies: bool = False) -> None:
@@ -97,7 +99,7 @@ class VariantState:
         self._limit_trial: LimitTrial | None = None
         self.answers = 0
         self.failures = 0
-        self.loaded_s = self.late_s = -math.inf
+        self.loaded_s = self.late_s = self.well_s = -math.inf
         self._failure_share = FailureShare()
         self._answers_when_rejected = 0
         self._next_copy_s = -math.inf
@@ -279,6 +281,7 @@ class VariantState:
         if breaker.failures_in_a_row or not breaker.closed:
             breaker.succeeded()
         self.answers += 1
+        self.well_s = now_s
         if self.failures:
             self._learn_end(failed=False)
         if not _is_plausible(place, latency_ms, now_s):
@@ -321,7 +324,7 @@ class VariantState:
     def loaded_again(self, now_s: float) -> list[Place]:
         """Forget what was in flight before it was loaded again, and return these places."""
         places = self.load.clear()
-        self.loaded_s = now_s
+        self.loaded_s = self.well_s = now_s
         self.candidate.in_flight = 0
         self.breaker.retry_now(now_s)
         return places

@@ -28,6 +28,7 @@ from router_backend.native.host import (
 )
 from router_backend.native.own_requests import CANCEL, CODES
 from router_backend.runtime.healer import CannotReloadError, UnloadedError
+from router_backend.runtime.routed_request import ASK_AGAIN_MS
 from router_backend.runtime.router_model import Log, RouterModel
 from tests.unit.native.c_side import CSide
 from tests.unit.runtime.routers import router_model_of
@@ -262,11 +263,33 @@ def test_an_overdue_request_goes_to_another_variant_and_the_first_answer_counts(
     first = front.arrives(in_sequence=True)
     second = first[2].overdue(first[3])
     assert {first[1], second[1]} == {"a", "b"}
-    assert second[2].overdue(second[3]) is None
+    assert second[2].overdue(second[3]) == (WAIT, ASK_AGAIN_MS)
     front.answers(first)
+    assert second[2].overdue(second[3]) is None
     assert (front.ends(Outcome.SUCCESS), front.ends(Outcome.FAILURE), front.in_flight()) == (1, 2, 0)
     assert front.fails(second) is None
     assert front.refusals() == {}
+
+
+def test_a_request_that_is_overdue_everywhere_goes_again_to_a_variant_that_is_well(front: Front) -> None:
+    stuck = front.arrives()
+    second = stuck[2].overdue(stuck[3])
+    assert second[2].overdue(second[3]) == (WAIT, ASK_AGAIN_MS)
+    assert front.fails(stuck, "CANCELLED", "canceled") is None
+    assert second[2].overdue(second[3]) == (WAIT, ASK_AGAIN_MS)
+    front.answers(front.arrives(allowed_variants=stuck[1]))
+    again = second[2].overdue(second[3])
+    assert again[:3] == (FORWARD, stuck[1], stuck[2])
+    front.answers(again)
+    assert front.ends(Outcome.SUCCESS) == 2
+    assert front.refusals() == {}
+
+
+def test_but_not_in_a_sequence(front: Front) -> None:
+    stuck = front.arrives(in_sequence=True, allowed_variants="a")
+    assert stuck[2].overdue(stuck[3]) == (WAIT, ASK_AGAIN_MS)
+    front.answers(front.arrives(allowed_variants="a"))
+    assert stuck[2].overdue(stuck[3]) == (WAIT, ASK_AGAIN_MS)
 
 
 def test_an_overdue_request_that_another_variant_fails_ends_with_both_errors(front: Front) -> None:

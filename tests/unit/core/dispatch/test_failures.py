@@ -293,7 +293,8 @@ class TestNotReady:
             dispatch.next_attempt()
         reasons = "; ".join(f"{name}: not ready: Triton has not loaded it" for name in "abc")
         assert str(error.value) == (
-            f"model 'm': no variant can serve this request now ({reasons}): load a variant, or try again later"
+            f"model 'm': no variant can serve this request now ({reasons}): "
+            "load a variant, or try again later"
         )
 
     @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.DEAD])

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from router_backend.core.dispatch import Dispatch
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
 from router_backend.core.records.variant import Device, Variant
@@ -17,6 +18,7 @@ WRONG = [
     ("overdue_factor", -1.0),
     ("overdue_factor", math.nan),
     ("overdue_min_ms", 0.0),
+    ("overdue_max_ms", 0.0),
     ("overdue_unmeasured_ms", math.inf),
 ]
 LONG_MS, SHORT_MS = 1000.0, 100.0
@@ -48,15 +50,43 @@ class TestBound:
         assert host.dispatch(max_latency_ms=400.0, refuse_late=True).next_attempt().bound_ms == 200.0
         assert host.dispatch(max_latency_ms=400.0).next_attempt().bound_ms == 1000.0
 
-    def test_but_not_before_the_multiple(self, host: Host):
+    def test_even_where_the_multiple_would_leave_no_time_for_another_variant(self, host: Host):
         measured(host, 30.0)
+        assert host.dispatch(max_latency_ms=400.0, refuse_late=True).next_attempt().bound_ms == 200.0
+
+    def test_but_not_while_it_is_still_expected(self, host: Host):
+        measured(host, 150.0)
         attempt = host.dispatch(max_latency_ms=400.0, refuse_late=True).next_attempt()
+        assert attempt.bound_ms == pytest.approx(2.0 * attempt.decision.expected_interval_ms[1])
         assert attempt.bound_ms > 300.0
+
+    def test_it_does_not_grow_with_the_age_of_calls_that_were_lost(self, host: Host):
+        measured(host)
+        lost = [host.attempt("a") for _ in range(4)]
+        bounds = []
+        for _ in range(3):
+            host.clock.now_s += 5.0
+            lost.append(host.attempt("a"))
+            bounds.append(lost[-1].bound_ms)
+        assert lost[-1].decision.expected_latency_ms > 10_000.0
+        assert bounds == [1000.0] * 3
+
+    def test_a_queue_that_is_served_counts(self, host: Host):
+        measured(host, 100.0)
+        waiting = [host.attempt("a") for _ in range(10)]
+        assert waiting[-1].bound_ms > 10.0 * 10 * 100.0
+
+    def test_it_has_an_upper_limit(self):
+        host = Host(ModelSettings(overdue_max_ms=7000.0))
+        measured(host, 1000.0)
+        assert host.dispatch().next_attempt().bound_ms == 7000.0
 
     def test_all_of_it_can_be_set(self):
         settings = ModelSettings(overdue_factor=2.0, overdue_min_ms=1.0, overdue_unmeasured_ms=77.0)
         host = Host(settings)
-        assert host.dispatch().next_attempt().bound_ms == 77.0
+        unmeasured = host.dispatch().next_attempt()
+        assert unmeasured.bound_ms == 77.0
+        unmeasured.ignored()
         measured(host, 50.0)
         attempt = host.dispatch().next_attempt()
         assert attempt.bound_ms == pytest.approx(2.0 * attempt.decision.expected_interval_ms[1])
@@ -139,6 +169,87 @@ class TestOverdue:
         assert latency.predict(1.0, host.clock.now_s) == pytest.approx(4.0, rel=0.01)
         assert latency.excess is not None
         assert latency.excess.value == 0.0
+
+
+def overdue_everywhere(host: Host, names: str = "abc") -> Dispatch:
+    """Return a request that none of these variants has answered in time."""
+    dispatch = host.dispatch(allowed_variants=frozenset(names))
+    for _ in names:
+        dispatch.next_attempt().overdue(LONG_MS)
+    return dispatch
+
+
+class TestSecondTime:
+    """A request that is overdue everywhere may have been lost: it goes again to a variant that is well."""
+
+    def test_to_a_variant_that_has_answered_another_request_since(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        host.answer(host.attempt("b"), 4.0)
+        attempt = dispatch.next_attempt()
+        assert attempt.variant == "b"
+        host.answer(attempt, 4.0)
+        assert dispatch.has_ended
+        assert host.refusals == {}
+        assert host.counts("c").retries == 1
+
+    def test_to_one_that_answered_another_request_late(self, host: Host):
+        stuck = host.attempt("b")
+        stuck.overdue(LONG_MS)
+        dispatch = overdue_everywhere(host)
+        host.answer(stuck, 4.0)
+        assert dispatch.next_attempt().variant == "b"
+
+    def test_to_one_that_was_loaded_again(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        host.clock.now_s += 1.0
+        model = host.router.model("m")
+        model.set_ready("c", "not ready")
+        model.set_ready("c", None)
+        assert dispatch.next_attempt().variant == "c"
+
+    def test_not_because_of_an_answer_from_before(self, host: Host):
+        measured(host)
+        with pytest.raises(NoVariantError):
+            overdue_everywhere(host).next_attempt()
+
+    def test_not_while_there_is_one_that_was_not_tried(self, host: Host):
+        dispatch = host.dispatch()
+        dispatch.next_attempt().overdue(LONG_MS)
+        host.answer(host.attempt("a"), 4.0)
+        assert dispatch.next_attempt().variant == "b"
+
+    def test_not_a_third_time(self, host: Host):
+        dispatch = overdue_everywhere(host, "a")
+        host.answer(host.attempt("a"), 4.0)
+        dispatch.next_attempt().overdue(LONG_MS)
+        host.answer(host.attempt("a"), 4.0)
+        with pytest.raises(NoVariantError):
+            dispatch.next_attempt()
+        assert not dispatch.has_ended
+
+    def test_not_to_one_that_has_failed_it(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        dispatch.attempts[0].failed(Fault.ERROR, "out of memory")
+        host.answer(host.attempt("a"), 4.0)
+        with pytest.raises(VariantsFailedError):
+            dispatch.next_attempt()
+
+    def test_not_if_a_variant_would_count_it_twice(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        dispatch.repeats = False
+        host.answer(host.attempt("a"), 4.0)
+        with pytest.raises(NoVariantError):
+            dispatch.next_attempt()
+        assert not dispatch.has_ended
+
+    def test_a_call_that_was_canceled_in_a_queue_does_not_end_the_request(self, host: Host):
+        dispatch = overdue_everywhere(host)
+        dispatch.attempts[0].withdrawn()
+        with pytest.raises(NoVariantError):
+            dispatch.next_attempt()
+        assert not dispatch.has_ended
+        host.answer(host.attempt("a"), 4.0)
+        assert dispatch.next_attempt().variant == "a"
 
 
 class TestLateEnd:

@@ -150,7 +150,8 @@ class Requests(RuleBasedStateMachine):
         self.next_attempt(data.draw(st.sampled_from(self.recent)))
 
     def next_attempt(self, each: Expected) -> None:
-        tried = {attempt.variant for attempt in each.dispatch.attempts}
+        tried = Counter(attempt.variant for attempt in each.dispatch.attempts)
+        overdue = {attempt.variant for attempt in each.dispatch.attempts if attempt.fault is Fault.OVERDUE}
         try:
             attempt = each.dispatch.next_attempt()
         except RouterError as error:
@@ -160,7 +161,7 @@ class Requests(RuleBasedStateMachine):
                 self.cancelled(each)
             assert each.dispatch.has_ended == each.is_ended
             return
-        assert attempt.variant not in tried
+        assert tried[attempt.variant] <= (attempt.variant in overdue)
         each.open.append(attempt)
         self.attempts.append(attempt)
 
