@@ -38,15 +38,19 @@ class Readiness:
         self._next_look_s = 0.0
         self._lock = threading.Lock()
 
+    @property
+    def has_loaded(self) -> bool:
+        """Whether a variant is loaded, as far as is known."""
+        states = self._router.model(self._name).states.values()
+        return any(state.not_ready_reason is None for state in states)
+
     def is_ready(self) -> bool:
         """Return whether a variant is loaded, as far as is known.
 
         Variants that are not loaded can only be called during requests, so after an interval without any it
         is not known, and the router has to be sent some to find out.
         """
-        states = self._router.model(self._name).states.values()
-        is_loaded = any(state.not_ready_reason is None for state in states)
-        return is_loaded or time.monotonic() >= self._next_look_s
+        return self.has_loaded or time.monotonic() >= self._next_look_s
 
     def failed(self, variant: str, fault: Fault) -> None:
         """Note that a variant failed, to look for it again if it is not loaded, or may be loaded again."""

@@ -45,7 +45,7 @@ class RequestHandler:
         readiness: which of its variants are loaded.
         answers: tells the answers of variants from their failures.
         copies: sends copies of answered requests.
-        before_answer: does what can only be done during a request.
+        within_request: does what can only be done during a request.
 
     Attributes:
         answers: the same.
@@ -60,14 +60,14 @@ class RequestHandler:
         readiness: Readiness,
         answers: Answers,
         copies: Copies,
-        before_answer: Callable[[pb_utils.InferenceRequest], None],
+        within_request: Callable[[pb_utils.InferenceRequest], None],
     ) -> None:
         signature, parameters = model.setup.signature, model.setup.parameters
         self._reception = Reception(model, readiness)
         self.answers = answers
         self.copies = copies
         self.watch = OverdueWatch(triton_log().defect)
-        self._before_answer = before_answer
+        self._within_request = within_request
         self._slots: CallSlots[Call] = CallSlots(self._reception.variants, parameters.worker_threads)
         # One thread more, so that what needs no call never waits for calls; lost calls keep theirs.
         self._pool: WorkerPool[Arrival | Call | Overdue] = WorkerPool(
@@ -91,7 +91,7 @@ class RequestHandler:
     def answer(self, arrival: Arrival, response: pb_utils.InferenceResponse) -> None:
         """Answer a client, after what can only be done during a request."""
         try:
-            self._before_answer(arrival.request)
+            self._within_request(arrival.request)
         finally:
             self._done()
             send(arrival.sender, response)
@@ -133,6 +133,8 @@ class RequestHandler:
         if options.report:
             self.answer(arrival, explained_response([], self._reception.report(), self.batched))
             return None
+        if not self._reception.readiness.has_loaded:  # one may have been loaded since the last request
+            self._within_request(request)
         inputs = request.inputs()
         unit = self._unit(request) if self._reception.unit_matters else ""
         context = context_of(*size_of(inputs, self.batched), options, unit)

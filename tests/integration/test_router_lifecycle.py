@@ -1,6 +1,7 @@
 """Variants and the router itself are loaded and unloaded while the router serves."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ def repository(host_folder: Path) -> ModelRepository:
     repository.router("patient", "late, slow")
     repository.router("held", "gather", warmup_batch_sizes="none")  # its calls are counted
     repository.variant("taken_over", "scaling", factor=2)
+    repository.variant("lonely", "scaling", factor=4)
+    repository.router("alone", "lonely", warmup_batch_sizes="none")
     repository.router("reloaded", "fast, slow")
     return repository
 
@@ -96,6 +99,15 @@ def test_a_variant_that_a_copy_finds_unloaded_is_used_again_once_it_is_back(clie
     until(lambda: "copied" in reasons_out(client.decision("unmeasured", items(1))))
     client.grpc.load_model("copied")
     until(lambda: reasons_out(client.decision("unmeasured", items(1))) == {})
+
+
+def test_the_first_request_after_the_only_variant_was_loaded_is_answered(client: Client) -> None:
+    np.testing.assert_array_equal(client.output("alone", items(1)), items(4))
+    client.grpc.unload_model("lonely")
+    assert client.refusal("alone", items(1)).status == "UNAVAILABLE"
+    client.grpc.load_model("lonely")
+    time.sleep(1.5)  # without a request; the router looks for missing variants every 0.5 s
+    np.testing.assert_array_equal(client.output("alone", items(1)), items(4))
 
 
 def test_requests_in_flight_are_answered_when_their_router_is_unloaded(client: Client) -> None:
