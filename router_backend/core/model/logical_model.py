@@ -90,9 +90,11 @@ class LogicalModel:
         That is a multiple of the upper end of its prediction interval, but not before `overdue_min_ms`, since
         a call may be slow for once. What is ahead of it counts as predicted, however long it has been there:
         a call that was lost makes nobody wait longer. The interval counts up to the factor of a variant that
-        was never measured: behind a lost call, predictions are so wrong that it becomes very wide. A request that is refused when it is late goes to
-        another variant while there is time for it: when half of its deadline has passed, unless the variant
-        may well need longer. Nothing exceeds `overdue_max_ms`.
+        was never measured: behind a lost call, predictions are so wrong that it becomes very wide.
+
+        A request that is refused when it is late goes to another variant while there is time for it: when
+        half of its deadline has passed, unless the variant may well need longer. Nothing exceeds
+        `overdue_max_ms`.
         """
         settings = self._settings
         if not settings.overdue_factor:
