@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from router_backend.core.choosing.decision import Execution, RoutingDecision
+from router_backend.core.choosing.decision import UNMEASURED_FACTOR, Execution, RoutingDecision
 from router_backend.core.choosing.hedging import HedgeBudget
 from router_backend.core.experiments.model_experiments import ModelExperiments
 from router_backend.core.model.environment import Environment
@@ -89,9 +89,12 @@ class LogicalModel:
 
         That is a multiple of the upper end of its prediction interval, but not before `overdue_min_ms`, since
         a call may be slow for once. What is ahead of it counts as predicted, however long it has been there:
-        a call that was lost makes nobody wait longer. A request that is refused when it is late goes to
-        another variant while there is time for it: when half of its deadline has passed, unless the variant
-        may well need longer. Nothing exceeds `overdue_max_ms`.
+        a call that was lost makes nobody wait longer. The interval counts up to the factor of a variant that
+        was never measured: behind a lost call, predictions are so wrong that it becomes very wide.
+
+        A request that is refused when it is late goes to another variant while there is time for it: when
+        half of its deadline has passed, unless the variant may well need longer. Nothing exceeds
+        `overdue_max_ms`.
         """
         settings = self._settings
         if not settings.overdue_factor:
@@ -102,7 +105,7 @@ class LogicalModel:
         service_ms = decision.expected_service_ms
         if expected_ms > service_ms:
             expected_ms = min(expected_ms, service_ms + decision.state.load.work_ms())
-        upper_ms = expected_ms * math.exp(decision.half_width)
+        upper_ms = expected_ms * min(math.exp(decision.half_width), UNMEASURED_FACTOR)
         bound_ms = max(settings.overdue_factor * upper_ms, settings.overdue_min_ms)
         if decision.deadline_ms is not None and self.bound_ms(decision.context) is not None:
             bound_ms = min(bound_ms, max(0.5 * decision.deadline_ms, HURRIED_FACTOR * upper_ms))

@@ -71,6 +71,17 @@ class TestBound:
         assert lost[-1].decision.expected_latency_ms > 10_000.0
         assert bounds == [1000.0] * 3
 
+    def test_it_does_not_grow_with_predictions_that_lost_calls_make_wrong(self, host: Host):
+        measured(host)
+        lost = host.attempt("a")
+        for _ in range(50):
+            host.clock.now_s += 0.5
+            attempt = host.attempt("a")
+            host.answer(attempt, 4.0)
+        assert attempt.decision.half_width > math.log(100.0)
+        assert host.attempt("a").bound_ms == 1000.0
+        assert lost.is_on_time
+
     def test_a_queue_that_is_served_counts(self, host: Host):
         measured(host, 100.0)
         waiting = [host.attempt("a") for _ in range(10)]
