@@ -1,36 +1,45 @@
-"""`python3 -m router_backend.reload host:port model`: unload a model of a Triton server and load it again.
+"""`python3 -m router_backend.reload host:port model [loaded]`: load a model of a Triton server again.
+
+With `loaded`, it is unloaded before; one that is not loaded is then left so.
 
 A process of its own, since a router's process cannot do so without freezing: it asks by gRPC, which delays no
 request, and needs the package `grpcio`. Exit status: 0 if the model is loaded again; 1 if it does not load,
-and 2 if the server cannot be asked, each with a line on stderr.
+2 if the server cannot be asked, and 3 if the model is left, each with a line on stderr.
 """
 
 import sys
 
-NOT_LOADED, CANNOT_ASK = 1, 2
+NOT_LOADED, CANNOT_ASK, LEFT = 1, 2, 3
+LOADED = "loaded"
 LOAD_WITHIN_S = 300.0
 
 
-def main(address: str, model: str) -> int:
-    """Unload a model and load it again; return the exit status."""
+def main(address: str, model: str, expected: str = "") -> int:
+    """Load a model again; return the exit status."""
     try:
         from tritonclient.grpc import InferenceServerClient
         from tritonclient.utils import InferenceServerException
     except ImportError as error:
-        sys.stderr.write(f"{error}: install tritonclient[grpc]\n")
-        return CANNOT_ASK
+        return _say(CANNOT_ASK, f"{error}: install tritonclient[grpc]")
     client = InferenceServerClient(address)
     try:
-        client.unload_model(model, client_timeout=LOAD_WITHIN_S)
+        if expected == LOADED:
+            if not client.is_model_ready(model, client_timeout=LOAD_WITHIN_S):
+                return _say(LEFT, "it is not loaded")
+            client.unload_model(model, client_timeout=LOAD_WITHIN_S)
     except InferenceServerException as error:
-        sys.stderr.write(f"{error.message()}\n")
-        return CANNOT_ASK
+        return _say(CANNOT_ASK, error.message())
     try:
         client.load_model(model, client_timeout=LOAD_WITHIN_S)
     except InferenceServerException as error:
-        sys.stderr.write(f"{error.message()}\n")
-        return NOT_LOADED
+        return _say(NOT_LOADED, error.message())
     return 0
+
+
+def _say(status: int, reason: str) -> int:
+    """Write a reason as one line, though Triton's may have several, and return the status."""
+    sys.stderr.write(" ".join(reason.split()) + "\n")
+    return status
 
 
 if __name__ == "__main__":

@@ -48,6 +48,12 @@ static const Answered* answered_output(const Answered* outputs, uint32_t count, 
   return NULL;
 }
 
+/* Return whether one of the outputs has another one with its name behind it. */
+static bool is_repeated(const Answered* outputs, uint32_t count, const Answered* output) {
+  const Answered* next = output + 1;
+  return answered_output(next, (uint32_t)(outputs + count - next), output->name) != NULL;
+}
+
 static bool differs(const ExpectedOutput* expected, const Answered* output, int64_t batch, char* text, size_t size) {
   if (output == NULL && expected->optional) return false;
   if (output == NULL)
@@ -79,7 +85,13 @@ bool is_wrong(const Attempt* attempt, ServerResponse* response, char* text, size
     const char* name;
     if (failed(TRITONBACKEND_RequestOutputName(request, index, &name))) continue;
     const ExpectedOutput* expected = expected_output(model, name);
-    if (expected != NULL && differs(expected, answered_output(outputs, count, name), batch, text, size)) return true;
+    if (expected == NULL) continue;
+    const Answered* output = answered_output(outputs, count, name);
+    if (differs(expected, output, batch, text, size)) return true;
+    if (output != NULL && is_repeated(outputs, count, output)) {
+      snprintf(text, size, "wrong answer: output '%s': expected it once, found it twice", expected->name);
+      return true;
+    }
   }
   return false;
 }

@@ -37,7 +37,7 @@ from router_backend.native.own_requests import CANCELED, CODES, Measurement, Own
 from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.expected_answer import ExpectedOutput
-from router_backend.runtime.healer import CannotReloadError, Healer
+from router_backend.runtime.healer import CannotReloadError, Healer, UnloadedError
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
     NO_OPTIONS,
@@ -206,18 +206,23 @@ class NativeRouter:
         """Return how a variant failed a call that may not have `reached` it."""
         return self._model.errors.classify_call(variant, message, CODES[code], reached)
 
-    def _load_again(self, variant: str) -> None:
-        """Unload and load a variant: loading alone does nothing while its files are unchanged.
+    def _load_again(self, variant: str, unloads: bool) -> None:
+        """Load a variant, unloading it before if `unloads`: loading alone does nothing while it is loaded.
 
         Raises:
             CannotReloadError: the server does not allow it.
-            RuntimeError: the variant does not load.
+            UnloadedError: it is to be unloaded, but is not loaded.
+            RuntimeError: it does not load.
         """
+        if unloads and not _server.is_ready(variant):
+            raise UnloadedError("it is not loaded")
         try:
-            _server.unload_model(variant)
+            if unloads:
+                _server.unload_model(variant)
             _server.load_model(variant)
         except RuntimeError as error:
-            raise CannotReloadError(str(error)) if NOT_ALLOWED in str(error) else error from None
+            reason = " ".join(str(error).split())  # Triton's may have several lines
+            raise (CannotReloadError if NOT_ALLOWED in reason else RuntimeError)(reason) from None
 
     def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
         numbers = [value for value in parameters.values() if isinstance(value, float)]

@@ -53,10 +53,12 @@ class ExpectedAnswer:
         """
         found = []
         for name, data_type, shape in outputs:
-            found.append(name)
             expected = self._type_of.get(name)
             if expected is None:
                 continue
+            if name in found:
+                return _wrong(name, "it once", "it twice")
+            found.append(name)
             if data_type != expected and data_type:
                 return _wrong(name, expected, data_type)
             if self._batched and (not shape or shape[0] != batch_size):

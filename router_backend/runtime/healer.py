@@ -20,18 +20,24 @@ class CannotReloadError(RouterError):
     """Models cannot be loaded by request on this server, for the reason that is the text."""
 
 
+class UnloadedError(RouterError):
+    """A variant that has died is not loaded: somebody has unloaded it, who may want it so."""
+
+
 class Healer:
-    """A thread that loads dead variants again, one at a time. Thread-safe.
+    """Loads dead variants again, each in a thread of its own, since a load may hang. Thread-safe.
 
     The first time at once, then 5 s after the last time, which doubles up to 5 minutes; it starts over once
-    a variant has lived for twice as long. While a variant is loaded again, it gets no requests.
+    a variant has lived for twice as long. While a variant is loaded again, it gets no requests. One that
+    somebody else has loaded or unloaded since it died is left alone.
 
     Args:
         setup: the router model's configuration; without `load_dead_variants`, nothing is done.
         router: decides, and counts.
         readiness: which variants are loaded.
-        reload: unloads and loads a variant, and returns once it is loaded; raises `CannotReloadError` if
-            this server does not allow that, and any other error if the variant does not load.
+        reload: loads a variant, and returns once it is loaded; if the flag is set, it unloads it before.
+            Raises `CannotReloadError` if this server does not allow that, `UnloadedError` if the variant
+            that it is to unload is not loaded, and any other error if it does not load.
         log: Triton's log.
     """
 
@@ -43,7 +49,7 @@ class Healer:
         setup: RouterSetup,
         router: ModelRouter,
         readiness: Readiness,
-        reload: Callable[[str], None],
+        reload: Callable[[str, bool], None],
         log: Log,
     ) -> None:
         self._name = setup.name
@@ -53,84 +59,99 @@ class Healer:
         self._reload = reload
         self._log = log
         self._lock = ReloadLock(setup.repository)
-        self._due_s: dict[str, float] = {}
-        self._last_s: dict[str, float] = {}
+        self._tried_s: dict[str, float] = {}
         self._pause_s: dict[str, float] = {}
-        self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="router-healer", daemon=True)
+        self._threads: dict[str, threading.Thread] = {}
+        self._guard = threading.Lock()
+        self._ended = threading.Event()
 
     def start(self) -> None:
-        """Start the thread."""
+        """Load variants again from now on."""
         if self._enabled:
             self._readiness.on_failure = self.failed
-            self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, after the variant that it loads."""
-        if self._enabled:
-            self._enabled = False
-            self._woken.set()
-            self._thread.join()
+        """End the threads, after the variants that they load."""
+        with self._guard:
+            self._ended.set()
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join()
 
     def failed(self, variant: str, fault: Fault) -> None:
         """Note that a variant failed: it is loaded again if its process has died since it was loaded last."""
         breaker = self._model.state(variant).breaker
-        is_dead = fault is Fault.DEAD and breaker.fault is Fault.DEAD and not breaker.closed
-        if is_dead and variant not in self._due_s:
-            self._due_s[variant] = self._next_s(variant)
-            self._woken.set()
+        if fault is not Fault.DEAD or breaker.fault is not Fault.DEAD or breaker.closed:
+            return
+        with self._guard:
+            if variant not in self._threads and not self._ended.is_set():
+                arguments = (variant, self._model.now_s())
+                thread = threading.Thread(target=self._run, args=arguments, name="router-healer", daemon=True)
+                self._threads[variant] = thread
+                thread.start()
+
+    def _run(self, variant: str, died_s: float) -> None:
+        try:
+            self._heal(variant, died_s)
+        except UnloadedError:
+            self._log.inform(f"router '{self._name}': '{variant}' was unloaded after its death, and stays so")
+        except CannotReloadError as error:
+            self._give_up(variant, error)
+        finally:
+            with self._guard:
+                del self._threads[variant]
+
+    def _heal(self, variant: str, died_s: float) -> None:
+        """Load a variant until it is loaded; another router that has it may do so instead."""
+        unloads = True
+        while self._is_to_be_loaded(variant, died_s):
+            with self._lock.hold(variant) as is_mine:
+                if is_mine:
+                    if self._load(variant, unloads):
+                        self._lock.loaded(variant)
+                        return
+                    unloads = False
+                else:
+                    self._tried_s[variant] = time.monotonic()
+
+    def _is_to_be_loaded(self, variant: str, died_s: float) -> bool:
+        """Wait until it is time to load a variant, and return whether it still has to be."""
+        if self._ended.wait(self._next_s(variant) - time.monotonic()):
+            return False
+        state = self._model.state(variant)
+        return not state.breaker.closed and state.loaded_s <= died_s
 
     def _next_s(self, variant: str) -> float:
-        """Return when a variant that has died now is to be loaded again."""
+        """Return when a variant that is dead now is to be loaded."""
         now_s = time.monotonic()
-        last_s, pause_s = self._last_s.get(variant, -inf), self._pause_s.get(variant, 0.0)
-        if now_s - last_s > 2.0 * pause_s:
+        tried_s, pause_s = self._tried_s.get(variant, -inf), self._pause_s.get(variant, 0.0)
+        if now_s - tried_s > 2.0 * pause_s:
             self._pause_s[variant] = self.FIRST_PAUSE_S
             return now_s
         self._pause_s[variant] = min(2.0 * pause_s, self.LONGEST_PAUSE_S)
-        return last_s + pause_s
+        return tried_s + pause_s
 
-    def _run(self) -> None:
-        while self._enabled:
-            self._woken.clear()
-            now_s = time.monotonic()
-            variant, due_s = min(list(self._due_s.items()), key=lambda item: item[1], default=("", inf))
-            if due_s <= now_s:
-                is_done = self._heal(variant)
-                self._due_s.pop(variant)
-                if not is_done:
-                    self.failed(variant, Fault.DEAD)
-            else:
-                self._woken.wait(None if due_s == inf else due_s - now_s)
-
-    def _heal(self, variant: str) -> bool:
-        """Load a variant again, unless another router does so or just has; return `False` to look again."""
-        try:
-            with self._lock.hold(variant) as is_mine:
-                if not is_mine:
-                    self._last_s[variant] = time.monotonic()
-                    return False
-                is_loaded = self._load(variant)
-                if is_loaded:
-                    self._lock.loaded(variant)
-                return is_loaded
-        except CannotReloadError as error:
-            self._enabled = False
+    def _give_up(self, variant: str, error: CannotReloadError) -> None:
+        with self._guard:
+            is_known = self._ended.is_set()
+            self._ended.set()
+        if not is_known:
             self._log.warn(f"router '{self._name}': '{variant}' has died, and is not loaded again: {error}")
-            return True
 
-    def _load(self, variant: str) -> bool:
+    def _load(self, variant: str, unloads: bool) -> bool:
         self._log.warn(f"router '{self._name}': the process of '{variant}' has died; it is loaded again")
-        started_s = self._last_s[variant] = time.monotonic()
+        started_s = time.monotonic()
         try:
             with self._readiness.reloading(variant):
-                self._reload(variant)
-        except CannotReloadError:
+                self._reload(variant, unloads)
+        except (CannotReloadError, UnloadedError):
             raise
         except Exception as error:  # noqa: BLE001 - the router serves on
             self._model.count_reload(variant, succeeded=False)
             self._log.error(f"router '{self._name}': '{variant}' could not be loaded again: {error}")
             return False
+        finally:
+            self._tried_s[variant] = time.monotonic()
         self._model.count_reload(variant, succeeded=True)
         took_s = time.monotonic() - started_s
         self._log.inform(f"router '{self._name}': '{variant}' was loaded again in {took_s:.1f} s")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from router_backend.errors import RouterError
-from router_backend.reload import CANNOT_ASK, LOAD_WITHIN_S
-from router_backend.runtime.healer import CannotReloadError
+from router_backend.reload import CANNOT_ASK, LEFT, LOAD_WITHIN_S, LOADED
+from router_backend.runtime.healer import CannotReloadError, UnloadedError
 
 EVERY_INTERFACE = ("0.0.0.0", "::", "")
 GRPC_PORT = "8001"
@@ -19,6 +19,9 @@ PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 class ReloadFailedError(RouterError):
     """A model could not be loaded again, for the reason that is the text."""
+
+
+ERROR_OF_STATUS = {CANNOT_ASK: CannotReloadError, LEFT: UnloadedError}
 
 
 def server_arguments() -> list[str]:
@@ -46,16 +49,29 @@ def grpc_address(arguments: Sequence[str]) -> str:
     return f"{host}:{options.get('grpc-port', GRPC_PORT)}"
 
 
-def load_again(model: str, arguments: Sequence[str] | None = None) -> None:
-    """Unload and load a model of this process's server, by another process, and wait until it is loaded.
+def load_again(model: str, unloads: bool, arguments: Sequence[str] | None = None) -> None:
+    """Load a model of this process's server, by another process, and wait until it is loaded.
+
+    Args:
+        model: its name.
+        unloads: unload it before: loading alone does nothing while it is loaded.
+        arguments: the server's command line, if it is not that of the parent process.
 
     Raises:
         CannotReloadError: the server cannot be asked for this.
-        ReloadFailedError: the model does not load.
+        UnloadedError: it is to be unloaded, but is not loaded.
+        ReloadFailedError: it does not load.
     """
     address = grpc_address(server_arguments() if arguments is None else arguments)
     done = subprocess.run(
-        [sys.executable or "python3", "-m", "router_backend.reload", address, model],
+        [
+            sys.executable or "python3",
+            "-m",
+            "router_backend.reload",
+            address,
+            model,
+            LOADED if unloads else "",
+        ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE_PARENT), *filter(None, sys.path)])},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -67,7 +83,7 @@ def load_again(model: str, arguments: Sequence[str] | None = None) -> None:
     )
     if done.returncode:
         reason = done.stderr.strip().rpartition("\n")[2]
-        raise (CannotReloadError if done.returncode == CANNOT_ASK else ReloadFailedError)(reason)
+        raise ERROR_OF_STATUS.get(done.returncode, ReloadFailedError)(reason)
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:

@@ -89,10 +89,10 @@ class ProfileKeeper:
                 continue
             except UnusableFileError as error:
                 aside = set_aside(path)
-                where = f", now {aside.name}" if aside is not None else ""
+                where = f", and the file is now {aside.name}" if aside is not None else ""
                 self._warn(
                     f"router '{self._router}': {path}: expected profiles that it has saved, found {error}; "
-                    f"it learns again, and the file is set aside{where}"
+                    f"it learns again{where}"
                 )
 
     def start(self) -> None:

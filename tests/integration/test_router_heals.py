@@ -21,7 +21,12 @@ EXPLICIT = {"model_control_mode": "explicit", "extra_arguments": ["--load-model=
 def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     repository = ModelRepository(tmp_path_factory.mktemp("heals"))
     repository.variant("steady", "scaling", delay_ms=50)
-    for router, parameters in (("healed", {}), ("left", {"load_dead_variants": "false"})):
+    for router, parameters in (
+        ("healed", {}),
+        ("retried", {}),
+        ("unloaded", {}),
+        ("left", {"load_dead_variants": "false"}),
+    ):
         repository.variant(f"{router}_mortal", "mortal")
         repository.router(router, f"{router}_mortal, steady", **parameters)
     return repository
@@ -48,6 +53,31 @@ def test_a_variant_that_dies_serves_again_soon_and_this_is_counted(
     until(lambda: Scrape(server).total("model_router_reloads_total", **labels) == 1.0)
     assert "the process of 'healed_mortal' has died; it is loaded again" in server.log_text()
     assert "'healed_mortal' was loaded again in" in server.log_text()
+
+
+def test_a_load_that_fails_is_tried_again_and_the_log_says_why(
+    client: Client, server: EmbeddedTriton, repository: ModelRepository
+) -> None:
+    broken = repository.folder / "retried_mortal" / "broken"
+    broken.touch()
+    kill(client, "retried")
+    failed = "'retried_mortal' could not be loaded again: load failed for model 'retried_mortal'"
+    until(lambda: failed in server.log_text())
+    assert "RuntimeError: no memory" in server.log_text().partition(failed)[2].partition("\n")[0]
+    broken.unlink()
+    until(lambda: client.decision("retried", items(1))["variant"] == "retried_mortal")
+
+
+def test_what_the_operator_unloads_stays_unloaded(client: Client, server: EmbeddedTriton) -> None:
+    kill(client, "unloaded")
+    until(lambda: "'unloaded_mortal' was loaded again in" in server.log_text())
+    kill(client, "unloaded")  # the next load is 5 s later
+    dead = {"unloaded_mortal": "breaker open: its process has ended, load the model again"}
+    until(lambda: reasons_out(client.decision("unloaded", items(1))) == dead)
+    client.grpc.unload_model("unloaded_mortal")
+    until(lambda: "'unloaded_mortal' was unloaded after its death, and stays so" in server.log_text())
+    assert server.log_text().count("'unloaded_mortal' was loaded again in") == 1
+    assert not client.grpc.is_model_ready("unloaded_mortal")
 
 
 def test_a_router_that_must_not_leaves_it(client: Client, server: EmbeddedTriton) -> None:

@@ -26,6 +26,7 @@ MISTAKES = {
     "OUTPUT of integers": "output 'OUTPUT': expected FP32, found INT32",
     "LABEL of numbers": "output 'LABEL': expected BYTES, found FP32",
     "OUTPUT with another item": "output 'OUTPUT': expected a batch of 3, found 6",
+    "OUTPUT twice": "output 'OUTPUT': expected it once, found it twice",
     "LABEL without a batch": "output 'LABEL': expected a batch of 3, found no dimension",
 }
 OPEN = {"dims: 4": "dims: -1"}

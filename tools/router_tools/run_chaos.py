@@ -34,9 +34,9 @@ def chaos(
     """Make a variant of a router ill in ten ways, under constant load, and see what clients notice.
 
     A real server has a router in front of four variants, of which the fastest is made ill. Promised is: no
-    request fails, none gets a wrong answer, none waits longer than a second and three times the 99th
-    percentile before, and ten seconds after the fault the variant has its requests again. Exit status: 0 if
-    all is kept, 2 if a promise is broken.
+    request fails, none gets a wrong answer or none at all, none waits longer than a second and three times
+    the 99th percentile before, and ten seconds after the fault the variant has its requests again. Exit
+    status: 0 if all is kept, 2 if a promise is broken.
     """
     names = names_in(faults) or list(FAULTS)
     unknown = [name for name in names if name not in FAULTS]
@@ -78,16 +78,17 @@ def run(
 
 def _print(trials: Sequence[Trial]) -> None:
     console = Console(highlight=False)
-    table = Table(caption="before / during / after the fault; times in ms", padding=(0, 0, 0, 1))
+    table = Table(caption="before/during/after the fault; times in ms, shares in %", padding=(0, 0, 0, 1))
     for column in ("host", "fault"):
         table.add_column(column, no_wrap=True)
-    for column in ("requests", "failed", "p99", "worst"):
+    for column in ("sent", "lost", "p99", "worst", "share"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("kept", no_wrap=True)
     for trial in trials:
         phases = (trial.before, trial.during, trial.after)
         kept = "[red]no[/red]" if trial.broken else "[green]yes[/green]"
-        table.add_row(trial.host, trial.fault, *(_row(phases)), kept)
+        shares = f"{100 * trial.share_before:.0f}/{100 * trial.share_after:.0f}"
+        table.add_row(trial.host, trial.fault, *_row(phases, trial.lost), shares, kept)
     console.print(table)
     for name in dict.fromkeys(trial.fault for trial in trials):
         console.print(f"{name:8}{FAULTS[name].meaning}")
@@ -98,10 +99,10 @@ def _print(trials: Sequence[Trial]) -> None:
             console.print(f"  a client got: {error}", soft_wrap=True, markup=False)
 
 
-def _row(phases: Sequence[Figures]) -> list[str]:
+def _row(phases: Sequence[Figures], lost: int) -> list[str]:
     return [
         str(sum(phase.requests for phase in phases)),
-        str(sum(phase.failed for phase in phases)),
+        str(lost),
         "/".join(f"{phase.p99_ms:.0f}" for phase in phases),
         "/".join(f"{phase.worst_ms:.0f}" for phase in phases),
     ]

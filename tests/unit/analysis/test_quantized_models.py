@@ -174,6 +174,7 @@ def test_packed_weights_count_as_the_weights_that_they_hold(
     assert latency_ms(model) > 0.0
 
 
+@pytest.mark.skipif(onnxruntime.__version__.startswith("1.23."), reason="ONNX Runtime 1.23 makes none")
 def test_the_packed_weights_that_onnx_runtime_makes_of_converted_ones_are_the_same_model(
     tmp_path: Path,
 ) -> None:

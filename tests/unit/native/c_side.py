@@ -23,12 +23,16 @@ class CSide:
         ready: the models that can take requests; `None` while the server starts.
         logged: lines of Triton's log.
         sent: the requests of the router's own.
+        changed: which models were unloaded and loaded.
+        load_error: why none can be loaded; empty if they can.
     """
 
     def __init__(self) -> None:
         self.ready: set[str] | None = {"m", "a", "b"}
         self.asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.logged: list[str] = []
+        self.changed: list[str] = []
+        self.load_error = ""
         self.sent: queue.SimpleQueue[Measured] = queue.SimpleQueue()
 
     def log(self, level: int, message: str) -> None:
@@ -39,10 +43,12 @@ class CSide:
         return None if self.ready is None else model in self.ready
 
     def load_model(self, model: str) -> None:
-        pass
+        self.changed.append(f"load {model}")
+        if self.load_error:
+            raise RuntimeError(self.load_error)
 
     def unload_model(self, model: str) -> None:
-        pass
+        self.changed.append(f"unload {model}")
 
     def metric_family(self, kind: int, name: str, help: str) -> int:  # noqa: A002 - Triton's word
         return 0

@@ -27,6 +27,7 @@ from router_backend.native.host import (
     WAIT,
 )
 from router_backend.native.own_requests import CANCEL, CODES
+from router_backend.runtime.healer import CannotReloadError, UnloadedError
 from router_backend.runtime.routed_request import ASK_AGAIN_MS
 from router_backend.runtime.router_model import Log, RouterModel
 from tests.unit.native.c_side import CSide
@@ -324,6 +325,34 @@ def test_a_variant_with_two_measurements_that_hang_gets_no_third(tmp_path: Path)
         assert not front.router._stuck.allows(variant) or variants.count(variant) < 2
         measurement.answered(attempt, 5.0)
         assert front.router._stuck.allows(variant)
+
+
+class TestLoadingADeadVariantAgain:
+    def test_it_is_unloaded_first(self, front: Front, c_side: CSide) -> None:
+        front.router._load_again("a", unloads=True)
+        assert c_side.changed == ["unload a", "load a"]
+
+    def test_but_not_if_the_last_load_failed(self, front: Front, c_side: CSide) -> None:
+        c_side.ready = {"m", "b"}
+        front.router._load_again("a", unloads=False)
+        assert c_side.changed == ["load a"]
+
+    def test_one_that_somebody_has_unloaded_is_left(self, front: Front, c_side: CSide) -> None:
+        c_side.ready = {"m", "b"}
+        with pytest.raises(UnloadedError):
+            front.router._load_again("a", unloads=True)
+        assert c_side.changed == []
+
+    @pytest.mark.parametrize(
+        ("reason", "error"),
+        [("it is\nnot allowed", CannotReloadError), ("it is\nnot well", RuntimeError)],
+    )
+    def test_the_reason_is_one_line(
+        self, front: Front, c_side: CSide, reason: str, error: type[Exception]
+    ) -> None:
+        c_side.load_error = reason
+        with pytest.raises(error, match=rf"^{' '.join(reason.split())}$"):
+            front.router._load_again("a", unloads=True)
 
 
 def test_without_warm_up_there_are_no_copies(tmp_path: Path) -> None:

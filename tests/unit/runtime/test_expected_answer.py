@@ -47,6 +47,7 @@ MISSING = "expected one, as it is not among the router's `optional_outputs`, fou
         ([SCORES], f"output 'label': {MISSING}"),
         ([SCORES, ("label", "FP32", [3, 1])], "output 'label': expected BYTES, found FP32"),
         ([("scores", "FP32", [2, 4]), LABEL], "output 'scores': expected a batch of 3, found 2"),
+        ([SCORES, LABEL, SCORES], "output 'scores': expected it once, found it twice"),
         ([("scores", "FP32", []), LABEL], "output 'scores': expected a batch of 3, found no dimension"),
     ],
 )

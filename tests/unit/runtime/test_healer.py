@@ -1,14 +1,16 @@
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
-from router_backend.runtime.healer import CannotReloadError, Healer
+from router_backend.runtime.healer import CannotReloadError, Healer, UnloadedError
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.reload_lock import ReloadLock
 from router_backend.runtime.router_model import Log
@@ -21,18 +23,26 @@ class Server:
     """Loads models as the test says."""
 
     def __init__(self) -> None:
-        self.reloads: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.reloads: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
         self.errors: list[Exception] = []
+        self.hung: set[str] = set()
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def reload(self, variant: str) -> None:
-        self.reloads.put(variant)
-        assert self.go_on.wait(PATIENCE_S)
+    def reload(self, variant: str, unloads: bool) -> None:
+        self.reloads.put((variant, unloads))
+        assert variant not in self.hung or self.go_on.wait(PATIENCE_S)
         if self.errors:
             raise self.errors.pop(0)
 
+    def hang(self, variant: str) -> None:
+        self.hung.add(variant)
+        self.go_on.clear()
+
     def wait_for_reload(self) -> str:
+        return self.wait_for_load()[0]
+
+    def wait_for_load(self) -> tuple[str, bool]:
         return self.reloads.get(timeout=PATIENCE_S)
 
 
@@ -85,7 +95,7 @@ def heals(tmp_path: Path) -> Iterator[Heals]:
 
 
 def test_a_dead_variant_is_loaded_again_and_gets_no_requests_meanwhile(heals: Heals):
-    heals.server.go_on.clear()
+    heals.server.hang("a")
     heals.dies("a")
     assert heals.server.wait_for_reload() == "a"
     state = heals.router.model("m").state("a")
@@ -116,31 +126,108 @@ def test_a_variant_that_does_not_load_is_tried_again_after_a_pause(
     with healing(tmp_path) as heals:
         heals.server.errors = [RuntimeError("no memory"), RuntimeError("no memory")]
         heals.dies("a")
-        for _ in range(3):
-            assert heals.server.wait_for_reload() == "a"
+        loads = [heals.server.wait_for_load() for _ in range(3)]
+        assert loads == [("a", True), ("a", False), ("a", False)]  # it is no longer loaded
         until(lambda: heals.counted("a") == (1, 2))
         assert sum("could not be loaded again: no memory" in line for line in heals.logged) == 2
 
 
-def test_while_another_router_loads_a_variant_it_is_left_to_that_one_and_looked_at_later(
+def test_a_failed_load_is_tried_again_whatever_became_of_the_breaker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.02)
     with healing(tmp_path) as heals:
-        with ReloadLock(tmp_path).hold("a"):
+        heals.server.hang("a")
+        heals.server.errors = [RuntimeError("no memory")]
+        heals.dies("a")
+        heals.server.wait_for_reload()
+        breaker = heals.router.model("m").state("a").breaker
+        breaker.dispatched()
+        breaker.failed(Fault.OVERDUE, heals.router.model("m").now_s())
+        heals.server.go_on.set()
+        assert heals.server.wait_for_load() == ("a", False)
+
+
+def test_a_load_that_hangs_delays_no_other(heals: Heals) -> None:
+    heals.server.hang("a")
+    heals.dies("a")
+    assert heals.server.wait_for_reload() == "a"
+    heals.dies("b")
+    assert heals.server.wait_for_reload() == "b"
+    until(lambda: heals.counted("b") == (1, 0))
+    assert heals.counted("a") == (0, 0)
+
+
+def has_ended(heals: Heals, variant: str) -> bool:
+    return variant not in heals.healer._threads
+
+
+def test_a_variant_that_dies_again_waits_longer(heals: Heals):
+    heals.dies("a")
+    assert heals.server.wait_for_reload() == "a"
+    until(lambda: has_ended(heals, "a"))
+    before_s = time.monotonic()
+    assert before_s + 4.0 < heals.healer._next_s("a") <= before_s + Healer.FIRST_PAUSE_S
+    assert heals.healer._pause_s["a"] == 2.0 * Healer.FIRST_PAUSE_S
+
+
+def dies_twice(heals: Heals) -> None:
+    """Let a variant die, load it, and let it die again, so that the next load is due in a moment."""
+    heals.dies("a")
+    assert heals.server.wait_for_reload() == "a"
+    until(lambda: has_ended(heals, "a"))
+    heals.dies("a")
+    assert not has_ended(heals, "a")
+
+
+@pytest.mark.parametrize("repaired", ["loaded", "answered"])
+def test_what_the_operator_has_loaded_meanwhile_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repaired: str
+) -> None:
+    monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.5)
+    monkeypatch.setattr(ReloadLock, "AGAIN_AFTER_S", 0.0)
+    with healing(tmp_path) as heals:
+        dies_twice(heals)
+        if repaired == "loaded":
+            heals.router.model("m").set_ready("a", NOT_LOADED)
+            heals.router.model("m").set_ready("a", None)
+        else:
+            heals.router.model("m").state("a").breaker.succeeded()
+        until(lambda: has_ended(heals, "a"))
+        assert heals.server.reloads.empty()
+
+
+def test_what_the_operator_has_unloaded_meanwhile_is_left(heals: Heals) -> None:
+    heals.server.errors = [UnloadedError("it is not loaded")]
+    heals.dies("a")
+    assert heals.server.wait_for_load() == ("a", True)
+    until(lambda: has_ended(heals, "a"))
+    assert heals.counted("a") == (0, 0)
+    assert any("'a' was unloaded after its death, and stays so" in line for line in heals.logged)
+    assert heals.server.reloads.empty()
+
+
+def test_one_that_another_router_loads_is_looked_at_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.02)
+    with healing(tmp_path) as heals:
+        with heals.healer._lock.hold("a") as is_mine:
+            assert is_mine
             heals.dies("a")
-            until(lambda: "a" in heals.healer._last_s)
+            until(lambda: "a" in heals.healer._tried_s)
             assert heals.server.reloads.empty()
         assert heals.server.wait_for_reload() == "a"
 
 
-def test_a_variant_that_dies_again_waits_longer(heals: Heals):
-    now_s = heals.router.model("m").now_s()
+def test_a_load_that_fails_slowly_is_not_tried_again_at_once(heals: Heals) -> None:
+    heals.server.hang("a")
+    heals.server.errors = [RuntimeError("no memory")]
     heals.dies("a")
-    assert heals.server.wait_for_reload() == "a"
-    until(lambda: "a" not in heals.healer._due_s)
-    heals.dies("a")
-    assert heals.healer._due_s["a"] >= now_s + Healer.FIRST_PAUSE_S
+    heals.server.wait_for_reload()
+    assert "a" not in heals.healer._tried_s  # the pause begins when the load has ended
+    heals.server.go_on.set()
+    until(lambda: "a" in heals.healer._tried_s)
 
 
 def test_a_server_that_does_not_allow_it_is_asked_once(heals: Heals):

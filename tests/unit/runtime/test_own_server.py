@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from router_backend.runtime import own_server
-from router_backend.runtime.healer import CannotReloadError
+from router_backend.runtime.healer import CannotReloadError, UnloadedError
 from router_backend.runtime.own_server import ReloadFailedError, grpc_address, load_again, server_arguments
 
 EXPLICIT = "--model-control-mode=explicit"
@@ -35,7 +35,7 @@ def test_the_address_is_in_the_servers_command_line(arguments: list[str], expect
 )
 def test_a_server_that_takes_no_such_request_is_not_asked(arguments: list[str], expected: str) -> None:
     with pytest.raises(CannotReloadError, match=expected):
-        load_again("m", arguments)
+        load_again("m", True, arguments)
 
 
 def test_the_command_line_is_that_of_the_parent_process() -> None:
@@ -44,14 +44,19 @@ def test_the_command_line_is_that_of_the_parent_process() -> None:
 
 def test_a_server_that_is_not_there_cannot_be_asked() -> None:
     with pytest.raises(CannotReloadError, match=r"(?i)connect|unavailable"):
-        load_again("m", [EXPLICIT, "--grpc-address=127.0.0.1", "--grpc-port=9"])
+        load_again("m", True, [EXPLICIT, "--grpc-address=127.0.0.1", "--grpc-port=9"])
 
 
-def test_what_the_other_process_says_is_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("status", "error"), [(1, ReloadFailedError), (2, CannotReloadError), (3, UnloadedError)]
+)
+def test_what_the_other_process_says_is_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+) -> None:
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho 'warning' >&2\necho 'no such file' >&2\nexit 1\n")
+    python.write_text(f"#!/bin/sh\necho 'warning' >&2\necho 'no such file' >&2\nexit {status}\n")
     python.chmod(0o755)
     monkeypatch.setattr(own_server.sys, "executable", str(python))
-    with pytest.raises(ReloadFailedError, match=r"^no such file$"):
-        load_again("m", [EXPLICIT])
+    with pytest.raises(error, match=r"^no such file$"):
+        load_again("m", True, [EXPLICIT])
     assert sys.executable == str(python)

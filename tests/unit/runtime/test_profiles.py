@@ -211,9 +211,23 @@ def test_what_is_not_usable_is_set_aside_with_one_line(
     (line,) = run.warned
     assert f"{saved}: expected profiles that it has saved, found " in line
     assert said in line
+    assert line.endswith(f"; it learns again, and the file is now {saved.name}.unusable")
     assert os.path.lexists(f"{saved}.unusable")
     run.learn().end()
     assert start().predicted() == {"a": 3.0, "b": 40.0}
+
+
+def test_what_cannot_be_set_aside_is_not_said_to_be(
+    start: Callable[..., Run], saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    saved.write_bytes(b"")
+    monkeypatch.setattr(Path, "rename", refuse)
+    (line,) = start().warned
+    assert line.endswith("; it learns again")
+    assert saved.exists()
 
 
 @as_root

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from router_tools.chaos.stage import ILL, ROUTER, SERVICE_MS, Stage, batch
+from router_tools.chaos.stage import ILL, SERVICE_MS, Stage
 
 CROWD = 40
 """Requests that are sent to the variant that hangs, more than there are threads."""
@@ -88,9 +88,8 @@ def reload_router(stage: Stage, seconds: float) -> None:
 def hang_with_a_crowd(stage: Stage, seconds: float) -> None:
     """Let the variant hang, with more requests for it alone than a router has threads."""
     stage.set_fault("pause")
-    pinned = {"router_allowed_variants": ILL}
     for value in range(CROWD):
-        stage.client.async_infer(ROUTER, batch(value, 1), _forget, parameters=pinned)
+        stage.send_to(ILL, value)
     time.sleep(seconds)
     stage.set_fault("well")
 
@@ -107,10 +106,6 @@ FAULTS: Mapping[str, Fault] = {
     "router": Fault("the router is loaded again", reload_router),
     "crowd": Fault(f"hangs with {CROWD} requests for it", hang_with_a_crowd),
 }
-
-
-def _forget(_result: object, _error: object) -> None:
-    """Take an answer that nobody waits for."""
 
 
 def _ill(stage: Stage, fault: str, seconds: float) -> None:

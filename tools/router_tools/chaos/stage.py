@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,18 +35,52 @@ instance_group {{ kind: KIND_CPU }}
 """
 
 
+class Crowd:
+    """Counts requests that nobody waits for, and keeps their errors. Thread-safe.
+
+    Attributes:
+        errors: the errors that they got.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self.errors: list[str] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many have no answer yet."""
+        return self._waiting
+
+    def sent(self) -> None:
+        """Count a request."""
+        with self._lock:
+            self._waiting += 1
+
+    def ended(self, result: object, error: InferenceServerException | None) -> None:  # noqa: ARG002
+        """Count its end, from a thread of the client's."""
+        with self._lock:
+            self._waiting -= 1
+        if error is not None:
+            self.errors.append(str(error.message()))
+
+
 class Stage:
     """A running server, and how to make a variant ill.
 
     Args:
         folder: its model repository, with the files that say which variant is ill.
         triton: the server.
+
+    Attributes:
+        crowd: answers to the requests that a fault sends besides the load.
     """
 
     def __init__(self, folder: Path, triton: EmbeddedTriton) -> None:
         self._folder = folder
         self.triton = triton
         self.client = grpcclient.InferenceServerClient(triton.grpc_url)
+        self.crowd = Crowd()
         self._loads = 0
 
     def set_fault(self, fault: str, variant: str = ILL) -> None:
@@ -60,6 +95,13 @@ class Stage:
         for process in session_members(self.triton.pid):
             if _is_of_model(process, self._folder / variant):
                 os.kill(process.pid, SIGKILL)
+
+    def send_to(self, variant: str, value: float) -> None:
+        """Send a request that only one variant may answer, and do not wait for it."""
+        self.crowd.sent()
+        self.client.async_infer(
+            ROUTER, batch(value, 1), self.crowd.ended, parameters={"router_allowed_variants": variant}
+        )
 
     def reload(self, variant: str) -> None:
         """Unload a variant, wait until it is gone, and load it again."""
@@ -98,7 +140,6 @@ def open_stage(folder: Path, host: RouterHost) -> Iterator[Stage]:
         folder,
         router_host=host,
         model_control_mode="explicit",
-        backend_settings={"python": {"thread-pool-size": 64}},
         extra_arguments=["--load-model=*", "--exit-timeout-secs=3"],
     ) as triton:
         yield Stage(folder, triton)

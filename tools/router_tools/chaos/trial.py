@@ -1,7 +1,7 @@
 """Tries one fault: what clients see before, during and after it, and which promises are broken."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import quantiles
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from router_backend.core.settings import ModelSettings
 from router_tools.chaos.faults import FAULTS
 from router_tools.chaos.load import Load, Seen
-from router_tools.chaos.stage import Stage
+from router_tools.chaos.stage import Crowd, Stage
 
 BOUND_MS = ModelSettings().overdue_min_ms
 QUIET_S = 5.0
@@ -18,6 +18,10 @@ SHARE_S = 4.0
 """How long the share of the variant is measured, at the end of the time in which it must be back."""
 OLD_SHARE = 0.5
 """The part of its old share that the variant must have again: shares vary, and a small part tries others."""
+LEAST_SHARE = 0.25
+"""A variant with less before the fault has not settled: what becomes of its share would say nothing."""
+QUIET_P99_MS = 100.0
+"""The limit allows for no higher percentile: a machine that is busier needs a tolerance."""
 SETTLED_WITHIN_S = 30.0
 
 
@@ -39,10 +43,11 @@ class Figures:
 
     @classmethod
     def of(cls, seen: Sequence[Seen]) -> "Figures":
-        """Return the figures of requests, of which there are at least two."""
-        latencies_ms = [each.latency_ms for each in seen]
+        """Return the figures of requests; their latencies are 0 if there are none."""
+        latencies_ms = [each.latency_ms for each in seen] or [0.0]
         failed = sum(bool(each.error) for each in seen)
-        return cls(len(seen), failed, quantiles(latencies_ms, n=100)[-1], max(latencies_ms))
+        p99_ms = quantiles([*latencies_ms, latencies_ms[0]], n=100)[-1]
+        return cls(len(seen), failed, p99_ms, max(latencies_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Trial:
         after: what they saw in the ten seconds after it.
         share_before: the share of the requests that the variant had that is made ill.
         share_after: its share at the end of these ten seconds.
+        lost: how many requests failed in any of these times, or had no answer at the end though it was due.
         errors: the first errors that clients got.
         broken: the promises that were broken, in words.
     """
@@ -68,6 +74,7 @@ class Trial:
     after: Figures
     share_before: float
     share_after: float
+    lost: int
     errors: tuple[str, ...]
     broken: tuple[str, ...]
 
@@ -99,13 +106,29 @@ def try_fault(stage: Stage, load: Load, host: str, name: str, seconds: float, to
     before, during, after = (
         Figures.of(load.between(*span)) for span in ((quiet_s, fault_s), (fault_s, well_s), (well_s, end_s))
     )
-    errors = tuple(dict.fromkeys(each.error for each in load.between(quiet_s, end_s) if each.error))[:3]
-    limit_ms = BOUND_MS + 3.0 * before.p99_ms + tolerance_ms
-    broken = _broken(during, after, share_before, share_after, limit_ms)
-    unanswered = load.unanswered(limit_ms / 1e3)
-    if unanswered:
-        broken = (*broken, f"{unanswered} requests have no answer yet")
-    return Trial(host, name, before, during, after, share_before, share_after, errors, broken)
+    limit_ms = BOUND_MS + 3.0 * min(before.p99_ms, QUIET_P99_MS) + tolerance_ms
+    crowd, stage.crowd = stage.crowd, Crowd()
+    unanswered = load.unanswered(limit_ms / 1e3) + crowd.waiting
+    got = [each.error for each in load.between(quiet_s, end_s) if each.error]
+    errors = tuple(dict.fromkeys([*got, *crowd.errors]))[:3]
+    failed = len(got) + len(crowd.errors)
+    worst_ms = max(phase.worst_ms for phase in (before, during, after))
+    broken = (
+        *_broken_by_requests(failed, unanswered, worst_ms, limit_ms),
+        *_broken_by_shares(share_before, share_after),
+    )
+    return Trial(
+        host,
+        name,
+        before,
+        during,
+        after,
+        share_before,
+        share_after,
+        failed + unanswered,
+        errors,
+        tuple(broken),
+    )
 
 
 def settle(stage: Stage, load: Load) -> None:
@@ -123,18 +146,20 @@ def _share(stage: Stage, load: Load, seconds: float) -> float:
     return min(1.0, max(0, stage.requests_served() - served) / max(1, count))
 
 
-def _broken(
-    during: Figures, after: Figures, share_before: float, share_after: float, limit_ms: float
-) -> tuple[str, ...]:
-    failed, worst_ms = during.failed + after.failed, max(during.worst_ms, after.worst_ms)
-    broken = []
+def _broken_by_requests(failed: int, unanswered: int, worst_ms: float, limit_ms: float) -> Iterator[str]:
     if failed:
-        broken.append(f"{failed} requests failed")
+        yield f"{failed} requests failed"
+    if unanswered:
+        yield f"{unanswered} requests have no answer yet"
     if worst_ms > limit_ms:
-        broken.append(f"a client waited {worst_ms:.0f} ms, above {limit_ms:.0f} ms")
-    if share_after < OLD_SHARE * share_before:
-        broken.append(
-            f"{BACK_WITHIN_S:.0f} s later the variant had {share_after:.0%} of the requests, "
-            f"before it had {share_before:.0%}"
+        yield f"a client waited {worst_ms:.0f} ms, above {limit_ms:.0f} ms"
+
+
+def _broken_by_shares(before: float, after: float) -> Iterator[str]:
+    if before < LEAST_SHARE:
+        yield f"before the fault the variant had {before:.0%} of the requests, below {LEAST_SHARE:.0%}"
+    elif after < OLD_SHARE * before:
+        yield (
+            f"{BACK_WITHIN_S:.0f} s later the variant had {after:.0%} of the requests, "
+            f"before it had {before:.0%}"
         )
-    return tuple(broken)

@@ -292,7 +292,10 @@ class TestNotReady:
         with pytest.raises(NoVariantError) as error:
             dispatch.next_attempt()
         reasons = "; ".join(f"{name}: not ready: Triton has not loaded it" for name in "abc")
-        assert str(error.value) == f"model 'm': no variant can serve this request now ({reasons})"
+        assert str(error.value) == (
+            f"model 'm': no variant can serve this request now ({reasons}): "
+            "load a variant, or try again later"
+        )
 
     @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.DEAD])
     def test_a_request_that_also_met_another_failure_gets_all_messages(self, host: Host, fault: Fault):

@@ -19,6 +19,7 @@ MISTAKES: dict[str, Callable[[Outputs], Outputs]] = {
     "OUTPUT of integers": lambda outputs: outputs | {"OUTPUT": outputs["OUTPUT"].astype(np.int32)},
     "LABEL of numbers": lambda outputs: outputs | {"LABEL": np.zeros(outputs["LABEL"].shape, np.float32)},
     "OUTPUT with another item": lambda outputs: outputs | {"OUTPUT": np.repeat(outputs["OUTPUT"], 2, axis=0)},
+    "OUTPUT twice": lambda outputs: outputs,
     "LABEL without a batch": lambda outputs: outputs | {"LABEL": np.array(b"", np.object_)},
 }
 
@@ -26,7 +27,9 @@ MISTAKES: dict[str, Callable[[Outputs], Outputs]] = {
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
-        self._mistake = MISTAKES[config["parameters"]["mistake"]["string_value"]]
+        mistake = config["parameters"]["mistake"]["string_value"]
+        self._mistake = MISTAKES[mistake]
+        self._first_again = 1 if mistake == "OUTPUT twice" else 0
         self._batched = config["max_batch_size"] > 0
 
     def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[pb_utils.InferenceResponse]:
@@ -35,4 +38,5 @@ class TritonPythonModel:
     def _answer(self, values: npt.NDArray[Any]) -> pb_utils.InferenceResponse:
         labels = np.full((len(values), 1) if self._batched else (1,), b"label", np.object_)
         outputs = self._mistake({"OUTPUT": values, "LABEL": labels})
-        return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in outputs.items()])
+        tensors = [pb_utils.Tensor(name, array) for name, array in outputs.items()]
+        return pb_utils.InferenceResponse(tensors + tensors[: self._first_again])

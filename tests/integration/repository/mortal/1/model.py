@@ -1,9 +1,10 @@
-"""Answers its input, but kills its process on a magic value."""
+"""Answers its input, but kills its process on a magic value; does not load while its folder has `broken`."""
 
 from __future__ import annotations  # while Triton completes a configuration, its API has no requests yet
 
 import os
 import signal
+from pathlib import Path
 
 import triton_python_backend_utils as pb_utils
 
@@ -11,6 +12,10 @@ MAGIC = 666
 
 
 class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        if Path(args["model_repository"], "broken").exists():
+            raise RuntimeError("no memory")
+
     def execute(self, requests: list[pb_utils.InferenceRequest]) -> list[pb_utils.InferenceResponse]:
         return [self._answer(request) for request in requests]
 
