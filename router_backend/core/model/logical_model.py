@@ -87,8 +87,8 @@ class LogicalModel:
     def overdue_ms(self, decision: RoutingDecision) -> float:
         """Return after how long an attempt is overdue; infinite if never.
 
-        That is a multiple of its wait and the upper end of its service time, but not before `overdue_min_ms`, since
-        a call may be slow for once. What is ahead of it counts as predicted, however long it has been there:
+        That is a multiple of its wait and the upper end of its service time, but not before `overdue_min_ms`,
+        since a call may be slow for once. What is ahead of it counts as predicted, however long it has been there:
         a call that was lost makes nobody wait longer. The interval counts up to the factor of a variant that
         was never measured: behind a lost call, predictions are so wrong that it becomes very wide.
 
