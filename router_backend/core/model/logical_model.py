@@ -88,9 +88,10 @@ class LogicalModel:
         """Return after how long an attempt is overdue; infinite if never.
 
         That is a multiple of its wait and the upper end of its service time, but not before `overdue_min_ms`,
-        since a call may be slow for once. What is ahead of it counts as predicted, however long it has been there:
-        a call that was lost makes nobody wait longer. The interval counts up to the factor of a variant that
-        was never measured: behind a lost call, predictions are so wrong that it becomes very wide.
+        since a call may be slow for once. What is ahead of it counts as predicted, however long it has been
+        there: a call that was lost makes nobody wait longer. The interval counts up to the factor of a
+        variant that was never measured: behind a lost call, predictions are so wrong that it becomes very
+        wide.
 
         A request that is refused when it is late goes to another variant while there is time for it: when
         half of its deadline has passed, unless the variant may well need longer. Nothing exceeds
