@@ -87,10 +87,11 @@ class LogicalModel:
     def overdue_ms(self, decision: RoutingDecision) -> float:
         """Return after how long an attempt is overdue; infinite if never.
 
-        That is a multiple of the upper end of its prediction interval, but not before `overdue_min_ms`, since
-        a call may be slow for once. What is ahead of it counts as predicted, however long it has been there:
-        a call that was lost makes nobody wait longer. The interval counts up to the factor of a variant that
-        was never measured: behind a lost call, predictions are so wrong that it becomes very wide.
+        That is a multiple of its wait and the upper end of its service time, but not before `overdue_min_ms`,
+        since a call may be slow for once. What is ahead of it counts as predicted, however long it has been
+        there: a call that was lost makes nobody wait longer. The interval counts up to the factor of a
+        variant that was never measured: behind a lost call, predictions are so wrong that it becomes very
+        wide.
 
         A request that is refused when it is late goes to another variant while there is time for it: when
         half of its deadline has passed, unless the variant may well need longer. Nothing exceeds
@@ -101,11 +102,11 @@ class LogicalModel:
             return math.inf
         if decision.basis is not MEASURED:
             return settings.overdue_unmeasured_ms
-        expected_ms = decision.expected_latency_ms
         service_ms = decision.expected_service_ms
-        if expected_ms > service_ms:
-            expected_ms = min(expected_ms, service_ms + decision.state.load.work_ms())
-        upper_ms = expected_ms * min(math.exp(decision.half_width), UNMEASURED_FACTOR)
+        wait_ms = decision.expected_latency_ms - service_ms
+        if wait_ms > 0.0:
+            wait_ms = min(wait_ms, decision.state.load.work_ms())
+        upper_ms = wait_ms + service_ms * min(math.exp(decision.half_width), UNMEASURED_FACTOR)
         bound_ms = max(settings.overdue_factor * upper_ms, settings.overdue_min_ms)
         if decision.deadline_ms is not None and self.bound_ms(decision.context) is not None:
             bound_ms = min(bound_ms, max(0.5 * decision.deadline_ms, HURRIED_FACTOR * upper_ms))
