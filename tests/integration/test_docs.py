@@ -28,7 +28,8 @@ from tests.integration.model_repository import ModelRepository
 
 pytestmark = pytest.mark.integration
 
-NOT_OF_TRITON = {"--shm-size", "--supervise", "--help", "--"}  # docker's, the router's, and common ones
+# docker's, the router's, and common ones
+NOT_OF_TRITON = {"--shm-size", "--supervise", "--seconds", "--tolerance-ms", "--help", "--"}
 
 
 @dataclass(frozen=True, slots=True)
