@@ -37,7 +37,7 @@ from router_backend.native.own_requests import CANCELED, CODES, Measurement, Own
 from router_backend.native.server import NativeMetrics, Server, log_of
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.expected_answer import ExpectedOutput
-from router_backend.runtime.healer import CannotReloadError, Healer, UnloadedError
+from router_backend.runtime.healer import CannotReloadError, Healer, ReloadFailedError, UnloadedError
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.request_options import (
     NO_OPTIONS,
@@ -212,7 +212,7 @@ class NativeRouter:
         Raises:
             CannotReloadError: the server does not allow it.
             UnloadedError: it is to be unloaded, but is not loaded.
-            RuntimeError: it does not load.
+            ReloadFailedError: it does not load.
         """
         if unloads and not _server.is_ready(variant):
             raise UnloadedError("it is not loaded")
@@ -222,7 +222,7 @@ class NativeRouter:
             _server.load_model(variant)
         except RuntimeError as error:
             reason = " ".join(str(error).split())  # Triton's may have several lines
-            raise (CannotReloadError if NOT_ALLOWED in reason else RuntimeError)(reason) from None
+            raise (CannotReloadError if NOT_ALLOWED in reason else ReloadFailedError)(reason) from None
 
     def _options(self, parameters: Mapping[str, ParameterValue]) -> RequestOptions:
         numbers = [value for value in parameters.values() if isinstance(value, float)]

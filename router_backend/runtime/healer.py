@@ -24,6 +24,10 @@ class UnloadedError(RouterError):
     """A variant that has died is not loaded: somebody has unloaded it, who may want it so."""
 
 
+class ReloadFailedError(RouterError):
+    """A variant could not be loaded again, for the reason that is the text."""
+
+
 class Healer:
     """Loads dead variants again, each in a thread of its own, since a load may hang. Thread-safe.
 
@@ -37,7 +41,7 @@ class Healer:
         readiness: which variants are loaded.
         reload: loads a variant, and returns once it is loaded; if the flag is set, it unloads it before.
             Raises `CannotReloadError` if this server does not allow that, `UnloadedError` if the variant
-            that it is to unload is not loaded, and any other error if it does not load.
+            that it is to unload is not loaded, and `ReloadFailedError` if it does not load.
         log: Triton's log.
     """
 
@@ -144,9 +148,7 @@ class Healer:
         try:
             with self._readiness.reloading(variant):
                 self._reload(variant, unloads)
-        except (CannotReloadError, UnloadedError):
-            raise
-        except Exception as error:  # noqa: BLE001 - the router serves on
+        except ReloadFailedError as error:
             self._model.count_reload(variant, succeeded=False)
             self._log.error(f"router '{self._name}': '{variant}' could not be loaded again: {error}")
             return False

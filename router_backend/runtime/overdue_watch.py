@@ -8,6 +8,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
+from router_backend.errors import DEFECTS
+
 
 class Due(Protocol):
     """Something that has to be done by a time.
@@ -84,5 +86,5 @@ class OverdueWatch:
     def _handle(self, due: Due) -> None:
         try:
             due.passed()
-        except Exception as defect:  # noqa: BLE001 - the others are still to be watched
+        except DEFECTS as defect:  # the others are still to be watched
             self._on_defect(defect)

@@ -8,17 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from router_backend.errors import RouterError
 from router_backend.reload import CANNOT_ASK, LEFT, LOAD_WITHIN_S, LOADED
-from router_backend.runtime.healer import CannotReloadError, UnloadedError
+from router_backend.runtime.healer import CannotReloadError, ReloadFailedError, UnloadedError
 
 EVERY_INTERFACE = ("0.0.0.0", "::", "")
 GRPC_PORT = "8001"
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
-
-
-class ReloadFailedError(RouterError):
-    """A model could not be loaded again, for the reason that is the text."""
 
 
 ERROR_OF_STATUS = {CANNOT_ASK: CannotReloadError, LEFT: UnloadedError}
@@ -63,16 +58,26 @@ def load_again(model: str, unloads: bool, arguments: Sequence[str] | None = None
         ReloadFailedError: it does not load.
     """
     address = grpc_address(server_arguments() if arguments is None else arguments)
-    done = subprocess.run(
-        [
-            sys.executable or "python3",
-            "-m",
-            "router_backend.reload",
-            address,
-            model,
-            LOADED if unloads else "",
-        ],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE_PARENT), *filter(None, sys.path)])},
+    try:
+        done = _ask(address, model, LOADED if unloads else "")
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ReloadFailedError(str(error)) from error
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("\n")[2]
+        raise ERROR_OF_STATUS.get(done.returncode, ReloadFailedError)(reason)
+
+
+def _ask(address: str, model: str, expected: str) -> subprocess.CompletedProcess[str]:
+    """Run the process that asks for the load, and return how it ended.
+
+    Raises:
+        OSError: it cannot be started.
+        SubprocessError: it has not ended in time.
+    """
+    path = os.pathsep.join([str(PACKAGE_PARENT), *filter(None, sys.path)])
+    return subprocess.run(
+        [sys.executable or "python3", "-m", "router_backend.reload", address, model, expected],
+        env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -81,9 +86,6 @@ def load_again(model: str, unloads: bool, arguments: Sequence[str] | None = None
         text=True,
         errors="replace",
     )
-    if done.returncode:
-        reason = done.stderr.strip().rpartition("\n")[2]
-        raise ERROR_OF_STATUS.get(done.returncode, ReloadFailedError)(reason)
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:

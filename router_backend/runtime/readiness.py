@@ -65,14 +65,15 @@ class Readiness:
         model = self._router.model(self._name)
         model.set_ready(variant, RELOADING)
         self._reloading.add(variant)
+        is_loaded = False
         try:
             yield
-        except BaseException:
-            model.take_back(variant)
-            raise
-        else:
-            model.set_ready(variant, None)
+            is_loaded = True
         finally:
+            if is_loaded:
+                model.set_ready(variant, None)
+            else:
+                model.take_back(variant)
             self._reloading.discard(variant)
             self._missing.add(variant)
 

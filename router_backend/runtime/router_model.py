@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from router_backend.core.records.outcome import Fault
 from router_backend.core.router import ModelRouter
 from router_backend.core.telemetry.metrics import Metric
 from router_backend.core.variants.capacity import Capacity
-from router_backend.errors import RouterError, utf8_text
+from router_backend.errors import DEFECTS, RouterError, utf8_text
 from router_backend.runtime.config_watcher import watch_config
 from router_backend.runtime.error_classifier import ErrorClassifier
 from router_backend.runtime.expected_answer import ExpectedAnswer
@@ -73,11 +74,10 @@ class RouterModel:
         self.setup = read_router_setup(config, folder.parent)
         check_completed(config, self.setup)
         self._shared_capacity = SharedCapacity(shared_file(folder.parent))
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._shared_capacity.close)
             self._set_up()
-        except Exception:
-            self._shared_capacity.close()
-            raise
+            undo.pop_all()
         log.inform(f"router '{self.setup.name}' is served by the {host} host")
 
     def _set_up(self) -> None:
@@ -125,14 +125,14 @@ class RouterModel:
             self._restore(parameters.profile_folder, instance_name)
 
     def _restore(self, folder: Path, instance_name: str) -> None:
-        """Start from what was learned before; a defect there is only logged."""
+        """Start from what was learned before; what is wrong with that is only logged."""
         logical, log = self.router.model(self.setup.name), self._log
         try:
             profiles = ProfileKeeper(folder, self.setup, logical, instance_name, log.inform, log.warn)
             profiles.restore()
             profiles.start()
             self._profiles = profiles
-        except Exception as defect:  # noqa: BLE001 - the router can learn again
+        except DEFECTS as defect:  # the router can learn again
             log.defect(defect)
 
     def failed(self, attempt: Attempt) -> None:

@@ -27,7 +27,7 @@ from router_backend.native.host import (
     WAIT,
 )
 from router_backend.native.own_requests import CANCEL, CODES
-from router_backend.runtime.healer import CannotReloadError, UnloadedError
+from router_backend.runtime.healer import CannotReloadError, ReloadFailedError, UnloadedError
 from router_backend.runtime.routed_request import ASK_AGAIN_MS
 from router_backend.runtime.router_model import Log, RouterModel
 from tests.unit.native.c_side import CSide
@@ -345,7 +345,7 @@ class TestLoadingADeadVariantAgain:
 
     @pytest.mark.parametrize(
         ("reason", "error"),
-        [("it is\nnot allowed", CannotReloadError), ("it is\nnot well", RuntimeError)],
+        [("it is\nnot allowed", CannotReloadError), ("it is\nnot well", ReloadFailedError)],
     )
     def test_the_reason_is_one_line(
         self, front: Front, c_side: CSide, reason: str, error: type[Exception]

@@ -10,7 +10,7 @@ import pytest
 from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
-from router_backend.runtime.healer import CannotReloadError, Healer, UnloadedError
+from router_backend.runtime.healer import CannotReloadError, Healer, ReloadFailedError, UnloadedError
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.reload_lock import ReloadLock
 from router_backend.runtime.router_model import Log
@@ -124,7 +124,7 @@ def test_a_variant_that_does_not_load_is_tried_again_after_a_pause(
     monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(ReloadLock, "AGAIN_AFTER_S", 0.0)
     with healing(tmp_path) as heals:
-        heals.server.errors = [RuntimeError("no memory"), RuntimeError("no memory")]
+        heals.server.errors = [ReloadFailedError("no memory"), ReloadFailedError("no memory")]
         heals.dies("a")
         loads = [heals.server.wait_for_load() for _ in range(3)]
         assert loads == [("a", True), ("a", False), ("a", False)]  # it is no longer loaded
@@ -138,7 +138,7 @@ def test_a_failed_load_is_tried_again_whatever_became_of_the_breaker(
     monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.02)
     with healing(tmp_path) as heals:
         heals.server.hang("a")
-        heals.server.errors = [RuntimeError("no memory")]
+        heals.server.errors = [ReloadFailedError("no memory")]
         heals.dies("a")
         heals.server.wait_for_reload()
         breaker = heals.router.model("m").state("a").breaker
@@ -222,7 +222,7 @@ def test_one_that_another_router_loads_is_looked_at_later(
 
 def test_a_load_that_fails_slowly_is_not_tried_again_at_once(heals: Heals) -> None:
     heals.server.hang("a")
-    heals.server.errors = [RuntimeError("no memory")]
+    heals.server.errors = [ReloadFailedError("no memory")]
     heals.dies("a")
     heals.server.wait_for_reload()
     assert "a" not in heals.healer._tried_s  # the pause begins when the load has ended

@@ -60,3 +60,9 @@ def test_what_the_other_process_says_is_the_error(
     with pytest.raises(error, match=r"^no such file$"):
         load_again("m", True, [EXPLICIT])
     assert sys.executable == str(python)
+
+
+def test_a_process_that_cannot_be_started_is_a_load_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_server.sys, "executable", "/nonexistent/python")
+    with pytest.raises(ReloadFailedError, match=r"/nonexistent/python"):
+        load_again("m", True, [EXPLICIT])

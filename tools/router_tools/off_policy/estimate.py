@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
-from router_backend.errors import RouterError
+from router_backend.errors import DEFECTS, RouterError
 from router_tools.errors import ToolError
 from router_tools.off_policy.doubly_robust import effective, weights
 from router_tools.off_policy.recording import Recording
@@ -69,7 +69,7 @@ def try_estimate(recording: Recording, policy: str, seed: int = 0) -> Estimate |
         return estimate(recording, policy, seed)
     except (ToolError, RouterError) as error:
         return NoEstimate(policy, str(error))
-    except Exception as error:  # noqa: BLE001 - a policy may be someone else's
+    except DEFECTS as error:  # of someone else's policy
         return NoEstimate(policy, f"{type(error).__name__}: {error}")
 
 
