@@ -91,14 +91,9 @@ class TritonPythonModel:
     def _work_within_request(self, request: pb_utils.InferenceRequest) -> None:
         """Call other models while a client's request is in flight, which is the only safe time."""
         if self._readiness.due():
-            self._look_within_request(request)
-        if self._copies.waiting:
-            self._own_request.send(request.inputs())
-
-    def _look_within_request(self, request: pb_utils.InferenceRequest) -> None:
-        self._own_request.client_arrived()
-        self._look()
-        if self._warmup.waiting:
+            self._own_request.client_arrived()
+            self._look()
+        if self._warmup.waiting or self._copies.waiting:
             self._own_request.send(request.inputs())
 
     def _look(self) -> None:
