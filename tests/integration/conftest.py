@@ -1,15 +1,38 @@
 """Real servers for the integration tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
+import psutil
 import pytest
 
 from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from tests.integration.client import Client
+
+LOG_LINES = 100
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, with a failed test, what its server logged last, and whether it still ran."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for name, value in item.funcargs.items():
+            if isinstance(value, EmbeddedTriton):
+                log = "\n".join(value.log_text().splitlines()[-LOG_LINES:])
+                report.sections.append((f"log of {name} ({state(value)})", log))
+    return report
+
+
+def state(server: EmbeddedTriton) -> str:
+    """Return what a server's process does, such as "sleeping", or that it has ended."""
+    try:
+        return psutil.Process(server.pid).status()
+    except (psutil.Error, RuntimeError):  # the server has not been started, or is gone
+        return "ended"
 
 
 @pytest.fixture(scope="module", params=list(RouterHost), ids=lambda host: host.value)
