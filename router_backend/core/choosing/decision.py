@@ -224,6 +224,11 @@ class Execution(NamedTuple):
     fault: Fault | None = None
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it failed by the variant's fault."""
+        return self.outcome is Outcome.FAILURE
+
+    @property
     def variant(self) -> str:
         """The variant's name."""
         return self.decision.state.variant.name

@@ -13,7 +13,6 @@ from router_backend.core.experiments.guard import Guard
 from router_backend.core.experiments.rollout import fraction_after
 from router_backend.core.policies.arm_picker import ArmPicker
 from router_backend.core.policies.picker import Picker
-from router_backend.core.records.outcome import Outcome
 
 
 class RunningExperiment:
@@ -99,7 +98,7 @@ class RunningExperiment:
         if self.stopped_reason is not None:
             return
         fraction = self.fraction(execution.decision.now_s)
-        if execution.outcome is Outcome.FAILURE:
+        if execution.has_failed:
             self._failed(arm, execution, fraction)
         elif execution.latency_ms is not None:
             self._answered(arm, execution, execution.latency_ms, fraction)
