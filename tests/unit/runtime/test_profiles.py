@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,32 @@ from router_backend.runtime.profile_keeper import DAY_S, ProfileKeeper
 from tests.unit.runtime.routers import router_of
 
 ANOTHER_USER = 65534
+KILLS = 200
+
+KILL_AT_RANDOM = """
+import os, random, signal, sys, time
+from pathlib import Path
+import msgspec
+from router_backend.runtime.profile_file import read_profiles, write_profiles
+
+def keep_writing(saved):
+    while True:
+        saved = msgspec.structs.replace(saved, saved_s=saved.saved_s + 1.0)
+        write_profiles(path, saved)
+
+path, times, rng = Path(sys.argv[1]), int(sys.argv[2]), random.Random(1)
+saved = first = read_profiles(path)
+for _ in range(times):
+    process = os.fork()
+    if not process:
+        keep_writing(saved)
+    time.sleep(rng.uniform(0.0, 0.02))
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    before_s, saved = saved.saved_s, read_profiles(path)
+    assert saved.saved_s >= before_s and saved.variants == first.variants
+print(int(saved.saved_s - first.saved_s))
+"""
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
 
 
@@ -280,6 +307,17 @@ def test_a_full_disk_leaves_the_file_from_before(
     assert "found No space left on device" in run.warned[0]
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_writers_that_are_killed_at_random_instants_leave_a_whole_file(
+    start: Callable[..., Run], saved: Path
+) -> None:
+    command = [sys.executable, "-c", KILL_AT_RANDOM, str(saved), str(KILLS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > KILLS, "most of them were killed before they wrote"
+    run = start()
+    assert (run.warned, run.predicted()) == ([], {"a": 3.0, "b": 40.0})
 
 
 def test_a_write_that_was_killed_is_no_obstacle(start: Callable[..., Run], saved: Path) -> None:

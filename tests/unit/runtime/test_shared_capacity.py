@@ -213,7 +213,7 @@ def test_a_process_with_the_old_file_does_not_remove_the_new_one(path: Path):
 
 
 def test_processes_that_are_killed_at_random_instants_leave_a_consistent_file(path: Path):
-    command = [sys.executable, "-c", KILL_AT_RANDOM, str(path), "100"]
+    command = [sys.executable, "-c", KILL_AT_RANDOM, str(path), "200"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
