@@ -5,6 +5,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,12 @@ def counted(server: EmbeddedTriton, metric: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{metric}{{"))
 
 
+def won(trace: Path) -> list[dict[str, Any]]:
+    """Return the requests that the second variant answered first."""
+    lines = [json.loads(text) for text in trace.read_text().splitlines()]
+    return [line for line in lines if line.get("hedge", {}).get("won")]
+
+
 @pytest.mark.usefixtures("native_host")
 def test_the_client_gets_the_second_variants_answer_and_the_first_call_is_canceled(
     server: EmbeddedTriton, client: Client, trace: Path
@@ -69,17 +76,17 @@ def test_the_client_gets_the_second_variants_answer_and_the_first_call_is_cancel
         hedged, failed = decision["hedged"], decision["failed"]
         assert (decision["variant"], hedged, failed) == ("double", hedged, []), decision
         assert (hedged["first"], hedged["second"]) == ("works", "double")
-    until(lambda: counted(server, "model_router_hedges_won_total") == 3)
+    # On a busy machine, other requests may have been slow enough for a second copy, too.
+    until(lambda: counted(server, "model_router_hedges_won_total") >= 3)
     # It was canceled, so it is free, and says nothing of its variant.
     until(lambda: client.output("hedged", items(-1))[0, 0] == -1)
     assert reasons_out(client.decision("hedged", items(-1))) == {}
-    until(lambda: trace.read_text().count('"hedge"') == 3)
-    (line, *_) = (json.loads(text) for text in trace.read_text().splitlines() if '"hedge"' in text)
-    assert (line["variant"], line["propensity"]) == ("works", 1.0)
-    assert "service_ms" not in line
-    hedge = line["hedge"]
-    assert (hedge["variant"], hedge["won"]) == ("double", True)
-    assert line["latency_ms"] > hedge["after_ms"] > 0.0
+    until(lambda: len(won(trace)) >= 3)
+    for line in won(trace):
+        assert (line["variant"], line["propensity"]) == ("works", 1.0)
+        assert "service_ms" not in line
+        assert line["hedge"]["variant"] == "double"
+        assert line["latency_ms"] > line["hedge"]["after_ms"] > 0.0
 
 
 def test_a_request_may_ask_for_it_and_the_error_of_the_slower_variant_says_nothing(client: Client) -> None:
