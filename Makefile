@@ -24,7 +24,7 @@ MACHINE := $(shell uname -m)
 PROSE  := README.md CHANGELOG.md CONTRIBUTING.md docs docker-compose.yml model_repository monitoring router_backend tools
 
 .NOTPARALLEL:
-.PHONY: install native demo serve test wheel wheels test-wheel interpreters lint unit integration sanitize endurance mutants bench lock clean
+.PHONY: install native demo serve test wheel wheels test-wheel interpreters lint unit integration sanitize endurance soak mutants bench lock clean
 
 # For development: what is edited is what runs. The native library is compiled if there is a C compiler.
 install: $(READY)
@@ -118,6 +118,10 @@ sanitize: $(READY)
 # Loads a router 10,000 times and lets a variant hang, on the native host: fails if the server grows.
 endurance: $(READY)
 	$(BIN)/python -m tests.endurance
+
+# Faults in turn under load, for 20 minutes on each host: fails if the server grows or a request is lost.
+soak: $(READY)
+	$(BIN)/python -m tests.soak
 
 # Changes the core in thousands of small ways, and prints those that no test notices; OF are folders or files of it.
 OF := router_backend/core

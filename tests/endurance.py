@@ -10,17 +10,16 @@ import tempfile
 import time
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
 from rich.console import Console
 
 from router_tools.embedded_triton import EmbeddedTriton, RouterHost
 from tests.integration.client import Client, items, refusal_of, state_of, until
 from tests.integration.model_repository import ModelRepository
+from tests.usage import Usage
 
 PARTS = 10
 """Growth is looked for after the first of so many parts: until then, caches and heaps fill."""
@@ -32,32 +31,8 @@ IN_FLIGHT = 20
 console = Console(highlight=False, soft_wrap=True)
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What the server holds."""
-
-    memory_mb: float
-    threads: int
-    files: int
-
-    @classmethod
-    def of(cls, server: EmbeddedTriton) -> "Usage":
-        """Return what a server holds now."""
-        process = psutil.Process(server.pid)
-        return cls(process.memory_info().rss / 1e6, process.num_threads(), process.num_fds())
-
-    def report(self, after: str) -> None:
-        """Print it."""
-        console.print(f"{after}: {self.memory_mb:.1f} MB, {self.threads} threads, {self.files} files")
-
-    def has_grown(self, since: "Usage") -> bool:
-        """Return whether it is more than before, beyond what a heap varies by."""
-        growth_mb = self.memory_mb - since.memory_mb
-        return growth_mb > MAX_GROWTH_MB or self.threads > since.threads or self.files > since.files
-
-
-def grows_by_loads(server: EmbeddedTriton, client: Client, loads: int) -> bool:
-    """Load and unload a router; return whether the server has grown."""
+def growth_by_loads(server: EmbeddedTriton, client: Client, loads: int) -> list[str]:
+    """Load and unload a router; return what the server holds more of."""
     usages = []
     for _ in range(PARTS):
         for _ in range(loads // PARTS):
@@ -66,23 +41,23 @@ def grows_by_loads(server: EmbeddedTriton, client: Client, loads: int) -> bool:
             client.grpc.unload_model("scale")
             until(lambda: state_of(client, "scale") == "UNAVAILABLE")
         usages.append(Usage.of(server))
-        usages[-1].report(f"{len(usages) * (loads // PARTS)} loads")
-    return usages[-1].has_grown(usages[0])
+        console.print(f"{len(usages) * (loads // PARTS)} loads: {usages[-1]}")
+    return usages[-1].growth(usages[0], MAX_GROWTH_MB)
 
 
-def grows_by_hung_requests(server: EmbeddedTriton, client: Client, requests: int) -> bool:
-    """Let a variant hang twice, each time for so many requests; return whether the server has grown."""
+def growth_by_hung_requests(server: EmbeddedTriton, client: Client, requests: int) -> list[str]:
+    """Let a variant hang twice, each time for so many requests; return what the server holds more of."""
     usages = []
     for _ in range(2):
         latencies_ms = [each for count in _waves(requests - 1) for each in _refused_ms(client, count)]
         cuts = statistics.quantiles(latencies_ms, n=100)
         console.print(f"refused at {BOUND_MS} ms after {cuts[49]:.1f} ms (median), {cuts[98]:.1f} ms (99 %)")
-        Usage.of(server).report(f"{requests - 1} requests at a variant that hangs")
+        console.print(f"{requests - 1} requests at a variant that hangs: {Usage.of(server)}")
         client.ask("hangs", items(1))
         client.ask("hung", items(-1))
         usages.append(Usage.of(server))
-        usages[-1].report("after it has answered")
-    return usages[1].has_grown(usages[0])
+        console.print(f"after it has answered: {usages[-1]}")
+    return usages[1].growth(usages[0], MAX_GROWTH_MB)
 
 
 def _waves(requests: int) -> list[int]:
@@ -130,8 +105,9 @@ def run(
             ) as server,
             closing(Client(server)) as client,
         ):
-            grown = [grows_by_loads(server, client, loads), grows_by_hung_requests(server, client, requests)]
-    sys.exit(1 if any(grown) else 0)
+            grown = growth_by_loads(server, client, loads) + growth_by_hung_requests(server, client, requests)
+    console.print(f"grown: {', '.join(grown) or 'nothing'}")
+    sys.exit(1 if grown else 0)
 
 
 if __name__ == "__main__":

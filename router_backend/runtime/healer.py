@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 
 from router_backend.config.load import RouterSetup
@@ -47,6 +48,9 @@ class Healer:
 
     FIRST_PAUSE_S = 5.0
     LONGEST_PAUSE_S = 300.0
+    LATE_S = 60.0
+    """After how long a load is reported: Triton waits for ever for a process that dies while it starts."""
+    STOP_WITHIN_S = 10.0
 
     def __init__(
         self,
@@ -75,12 +79,13 @@ class Healer:
             self._readiness.on_failure = self.failed
 
     def stop(self) -> None:
-        """End the threads, after the variants that they load."""
+        """End the threads, after the variants that they load; those whose load hangs stay behind."""
         with self._guard:
             self._ended.set()
             threads = list(self._threads.values())
+        until_s = time.monotonic() + self.STOP_WITHIN_S
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def failed(self, variant: str, fault: Fault) -> None:
         """Note that a variant failed: it is loaded again if its process has died since it was loaded last."""
@@ -146,7 +151,7 @@ class Healer:
         self._log.warn(f"router '{self._name}': the process of '{variant}' has died; it is loaded again")
         started_s = time.monotonic()
         try:
-            with self._readiness.reloading(variant):
+            with self._readiness.reloading(variant), self._reported_if_late(variant):
                 self._reload(variant, unloads)
         except ReloadFailedError as error:
             self._model.count_reload(variant, succeeded=False)
@@ -158,3 +163,21 @@ class Healer:
         took_s = time.monotonic() - started_s
         self._log.inform(f"router '{self._name}': '{variant}' was loaded again in {took_s:.1f} s")
         return True
+
+    @contextmanager
+    def _reported_if_late(self, variant: str) -> Iterator[None]:
+        """Log it if what happens meanwhile, a variant's load, takes so long that it may never end."""
+        timer = threading.Timer(
+            self.LATE_S,
+            self._log.error,
+            [
+                f"router '{self._name}': '{variant}' has been loading for {self.LATE_S:.0f} s; if its process "
+                "has died while it started, Triton waits for ever: correct it and restart the server"
+            ],
+        )
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()

@@ -158,6 +158,26 @@ def test_a_load_that_hangs_delays_no_other(heals: Heals) -> None:
     assert heals.counted("a") == (0, 0)
 
 
+def test_a_load_that_hangs_is_reported_and_does_not_keep_the_router_from_ending(
+    heals: Heals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Healer, "LATE_S", 0.01)
+    monkeypatch.setattr(Healer, "STOP_WITHIN_S", 0.01)
+    heals.server.hang("a")
+    heals.dies("a")
+    until(lambda: any("'a' has been loading for 0 s; if its process" in line for line in heals.logged))
+    heals.healer.stop()
+    assert not has_ended(heals, "a")
+
+
+def test_a_load_that_ends_in_time_is_not_reported(heals: Heals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Healer, "LATE_S", 0.3)
+    heals.dies("a")
+    until(lambda: heals.counted("a") == (1, 0))
+    time.sleep(0.5)
+    assert not any("has been loading" in line for line in heals.logged)
+
+
 def has_ended(heals: Heals, variant: str) -> bool:
     return variant not in heals.healer._threads
 

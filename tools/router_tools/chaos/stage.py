@@ -91,7 +91,9 @@ class Stage:
         unfinished.replace(path)
 
     def kill(self, variant: str = ILL) -> None:
-        """Kill the process of a variant, if it has one now."""
+        """Kill the process of a variant, if it is loaded: Triton waits for ever for one that dies before."""
+        if not self.client.is_model_ready(variant):
+            return
         for process in session_members(self.triton.pid):
             if _is_of_model(process, self._folder / variant):
                 os.kill(process.pid, SIGKILL)
