@@ -171,8 +171,8 @@ class Healer:
             self.LATE_S,
             self._log.error,
             [
-                f"router '{self._name}': '{variant}' has been loading for {self.LATE_S:.0f} s; if its process "
-                "has died while it started, Triton waits for ever: correct it and restart the server"
+                f"router '{self._name}': '{variant}' has been loading for {self.LATE_S:.0f} s; if its "
+                "process died while it started, Triton never stops waiting: correct it and restart the server"
             ],
         )
         timer.daemon = True
