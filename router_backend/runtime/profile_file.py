@@ -43,6 +43,10 @@ class SavedProfiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variants: Mapping[str, SavedVariant]
 
 
+DECODER = msgspec.json.Decoder(SavedProfiles)
+"""Made before threads use it: msgspec crashes if two of them prepare a structure at once (0.22)."""
+
+
 class UnusableFileError(Exception):
     """The file is not what a router has saved; its text says what it is instead."""
 
@@ -83,7 +87,7 @@ def read_profiles(path: Path) -> SavedProfiles:
     if checksum != _checksum(body):
         raise UnusableFileError("a file whose checksum is wrong")
     try:
-        return msgspec.json.decode(body, type=SavedProfiles)
+        return DECODER.decode(body)
     except (msgspec.MsgspecError, ConfigurationError) as error:
         raise UnusableFileError(f"a file with an error: {error}") from None
 

@@ -320,6 +320,30 @@ def test_writers_that_are_killed_at_random_instants_leave_a_whole_file(
     assert (run.warned, run.predicted()) == ([], {"a": 3.0, "b": 40.0})
 
 
+READ_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+from router_backend.runtime.profile_file import read_profiles
+
+def read():
+    together.wait()
+    read_profiles(Path(sys.argv[1]))
+
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_several_routers_of_one_process_may_read_at_once(saved: Path) -> None:
+    for _ in range(5):  # each ended two processes of three before
+        subprocess.run([sys.executable, "-c", READ_AT_ONCE, str(saved)], check=True)
+
+
 def test_a_write_that_was_killed_is_no_obstacle(start: Callable[..., Run], saved: Path) -> None:
     saved.with_name(f".{saved.name}.unfinished").write_bytes(b"half")
     start().learn().end()
