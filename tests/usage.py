@@ -13,7 +13,8 @@ class Usage:
     """What the processes of a server hold together.
 
     Args:
-        memory_mb: memory, of which each process counts its part if it shares some.
+        memory_mb: resident memory, that of several processes counted by each: what other servers do on this
+            machine changes nothing then.
         shared_mb: size of the shared memory between the server and its models.
         threads: number of threads.
         files: number of open files.
@@ -31,7 +32,7 @@ class Usage:
         """Return what the one server of this process holds now."""
         members = session_members(server.pid)
         return cls(
-            sum(each.memory_full_info().pss for each in members) / 1e6,
+            sum(each.memory_info().rss for each in members) / 1e6,
             sum(region.stat().st_size for region in find_regions(f"model_router_{os.getpid()}_")) / 1e6,
             sum(each.num_threads() for each in members),
             sum(each.num_fds() for each in members),

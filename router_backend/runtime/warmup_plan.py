@@ -22,6 +22,8 @@ class WarmupPlan:
 
     IDLE_WITHIN_S = 1.0  # a variant that is busy for longer learns from its requests
     PAUSE_S = 0.01
+    MOST_FURTHER = 3
+    """Requests for an answer that showed those before it to be cold calls: another one has to confirm it."""
 
     def __init__(self, model: RouterSetup, router: ModelRouter) -> None:
         self._model = model
@@ -50,18 +52,25 @@ class WarmupPlan:
         return self._waiting.popleft()
 
     def contexts(self, variant: str) -> Iterator[RoutingContext]:
-        """Return the requests that measure a variant, in order."""
-        signature = self._model.signature
-        largest = self._variants[variant].max_batch_size or 1
+        """Return the requests that measure a variant, in order; ask for each one after the last has ended."""
         for batch_size in self._batch_sizes[:1] + self._batch_sizes:  # the first call is usually slow
-            size = min(batch_size, largest)
-            yield RoutingContext(  # served even if late: a variant that is too slow must be measured, too
-                size if signature.max_batch_size > 0 else 1,
-                sum(prod(synthetic_shape(tensor, signature, size)) for tensor in signature.inputs),
-                allowed_variants=frozenset({variant}),
-                refuse_late=False,
-                warmup=True,
-            )
+            yield self._context(variant, batch_size)
+        latency = self._router.model(self._model.name).state(variant).profile.latency
+        for batch_size in self._batch_sizes[-1:] * self.MOST_FURTHER:
+            if latency.known:
+                return
+            yield self._context(variant, batch_size)
+
+    def _context(self, variant: str, batch_size: int) -> RoutingContext:
+        signature = self._model.signature
+        size = min(batch_size, self._variants[variant].max_batch_size or 1)
+        return RoutingContext(  # served even if late: a variant that is too slow must be measured, too
+            size if signature.max_batch_size > 0 else 1,
+            sum(prod(synthetic_shape(tensor, signature, size)) for tensor in signature.inputs),
+            allowed_variants=frozenset({variant}),
+            refuse_late=False,
+            warmup=True,
+        )
 
     def is_idle(self, variant: str) -> bool:
         """Return whether a variant has no requests in flight."""

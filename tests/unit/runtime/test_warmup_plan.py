@@ -1,25 +1,65 @@
+import time
+from collections.abc import Sequence
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
 
 from router_backend.core.records.request import RoutingContext
+from router_backend.core.router import ModelRouter
 from router_backend.runtime.warmup_plan import WarmupPlan, synthetic_shape
 from tests.unit.runtime.routers import router_of
 
 
+def measured(
+    plan: WarmupPlan, router: ModelRouter, times_ms: Sequence[float] = (), variant: str = "a"
+) -> list[RoutingContext]:
+    """Return the requests that measure a variant, whose answers take these times, and then 1 ms."""
+    contexts = []
+    for context, latency_ms in zip(plan.contexts(variant), chain(times_ms, repeat(1.0)), strict=False):
+        contexts.append(context)
+        attempt = router.dispatch("m", context).next_attempt()
+        time.sleep(0.0001)
+        attempt.succeeded(latency_ms)
+    return contexts
+
+
 def test_a_variant_is_measured_with_the_batches_of_the_setting_the_first_one_twice(tmp_path: Path) -> None:
-    plan = WarmupPlan(*router_of(tmp_path, warmup_batch_sizes="2, 100"))
+    setup, router = router_of(tmp_path, warmup_batch_sizes="2, 100")
+    plan = WarmupPlan(setup, router)
     plan.add("a")
     assert plan.waiting
-    contexts = list(plan.contexts(plan.take()))
+    contexts = measured(plan, router, variant=plan.take())
     assert not plan.waiting
     assert [(each.batch_size, each.elements) for each in contexts] == [(2, 8), (2, 8), (8, 32)]
     assert all(each.allowed_variants == {"a"} and each.warmup for each in contexts)
 
 
 def test_without_a_batch_dimension_all_requests_have_one_item(tmp_path: Path) -> None:
-    plan = WarmupPlan(*router_of(tmp_path, max_batch_size=0, warmup_batch_sizes="1, 8"))
-    assert [(each.batch_size, each.elements) for each in plan.contexts("a")] == [(1, 4)] * 3
+    setup, router = router_of(tmp_path, max_batch_size=0, warmup_batch_sizes="1, 8")
+    contexts = measured(WarmupPlan(setup, router), router)
+    assert [(each.batch_size, each.elements) for each in contexts] == [(1, 4)] * 3
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "further"),
+    [
+        ([5.1, 4.7, 4.3, 4.5, 4.4], 0),
+        ([5.1, 4.7, 4.3, 4.5, 2.1], 1),  # the last one shows that those before were cold calls
+        ([9.0, 8.0, 8.0, 8.0, 4.0, 3.9, 3.9], 1),
+    ],
+)
+def test_a_warm_up_goes_on_until_its_last_answer_is_confirmed(
+    tmp_path: Path, times_ms: list[float], further: int
+) -> None:
+    setup, router = router_of(tmp_path, warmup_batch_sizes="1,1,1,1")
+    assert len(measured(WarmupPlan(setup, router), router, times_ms)) == 5 + further
+    assert router.model("m").state("a").profile.latency.known
+
+
+def test_a_warm_up_ends_even_if_no_answer_is_confirmed(tmp_path: Path) -> None:
+    plan = WarmupPlan(*router_of(tmp_path, warmup_batch_sizes="1"))
+    assert len(list(plan.contexts("a"))) == 2 + WarmupPlan.MOST_FURTHER
 
 
 @pytest.mark.parametrize(
