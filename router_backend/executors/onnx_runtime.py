@@ -36,6 +36,7 @@ class TritonPythonModel:
             self._session = _open_session(config, _settings(config, args), version_folder)
         except ConfigurationError as error:
             raise pb_utils.TritonModelException(f"model '{args['model_name']}': {error}") from None
+        self._log_placement(args["model_name"])
         self._outputs = [output["name"] for output in config["output"]]
         self._run_all = run_joined if config["max_batch_size"] > 0 else run_each
 
@@ -43,6 +44,12 @@ class TritonPythonModel:
         """Answer requests; those with compatible inputs are run as one batch."""
         outcomes = self._run_all(self._run, [_inputs(request) for request in requests])
         return [_response(request, outcome) for request, outcome in zip(requests, outcomes, strict=True)]
+
+    def _log_placement(self, model: str) -> None:
+        placement = self._session.placement
+        if placement is not None:
+            log = pb_utils.Logger.log_info if placement.is_complete else pb_utils.Logger.log_warn
+            log(f"model '{model}': {placement}")
 
     def _run(self, tensors: Tensors) -> Tensors:
         return self._session.run(tensors, self._outputs)

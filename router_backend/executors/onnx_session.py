@@ -10,6 +10,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from router_backend.errors import ConfigurationError, InvalidRequestError, RouterError
 from router_backend.executors.onnx_contract import TensorSpec
+from router_backend.executors.onnx_placement import Placement
 from router_backend.executors.onnx_settings import OnnxSettings
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -41,6 +42,11 @@ class OnnxSession:
 
     No part of the model runs on the CPU, unless that is the provider or the settings allow it.
 
+    Attributes:
+        inputs: its input tensors.
+        outputs: its output tensors.
+        placement: which providers run its nodes; `None` before onnxruntime 1.24.1, which does not say so.
+
     Raises:
         ConfigurationError: the file is missing or invalid, or the provider is not available.
     """
@@ -53,6 +59,7 @@ class OnnxSession:
         self._session = _open(path, settings)
         self.inputs = tuple(_spec(each) for each in self._session.get_inputs())
         self.outputs = tuple(_spec(each) for each in self._session.get_outputs())
+        self.placement = _placement(self._session, settings)
 
     def run(self, tensors: Tensors, output_names: Sequence[str]) -> Tensors:
         """Compute the named outputs once; on the CPU, C-contiguous arrays are read in place.
@@ -86,10 +93,11 @@ def _open(path: Path, settings: OnnxSettings) -> Any:
     try:
         return _create(path, settings, strict=True)
     except _ORT_ERRORS as error:
-        _open_with_cpu_fallback(path, settings)  # raises if the file or the provider is the cause
+        session = _open_with_cpu_fallback(path, settings)  # raises if the file or the provider is the cause
         expected = f"a model that {settings.provider.name} can run completely"
+        found = f"parts that would run on the CPU ({_placement(session, settings) or error})"
         fix = "change the model, or set the parameter 'allow_cpu_nodes' to 'true'"
-        raise _broken(path, expected, f"parts that would run on the CPU ({error})", fix) from error
+        raise _broken(path, expected, found, fix) from error
 
 
 def _open_with_cpu_fallback(path: Path, settings: OnnxSettings) -> Any:
@@ -109,6 +117,7 @@ def _open_with_cpu_fallback(path: Path, settings: OnnxSettings) -> Any:
 def _create(path: Path, settings: OnnxSettings, *, strict: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.intra_op_threads
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if strict:
         # get_providers() also lists a provider that runs none of the nodes, so forbid nodes on the CPU.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
@@ -118,6 +127,11 @@ def _create(path: Path, settings: OnnxSettings, *, strict: bool) -> Any:
         providers=[(settings.provider.name, dict(settings.provider_options))],
         enable_fallback=False,  # else, onnxruntime prints a warning and continues on the CPU
     )
+
+
+def _placement(session: Any, settings: OnnxSettings) -> Placement | None:
+    report = getattr(session, "get_provider_graph_assignment_info", None)
+    return None if report is None else Placement.of(settings.provider.name, report())
 
 
 def _spec(node: Any) -> TensorSpec:

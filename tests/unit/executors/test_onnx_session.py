@@ -20,6 +20,12 @@ needs_idle_provider = pytest.mark.skipif(
     IDLE.name not in onnxruntime.get_available_providers(), reason="this onnxruntime has no Azure provider"
 )
 
+(SESSION,) = onnxruntime.InferenceSession.__bases__
+REPORT = "get_provider_graph_assignment_info"
+needs_report = pytest.mark.skipif(
+    not hasattr(SESSION, REPORT), reason="this onnxruntime does not say where nodes run"
+)
+
 
 @pytest.fixture
 def doubler(tmp_path: Path) -> Path:
@@ -82,20 +88,37 @@ def test_an_unavailable_provider_is_refused_before_the_file_is_opened(
     )
 
 
+@needs_report
 @needs_idle_provider
 def test_a_provider_that_leaves_nodes_to_the_cpu_is_refused(doubler: Path) -> None:
     message = refusal(doubler, OnnxSettings(IDLE, {}))
-    assert message.startswith(
+    assert message == (
         f"{doubler}: expected a model that AzureExecutionProvider can run completely, found parts that would "
-        "run on the CPU ("
+        "run on the CPU (AzureExecutionProvider runs 0 of 1 nodes; CPUExecutionProvider runs Add ×1); change "
+        "the model, or set the parameter 'allow_cpu_nodes' to 'true'"
     )
-    assert message.endswith("; change the model, or set the parameter 'allow_cpu_nodes' to 'true'")
 
 
 @needs_idle_provider
 def test_nodes_run_on_the_cpu_if_the_settings_allow_it(doubler: Path) -> None:
     session = OnnxSession(doubler, OnnxSettings(IDLE, {}, allow_cpu_nodes=True))
     assert session.run({"x": np.ones((1, 1), dtype=np.float32)}, ["y"])["y"] == 2
+
+
+@needs_report
+@needs_idle_provider
+def test_a_session_says_where_its_nodes_run(doubler: Path) -> None:
+    placement = OnnxSession(doubler, OnnxSettings(IDLE, {}, allow_cpu_nodes=True)).placement
+    assert placement is not None
+    assert not placement.is_complete
+    assert str(OnnxSession(doubler, ON_CPU).placement) == "CPUExecutionProvider runs 1 of 1 nodes"
+
+
+@needs_idle_provider
+def test_an_older_onnx_runtime_does_not_say_it(doubler: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(SESSION, REPORT, raising=False)
+    assert OnnxSession(doubler, ON_CPU).placement is None
+    assert "run on the CPU (" in refusal(doubler, OnnxSettings(IDLE, {}))
 
 
 @pytest.mark.parametrize("allow_cpu_nodes", [False, True])
