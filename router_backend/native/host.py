@@ -35,6 +35,7 @@ from router_backend.core.records.outcome import Fault
 from router_backend.errors import DEFECTS, InvalidRequestError, OverloadedError, RouterError, utf8_text
 from router_backend.native.own_requests import CANCELED, CODES, Measurement, OwnRequests
 from router_backend.native.server import NativeMetrics, Server, log_of
+from router_backend.reload import NOT_ALLOWED
 from router_backend.runtime.error_classifier import CODE_OF_STATUS, Failure
 from router_backend.runtime.expected_answer import ExpectedOutput
 from router_backend.runtime.healer import CannotReloadError, Healer, ReloadFailedError, UnloadedError
@@ -59,7 +60,6 @@ from router_backend.runtime.stuck_calls import StuckCalls
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
 FORWARD, EXPLAIN, REFUSE, COPY, _CANCEL, WAIT = range(6)
-NOT_ALLOWED = "not allowed"
 """Part of Triton's error where models cannot be loaded by request."""
 EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
 CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}

@@ -29,6 +29,10 @@ class ReloadFailedError(RouterError):
     """A variant could not be loaded again, for the reason that is the text."""
 
 
+class NotReachedError(ReloadFailedError):
+    """The server did not answer, so nothing has changed: the variant is as it was."""
+
+
 class Healer:
     """Loads dead variants again, each in a thread of its own, since a load may hang. Thread-safe.
 
@@ -42,7 +46,7 @@ class Healer:
         readiness: which variants are loaded.
         reload: loads a variant, and returns once it is loaded; if the flag is set, it unloads it before.
             Raises `CannotReloadError` if this server does not allow that, `UnloadedError` if the variant
-            that it is to unload is not loaded, and `ReloadFailedError` if it does not load.
+            that it is to unload is not loaded, and `ReloadFailedError` if it does not load now.
         log: Triton's log.
     """
 
@@ -115,13 +119,18 @@ class Healer:
         unloads = True
         while self._is_to_be_loaded(variant, died_s):
             with self._lock.hold(variant) as is_mine:
-                if is_mine:
-                    if self._load(variant, unloads):
-                        self._lock.loaded(variant)
-                        return
+                if not is_mine:
+                    self._tried_s[variant] = time.monotonic()
+                    continue
+                try:
+                    self._load(variant, unloads)
+                except NotReachedError:
+                    continue
+                except ReloadFailedError:
                     unloads = False
                 else:
-                    self._tried_s[variant] = time.monotonic()
+                    self._lock.loaded(variant)
+                    return
 
     def _is_to_be_loaded(self, variant: str, died_s: float) -> bool:
         """Wait until it is time to load a variant, and return whether it still has to be."""
@@ -147,7 +156,12 @@ class Healer:
         if not is_known:
             self._log.warn(f"router '{self._name}': '{variant}' has died, and is not loaded again: {error}")
 
-    def _load(self, variant: str, unloads: bool) -> bool:
+    def _load(self, variant: str, unloads: bool) -> None:
+        """Load a variant, count it, and say so in the log.
+
+        Raises:
+            ReloadFailedError: it does not load now.
+        """
         self._log.warn(f"router '{self._name}': the process of '{variant}' has died; it is loaded again")
         started_s = time.monotonic()
         try:
@@ -156,13 +170,12 @@ class Healer:
         except ReloadFailedError as error:
             self._model.count_reload(variant, succeeded=False)
             self._log.error(f"router '{self._name}': '{variant}' could not be loaded again: {error}")
-            return False
+            raise
         finally:
             self._tried_s[variant] = time.monotonic()
         self._model.count_reload(variant, succeeded=True)
         took_s = time.monotonic() - started_s
         self._log.inform(f"router '{self._name}': '{variant}' was loaded again in {took_s:.1f} s")
-        return True
 
     @contextmanager
     def _reported_if_late(self, variant: str) -> Iterator[None]:

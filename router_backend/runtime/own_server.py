@@ -8,15 +8,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from router_backend.reload import CANNOT_ASK, LEFT, LOAD_WITHIN_S, LOADED
-from router_backend.runtime.healer import CannotReloadError, ReloadFailedError, UnloadedError
+from router_backend.reload import CANNOT_ASK, LEFT, LOAD_WITHIN_S, LOADED, NO_ANSWER
+from router_backend.runtime.healer import (
+    CannotReloadError,
+    NotReachedError,
+    ReloadFailedError,
+    UnloadedError,
+)
 
 EVERY_INTERFACE = ("0.0.0.0", "::", "")
 GRPC_PORT = "8001"
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 
-ERROR_OF_STATUS = {CANNOT_ASK: CannotReloadError, LEFT: UnloadedError}
+ERROR_OF_STATUS = {CANNOT_ASK: CannotReloadError, LEFT: UnloadedError, NO_ANSWER: NotReachedError}
 
 
 def server_arguments() -> list[str]:
@@ -55,6 +60,7 @@ def load_again(model: str, unloads: bool, arguments: Sequence[str] | None = None
     Raises:
         CannotReloadError: the server cannot be asked for this.
         UnloadedError: it is to be unloaded, but is not loaded.
+        NotReachedError: the server does not answer now.
         ReloadFailedError: it does not load.
     """
     address = grpc_address(server_arguments() if arguments is None else arguments)

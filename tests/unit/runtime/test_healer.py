@@ -10,7 +10,13 @@ import pytest
 from router_backend.core.model.recorder import NOT_LOADED
 from router_backend.core.records.outcome import Fault
 from router_backend.core.records.request import RoutingContext
-from router_backend.runtime.healer import CannotReloadError, Healer, ReloadFailedError, UnloadedError
+from router_backend.runtime.healer import (
+    CannotReloadError,
+    Healer,
+    NotReachedError,
+    ReloadFailedError,
+    UnloadedError,
+)
 from router_backend.runtime.readiness import Readiness
 from router_backend.runtime.reload_lock import ReloadLock
 from router_backend.runtime.router_model import Log
@@ -146,6 +152,18 @@ def test_a_failed_load_is_tried_again_whatever_became_of_the_breaker(
         breaker.failed(Fault.OVERDUE, heals.router.model("m").now_s())
         heals.server.go_on.set()
         assert heals.server.wait_for_load() == ("a", False)
+
+
+def test_a_server_that_did_not_answer_is_asked_for_the_same_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Healer, "FIRST_PAUSE_S", 0.02)
+    with healing(tmp_path) as heals:
+        heals.server.errors = [NotReachedError("refused"), ReloadFailedError("no memory")]
+        heals.dies("a")
+        loads = [heals.server.wait_for_load() for _ in range(3)]
+        assert loads == [("a", True), ("a", True), ("a", False)]
+        until(lambda: heals.counted("a") == (1, 2))
 
 
 def test_a_load_that_hangs_delays_no_other(heals: Heals) -> None:

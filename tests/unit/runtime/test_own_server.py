@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from router_backend.runtime import own_server
-from router_backend.runtime.healer import CannotReloadError, UnloadedError
+from router_backend.runtime.healer import CannotReloadError, NotReachedError, UnloadedError
 from router_backend.runtime.own_server import ReloadFailedError, grpc_address, load_again, server_arguments
 
 EXPLICIT = "--model-control-mode=explicit"
@@ -42,13 +42,14 @@ def test_the_command_line_is_that_of_the_parent_process() -> None:
     assert any("pytest" in each or "python" in each or "sh" in each for each in server_arguments())
 
 
-def test_a_server_that_is_not_there_cannot_be_asked() -> None:
-    with pytest.raises(CannotReloadError, match=r"(?i)connect|unavailable"):
+def test_a_server_that_does_not_answer_is_asked_again_later() -> None:
+    with pytest.raises(NotReachedError, match=r"(?i)connect|unavailable"):
         load_again("m", True, [EXPLICIT, "--grpc-address=127.0.0.1", "--grpc-port=9"])
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(1, ReloadFailedError), (2, CannotReloadError), (3, UnloadedError)]
+    ("status", "error"),
+    [(1, ReloadFailedError), (2, CannotReloadError), (3, UnloadedError), (4, NotReachedError)],
 )
 def test_what_the_other_process_says_is_the_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
