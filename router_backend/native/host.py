@@ -60,7 +60,6 @@ from router_backend.runtime.stuck_calls import StuckCalls
 __all__ = ["DECISION_OUTPUT_NAME", "PREFIX", "load", "start"]
 
 FORWARD, EXPLAIN, REFUSE, COPY, _CANCEL, WAIT = range(6)
-"""Part of Triton's error where models cannot be loaded by request."""
 EXPLAINS, KEEPS_INPUTS, RECORDS_FIRST = 1, 2, 4
 CODE_NUMBERS = {code: number for number, code in enumerate(CODES)}
 DECISION_OUTPUT_NAME = DECISION_OUTPUT.name
