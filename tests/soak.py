@@ -28,6 +28,7 @@ SOAKED = [FAULTS[name] for name in FAULTS if name not in ("kill", "hang", "silen
 FAULT_S = 1.0
 REST_S = 3.0
 """How long nothing happens before the server is looked at: calls that were made to an ill variant end."""
+LOOKS, LOOK_AGAIN_S = 8, 0.2
 MAX_GROWTH_MB = 16.0
 """By how much the heaps of six processes vary."""
 
@@ -66,7 +67,7 @@ def soak(host: RouterHost, seconds: float) -> Soak:
             for fault in SOAKED:
                 fault.run(stage, FAULT_S)
             rest(stage)
-            usages.append(Usage.of(stage.triton))
+            usages.append(held(stage))
             console.print(f"{host.value} {time.monotonic() - started_s:5.0f} s: {usages[-1]}")
         errors = [each.error for each in load.seen if each.error]
         return Soak(len(load.seen), errors + stage.crowd.errors, usages)
@@ -76,6 +77,15 @@ def rest(stage: Stage) -> None:
     """Wait until all variants are loaded and nothing is left of the faults."""
     until(lambda: all(map(stage.client.is_model_ready, SERVICE_MS)) and not stage.crowd.waiting)
     time.sleep(REST_S)
+
+
+def held(stage: Stage) -> Usage:
+    """Return what the server holds when it does nothing beside the load: a probe has a thread of its own."""
+    looks = []
+    for _ in range(LOOKS):
+        looks.append(Usage.of(stage.triton))
+        time.sleep(LOOK_AGAIN_S)
+    return least(looks)
 
 
 def least(usages: Sequence[Usage]) -> Usage:
