@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+TRITONSERVER_REQUEST_FLAG_SEQUENCE_START: int
+TRITONSERVER_REQUEST_FLAG_SEQUENCE_END: int
 TRITONSERVER_RESPONSE_COMPLETE_FINAL: int
 
 class TritonModelException(Exception): ...

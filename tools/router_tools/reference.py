@@ -28,6 +28,7 @@ from router_backend.core.variants.capacity import DeviceLimits
 from router_backend.errors import Problem, RouterError
 from router_backend.executors.emulated_settings import EmulatedSettings
 from router_backend.executors.onnx_settings import OnnxParameters
+from router_backend.executors.remote_settings import RemoteParameters
 from router_backend.runtime.request_options import RequestParameters
 from router_backend.typed_load import fields_of, names_of
 from router_tools.simulator.schema.common import OneOf
@@ -54,6 +55,7 @@ TABLES: Mapping[str, Sequence[tuple[str, str, type]]] = {
     "router parameters": [("", "parameter", schema.RouterParameters)],
     "request parameters": [("", "request parameter", RequestParameters)],
     "onnx executor": [("", "parameter", OnnxParameters)],
+    "remote executor": [("", "parameter", RemoteParameters)],
     "emulated executor": [("", "parameter", EmulatedSettings)],
     "trace": [
         ("", "field", TraceLine),
@@ -91,7 +93,7 @@ AREAS = {
         "path_kind.py",
         "typed_load.py",
     ),
-    "When an ONNX variant is loaded": ("executors",),
+    "When a variant of this package is loaded": ("executors",),
     "When an ONNX file is analyzed": ("analysis",),
 }
 EMULATED = ("emulated_", "linear_layer")

@@ -1,0 +1,277 @@
+"""One model of another server that speaks KServe's protocol, version 2, by gRPC or by HTTP."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
+
+import numpy.typing as npt
+from msgspec import UNSET, UnsetType
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from router_backend.errors import ConfigurationError, RouterError
+from router_backend.executors.remote_settings import RemoteParameters, RemoteSettings
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+LOOK_WITHIN_S = 2.0
+HTTP_THREADS = 16
+"""How many calls by HTTP may be made at a time; by gRPC there is no limit."""
+CHANNEL_ARGUMENTS = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),  # two minutes by default: a server that is back is used at once
+    ("grpc.lb_policy_name", "round_robin"),  # over the addresses of the target
+)
+STATUS_OF_HTTP = {"400": "INVALID_ARGUMENT", "501": "UNIMPLEMENTED", "500": "INTERNAL"}
+KEPT = frozenset({"INVALID_ARGUMENT", "UNIMPLEMENTED", "INTERNAL"})
+"""Statuses that the client gets as they are."""
+AWAY = "UNAVAILABLE"
+"""What stands for every other status: this server cannot answer now."""
+
+
+class RemoteError(RouterError):
+    """A call failed.
+
+    Attributes:
+        status: the gRPC status: one of `KEPT`, or `AWAY`.
+    """
+
+    def __init__(self, text: str, status: str = AWAY) -> None:
+        super().__init__(text)
+        self.status = status if status in KEPT else AWAY
+
+
+class Call(NamedTuple):
+    """What one request asks of the other server.
+
+    Args:
+        inputs: the arrays of its inputs, by name.
+        outputs: the names of the outputs that it wants.
+        timeout_s: how long it may take.
+        options: further arguments of tritonclient's `infer`, such as `request_id` and `parameters`.
+    """
+
+    inputs: Arrays
+    outputs: Collection[str]
+    timeout_s: float
+    options: Mapping[str, Any]
+
+
+Done = Callable[[Arrays | RemoteError], None]
+
+
+class RemoteModel(Protocol):
+    """A model of another server."""
+
+    def send(self, call: Call, done: Done) -> None:
+        """Make a call, and tell `done` from another thread how it ended; must not block."""
+
+    def is_ready(self) -> bool:
+        """Return whether the model is loaded there.
+
+        Raises:
+            RemoteError: the server does not answer.
+        """
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return the model's metadata, as KServe's protocol has it.
+
+        Raises:
+            RemoteError: the server does not answer.
+        """
+
+    def close(self) -> None:
+        """Close the connections, after the last call has ended."""
+
+
+def open_model(settings: RemoteSettings) -> RemoteModel:
+    """Return a model of another server, which need not be there yet.
+
+    Raises:
+        ConfigurationError: a file for TLS is not usable, or a package is missing.
+    """
+    kind = GrpcModel if settings.parameters.protocol == "grpc" else HttpModel
+    try:
+        return kind(settings)
+    except ImportError as error:
+        extra = f"tritonclient[{settings.parameters.protocol}]"
+        expected = f"'{extra}' in the Python environment of the server"
+        fix = f"pip install '{extra}'"
+        raise ConfigurationError(expected=expected, found=str(error), fix=fix) from None
+    except (OSError, ValueError) as error:  # ssl.SSLError is one
+        expected = "certificates and a key in PEM format that belong together"
+        raise ConfigurationError(path="tls", expected=expected, found=f"an error: {error}") from None
+
+
+class GrpcModel:
+    """A model that is called by gRPC."""
+
+    def __init__(self, settings: RemoteSettings) -> None:
+        import tritonclient.grpc  # for this protocol only
+
+        self._library = tritonclient.grpc
+        self._settings = settings
+        said = settings.parameters
+        _check_tls(said)
+        self._client = tritonclient.grpc.InferenceServerClient(
+            said.url,
+            ssl=said.tls,
+            root_certificates=_path(said.tls_ca_file),
+            private_key=_path(said.tls_key_file),
+            certificate_chain=_path(said.tls_certificate_file),
+            channel_args=list(CHANNEL_ARGUMENTS),
+        )
+        self._named = {"model_name": settings.model, "model_version": said.model_version}
+        self._headers = dict(settings.headers)
+
+    def send(self, call: Call, done: Done) -> None:
+        """Make a call, and tell `done` from another thread how it ended."""
+
+        def settle(result: Any, error: InferenceServerException | None) -> None:
+            done(self._error(error) if error is not None else _arrays(result, call.outputs))
+
+        try:
+            self._client.async_infer(
+                **self._named,
+                **_tensors(self._library, call),
+                **call.options,
+                callback=settle,
+                client_timeout=call.timeout_s,
+                headers=self._headers,
+            )
+        except InferenceServerException as error:
+            done(self._error(error))
+
+    def is_ready(self) -> bool:
+        """Return whether the model is loaded there."""
+        return bool(self._ask(self._client.is_model_ready))
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return the model's metadata."""
+        metadata: Mapping[str, Any] = self._ask(self._client.get_model_metadata, as_json=True)
+        return metadata
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _ask(self, method: Callable[..., Any], **options: Any) -> Any:
+        try:
+            return method(**self._named, **options, headers=self._headers, client_timeout=LOOK_WITHIN_S)
+        except InferenceServerException as error:
+            raise self._error(error) from None
+
+    def _error(self, error: InferenceServerException) -> RemoteError:
+        status = str(error.status()).rpartition(".")[2]
+        return _error(self._settings.parameters.url, error.message(), status)
+
+
+class HttpModel:
+    """A model that is called by HTTP, by several threads with a connection each."""
+
+    def __init__(self, settings: RemoteSettings) -> None:
+        import tritonclient.http  # for this protocol only
+
+        self._library = tritonclient.http
+        self._settings = settings
+        self._context = _check_tls(settings.parameters)
+        self._named = {"model_name": settings.model, "model_version": settings.parameters.model_version}
+        self._headers = dict(settings.headers)
+        self._threads = ThreadPoolExecutor(HTTP_THREADS, "remote-http")
+        self._own = threading.local()
+
+    def send(self, call: Call, done: Done) -> None:
+        """Make a call, and tell `done` from another thread how it ended."""
+        self._threads.submit(self._call, call, done)
+
+    def is_ready(self) -> bool:
+        """Return whether the model is loaded there."""
+        return bool(self._ask("is_model_ready"))
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return the model's metadata."""
+        metadata: Mapping[str, Any] = self._ask("get_model_metadata")
+        return metadata
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._threads.shutdown()
+
+    def _call(self, call: Call, done: Done) -> None:
+        try:
+            answer = _arrays(
+                self._ask("infer", **_tensors(self._library, call), **call.options), call.outputs
+            )
+        except RemoteError as error:
+            done(error)
+        else:
+            done(answer)
+
+    def _ask(self, method: str, **options: Any) -> Any:
+        url = self._settings.parameters.url
+        try:
+            return getattr(self._client(), method)(**self._named, **options, headers=self._headers)
+        except InferenceServerException as error:
+            status = STATUS_OF_HTTP.get(str(error.status()), AWAY)
+            raise _error(url, error.message(), status) from None
+        except (OSError, HTTPException) as error:
+            raise _error(url, str(error) or type(error).__name__, AWAY) from None
+
+    def _client(self) -> Any:
+        """Return the client of this thread: they are not thread-safe."""
+        client = getattr(self._own, "client", None)
+        if client is None:
+            said = self._settings.parameters
+            client = self._own.client = self._library.InferenceServerClient(
+                said.url,
+                connection_timeout=LOOK_WITHIN_S,
+                network_timeout=said.answer_within_ms / 1e3,
+                ssl=said.tls,
+                ssl_context_factory=lambda: self._context,
+            )
+        return client
+
+
+def _check_tls(said: RemoteParameters) -> ssl.SSLContext | None:
+    """Return what the files for TLS say; `None` without TLS.
+
+    Raises:
+        OSError: one is not usable.
+    """
+    if not said.tls:
+        return None
+    context = ssl.create_default_context(cafile=_path(said.tls_ca_file))
+    if isinstance(said.tls_certificate_file, str):
+        no_question = "".encode  # else it would ask at the terminal for the password of a key
+        context.load_cert_chain(said.tls_certificate_file, _path(said.tls_key_file), no_question)
+    return context
+
+
+def _path(value: str | UnsetType) -> str | None:
+    return None if value is UNSET else str(value)
+
+
+def _tensors(library: ModuleType, call: Call) -> dict[str, Any]:
+    inputs = []
+    for name, array in call.inputs.items():
+        tensor = library.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
+        inputs.append(tensor.set_data_from_numpy(array))
+    return {"inputs": inputs, "outputs": [library.InferRequestedOutput(name) for name in call.outputs]}
+
+
+def _arrays(result: Any, outputs: Collection[str]) -> Arrays | RemoteError:
+    arrays = {name: result.as_numpy(name) for name in outputs}
+    missing = [name for name, array in arrays.items() if array is None]
+    return RemoteError(f"the answer has no output '{missing[0]}'", "INTERNAL") if missing else arrays
+
+
+def _error(url: str, message: str, status: str) -> RemoteError:
+    return RemoteError(f"{url}: {' '.join(message.split())}", status)

@@ -1,0 +1,5 @@
+"""Forwards to another server."""
+
+from router_backend.executors.remote import TritonPythonModel
+
+__all__ = ["TritonPythonModel"]
