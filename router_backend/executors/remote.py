@@ -14,6 +14,7 @@ from typing import Any
 import triton_python_backend_utils as pb_utils
 
 from router_backend.errors import ConfigurationError
+from router_backend.executors.buffers import keep_large_buffers
 from router_backend.executors.remote_health import RemoteHealth, mismatch
 from router_backend.executors.remote_server import AWAY, Arrays, Call, RemoteError, open_model
 from router_backend.executors.remote_settings import parse_settings
@@ -45,6 +46,7 @@ class TritonPythonModel:
         self._health = RemoteHealth(
             self._remote, partial(mismatch, config), said.health_interval_ms / 1e3, self._warn
         )
+        keep_large_buffers()
         self._health.start()
 
     def execute(self, requests: Sequence[pb_utils.InferenceRequest]) -> None:
