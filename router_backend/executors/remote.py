@@ -13,10 +13,10 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
-from router_backend.errors import ConfigurationError
+from router_backend.errors import DEFECTS, ConfigurationError
 from router_backend.executors.buffers import keep_large_buffers
 from router_backend.executors.remote_health import RemoteHealth, mismatch
-from router_backend.executors.remote_server import AWAY, Arrays, Call, RemoteError, open_model
+from router_backend.executors.remote_server import Arrays, Call, RemoteError, open_model
 from router_backend.executors.remote_settings import parse_settings
 from router_backend.executors.responses import error_response
 
@@ -80,13 +80,18 @@ class TritonPythonModel:
         )
 
     def _settle(self, sender: pb_utils.InferenceResponseSender, answer: Arrays | RemoteError) -> None:
-        if isinstance(answer, RemoteError):
-            response = error_response(answer)
-            if answer.status == AWAY:
-                self._health.look_now()
-        else:
-            response = pb_utils.InferenceResponse([pb_utils.Tensor(*output) for output in answer.items()])
+        response = self._response(answer)
         sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _response(self, answer: Arrays | RemoteError) -> pb_utils.InferenceResponse:
+        if isinstance(answer, RemoteError):
+            if not self._health.away:  # it is away, or has another model
+                self._health.look_now()
+            return error_response(answer)
+        try:
+            return pb_utils.InferenceResponse([pb_utils.Tensor(*output) for output in answer.items()])
+        except DEFECTS as error:  # Triton's, about an array that it cannot take
+            return error_response(RemoteError(f"{self._url}: an output that Triton cannot take: {error}"))
 
     def _warn(self, text: str) -> None:
         pb_utils.Logger.log_warn(f"model '{self._name}': {self._url} {text}")

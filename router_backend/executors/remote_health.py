@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from router_backend.errors import DEFECTS
 from router_backend.executors.remote_server import RemoteError, RemoteModel
 
 NOT_LOADED = "the model is not loaded there"
@@ -38,7 +39,6 @@ class RemoteHealth:
         self._mismatch = mismatch
         self._interval_s = interval_s
         self._log = log
-        self._is_known = False
         self._woken = threading.Event()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="remote-health", daemon=True)
@@ -59,12 +59,17 @@ class RemoteHealth:
         self._woken.set()
 
     def look(self) -> None:
-        """Ask, and note the answer; a change is logged."""
-        away = self._reason()
-        if bool(away) != bool(self.away):
+        """Ask, and note the answer.
+
+        A change is logged; while it is away, only what the server itself says: errors of connections vary.
+        """
+        try:
+            away, answers = self._reason(), True
+        except RemoteError as error:
+            away, answers = str(error), False
+        if bool(away) != bool(self.away) or (answers and away != self.away):
             self._log(f"is away: {away}" if away else "is back")
         self.away = away
-        self._is_known = self._is_known and not away
 
     def _run(self) -> None:
         while not self._ended:
@@ -73,16 +78,18 @@ class RemoteHealth:
             self.look()
 
     def _reason(self) -> str:
+        """Return why the server's model cannot be called; the model may be another one each time.
+
+        Raises:
+            RemoteError: the server does not answer.
+        """
+        if not self._remote.is_ready():
+            return NOT_LOADED
+        metadata = self._remote.metadata()
         try:
-            if not self._remote.is_ready():
-                return NOT_LOADED
-            if not self._is_known:  # whenever it is back, it may be another model
-                reason = self._mismatch(self._remote.metadata())
-                self._is_known = not reason
-                return reason
-        except RemoteError as error:
-            return str(error)
-        return ""
+            return self._mismatch(metadata)
+        except DEFECTS as error:
+            return f"its metadata cannot be read ({type(error).__name__}: {error})"
 
 
 def mismatch(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:

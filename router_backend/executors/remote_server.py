@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
@@ -14,8 +14,9 @@ import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from router_backend.errors import ConfigurationError, RouterError
+from router_backend.errors import DEFECTS, ConfigurationError, RouterError
 from router_backend.executors.remote_settings import RemoteParameters, RemoteSettings
+from router_backend.runtime.overdue_watch import OverdueWatch
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -29,6 +30,10 @@ CHANNEL_ARGUMENTS = (
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 1000),  # two minutes by default: a server that is back is used at once
     ("grpc.lb_policy_name", "round_robin"),  # over the addresses of the target
+    ("grpc.keepalive_time_ms", 1000),  # so a connection that died without a word is replaced
+    ("grpc.keepalive_timeout_ms", 1000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
 )
 STATUS_OF_HTTP = {"400": "INVALID_ARGUMENT", "501": "UNIMPLEMENTED", "500": "INTERNAL"}
 KEPT = frozenset({"INVALID_ARGUMENT", "UNIMPLEMENTED", "INTERNAL"})
@@ -66,6 +71,33 @@ class Call(NamedTuple):
 
 
 Done = Callable[[Arrays | RemoteError], None]
+
+
+class Settled:
+    """Tells `done` once how a call by HTTP ended, at its timeout at the latest.
+
+    Attributes:
+        due_s: when its time is up, by the monotonic clock.
+        is_open: whether its end was not told yet.
+    """
+
+    def __init__(self, done: Done, timeout_s: float, late: RemoteError) -> None:
+        self.due_s = time.monotonic() + timeout_s
+        self.is_open = True
+        self._done = done
+        self._late = late
+        self._lock = threading.Lock()
+
+    def passed(self) -> None:
+        """Its time is up."""
+        self.end(self._late)
+
+    def end(self, answer: Arrays | RemoteError) -> None:
+        """Tell how it ended, unless that was told before."""
+        with self._lock:
+            is_first, self.is_open = self.is_open, False
+        if is_first:
+            self._done(answer)
 
 
 class RemoteModel(Protocol):
@@ -118,8 +150,8 @@ class GrpcModel:
         import tritonclient.grpc  # for this protocol only
 
         self._library = tritonclient.grpc
-        self._settings = settings
         said = settings.parameters
+        self._url = said.url
         _check_tls(said)
         self._client = tritonclient.grpc.InferenceServerClient(
             said.url,
@@ -136,7 +168,7 @@ class GrpcModel:
         """Make a call, and tell `done` from another thread how it ended."""
 
         def settle(result: Any, error: InferenceServerException | None) -> None:
-            done(self._error(error) if error is not None else _arrays(result, call.outputs))
+            done(self._error(error) if error is not None else _arrays(self._url, result, call.outputs))
 
         try:
             self._client.async_infer(
@@ -171,7 +203,7 @@ class GrpcModel:
 
     def _error(self, error: InferenceServerException) -> RemoteError:
         status = str(error.status()).rpartition(".")[2]
-        return _error(self._settings.parameters.url, error.message(), status)
+        return _error(self._url, error.message(), status)
 
 
 class HttpModel:
@@ -181,63 +213,75 @@ class HttpModel:
         import tritonclient.http  # for this protocol only
 
         self._library = tritonclient.http
-        self._settings = settings
+        self._said = settings.parameters
         self._context = _check_tls(settings.parameters)
         self._named = {"model_name": settings.model, "model_version": settings.parameters.model_version}
         self._headers = dict(settings.headers)
         self._threads = ThreadPoolExecutor(HTTP_THREADS, "remote-http")
         self._own = threading.local()
+        self._watch = OverdueWatch(on_defect=raised)
+        self._watch.start()
 
     def send(self, call: Call, done: Done) -> None:
         """Make a call, and tell `done` from another thread how it ended."""
-        self._threads.submit(self._call, call, done)
+        late = RemoteError(f"{self._said.url}: no answer within {call.timeout_s * 1e3:.0f} ms")
+        settled = Settled(done, call.timeout_s, late)
+        self._watch.add(settled)
+        self._threads.submit(self._call, call, settled)
 
     def is_ready(self) -> bool:
         """Return whether the model is loaded there."""
-        return bool(self._ask("is_model_ready"))
+        return bool(self._ask(LOOK_WITHIN_S, "is_model_ready"))
 
     def metadata(self) -> Mapping[str, Any]:
         """Return the model's metadata."""
-        metadata: Mapping[str, Any] = self._ask("get_model_metadata")
+        metadata: Mapping[str, Any] = self._ask(LOOK_WITHIN_S, "get_model_metadata")
         return metadata
 
     def close(self) -> None:
         """Close the connections."""
-        self._threads.shutdown()
+        self._watch.stop()
+        self._threads.shutdown(wait=False)
 
-    def _call(self, call: Call, done: Done) -> None:
+    def _call(self, call: Call, settled: Settled) -> None:
+        if not settled.is_open:  # its time was up before a thread was free
+            return
         try:
-            answer = _arrays(
-                self._ask("infer", **_tensors(self._library, call), **call.options), call.outputs
-            )
+            tensors = _tensors(self._library, call)
+            result = self._ask(self._said.answer_within_ms / 1e3, "infer", **tensors, **call.options)
         except RemoteError as error:
-            done(error)
+            settled.end(error)
         else:
-            done(answer)
+            settled.end(_arrays(self._said.url, result, call.outputs))
+        self._watch.remove(settled)
 
-    def _ask(self, method: str, **options: Any) -> Any:
-        url = self._settings.parameters.url
+    def _ask(self, within_s: float, method: str, **options: Any) -> Any:
         try:
-            return getattr(self._client(), method)(**self._named, **options, headers=self._headers)
+            return getattr(self._client(within_s), method)(**self._named, **options, headers=self._headers)
         except InferenceServerException as error:
             status = STATUS_OF_HTTP.get(str(error.status()), AWAY)
-            raise _error(url, error.message(), status) from None
-        except (OSError, HTTPException) as error:
-            raise _error(url, str(error) or type(error).__name__, AWAY) from None
+            raise _error(self._said.url, error.message(), status) from None
+        except DEFECTS as error:  # of the connection, or of the client, about an answer that it cannot read
+            self._own.client = None  # what follows on this connection may belong to this call
+            raise _error(self._said.url, f"{type(error).__name__}: {error}", AWAY) from None
 
-    def _client(self) -> Any:
-        """Return the client of this thread: they are not thread-safe."""
+    def _client(self, within_s: float) -> Any:
+        """Return the client of this thread, as they are not thread-safe; each thread has one `within_s`."""
         client = getattr(self._own, "client", None)
         if client is None:
-            said = self._settings.parameters
             client = self._own.client = self._library.InferenceServerClient(
-                said.url,
+                self._said.url,
                 connection_timeout=LOOK_WITHIN_S,
-                network_timeout=said.answer_within_ms / 1e3,
-                ssl=said.tls,
+                network_timeout=within_s,
+                ssl=self._said.tls,
                 ssl_context_factory=lambda: self._context,
             )
         return client
+
+
+def raised(defect: BaseException) -> None:
+    """Raise what nobody expects."""
+    raise defect
 
 
 def _check_tls(said: RemoteParameters) -> ssl.SSLContext | None:
@@ -267,10 +311,13 @@ def _tensors(library: ModuleType, call: Call) -> dict[str, Any]:
     return {"inputs": inputs, "outputs": [library.InferRequestedOutput(name) for name in call.outputs]}
 
 
-def _arrays(result: Any, outputs: Collection[str]) -> Arrays | RemoteError:
-    arrays = {name: result.as_numpy(name) for name in outputs}
+def _arrays(url: str, result: Any, outputs: Collection[str]) -> Arrays | RemoteError:
+    try:
+        arrays = {name: result.as_numpy(name) for name in outputs}
+    except DEFECTS as error:  # whatever the client raises about bytes that do not fit
+        return _error(url, f"an answer that cannot be read ({type(error).__name__}: {error})", "INTERNAL")
     missing = [name for name, array in arrays.items() if array is None]
-    return RemoteError(f"the answer has no output '{missing[0]}'", "INTERNAL") if missing else arrays
+    return _error(url, f"the answer has no output '{missing[0]}'", "INTERNAL") if missing else arrays
 
 
 def _error(url: str, message: str, status: str) -> RemoteError:

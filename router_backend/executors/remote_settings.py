@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,10 @@ HEADER_PREFIX = "header."
 WHERE = "config.pbtxt"
 TLS_FILES = ("tls_ca_file", "tls_certificate_file", "tls_key_file")
 
-PositiveMs = Annotated[float, Meta(gt=0, extra={"unit": "ms"})]
+DurationMs = Annotated[float, Meta(gt=0, le=86_400_000, extra={"unit": "ms"})]
+HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+"""The name of a header, RFC 9110, section 5.1."""
+HIGHEST_PORT = 65535
 
 
 class RemoteParameters(Section, frozen=True, kw_only=True):
@@ -48,17 +52,19 @@ class RemoteParameters(Section, frozen=True, kw_only=True):
     model: Text | UnsetType = UNSET
     model_version: str = ""
     protocol: Literal["grpc", "http"] = "grpc"
-    answer_within_ms: PositiveMs = 10_000.0
-    health_interval_ms: PositiveMs = 500.0
+    answer_within_ms: DurationMs = 10_000.0
+    health_interval_ms: DurationMs = 500.0
     tls: bool = False
     tls_ca_file: Text | UnsetType = UNSET
     tls_certificate_file: Text | UnsetType = UNSET
     tls_key_file: Text | UnsetType = UNSET
 
-    TOGETHER = frozenset({"tls", *TLS_FILES})
+    TOGETHER = frozenset({"url", "tls", *TLS_FILES})
 
     def __post_init__(self) -> None:
-        """Reject what does not go together, and files that are not there."""
+        """Reject what does not go together, an address that is none, and files that are not there."""
+        if isinstance(self.url, str):
+            _check_url(self.url)
         given = {name: path for name in TLS_FILES if isinstance(path := getattr(self, name), str)}
         for name, path in given.items():
             if not self.tls:
@@ -96,8 +102,24 @@ def parse_settings(parameters: Mapping[str, str], variant: str) -> RemoteSetting
     own: dict[str, str] = {}
     for key, value in parameters.items():
         if key.startswith(HEADER_PREFIX):
-            headers[key.removeprefix(HEADER_PREFIX).lower()] = value
+            headers[_header(key)] = value
         elif key not in STATED:
             own[key] = value
     said = load_texts(RemoteParameters, own, WHERE)
     return RemoteSettings(said, variant if said.model is UNSET else said.model, headers)
+
+
+def _header(key: str) -> str:
+    name = key.removeprefix(HEADER_PREFIX).lower()
+    if not HEADER.fullmatch(name):
+        expected = "the name of a header, of letters, digits and hyphens"
+        raise ConfigurationError(where=WHERE, path=key, expected=expected, found=f"'{name}'")
+    return name
+
+
+def _check_url(url: str) -> None:
+    port = url.rpartition(":")[2]
+    is_web = url.lower().startswith(("http:", "https:"))
+    if is_web or not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
+        expected = "host and port, such as 'mac.local:8001'"
+        raise ConfigurationError(path="url", expected=expected, found=f"'{url}'")

@@ -25,7 +25,6 @@ class Node:
         self.error: RemoteError | None = None
         self.tensors: Mapping[str, Any] = {}
         self.asked = threading.Semaphore(0)
-        self.metadata_asked = 0
 
     def send(self, call: Call, done: Done) -> None:
         raise NotImplementedError
@@ -37,7 +36,6 @@ class Node:
         return self.ready
 
     def metadata(self) -> Mapping[str, Any]:
-        self.metadata_asked += 1
         return self.tensors
 
     def close(self) -> None:
@@ -64,7 +62,7 @@ def test_a_model_that_is_there_is_not_away_and_nothing_is_logged(
 ) -> None:
     for _ in range(3):
         health.look()
-    assert (health.away, logged, node.metadata_asked) == ("", [], 1)
+    assert (health.away, logged) == ("", [])
 
 
 def test_going_and_coming_are_logged_once_each(health: RemoteHealth, node: Node, logged: list[str]) -> None:
@@ -73,21 +71,43 @@ def test_going_and_coming_are_logged_once_each(health: RemoteHealth, node: Node,
     node.error = RemoteError("mac: no route")
     health.look()
     assert health.away == "mac: no route"
-    node.error, node.ready = None, False
-    health.look()
-    assert health.away == "the model is not loaded there"
-    node.ready = True
+    node.error = None
     health.look()
     assert (health.away, logged) == ("", ["is away: mac: refused", "is back"])
 
 
-def test_a_model_is_checked_again_when_it_is_back(health: RemoteHealth, node: Node) -> None:
+def test_what_the_server_says_is_logged_even_after_it_was_away(
+    health: RemoteHealth, node: Node, logged: list[str]
+) -> None:
+    node.error = RemoteError("mac: refused")
     health.look()
-    node.ready = False
-    health.look()
+    node.error, node.ready = None, False
+    for _ in range(2):
+        health.look()
     node.ready, node.tensors = True, {"wrong": "another model"}
     health.look()
+    assert logged == [
+        "is away: mac: refused",
+        "is away: the model is not loaded there",
+        "is away: another model",
+    ]
+
+
+def test_a_model_that_is_replaced_while_it_is_ready_is_noticed(health: RemoteHealth, node: Node) -> None:
+    health.look()
+    node.tensors = {"wrong": "another model"}
+    health.look()
     assert health.away == "another model"
+    node.tensors = {}
+    health.look()
+    assert health.away == ""
+
+
+def test_metadata_that_cannot_be_read_are_a_reason(node: Node, logged: list[str]) -> None:
+    health = RemoteHealth(node, lambda tensors: mismatch(CONFIG, tensors), 3600.0, logged.append)
+    node.tensors = {"inputs": [{"name": "TEXT"}]}
+    health.look()
+    assert health.away == "its metadata cannot be read (KeyError: 'datatype')"
     node.tensors = {}
     health.look()
     assert health.away == ""

@@ -52,12 +52,24 @@ def test_every_parameter_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["mac.local:8001", "[::1]:8001", "dns:///pool.local:8001", "ipv4:10.0.0.1:8001,10.0.0.2:8001"]
+)
+def test_an_address_has_a_port_and_may_be_a_target_of_grpc(url: str) -> None:
+    assert parse_settings({"url": url}, "m").parameters.url == url
+
+
+@pytest.mark.parametrize(
     ("parameters", "problem"),
     [
         ({}, "expected the key 'url' (text), found no keys; add it"),
         ({"url": ""}, "url: expected"),
         ({**URL, "protocol": "https"}, "protocol: expected one of grpc, http, found 'https'"),
-        ({**URL, "answer_within_ms": "0"}, "answer_within_ms: expected a number of ms above 0, found 0.0"),
+        ({**URL, "answer_within_ms": "0"}, "expected a number of ms above 0 and up to 86400000, found 0.0"),
+        ({**URL, "answer_within_ms": "1e15"}, "answer_within_ms: expected a number of ms above 0 and up to"),
+        ({"url": "http://mac:8000"}, "url: expected host and port, such as 'mac.local:8001', found 'http:"),
+        ({"url": "mac"}, "url: expected host and port"),
+        ({"url": "mac:99999"}, "url: expected host and port"),
+        ({**URL, "header.my key": "x"}, "header.my key: expected the name of a header, of letters, digits"),
         ({**URL, "health_interval_ms": "nan"}, "health_interval_ms: expected a number of ms above 0"),
         ({**URL, "modle": "x"}, "expected a known key, found 'modle' (did you mean 'model'?)"),
         ({**URL, "tls": "yes"}, "tls: expected true or false, found 'yes'"),
