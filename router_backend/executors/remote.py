@@ -44,7 +44,7 @@ class TritonPythonModel:
         said = settings.parameters
         self._url, self._timeout_s = said.url, said.answer_within_ms / 1e3
         self._health = RemoteHealth(
-            self._remote, partial(mismatch, config), said.health_interval_ms / 1e3, self._warn
+            self._remote, partial(mismatch, config), said.health_interval_ms / 1e3, self._log_change
         )
         keep_large_buffers()
         self._health.start()
@@ -61,7 +61,7 @@ class TritonPythonModel:
 
     def _forward(self, request: pb_utils.InferenceRequest, sender: pb_utils.InferenceResponseSender) -> None:
         if self._health.away:
-            self._settle(sender, RemoteError(f"{self._url} is away: {self._health.away}"))
+            self._settle(sender, RemoteError(f"{self._url} is away: {self._away()}"))
             return
         try:
             call = self._call(request)
@@ -93,8 +93,14 @@ class TritonPythonModel:
         except DEFECTS as error:  # Triton's, about an array that it cannot take
             return error_response(RemoteError(f"{self._url}: an output that Triton cannot take: {error}"))
 
-    def _warn(self, text: str) -> None:
-        pb_utils.Logger.log_warn(f"model '{self._name}': {self._url} {text}")
+    def _away(self) -> str:
+        return self._health.away.removeprefix(f"{self._url}: ")
+
+    def _log_change(self) -> None:
+        if self._health.away:
+            pb_utils.Logger.log_warn(f"model '{self._name}': {self._url} is away: {self._away()}")
+        else:
+            pb_utils.Logger.log_info(f"model '{self._name}': {self._url} is back")
 
 
 def _options(request: pb_utils.InferenceRequest) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class RemoteHealth:
         remote: the model on the other server.
         mismatch: returns what is wrong with the model's metadata; empty if nothing.
         interval_s: how often to ask.
-        log: writes a warning when the model goes away, and when it is back.
+        on_change: called when the model goes away, when it is back, and when there is another reason.
 
     Attributes:
         away: why it cannot be called now; empty if it can.
@@ -32,13 +32,13 @@ class RemoteHealth:
         remote: RemoteModel,
         mismatch: Callable[[Mapping[str, Any]], str],
         interval_s: float,
-        log: Callable[[str], None],
+        on_change: Callable[[], None],
     ) -> None:
         self.away = ""
         self._remote = remote
         self._mismatch = mismatch
         self._interval_s = interval_s
-        self._log = log
+        self._on_change = on_change
         self._woken = threading.Event()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="remote-health", daemon=True)
@@ -61,15 +61,15 @@ class RemoteHealth:
     def look(self) -> None:
         """Ask, and note the answer.
 
-        A change is logged; while it is away, only what the server itself says: errors of connections vary.
+        A change is reported; while it is away, only if the server itself says it: errors of connections vary.
         """
         try:
             away, answers = self._reason(), True
         except RemoteError as error:
             away, answers = str(error), False
-        if bool(away) != bool(self.away) or (answers and away != self.away):
-            self._log(f"is away: {away}" if away else "is back")
-        self.away = away
+        before, self.away = self.away, away
+        if bool(away) != bool(before) or (answers and away != before):
+            self._on_change()
 
     def _run(self) -> None:
         while not self._ended:

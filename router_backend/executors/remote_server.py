@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
@@ -21,6 +22,8 @@ from router_backend.runtime.overdue_watch import OverdueWatch
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 LOOK_WITHIN_S = 2.0
+BINARY_TENSORS = "binary_tensor_data"
+"""An extension of KServe's protocol for HTTP, which MLServer lacks."""
 HTTP_THREADS = 16
 """How many calls by HTTP may be made at a time; by gRPC there is no limit."""
 CHANNEL_ARGUMENTS = (
@@ -30,11 +33,10 @@ CHANNEL_ARGUMENTS = (
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 1000),  # two minutes by default: a server that is back is used at once
     ("grpc.lb_policy_name", "round_robin"),  # over the addresses of the target
-    ("grpc.keepalive_time_ms", 1000),  # so a connection that died without a word is replaced
-    ("grpc.keepalive_timeout_ms", 1000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.use_local_subchannel_pool", 1),  # else, clients of one address share their connection
 )
+KEPT_CONNECTIONS = 8
+"""How many connections to a silent server are kept, as calls on them may still end: the last 16 s of them."""
 STATUS_OF_HTTP = {"400": "INVALID_ARGUMENT", "501": "UNIMPLEMENTED", "500": "INTERNAL"}
 KEPT = frozenset({"INVALID_ARGUMENT", "UNIMPLEMENTED", "INTERNAL"})
 """Statuses that the client gets as they are."""
@@ -150,18 +152,11 @@ class GrpcModel:
         import tritonclient.grpc  # for this protocol only
 
         self._library = tritonclient.grpc
-        said = settings.parameters
-        self._url = said.url
-        _check_tls(said)
-        self._client = tritonclient.grpc.InferenceServerClient(
-            said.url,
-            ssl=said.tls,
-            root_certificates=_path(said.tls_ca_file),
-            private_key=_path(said.tls_key_file),
-            certificate_chain=_path(said.tls_certificate_file),
-            channel_args=list(CHANNEL_ARGUMENTS),
-        )
-        self._named = {"model_name": settings.model, "model_version": said.model_version}
+        self._said = settings.parameters
+        self._url = settings.parameters.url
+        _check_tls(settings.parameters)
+        self._clients: deque[Any] = deque([self._connected()], maxlen=KEPT_CONNECTIONS)
+        self._named = {"model_name": settings.model, "model_version": self._said.model_version}
         self._headers = dict(settings.headers)
 
     def send(self, call: Call, done: Done) -> None:
@@ -171,7 +166,7 @@ class GrpcModel:
             done(self._error(error) if error is not None else _arrays(self._url, result, call.outputs))
 
         try:
-            self._client.async_infer(
+            self._clients[-1].async_infer(
                 **self._named,
                 **_tensors(self._library, call),
                 **call.options,
@@ -184,22 +179,43 @@ class GrpcModel:
 
     def is_ready(self) -> bool:
         """Return whether the model is loaded there."""
-        return bool(self._ask(self._client.is_model_ready))
+        return bool(self._ask("is_model_ready"))
 
     def metadata(self) -> Mapping[str, Any]:
         """Return the model's metadata."""
-        metadata: Mapping[str, Any] = self._ask(self._client.get_model_metadata, as_json=True)
+        metadata: Mapping[str, Any] = self._ask("get_model_metadata", as_json=True)
         return metadata
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        for client in self._clients:
+            client.close()
 
-    def _ask(self, method: Callable[..., Any], **options: Any) -> Any:
+    def _connected(self) -> Any:
+        said = self._said
+        return self._library.InferenceServerClient(
+            said.url,
+            ssl=said.tls,
+            root_certificates=_path(said.tls_ca_file),
+            private_key=_path(said.tls_key_file),
+            certificate_chain=_path(said.tls_certificate_file),
+            channel_args=list(CHANNEL_ARGUMENTS),
+        )
+
+    def _ask(self, method: str, **options: Any) -> Any:
+        """Ask the server; one that is silent is asked by another connection the next time.
+
+        A connection may have died without a word, and gRPC would use it for many minutes. Calls that are in
+        flight on the old ones may still end.
+        """
+        ask = getattr(self._clients[-1], method)
         try:
-            return method(**self._named, **options, headers=self._headers, client_timeout=LOOK_WITHIN_S)
+            return ask(**self._named, **options, headers=self._headers, client_timeout=LOOK_WITHIN_S)
         except InferenceServerException as error:
-            raise self._error(error) from None
+            failure = self._error(error)
+            if str(error.status()).endswith("DEADLINE_EXCEEDED"):
+                self._clients.append(self._connected())
+            raise failure from None
 
     def _error(self, error: InferenceServerException) -> RemoteError:
         status = str(error.status()).rpartition(".")[2]
@@ -219,6 +235,7 @@ class HttpModel:
         self._headers = dict(settings.headers)
         self._threads = ThreadPoolExecutor(HTTP_THREADS, "remote-http")
         self._own = threading.local()
+        self._binary = True
         self._watch = OverdueWatch(on_defect=raised)
         self._watch.start()
 
@@ -231,11 +248,13 @@ class HttpModel:
 
     def is_ready(self) -> bool:
         """Return whether the model is loaded there."""
-        return bool(self._ask(LOOK_WITHIN_S, "is_model_ready"))
+        return bool(self._ask(LOOK_WITHIN_S, "is_model_ready", **self._named))
 
     def metadata(self) -> Mapping[str, Any]:
-        """Return the model's metadata."""
-        metadata: Mapping[str, Any] = self._ask(LOOK_WITHIN_S, "get_model_metadata")
+        """Return the model's metadata, and note whether the server takes tensors other than as JSON."""
+        server = self._ask(LOOK_WITHIN_S, "get_server_metadata")
+        self._binary = BINARY_TENSORS in server.get("extensions", ())
+        metadata: Mapping[str, Any] = self._ask(LOOK_WITHIN_S, "get_model_metadata", **self._named)
         return metadata
 
     def close(self) -> None:
@@ -247,8 +266,9 @@ class HttpModel:
         if not settled.is_open:  # its time was up before a thread was free
             return
         try:
-            tensors = _tensors(self._library, call)
-            result = self._ask(self._said.answer_within_ms / 1e3, "infer", **tensors, **call.options)
+            tensors = _tensors(self._library, call, binary_data=self._binary)
+            within_s = self._said.answer_within_ms / 1e3
+            result = self._ask(within_s, "infer", **self._named, **tensors, **call.options)
         except RemoteError as error:
             settled.end(error)
         else:
@@ -257,7 +277,7 @@ class HttpModel:
 
     def _ask(self, within_s: float, method: str, **options: Any) -> Any:
         try:
-            return getattr(self._client(within_s), method)(**self._named, **options, headers=self._headers)
+            return getattr(self._client(within_s), method)(**{"headers": self._headers, **options})
         except InferenceServerException as error:
             status = STATUS_OF_HTTP.get(str(error.status()), AWAY)
             raise _error(self._said.url, error.message(), status) from None
@@ -303,12 +323,13 @@ def _path(value: str | UnsetType) -> str | None:
     return None if value is UNSET else str(value)
 
 
-def _tensors(library: ModuleType, call: Call) -> dict[str, Any]:
+def _tensors(library: ModuleType, call: Call, **encoding: bool) -> dict[str, Any]:
     inputs = []
     for name, array in call.inputs.items():
         tensor = library.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
-        inputs.append(tensor.set_data_from_numpy(array))
-    return {"inputs": inputs, "outputs": [library.InferRequestedOutput(name) for name in call.outputs]}
+        inputs.append(tensor.set_data_from_numpy(array, **encoding))
+    outputs = [library.InferRequestedOutput(name, **encoding) for name in call.outputs]
+    return {"inputs": inputs, "outputs": outputs}
 
 
 def _arrays(url: str, result: Any, outputs: Collection[str]) -> Arrays | RemoteError:

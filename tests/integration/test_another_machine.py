@@ -103,7 +103,7 @@ class TestAway:
         assert state_of(site.client, "resnet50_away") == "READY"
         refusal = site.client.refusal("resnet50_away", items(1))
         assert refusal.status == "UNAVAILABLE"
-        assert refusal.message.startswith(f"UNAVAILABLE: {NOBODY} is away: {NOBODY}: ")
+        assert refusal.message.startswith(f"UNAVAILABLE: {NOBODY} is away: ")
         assert site.server.log_text().count(f"model 'resnet50_away': {NOBODY} is away: ") == 1
 
     @pytest.mark.parametrize(

@@ -78,6 +78,10 @@ def serve(
         run()
 
 
+EXIT_TIMEOUT = "Exit timeout expired"
+"""In the log of a server that was stopped, but waited in vain for a model whose process had died before."""
+
+
 class _Signals:
     """Forwards SIGINT and SIGTERM to the server of the moment, and keeps the last one."""
 
@@ -109,7 +113,7 @@ def _run(
         returncode = triton.wait_end()
     finally:
         triton.stop()
-    if returncode != 0 or signals.came is None:
+    if signals.came is None or not (returncode == 0 or EXIT_TIMEOUT in triton.log_text()):
         raise ended_while_serving(returncode, triton.log_text())
 
 

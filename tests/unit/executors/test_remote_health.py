@@ -54,7 +54,10 @@ def logged() -> list[str]:
 
 @pytest.fixture
 def health(node: Node, logged: list[str]) -> RemoteHealth:
-    return RemoteHealth(node, lambda tensors: str(tensors.get("wrong", "")), 3600.0, logged.append)
+    health = RemoteHealth(
+        node, lambda tensors: str(tensors.get("wrong", "")), 3600.0, lambda: logged.append(health.away)
+    )
+    return health
 
 
 def test_a_model_that_is_there_is_not_away_and_nothing_is_logged(
@@ -73,7 +76,7 @@ def test_going_and_coming_are_logged_once_each(health: RemoteHealth, node: Node,
     assert health.away == "mac: no route"
     node.error = None
     health.look()
-    assert (health.away, logged) == ("", ["is away: mac: refused", "is back"])
+    assert (health.away, logged) == ("", ["mac: refused", ""])
 
 
 def test_what_the_server_says_is_logged_even_after_it_was_away(
@@ -87,9 +90,9 @@ def test_what_the_server_says_is_logged_even_after_it_was_away(
     node.ready, node.tensors = True, {"wrong": "another model"}
     health.look()
     assert logged == [
-        "is away: mac: refused",
-        "is away: the model is not loaded there",
-        "is away: another model",
+        "mac: refused",
+        "the model is not loaded there",
+        "another model",
     ]
 
 
@@ -103,8 +106,8 @@ def test_a_model_that_is_replaced_while_it_is_ready_is_noticed(health: RemoteHea
     assert health.away == ""
 
 
-def test_metadata_that_cannot_be_read_are_a_reason(node: Node, logged: list[str]) -> None:
-    health = RemoteHealth(node, lambda tensors: mismatch(CONFIG, tensors), 3600.0, logged.append)
+def test_metadata_that_cannot_be_read_are_a_reason(node: Node) -> None:
+    health = RemoteHealth(node, lambda tensors: mismatch(CONFIG, tensors), 3600.0, lambda: None)
     node.tensors = {"inputs": [{"name": "TEXT"}]}
     health.look()
     assert health.away == "its metadata cannot be read (KeyError: 'datatype')"

@@ -233,6 +233,8 @@ def _hints(models: _Models, routers: Iterable[RouterSetup]) -> Iterator[str]:
             if variant.device is not Device.CPU
             and variant.name not in models.routers
             and not models.configs[variant.name].model_warmup
+            and "url"
+            not in models.configs[variant.name].parameters  # a remote one may be away while it loads
         ]
         if cold:
             yield (
