@@ -80,7 +80,7 @@ class Settled:
 
     Attributes:
         due_s: when its time is up, by the monotonic clock.
-        is_open: whether its end was not told yet.
+        is_open: whether its end was not reported yet.
     """
 
     def __init__(self, done: Done, timeout_s: float, late: RemoteError) -> None:
@@ -95,7 +95,7 @@ class Settled:
         self.end(self._late)
 
     def end(self, answer: Arrays | RemoteError) -> None:
-        """Tell how it ended, unless that was told before."""
+        """Report how it ended, unless that was reported before."""
         with self._lock:
             is_first, self.is_open = self.is_open, False
         if is_first:
@@ -335,7 +335,7 @@ def _tensors(library: ModuleType, call: Call, **encoding: bool) -> dict[str, Any
 def _arrays(url: str, result: Any, outputs: Collection[str]) -> Arrays | RemoteError:
     try:
         arrays = {name: result.as_numpy(name) for name in outputs}
-    except DEFECTS as error:  # whatever the client raises about bytes that do not fit
+    except DEFECTS as error:  # what the client raises about bytes that do not fit, it does not say
         return _error(url, f"an answer that cannot be read ({type(error).__name__}: {error})", "INTERNAL")
     missing = [name for name, array in arrays.items() if array is None]
     return _error(url, f"the answer has no output '{missing[0]}'", "INTERNAL") if missing else arrays
