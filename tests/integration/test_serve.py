@@ -108,6 +108,16 @@ def test_when_ready_it_prints_one_line_of_json_and_sigterm_ends_all_processes(
     assert_nothing_left(process, started, temporary)
 
 
+def test_it_ends_well_after_the_process_of_a_model_has_died(repository: Path, temporary: Path) -> None:
+    with serving(repository, temporary, "--json", "--", "--exit-timeout-secs=1") as process:
+        report = json.loads(line(process))
+        (stub,) = (child for child in children(process) if child.pid != report["pid"])
+        stub.kill()
+        process.send_signal(signal.SIGTERM)  # Triton waits in vain for the model to end, and exits with 1
+        assert process.wait() == 0
+    assert_nothing_left(process, [stub], temporary)
+
+
 def test_a_killed_server_is_reported_and_its_stubs_and_memory_are_gone(
     repository: Path, temporary: Path
 ) -> None:
