@@ -3,13 +3,17 @@
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from google.protobuf import json_format
+
 from router_backend.config.repository import CONFIG_FILE, ROUTER_BACKEND
 from router_backend.errors import ConfigurationError, Problems, nearest, require
-from router_backend.executors import emulated_settings, onnx_settings
+from router_backend.executors import emulated_settings, onnx_settings, remote_settings
+from router_backend.executors.linear_layer import LinearLayer
 from router_backend.path_kind import FOLDER, NO_SUCH_FILE, decode_text, path_kind, read_bytes
 from router_tools.config_check.onnx_file import check_onnx_file
 
@@ -41,7 +45,11 @@ RUNTIMES = ("model.py", "libtriton_router_backend.so")
 """What `runtime` of a router may name: the Python host and the native one."""
 EXECUTOR = re.compile(r"^\s*(?:from|import)\s+router_backend\.executors\.(\w+)", re.MULTILINE)
 PARSERS: Mapping[str, Callable[[Mapping[str, str]], object]] = MappingProxyType(
-    {"onnx_runtime": onnx_settings.parse_settings, "emulated_device": emulated_settings.parse_settings}
+    {
+        "onnx_runtime": onnx_settings.parse_settings,
+        "emulated_device": emulated_settings.parse_settings,
+        "remote": partial(remote_settings.parse_settings, variant=""),
+    }
 )
 """What reads the parameters of an executor, by its module."""
 
@@ -149,6 +157,18 @@ def _check_executor(version: Path, code: Path, config: Any) -> None:
         fix = "add it, or name another in the parameter onnx_file"
         _require_one(version, (settings.onnx_file,), "which the ONNX executor loads", fix)
         check_onnx_file(version / settings.onnx_file, config)
+    if isinstance(settings, emulated_settings.EmulatedSettings):
+        LinearLayer(_members(config))
+
+
+def _members(config: Any) -> dict[str, Any]:
+    """Return batching and tensors of a configuration as Triton gives them to a Python model."""
+    members = json_format.MessageToDict(config, preserving_proto_field_name=True)
+    tensors = {
+        kind: [{**each, "dims": list(map(int, each.get("dims", ())))} for each in members.get(kind, ())]
+        for kind in ("input", "output")
+    }
+    return {"max_batch_size": config.max_batch_size, **tensors}
 
 
 def _executors(code: Path) -> Iterator[str]:

@@ -119,6 +119,19 @@ class TestTheExecutorOfAVariant:
         assert message.startswith("model 'a_x', config.pbtxt: ")
         assert "'executon_provider' (did you mean 'execution_provider'?)" in message
 
+    def test_of_an_emulated_device_whose_tensors_it_cannot_have_is_refused(self, repository):
+        text = 'backend: "python"' + TENSORS.replace("[3]", "[-1, 3]")
+        text += parameter("device", "gpu") + parameter("base_ms", "1") + parameter("per_item_ms", "1")
+        self.add(repository, text, "emulated_device")
+        assert "expected one tensor, TYPE_FP32 with one fixed dimension" in refusal(str(repository))
+
+    def test_of_a_remote_variant_is_checked_likewise(self, repository):
+        text = 'backend: "python"' + TENSORS + parameter("device", "gpu") + parameter("url", "mac")
+        self.add(repository, text, "remote")
+        assert refusal(str(repository)) == (
+            "model 'a_x', config.pbtxt: url: expected host and port, such as 'mac.local:8001', found 'mac'"
+        )
+
     def test_of_an_emulated_device_is_checked_likewise(self, repository):
         text = 'backend: "python"' + TENSORS + parameter("device", "gpu") + parameter("base_ms", "1")
         self.add(repository, text, "emulated_device")
