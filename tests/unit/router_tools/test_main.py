@@ -1,5 +1,6 @@
 """`model-router` without a package of its extra."""
 
+import os
 import subprocess
 import sys
 
@@ -38,3 +39,17 @@ def test_the_list_of_commands_says_which_are_not_installed() -> None:
 def test_a_command_that_does_not_need_it_runs() -> None:
     done = run_without_onnx("check-config", "--help")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in (*COMMANDS, "check-config"))])
+def test_nothing_of_the_help_is_cut_in_a_narrow_terminal(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "router_tools", *command, "--help"],
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "…" not in done.stdout
+    assert "...\n" not in done.stdout.partition("\n")[2]
