@@ -48,10 +48,10 @@ class Soak(NamedTuple):
     errors: list[str]
     usages: list[Usage]
 
-    def growth(self) -> list[str]:
-        """Return what the server held more of in the last third than in the first, in words."""
+    def growth(self, spare: int = 1) -> list[str]:
+        """Return what the server held more of in the last third than in the first, as `Usage.growth`."""
         third = max(1, len(self.usages) // 3)
-        return least(self.usages[-third:]).growth(least(self.usages[:third]), MAX_GROWTH_MB)
+        return least(self.usages[-third:]).growth(least(self.usages[:third]), MAX_GROWTH_MB, spare)
 
 
 def soak(host: RouterHost, seconds: float) -> Soak:

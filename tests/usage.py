@@ -46,16 +46,16 @@ class Usage:
             f"{self.files} files, {self.processes} processes"
         )
 
-    def growth(self, since: "Usage", memory_mb: float) -> list[str]:
+    def growth(self, since: "Usage", memory_mb: float, spare: int = 1) -> list[str]:
         """Return what is more than before, in words.
 
-        Memory counts only if it is more by so many MB, threads and files if they are more by two: the server
-        may be looked at while one comes or goes.
+        Memory counts only if it is more by over `memory_mb`, threads and files if they are more by over
+        `spare`: the server may be looked at while one comes or goes.
         """
         grown = []
         if self.memory_mb > since.memory_mb + memory_mb:
             grown.append(f"memory by {self.memory_mb - since.memory_mb:.1f} MB")
-        for name, tolerance in (("shared_mb", 0), ("threads", 1), ("files", 1), ("processes", 0)):
+        for name, tolerance in (("shared_mb", 0), ("threads", spare), ("files", spare), ("processes", 0)):
             before, now = getattr(since, name), getattr(self, name)
             if now > before + tolerance:
                 grown.append(f"{name} from {before} to {now}")
