@@ -61,7 +61,7 @@ def soak(host: RouterHost, seconds: float) -> Soak:
         open_stage(Path(folder), host) as stage,
         Load(stage.triton.grpc_url).running() as load,
     ):
-        usages = []
+        usages: list[Usage] = []
         started_s = time.monotonic()
         while time.monotonic() < started_s + seconds or not usages:
             for fault in SOAKED:
