@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from router_backend.config.repository import STATED
 from router_backend.config.schema import Count, Text
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError, Problems, nearest
+from router_backend.executors.parameters import Parameters
 from router_backend.executors.providers import CPU, FOREIGN_COMPUTE_UNITS, PROVIDERS, Provider
 from router_backend.typed_load import Section, load_texts
 
@@ -86,13 +86,7 @@ def parse_settings(parameters: Mapping[str, str], gpu_index: str | None = None) 
     Raises:
         ConfigurationError: everything that is wrong with them.
     """
-    options: dict[str, str] = {}
-    own: dict[str, str] = {}
-    for key, value in parameters.items():
-        if key.startswith(OPTION_PREFIX):
-            options[key.removeprefix(OPTION_PREFIX)] = value
-        elif key not in STATED:
-            own[key] = value
+    own, options = Parameters.split(parameters, OPTION_PREFIX)
     said = load_texts(OnnxParameters, own, WHERE)
     _check_options(said, options)
     if gpu_index is not None and "device_id" in said.provider.options:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -174,6 +175,8 @@ class GrpcModel:
                 client_timeout=call.timeout_s,
                 headers=self._headers,
             )
+        except RemoteError as error:
+            done(error)
         except InferenceServerException as error:
             done(self._error(error))
 
@@ -236,7 +239,7 @@ class HttpModel:
         self._threads = ThreadPoolExecutor(HTTP_THREADS, "remote-http")
         self._own = threading.local()
         self._binary = True
-        self._watch = OverdueWatch(on_defect=raised)
+        self._watch = OverdueWatch(on_defect=traceback.print_exception)  # into the server's log
         self._watch.start()
 
     def send(self, call: Call, done: Done) -> None:
@@ -299,11 +302,6 @@ class HttpModel:
         return client
 
 
-def raised(defect: BaseException) -> None:
-    """Raise what nobody expects."""
-    raise defect
-
-
 def _check_tls(said: RemoteParameters) -> ssl.SSLContext | None:
     """Return what the files for TLS say; `None` without TLS.
 
@@ -324,10 +322,18 @@ def _path(value: str | UnsetType) -> str | None:
 
 
 def _tensors(library: ModuleType, call: Call, **encoding: bool) -> dict[str, Any]:
+    """Return the tensors of a call, as arguments of tritonclient's `infer`.
+
+    Raises:
+        RemoteError: one cannot be sent in this encoding, such as bytes that are no text as JSON.
+    """
     inputs = []
     for name, array in call.inputs.items():
         tensor = library.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
-        inputs.append(tensor.set_data_from_numpy(array, **encoding))
+        try:
+            inputs.append(tensor.set_data_from_numpy(array, **encoding))
+        except InferenceServerException as error:
+            raise RemoteError(f"input '{name}': {error.message()}", "UNIMPLEMENTED") from None
     outputs = [library.InferRequestedOutput(name, **encoding) for name in call.outputs]
     return {"inputs": inputs, "outputs": outputs}
 

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from router_backend.config.repository import STATED
 from router_backend.config.schema import Text
 from router_backend.core.records.variant import Device
 from router_backend.errors import ConfigurationError
+from router_backend.executors.parameters import Parameters
 from router_backend.path_kind import path_kind
 from router_backend.typed_load import Section, load_texts
 
@@ -98,23 +98,19 @@ def parse_settings(parameters: Mapping[str, str], variant: str) -> RemoteSetting
     Raises:
         ConfigurationError: everything that is wrong with them.
     """
-    headers: dict[str, str] = {}
-    own: dict[str, str] = {}
-    for key, value in parameters.items():
-        if key.startswith(HEADER_PREFIX):
-            headers[_header(key)] = value
-        elif key not in STATED:
-            own[key] = value
+    own, prefixed = Parameters.split(parameters, HEADER_PREFIX)
+    headers = {_header(name): value for name, value in prefixed.items()}
     said = load_texts(RemoteParameters, own, WHERE)
     return RemoteSettings(said, variant if said.model is UNSET else said.model, headers)
 
 
-def _header(key: str) -> str:
-    name = key.removeprefix(HEADER_PREFIX).lower()
-    if not HEADER.fullmatch(name):
+def _header(name: str) -> str:
+    if not HEADER.fullmatch(name.lower()):
         expected = "the name of a header, of letters, digits and hyphens"
-        raise ConfigurationError(where=WHERE, path=key, expected=expected, found=f"'{name}'")
-    return name
+        raise ConfigurationError(
+            where=WHERE, path=f"{HEADER_PREFIX}{name}", expected=expected, found=f"'{name}'"
+        )
+    return name.lower()
 
 
 def _check_url(url: str) -> None:

@@ -148,6 +148,15 @@ def test_tensors_are_json_for_a_server_that_takes_nothing_else(
     assert (b'"data":[' in node.bodies[0].replace(b" ", b"")) is is_json
 
 
+def test_a_tensor_that_json_cannot_hold_is_refused_at_once(node: Node, by_http: RemoteModel) -> None:
+    by_http.metadata()
+    ended: queue.SimpleQueue[Arrays | RemoteError] = queue.SimpleQueue()
+    by_http.send(Call({"x": np.array([[b"\xff"]], np.object_)}, ["y"], 1e4, {}), ended.put)
+    error = ended.get(timeout=PATIENCE_S)
+    assert isinstance(error, RemoteError)
+    assert (error.status, str(error).partition(":")[0]) == ("UNIMPLEMENTED", "input 'x'")
+
+
 def test_a_server_that_is_not_there_is_away() -> None:
     for protocol in ("grpc", "http"):
         with opened("127.0.0.1:1", protocol=protocol) as model:
