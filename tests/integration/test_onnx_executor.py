@@ -261,3 +261,10 @@ def test_a_variant_that_cannot_load_gives_the_reason(
     (status,) = (status for status in server.models() if status.name == model)
     assert status.state == "UNAVAILABLE"
     assert status.reason.endswith(sentence.replace("REPOSITORY", str(repository)))
+
+
+@pytest.mark.skipif(
+    not hasattr(onnxruntime, "OrtEpAssignedSubgraph"), reason="this onnxruntime does not say where nodes run"
+)
+def test_the_log_says_which_provider_runs_the_nodes(server: EmbeddedTriton) -> None:
+    assert "model 'unbatched': CPUExecutionProvider runs 1 of 1 nodes" in server.log_text()

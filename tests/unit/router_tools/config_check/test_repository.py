@@ -112,10 +112,11 @@ class TestRepository:
 
     def test_whose_variants_are_slow_at_first_is_valid_with_a_hint(self, repository):
         warm = "model_warmup { name: 'zeros' batch_size: 1 }"
-        for name, more in (("a_gpu", ""), ("a_mps", ""), ("a_warm", warm)):
-            device = name.removeprefix("a_").replace("warm", "gpu")
+        remote = parameter("url", "mac:8001")  # it may be away while it loads: a warm-up would end the load
+        for name, more in (("a_gpu", ""), ("a_mps", ""), ("a_warm", warm), ("a_far", remote)):
+            device = name.removeprefix("a_").replace("warm", "gpu").replace("far", "gpu")
             add_model(repository, name, TENSORS + parameter("device", device) + more)
-        variants = parameter("variants", "a_cpu, a_gpu, a_mps, a_warm")
+        variants = parameter("variants", "a_cpu, a_gpu, a_mps, a_warm, a_far")
         add_model(repository, "mixed", 'backend: "router_backend"\n' + variants)
         (hint,) = json.loads(run(str(repository), "--json"))["hints"]
         assert hint.startswith("model 'mixed': the first request may be slow at a_gpu, a_mps; a model_warmup")
